@@ -1,0 +1,121 @@
+"""Trains a VQGAN image tokenizer: sharper than a VQ-VAE, at more cost and with more to go wrong.
+
+    python recipes/image_vqgan.py                            # photographs that come with scikit-image
+    python recipes/image_vqgan.py --data ~/Pictures --size 128
+    python recipes/image_vqgan.py --init saved_models/image_vqgan --data ~/Pictures    # fine-tunes a preset
+    python recipes/image_vqgan.py f16 --data /data/imagenet/train                      # the published size: wants GPUs
+    python recipes/image_vqgan.py tiny --out /some/folder    # seconds: shows that it runs
+
+Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841
+"""
+
+import dataclasses
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+
+import keras
+
+import vqzoo
+from vqzoo.cli import ImageRun
+from vqzoo.cli import parse_config
+from vqzoo.losses import l1_loss
+from vqzoo.networks.discriminators import patch_discriminator
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    data: str = ""  # picture or folder of pictures, recursive; empty: the photographs of scikit-image
+    validation_data: str = ""  # the same for validation; empty: a share of `data`
+    validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
+    out: str = "saved_models/image_vqgan"  # preset folder
+    init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    size: int = 64  # pixels a side of a training crop
+    channels: int = 3  # 1 grey, 3 colour, 4 with opacity
+    min_scale: float = 0.5  # smallest random resize of a picture before the crop
+    max_scale: float = 1.0  # largest
+    flip: bool = True  # mirror half of the crops
+    jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
+    filters: int = 128  # of the convolutions
+    stride: int = 4  # pixels a side that one token stands for; not for residual
+    residual: bool = False  # the published VQGAN's networks: better with a GPU and days, several times the cost
+    multipliers: tuple[int, ...] = (1, 2, 4)  # residual: of `filters` at each halving; stride 2 ** (len - 1)
+    blocks: int = 2  # residual blocks; residual: at each resolution
+    attention: tuple[int, ...] = ()  # residual: levels with self-attention, 0 the full resolution
+    mid_attention: bool = True  # residual: self-attention at the lowest resolution
+    latent_dim: int = 32  # width of a code
+    codebook_size: int = 1024  # codes
+    commitment_weight: float = 0.25  # of the commitment loss; the absolute error weighs 1
+    discriminator_filters: int = 32  # of its first convolution
+    discriminator_depth: int = 2  # strided convolutions: 2 judges patches of 34 pixels, 3 of 70
+    discriminator_start: int = 600  # steps before the discriminator joins
+    discriminator_warmup: int = 100  # steps over which its share grows from 0 to 1
+    adversarial_weight: float = 0.3  # gradient of the adversarial loss as a fraction of the absolute error's
+    feature_matching_weight: float = 0.5  # the same of the distance in the discriminator's features
+    batch_size: int = 32  # crops
+    epochs: int = 10  # pictures and a log line after each
+    steps_per_epoch: int = 100  # batches
+    validation_crops: int = 256  # crops to evaluate on
+    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
+    discriminator_learning_rate: float = 2e-4  # constant
+    average_decay: float = 0.998  # of the weights' moving average
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    seed: int = 0  # of weights, crops and noise
+
+
+F16 = {"size": 256, "residual": True, "multipliers": (1, 1, 2, 2, 4), "attention": (4,), "latent_dim": 256}
+F16 |= {"discriminator_filters": 64, "discriminator_depth": 3, "discriminator_start": 50_000, "batch_size": 32}
+F16 |= {"steps_per_epoch": 5_000, "epochs": 100, "learning_rate": 1e-4, "average_decay": 0.9999}
+TINY = {"size": 32, "residual": True, "filters": 8, "multipliers": (1, 2, 2), "blocks": 1, "codebook_size": 64}
+TINY |= {"discriminator_filters": 8, "discriminator_start": 12, "discriminator_warmup": 4, "learning_rate": 3e-3}
+TINY |= {"batch_size": 8, "epochs": 2, "steps_per_epoch": 10, "validation_crops": 16, "average_decay": 0.9}
+VARIANTS = {
+    "default": Config(),
+    "f16": Config(**F16, discriminator_warmup=5_000, out="saved_models/image_vqgan_f16"),
+    "tiny": Config(**TINY, out="saved_models/image_vqgan_tiny"),
+}
+
+
+def build(config):
+    tokenizer = vqzoo.ImageTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
+    discriminator = patch_discriminator(config.channels, config.discriminator_filters, config.discriminator_depth)
+    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
+    weights |= {"l1": 1.0, "commitment": config.commitment_weight, "discriminator": 1.0}
+    weights |= {"adversarial": config.adversarial_weight, "feature_matching": config.feature_matching_weight}
+    trainer = vqzoo.AdversarialTrainer(
+        tokenizer,
+        discriminator,
+        {"l1": l1_loss},
+        weights,
+        discriminator_start=config.discriminator_start,
+        discriminator_warmup=config.discriminator_warmup,
+        average_decay=config.average_decay,
+    )
+    steps = config.epochs * config.steps_per_epoch
+    trainer.build((None, config.size, config.size, config.channels))
+    trainer.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(config.learning_rate, steps), global_clipnorm=1.0),
+        keras.optimizers.Adam(config.discriminator_learning_rate, beta_1=0.5),
+    )
+    return trainer
+
+
+def build_tokenizer(config):
+    quantizer = vqzoo.EMAVectorQuantizer(config.codebook_size, name="quantizer")
+    sizes = {"channels": config.channels, "filters": config.filters, "blocks": config.blocks}
+    sizes |= {"latent_dim": config.latent_dim, "quantizer": quantizer}
+    if not config.residual:
+        return vqzoo.image_vqvae(stride=config.stride, **sizes)
+    levels = {"multipliers": config.multipliers, "attention": config.attention}
+    return vqzoo.image_vqgan(mid_attention=config.mid_attention, **levels, **sizes)
+
+
+def main(config):
+    run = ImageRun(config, "image_vqgan")
+    trainer = build(config)
+    run.fit(trainer)
+    run.finish(trainer, marks={"discriminator starts": config.discriminator_start})
+
+
+if __name__ == "__main__":
+    main(parse_config(VARIANTS))

@@ -1,0 +1,71 @@
+import dataclasses
+
+import pytest
+
+from vqzoo.cli import parse_config
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    size: int = 64  # pixels a side
+    rate: float = 1e-3  # of learning
+    out: str = "folder"  # where 100% of the files go
+    flip: bool = True  # mirror
+    multipliers: tuple[int, ...] = (1, 2)  # of filters
+
+    def __post_init__(self):
+        if self.size < 1:
+            raise ValueError(f"size is positive. Received: size={self.size}")
+
+
+VARIANTS = {"default": Config(), "tiny": Config(size=8, rate=0.1)}
+
+
+def test_the_first_variant_is_the_default():
+    assert parse_config(VARIANTS, []) == Config()
+
+
+def test_flags_replace_fields_of_the_chosen_variant():
+    arguments = ["tiny", "--rate", "0.5", "--no-flip", "--multipliers", "1,2,4", "--out", "a b"]
+    assert parse_config(VARIANTS, arguments) == Config(8, 0.5, "a b", False, (1, 2, 4))
+    assert parse_config(VARIANTS, ["--flip"]).flip is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "big"], "argument --size: invalid int value: 'big'"),
+        (["--sise", "8"], "unknown flag --sise. Did you mean --size?"),
+        (["--si", "8"], "unknown flag --si. Did you mean --size?"),
+        (["huge"], "invalid choice: 'huge'"),
+        (["--multipliers", "1,x"], "comma-separated list of int"),
+        (["--size", "0"], "size is positive. Received: size=0"),
+    ],
+)
+def test_what_cannot_be_read_is_told(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse_config(VARIANTS, arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_help_shows_every_field_with_its_comment_and_default(capsys):
+    with pytest.raises(SystemExit):
+        parse_config(VARIANTS, ["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "--size SIZE pixels a side (default: 64)",
+        "where 100% of the files go",
+        "--no-flip",
+        "{default,tiny}",
+    ):
+        assert part in told
+
+
+def test_a_setting_has_one_type():
+    @dataclasses.dataclass(frozen=True)
+    class Unclear:
+        size: int | None = None
+
+    with pytest.raises(TypeError, match="A setting has one type. Received: int | None"):
+        parse_config({"default": Unclear()}, [])

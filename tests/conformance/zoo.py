@@ -1,0 +1,139 @@
+"""The table: every quantizer, network, tokenizer and trainer once, with a tiny constructor and an input shape."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+import vqzoo
+from vqzoo.losses import l1_loss
+from vqzoo.losses import l2_loss
+from vqzoo.networks import discriminators
+from vqzoo.networks import image
+from vqzoo.networks.normalization import FastGroupNormalization
+
+
+class Entry(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    make: Any  # () -> layer or model
+    shape: tuple  # of one input with its batch axis
+    dynamic: tuple  # the same with None where any size may come
+
+    def built(self):
+        thing = self.make()
+        if not thing.built:
+            thing.build(self.dynamic)
+        return thing
+
+    def inputs(self, seed=0):
+        return np.random.default_rng(seed).uniform(-1.0, 1.0, self.shape).astype("float32")
+
+
+LATENTS, ANY_LATENTS = (3, 4, 5, 8), (None, None, None, 8)
+IMAGES, ANY_IMAGES = (2, 13, 10, 3), (None, None, None, 3)
+
+
+def _quantizer(name, make):
+    return Entry(name, make, LATENTS, ANY_LATENTS)
+
+
+QUANTIZERS = [
+    _quantizer("VectorQuantizer", lambda: vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(seed=1))),
+    _quantizer("EMAVectorQuantizer", lambda: vqzoo.EMAVectorQuantizer(16, keras.initializers.RandomNormal(seed=1))),
+    _quantizer(
+        "GaussianQuantizer",
+        lambda: vqzoo.quantizers.GaussianQuantizer(
+            vqzoo.EMAVectorQuantizer(16, keras.initializers.RandomNormal(seed=1)), 6
+        ),
+    ),
+]
+
+NETWORKS = [
+    Entry("convolutional_encoder", lambda: image.convolutional_encoder(8, filters=8, blocks=1), IMAGES, ANY_IMAGES),
+    Entry("convolutional_decoder", lambda: image.convolutional_decoder(8, filters=8, blocks=1), LATENTS, ANY_LATENTS),
+    Entry("dense_encoder", lambda: image.dense_encoder(8, (6, 6, 1), 4, (16,)), (2, 6, 6, 1), (None, 6, 6, 1)),
+    Entry("dense_decoder", lambda: image.dense_decoder(8, (6, 6, 1), 4, (16,)), (2, 4, 8), (None, 4, 8)),
+    Entry(
+        "residual_encoder",
+        lambda: image.residual_encoder(8, filters=8, multipliers=(1, 2), blocks=1, attention=(1,)),
+        IMAGES,
+        ANY_IMAGES,
+    ),
+    Entry(
+        "residual_decoder",
+        lambda: image.residual_decoder(8, filters=8, multipliers=(1, 2), blocks=1, attention=(1,)),
+        LATENTS,
+        ANY_LATENTS,
+    ),
+    Entry("UpsampleNearest2D", image.UpsampleNearest2D, LATENTS, ANY_LATENTS),
+    Entry("FastGroupNormalization", lambda: FastGroupNormalization(4, epsilon=1e-6), LATENTS, ANY_LATENTS),
+    Entry("patch_discriminator", lambda: discriminators.patch_discriminator(filters=8, depth=1), IMAGES, ANY_IMAGES),
+]
+
+
+def vqvae():
+    return vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=_quantizer_of_tokenizers())
+
+
+def vqvae_dense():
+    return vqzoo.tokenizers.image_vqvae_dense((6, 6, 1), 4, (16,), 4, _quantizer_of_tokenizers())
+
+
+def vqgan():
+    network = {"filters": 8, "multipliers": (1, 2), "blocks": 1, "attention": (1,), "latent_dim": 4}
+    return vqzoo.image_vqgan(**network, quantizer=_quantizer_of_tokenizers())
+
+
+def _quantizer_of_tokenizers():
+    return vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.3, seed=1), name="quantizer")
+
+
+def gaussian():
+    quantizer = vqzoo.quantizers.GaussianQuantizer(_quantizer_of_tokenizers(), 4, name="gaussian")
+    return vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=quantizer)
+
+
+TOKENIZERS = [
+    Entry("image_vqvae", vqvae, IMAGES, ANY_IMAGES),
+    Entry("image_vqvae_dense", vqvae_dense, (2, 6, 6, 1), (None, 6, 6, 1)),
+    Entry("image_vqgan", vqgan, IMAGES, ANY_IMAGES),
+    Entry("ImageTokenizer", gaussian, IMAGES, ANY_IMAGES),
+]
+
+
+def reconstruction_trainer():
+    weights = {"l2": 1.0, "codebook": 1.0, "commitment": 0.25}
+    return vqzoo.ReconstructionTrainer(vqvae(), {"l2": l2_loss}, weights)
+
+
+def adversarial_trainer(**kwargs):
+    weights = {"l1": 1.0, "codebook": 1.0, "commitment": 0.25}
+    weights |= {"feature_matching": 1.0, "adversarial": 0.5, "discriminator": 1.0}
+    discriminator = discriminators.patch_discriminator(filters=8, depth=1)
+    kwargs = {"discriminator_start": 2, "discriminator_warmup": 2, **kwargs}
+    return vqzoo.AdversarialTrainer(vqvae(), discriminator, {"l1": l1_loss}, weights, **kwargs)
+
+
+TRAINERS = [
+    Entry("ReconstructionTrainer", reconstruction_trainer, (4, 12, 12, 3), (None, 12, 12, 3)),
+    Entry("AdversarialTrainer", adversarial_trainer, (4, 12, 12, 3), (None, 12, 12, 3)),
+]
+
+ALL = [*QUANTIZERS, *NETWORKS, *TOKENIZERS, *TRAINERS]
+
+
+def compiled(trainer):
+    """A trainer with its optimizers."""
+    optimizers = [keras.optimizers.Adam(1e-3)]
+    if isinstance(trainer, vqzoo.AdversarialTrainer):
+        optimizers.append(keras.optimizers.Adam(2e-3, beta_1=0.5))
+    trainer.compile(*optimizers)
+    return trainer
+
+
+def flat(outputs):
+    """All tensors of a result as numpy arrays."""
+    return [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]

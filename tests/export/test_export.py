@@ -1,0 +1,142 @@
+import importlib.util
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vqzoo
+from vqzoo import export
+
+
+def make(seed=1):
+    quantizer = vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.3, seed=seed), name="quantizer")
+    network = {"filters": 8, "multipliers": (1, 2), "blocks": 1, "attention": (1,), "latent_dim": 4}
+    return vqzoo.image_vqgan(**network, quantizer=quantizer)
+
+
+def images(*shape):
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    folder = tmp_path_factory.mktemp("exported") / "preset"
+    tokenizer = make()
+    tokenizer.save_to_preset(folder)
+    return tokenizer, folder, export.export_preset(tokenizer, folder, images(2, 9, 14, 3))
+
+
+def test_signatures_take_any_batch_and_size(exported):
+    tokenizer, folder, _ = exported
+    model = tf.saved_model.load(str(folder / "saved_model"))
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(folder / "tokenizer.tflite"))
+    for shape in ((1, 16, 16, 3), (3, 7, 33, 3)):
+        x = images(*shape)
+        tokens = np.asarray(tokenizer.encode(x))
+        expected = tokenizer.decode(tokens, size=shape[1:3])
+        size = np.array(shape[1:3], "int32")
+        signatures = model.signatures
+        np.testing.assert_array_equal(signatures["encode"](signal=tf.constant(x))["tokens"], tokens)
+        cropped = signatures["decode_to_size"](tokens=tf.constant(tokens), size=tf.constant(size))["signal"]
+        np.testing.assert_allclose(cropped, expected, atol=1e-5)
+        runner = interpreter.get_signature_runner
+        np.testing.assert_array_equal(runner("encode")(signal=x)["tokens"], tokens)
+        cropped = runner("decode_to_size")(tokens=tokens, size=size)["signal"]
+        np.testing.assert_allclose(cropped, expected, atol=1e-4)
+
+
+def test_the_litert_file_has_builtin_operations_alone_and_its_weights(exported):
+    tokenizer, folder, _ = exported
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(str(folder / "tokenizer.tflite"))._get_ops_details()
+    assert len(details) > 20
+    assert not [d["op_name"] for d in details if d["op_name"].startswith(("Flex", "CUSTOM"))]
+    weights = 4 * tokenizer.count_params()
+    assert 0.9 * weights < (folder / "tokenizer.tflite").stat().st_size
+
+
+def test_the_agreement_is_in_the_metadata_and_the_manifest_covers_all(exported):
+    _, folder, agreements = exported
+    assert vqzoo.presets.read_metadata(folder)["exports"]["litert"]["tokens_equal"] == 1.0
+    assert {a.form for a in agreements} == set(export.verify.FORMS)
+    files = vqzoo.presets.verify_preset(folder)["files"]
+    assert {"encoder.keras", "decoder.keras", "tokenizer.tflite", "saved_model/saved_model.pb"} <= set(files)
+
+
+PLAIN = """
+import sys, numpy as np, keras
+encoder, decoder = (keras.models.load_model(f"{sys.argv[1]}/{name}.keras") for name in ("encoder", "decoder"))
+tokens = encoder.predict(np.load(sys.argv[2]), verbose=0)
+np.savez(sys.argv[3], tokens=tokens, images=decoder.predict(tokens, verbose=0))
+assert not [name for name in sys.modules if name.startswith("vqzoo")]
+"""
+
+
+def test_the_portable_form_needs_no_vqzoo(exported, tmp_path):
+    tokenizer, folder, _ = exported
+    x = images(2, 9, 14, 3)
+    np.save(tmp_path / "x.npy", x)
+    arguments = [str(folder), str(tmp_path / "x.npy"), str(tmp_path / "y.npz")]
+    child = subprocess.run([sys.executable, "-P", "-c", PLAIN, *arguments], capture_output=True, text=True)
+    assert child.returncode == 0, child.stderr[-2000:]
+    results = np.load(tmp_path / "y.npz")
+    np.testing.assert_array_equal(results["tokens"], tokenizer.encode(x))
+    np.testing.assert_allclose(results["images"], tokenizer.decode(results["tokens"]), atol=1e-5)
+
+
+def test_an_export_of_other_weights_is_refused(exported, tmp_path):
+    _, folder, _ = exported
+    with pytest.raises(ValueError, match=r"gives .*% of its source's tokens on 2 examples; at least 99.9%"):
+        export.verify_exports(make(seed=2), folder, images(2, 16, 16, 3))
+
+
+def test_an_export_that_does_not_load_is_refused(tmp_path):
+    (tmp_path / "tokenizer.tflite").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"do not load in a new process. It said:"):
+        export.verify_exports(make(), tmp_path, images(1, 8, 8, 3))
+
+
+def test_without_ai_edge_litert_the_file_is_made_and_called_unverified(tmp_path, monkeypatch):
+    tokenizer = make()
+    export.export_litert(tokenizer, tmp_path / "tokenizer.tflite")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ai_edge_litert" else find(name))
+    (agreement,) = export.verify_exports(tokenizer, tmp_path, images(1, 8, 8, 3))
+    assert (agreement.form, agreement.verified) == ("litert", False)
+
+
+class Mine(keras.layers.Layer):
+    def call(self, x):
+        return 2.0 * x
+
+
+def test_a_layer_that_plain_keras_cannot_load_is_told():
+    signal = keras.Input((None, None, 3))
+    encoder = keras.Model(signal, keras.layers.Conv2D(4, 4, 4, "same")(Mine(name="mine")(signal)))
+    tokenizer = vqzoo.ImageTokenizer(encoder, vqzoo.VectorQuantizer(8), make().decoder)
+    tokenizer.build((None, None, None, 3))
+    with pytest.raises(ValueError, match=r"The layer 'mine' is a .*Mine, which plain Keras cannot load"):
+        export.portable_models(tokenizer)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = keras.layers.Conv2D(4, 2, 2, "same")
+
+    def call(self, x):
+        return self.conv(x)
+
+
+def test_a_subclassed_network_is_told():
+    tokenizer = vqzoo.ImageTokenizer(Subclassed(), vqzoo.VectorQuantizer(8), make().decoder)
+    tokenizer.build((None, 8, 8, 3))
+    with pytest.raises(ValueError, match=r"The portable form needs Functional models. Received: Subclassed"):
+        export.portable_models(tokenizer)

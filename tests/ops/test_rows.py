@@ -1,0 +1,59 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vqzoo.ops import spread_rows
+
+GOLDEN = (5**0.5 - 1) / 2
+
+
+def picked(n, count, step):
+    """Numbers of the rows that are picked."""
+    return spread_rows(np.arange(float(n))[:, None], count, step).numpy()[:, 0].astype(int)
+
+
+def test_typed_out_answers():
+    # Fractions 0, 0.618, 0.236, 0.854, 0.472 of 10 rows; one step later 0.755 further.
+    assert picked(10, 5, 0).tolist() == [0, 6, 2, 8, 4]
+    assert picked(10, 5, 1).tolist() == [7, 3, 9, 6, 2]
+
+
+@pytest.mark.parametrize(("n", "count"), [(1, 1), (7, 20), (1000, 100), (100_003, 512)])
+@pytest.mark.parametrize("step", [0, 1, 4095, 4096 + 3, 10**6])
+def test_equals_the_formula_in_float64(n, count, step):
+    fractions = (np.arange(count) * GOLDEN + step % 4096 * 0.7548776) % 1.0
+    # float32 may fall into the next row where a fraction is at a row's edge.
+    difference = np.abs(picked(n, count, step) - np.floor(fractions * n))
+    assert np.minimum(difference, n - difference).max() <= max(1, n * 3e-4)
+    assert picked(n, count, step).max() < n
+
+
+@pytest.mark.parametrize("step", [0, 1, 17])
+def test_rows_are_even_and_repeat_only_where_few_are_left(step):
+    assert len(np.unique(picked(3 * 512, 512, step))) == 512
+    tenths = np.histogram(picked(10_000, 512, step), bins=10, range=(0, 10_000))[0]
+    assert tenths.min() >= 49
+    assert tenths.max() <= 54
+
+
+def test_each_step_picks_other_rows_until_all_were_picked():
+    steps = [set(picked(4096, 64, step)) for step in range(200)]
+    assert all(a != b for a, b in zip(steps, steps[1:], strict=False))
+    assert len(set.union(*steps)) > 0.9 * 4096
+
+
+def test_whole_rows_come_back():
+    matrix = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
+    rows = spread_rows(matrix, 20, 5).numpy()
+    np.testing.assert_array_equal(rows, matrix[picked(50, 20, 5)])
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_same_in_a_graph_with_a_variable_step(jit_compile):
+    step = keras.Variable(0, dtype="int32")
+    function = tf.function(lambda m: spread_rows(m, 20, step), jit_compile=jit_compile)
+    for value in (0, 1, 5000):
+        step.assign(value)
+        rows = function(tf.range(50.0)[:, None]).numpy()[:, 0].astype(int)
+        assert rows.tolist() == picked(50, 20, value).tolist()

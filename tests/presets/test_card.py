@@ -1,0 +1,86 @@
+import json
+
+import pytest
+
+from vqzoo.presets import save_preset
+from vqzoo.presets import seal_preset
+from vqzoo.presets import update_metadata
+
+METADATA = {
+    "modality": "image",
+    "description": "A VQGAN for photographs.",
+    "metrics": {"psnr": 23.123456789, "images": 100},
+    "data": "100 photographs\nof a | b",
+    "licence": "apache-2.0",
+}
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    return save_preset(
+        model, tmp_path / "image-tiny", metadata=METADATA, recipe={"learning_rate": 1e-4, "filters": (32, 64)}
+    )
+
+
+def card(folder):
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_head_is_that_of_a_hugging_face_card(folder):
+    assert card(folder).splitlines()[:6] == [
+        "---",
+        "library_name: keras",
+        'tags: ["vqzoo", "vector-quantization", "image"]',
+        'license: "apache-2.0"',
+        "---",
+        "",
+    ]
+
+
+def test_the_card_tells_what_it_is_and_how_to_load_it(folder):
+    text = card(folder)
+    assert "\n# image-tiny\n\nA VQGAN for photographs.\n" in text
+    assert 'tokenizer = vqzoo.presets.load_preset("image-tiny")\ntokens = tokenizer.encode(signal)' in text
+    assert "\n| psnr | 23.123 |\n| images | 100 |\n" in text
+    assert "\n| data | 100 photographs of a \\| b |\n" in text
+    assert "\n| parameters | 21 |\n" in text
+    assert "\n| learning_rate | 0.0001 |\n| filters | [32, 64] |\n" in text
+    assert "\nMade with python 3." in text and ", keras 3." in text
+
+
+def test_samples_are_shown_once_they_exist(folder):
+    assert "![samples]" not in card(folder)
+    (folder / "samples.png").write_bytes(b"png")
+    seal_preset(folder)
+    assert "![samples](samples.png)" in card(folder)
+
+
+def test_a_prior_is_loaded_by_its_file(model, tmp_path):
+    folder = save_preset(model, tmp_path / "image-prior", metadata={"name": "A prior"}, filename="prior.keras")
+    assert "# A prior\n" in card(folder)
+    assert 'prior = vqzoo.presets.load_preset("image-prior", "prior.keras")\n```' in card(folder)
+
+
+def test_an_update_is_on_the_card(folder):
+    update_metadata(folder, metrics={"psnr": 30.0})
+    assert "| psnr | 30 |" in card(folder) and "23.123" not in card(folder)
+
+
+def test_a_card_of_nothing_has_no_empty_parts(folder):
+    (folder / "metadata.json").write_text("{}")
+    (folder / "recipe.json").unlink()
+    seal_preset(folder)
+    assert card(folder) == (
+        '---\nlibrary_name: keras\ntags: ["vqzoo", "vector-quantization"]\n---\n\n'
+        "# image-tiny\n\nA preset of vqzoo.\n\n"
+        "```python\nimport vqzoo\n\n"
+        'tokenizer = vqzoo.presets.load_preset("image-tiny")\n'
+        "tokens = tokenizer.encode(signal)  # and tokenizer.decode(tokens) goes back\n```\n"
+    )
+
+
+def test_the_head_survives_quotes_in_the_metadata(folder):
+    update_metadata(folder, licence='other: "mine" #1', modality="größe")
+    lines = card(folder).splitlines()
+    assert json.loads(lines[3].removeprefix("license: ")) == 'other: "mine" #1'
+    assert json.loads(lines[2].removeprefix("tags: "))[2] == "größe"

@@ -1,0 +1,111 @@
+import os
+import shutil
+
+import pytest
+
+from vqzoo.presets import find
+from vqzoo.presets import find_preset
+from vqzoo.presets import list_presets
+
+
+@pytest.fixture(autouse=True)
+def only_these_roots(monkeypatch, tmp_path):
+    """The real saved_models/ and environment stay out of the way, and the current folder is empty."""
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.setattr(find, "__file__", str(tmp_path / "checkout" / "vqzoo" / "presets" / "find.py"))
+    monkeypatch.delenv("VQZOO_PRESETS", raising=False)
+
+
+@pytest.fixture
+def put(saved_once, tmp_path):
+    def copy(root, name):
+        return shutil.copytree(saved_once, tmp_path / root / name)
+
+    return copy
+
+
+def test_a_path_is_a_preset(put):
+    folder = put("with spaces", "bilder-größe-f4")
+    assert find_preset(folder) == folder
+    assert find_preset(str(folder)) == folder
+
+
+def test_a_relative_folder_is_a_preset(put, monkeypatch, tmp_path):
+    put("cwd", "mine")
+    assert find_preset("mine").resolve() == tmp_path / "cwd" / "mine"
+    assert find_preset(os.path.join(".", "mine")).resolve() == tmp_path / "cwd" / "mine"
+
+
+def test_home_is_expanded(put, monkeypatch, tmp_path):
+    folder = put("home", "mine")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert find_preset("~/mine") == folder
+
+
+def test_a_name_is_looked_for_beside_the_package(put):
+    folder = put("checkout/saved_models", "image-tiny")
+    assert find_preset("image-tiny") == folder
+
+
+def test_the_environment_comes_before_the_package_and_in_its_order(put, monkeypatch, tmp_path):
+    put("checkout/saved_models", "image-tiny")
+    second = put("second", "image-tiny")
+    monkeypatch.setenv("VQZOO_PRESETS", os.pathsep.join([str(tmp_path / "missing"), "", str(second.parent)]))
+    assert find_preset("image-tiny") == second
+    first = put("first", "image-tiny")
+    monkeypatch.setenv("VQZOO_PRESETS", os.pathsep.join([str(first.parent), str(second.parent)]))
+    assert find_preset("image-tiny") == first
+
+
+def test_a_complete_preset_wins_over_an_unfinished_one_of_the_name(put, monkeypatch, tmp_path):
+    (tmp_path / "cwd" / "image-tiny").mkdir()
+    monkeypatch.setenv("VQZOO_PRESETS", str(tmp_path / "first"))
+    (put("first", "image-tiny") / "manifest.json").unlink()
+    complete = put("checkout/saved_models", "image-tiny")
+    assert find_preset("image-tiny") == complete
+
+
+def test_list_names_each_complete_preset_once(put, monkeypatch, tmp_path):
+    assert list_presets() == []
+    monkeypatch.setenv("VQZOO_PRESETS", str(tmp_path / "first"))
+    put("first", "b")
+    put("first", "a")
+    put("checkout/saved_models", "b")
+    put("checkout/saved_models", "c")
+    put("first", ".hidden")
+    (put("first", "unfinished") / "manifest.json").unlink()
+    (tmp_path / "first" / "a file").write_text("")
+    assert list_presets() == ["a", "b", "c"]
+
+
+def test_an_unknown_name_tells_near_and_known_names_and_where_it_looked(put, monkeypatch, tmp_path):
+    monkeypatch.setenv("VQZOO_PRESETS", str(tmp_path / "first"))
+    put("first", "image-vqgan-photos-f4")
+    put("checkout/saved_models", "audio-other")
+    with pytest.raises(ValueError) as caught:
+        find_preset("image-vqgan-foto-f4")
+    message = str(caught.value)
+    assert "There is no preset 'image-vqgan-foto-f4'. Did you mean 'image-vqgan-photos-f4'?" in message
+    assert str(tmp_path / "first" / "image-vqgan-foto-f4") in message
+    assert str(tmp_path / "checkout" / "saved_models" / "image-vqgan-foto-f4") in message
+    assert "Known presets: audio-other, image-vqgan-photos-f4." in message
+    assert "$VQZOO_PRESETS" in message
+
+
+def test_an_unknown_path(tmp_path):
+    with pytest.raises(ValueError, match="no preset '.*nowhere'. Looked for: .*nowhere. Known presets: none"):
+        find_preset(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("as_name", [True, False])
+def test_a_folder_without_a_manifest_is_incomplete(put, as_name):
+    folder = put("checkout/saved_models", "image-tiny")
+    (folder / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="has no manifest.json, so it is incomplete.*Let the recipe run"):
+        find_preset("image-tiny" if as_name else folder)
+
+
+def test_hugging_face_names_come_later():
+    with pytest.raises(ValueError, match="hf:// names come with a later release.*Download the folder first"):
+        find_preset("hf://somebody/image-vqgan")

@@ -1,0 +1,122 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vqzoo.quantizers import Quantizer
+from vqzoo.quantizers import VectorQuantizer
+
+
+class TwoCodebooks(Quantizer):
+    """Only what `check_tokens` needs."""
+
+    codebook_sizes = (4, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64"])
+def test_another_dtype_is_refused(dtype):
+    with pytest.raises(ValueError, match=f"computes in float32.*Received: dtype='{dtype}'.*Leave `dtype` out"):
+        VectorQuantizer(4, dtype=dtype)
+
+
+def test_stays_in_float32_under_a_mixed_policy():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        # Both codes are 0 in float16.
+        quantizer = VectorQuantizer(2, initializer=lambda shape, dtype: tf.constant([[0.0], [2e-8]], dtype))
+        quantized = quantizer(tf.constant([[[1.5e-8], [0.5e-8]]]))
+        of_half = quantizer(tf.constant([[[1.0]]], "float16"))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert quantizer.codebook.dtype == "float32"
+    assert quantized.tokens.numpy().tolist() == [[[1], [0]]]
+    for result in (quantized, of_half):
+        assert result.latents.dtype == "float32"
+        assert {loss.dtype for loss in result.losses.values()} == {tf.float32}
+    assert float(of_half.losses["commitment"]) == 1.0
+
+
+@pytest.mark.parametrize("name", ["codebook_sizes", "num_codebooks", "loss_names"])
+def test_a_subclass_writes_the_properties(name):
+    with pytest.raises(NotImplementedError):
+        getattr(Quantizer(), name)
+
+
+@pytest.mark.parametrize("name", ["encode", "decode", "portable_encode", "portable_decode"])
+def test_a_subclass_writes_the_methods(name):
+    with pytest.raises(NotImplementedError):
+        getattr(Quantizer(), name)(np.zeros((1, 2, 3)))
+
+
+def test_num_codebooks_counts_the_sizes():
+    assert TwoCodebooks().num_codebooks == 2
+
+
+@pytest.mark.parametrize(
+    "make", [list, np.array, tf.constant, lambda x: np.array(x, "uint8"), lambda x: np.array(x)[:0]]
+)
+def test_good_tokens_pass(make):
+    TwoCodebooks().check_tokens(make([[[0, 0], [3, 1]]]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bool"])
+def test_tokens_of_another_dtype_are_refused(dtype):
+    message = f"Tokens are integers. Received: dtype={dtype}. Pass what `encode` returned"
+    for tokens in (np.zeros((1, 2), dtype), tf.zeros((1, 2), dtype), keras.Input((2,), dtype=dtype)):
+        with pytest.raises(ValueError, match=message):
+            TwoCodebooks().check_tokens(tokens)
+
+
+def test_a_list_of_floats_is_refused():
+    with pytest.raises(ValueError, match="Tokens are integers. Received: dtype=float64"):
+        TwoCodebooks().check_tokens([[0.0, 1.0]])
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (3, 1), (2, 4, 3)])
+def test_another_last_axis_is_refused(shape):
+    message = (
+        r"\(batch, \*grid, num_codebooks\) with num_codebooks=2. Received: shape=\(.*`tokens\[..., None\]` adds it"
+    )
+    with pytest.raises(ValueError, match=message):
+        TwoCodebooks().check_tokens(np.zeros(shape, "int32"))
+
+
+def test_another_last_axis_is_refused_while_symbolic():
+    with pytest.raises(ValueError, match="num_codebooks=2"):
+        TwoCodebooks().check_tokens(keras.Input((7, 3), dtype="int32"))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([[0, 0], [-1, 1]], r"Tokens of codebook 0 lie in \[0, 4\). Received: values from -1 to 0"),
+        ([[4, 0], [1, 1]], r"Tokens of codebook 0 lie in \[0, 4\). Received: values from 1 to 4"),
+        ([[3, 2], [0, 0]], r"Tokens of codebook 1 lie in \[0, 2\). Received: values from 0 to 2"),
+    ],
+)
+@pytest.mark.parametrize("make", [list, np.array, tf.constant])
+def test_tokens_out_of_range_are_refused(tokens, message, make):
+    with pytest.raises(ValueError, match=f"{message}.*made by another tokenizer"):
+        TwoCodebooks().check_tokens(make(tokens))
+
+
+def test_unsigned_tokens_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="values from 0 to 4294967295"):
+        TwoCodebooks().check_tokens(np.array([[0, 0], [2**32 - 1, 0]], "uint32"))
+
+
+def test_symbolic_tokens_pass_unseen():
+    quantizer = TwoCodebooks()
+    quantizer.check_tokens(keras.Input((7, 2), dtype="int32"))
+    quantizer.check_tokens(keras.Input((7, None), dtype="int32"))
+    passed = []
+
+    @tf.function
+    def trace(tokens):
+        quantizer.check_tokens(tokens)
+        passed.append(True)
+        return tokens
+
+    trace(tf.constant([[99, -5]]))
+    assert passed

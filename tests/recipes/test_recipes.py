@@ -1,0 +1,108 @@
+"""Every recipe's `tiny`, run as a user runs it, and the README's lines."""
+
+import csv
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vqzoo
+
+ROOT = pathlib.Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "recipes").glob("*.py"))
+FILES = ["tokenizer.keras", "encoder.keras", "decoder.keras", "saved_model/saved_model.pb", "tokenizer.tflite"]
+FILES += ["samples.png", "README.md", "metadata.json", "recipe.json", "manifest.json"]
+FILES += ["run/metrics.csv", "run/metrics.jsonl", "run/curves.png", "run/usage.png", "run/pictures/epoch_0002.png"]
+
+
+def run(path, *arguments):
+    return subprocess.run([sys.executable, str(path), *arguments], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_recipes_were_found():
+    assert {path.stem for path in RECIPES} >= {"image_vqvae", "image_vqgan"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_tiny_ends_with_a_complete_preset(path, tmp_path):
+    out = tmp_path / "some folder" / "tïny"
+    ended = run(path, "tiny", "--out", str(out))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    for file in FILES:
+        assert (out / file).stat().st_size > 0, file
+    vqzoo.presets.verify_preset(out)
+    assert "100.00% of tokens equal" in ended.stdout and str(out / "tokenizer.tflite") in ended.stdout
+    metadata = json.loads((out / "metadata.json").read_text())
+    assert 5.0 < metadata["metrics"]["psnr"] < 60.0
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert recipe["recipe"] == path.stem and recipe["out"] == str(out)
+    rows = list(csv.DictReader((out / "run" / "metrics.csv").open()))
+    assert len(rows) == recipe["epochs"]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    grid = np.asarray(Image.open(out / "samples.png"))
+    assert grid.ndim == 3 and grid.std() > 10
+    tokenizer = vqzoo.Tokenizer.from_preset(out)
+    image = vqzoo.data.load_image(vqzoo.data.sample_images()[1])[:50, :41]
+    tokens = tokenizer.encode(image[None])
+    assert tokenizer.decode(tokens, size=(50, 41)).shape == (1, 50, 41, 3)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_help_tells_every_setting(path):
+    ended = run(path, "--help")
+    assert ended.returncode == 0
+    assert "--data DATA" in ended.stdout and "tiny" in ended.stdout
+    assert "(default:" in ended.stdout.split("--seed")[-1]
+
+
+def test_dense28_runs_and_an_init_continues(tmp_path):
+    recipe = ROOT / "recipes" / "image_vqvae.py"
+    short = ["--epochs", "2", "--steps_per_epoch", "5", "--validation_crops", "16"]
+    ended = run(recipe, "dense28", "--out", str(tmp_path / "dense"), *short)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    tokenizer = vqzoo.Tokenizer.from_preset(tmp_path / "dense")
+    assert tokenizer.encode(np.zeros((2, 28, 28, 1), "float32")).shape == (2, 16, 1)
+    again = run(recipe, "dense28", "--init", str(tmp_path / "dense"), "--out", str(tmp_path / "tuned"), *short)
+    assert again.returncode == 0, again.stderr[-3000:]
+    losses = [
+        float(next(csv.DictReader((tmp_path / name / "run" / "metrics.csv").open()))["loss"])
+        for name in ("dense", "tuned")
+    ]
+    assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "no/such/folder"], "no/such/folder"),
+        (["--init", "no-such-preset"], "no-such-preset"),
+    ],
+)
+def test_what_is_missing_is_named(arguments, message, tmp_path):
+    ended = run(ROOT / "recipes" / "image_vqgan.py", "tiny", "--out", str(tmp_path / "out"), *arguments)
+    assert ended.returncode != 0 and message in ended.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_the_readme_s_own_networks_run(tmp_path, monkeypatch):
+    readme = (ROOT / "README.md").read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "keras.Sequential" in b]
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace("steps_per_epoch=100", "steps_per_epoch=2"), {})
+    tokenizer = vqzoo.Tokenizer.from_preset(tmp_path / "saved_models" / "mine")
+    assert tokenizer.encode(np.zeros((1, 16, 16, 3), "float32")).shape == (1, 8, 8, 1)
+
+
+def test_every_command_of_the_readme_names_a_recipe_and_flags_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"python (recipes/\w+\.py)([^#\n]*)", readme)
+    assert len(commands) >= 6
+    for recipe, arguments in commands:
+        source = (ROOT / recipe).read_text()
+        for flag in re.findall(r"--(\w+)", arguments):
+            assert re.search(rf"^    {flag}: ", source, re.MULTILINE), f"{recipe} --{flag}"

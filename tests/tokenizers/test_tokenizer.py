@@ -1,0 +1,175 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vqzoo
+
+
+def make(**kwargs):
+    quantizer = vqzoo.VectorQuantizer(8, keras.initializers.RandomNormal(seed=1), name="quantizer")
+    return vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=quantizer, **kwargs)
+
+
+def images(*shape):
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+
+
+def test_it_is_encoder_quantizer_decoder():
+    tokenizer = make()
+    x = images(2, 8, 12, 3)
+    latents = tokenizer.encoder(x)
+    distances = np.square(np.asarray(latents)[..., None, :] - tokenizer.quantizer.codebook.numpy()).sum(-1)
+    np.testing.assert_array_equal(tokenizer.encode(x)[..., 0], distances.argmin(-1))
+    codes = tokenizer.quantizer.codebook.numpy()[distances.argmin(-1)]
+    np.testing.assert_allclose(tokenizer.decode(tokenizer.encode(x)), tokenizer.decoder(codes), atol=1e-6)
+
+
+def test_decode_does_not_clip():
+    tokenizer = make()
+    bias = tokenizer.decoder.get_layer("images").bias
+    bias.assign(bias + 5.0)
+    assert np.min(tokenizer.decode(np.zeros((1, 2, 2, 1), "int32"))) > 2.0
+
+
+def test_the_size_crops_to_the_input():
+    tokenizer = make()
+    x = images(1, 9, 14, 3)
+    tokens = tokenizer.encode(x)
+    assert tokens.shape == (1, 3, 4, 1)
+    whole = tokenizer.decode(tokens)
+    assert whole.shape == (1, 12, 16, 3)
+    np.testing.assert_array_equal(tokenizer.decode(tokens, size=(9, 14)), whole[:, :9, :14])
+
+
+def test_batches_bound_memory_and_change_nothing(monkeypatch):
+    tokenizer = make()
+    x = images(5, 8, 8, 3)
+    tokens = tokenizer.encode(x)
+    seen = []
+    compiled = tokenizer._compiled_encode
+    monkeypatch.setattr(tokenizer, "_compiled_encode", lambda part: seen.append(part.shape[0]) or compiled(part))
+    np.testing.assert_array_equal(tokenizer.encode(x, batch_size=2), tokens)
+    assert seen == [2, 2, 1]
+    np.testing.assert_allclose(tokenizer.decode(tokens, batch_size=2), tokenizer.decode(tokens), atol=1e-6)
+    with pytest.raises(ValueError, match=r"`batch_size` is a positive integer. Received: batch_size=0"):
+        tokenizer.encode(x, batch_size=0)
+
+
+def test_an_empty_batch_is_an_empty_batch():
+    tokenizer = make()
+    assert tokenizer.encode(images(0, 8, 8, 3)).shape == (0, 2, 2, 1)
+    assert tokenizer.decode(np.zeros((0, 2, 2, 1), "int32")).shape == (0, 8, 8, 3)
+
+
+def test_it_tells_about_itself():
+    tokenizer = make()
+    assert (tokenizer.modality, tokenizer.codebook_sizes, tokenizer.num_codebooks) == ("image", (8,), 1)
+
+
+@pytest.mark.parametrize(
+    ("signal", "message"),
+    [
+        (np.zeros((1, 8, 8, 3), "uint8"), r"floating point in \[-1, 1\]. Received: dtype=uint8"),
+        (np.full((1, 8, 8, 3), 255.0), r"Received: values up to 255 in magnitude"),
+        (np.full((1, 8, 8, 3), np.nan), r"Received: values up to nan"),
+        (np.zeros((8, 8, 3)), r"Received: shape=\(8, 8, 3\). A single example needs a batch axis"),
+        (np.zeros((1, 3, 8, 8)), r"channels last.*Received: shape=\(1, 3, 8, 8\)"),
+    ],
+)
+def test_a_wrong_signal_is_told(signal, message):
+    with pytest.raises(ValueError, match=message):
+        make().encode(signal)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (np.zeros((1, 2, 2, 1)), r"Tokens are integers. Received: dtype=float"),
+        (np.zeros((1, 2, 2), "int32"), r"num_codebooks=1. Received: shape=\(1, 2, 2\)"),
+        (np.full((1, 2, 2, 1), -1), r"lie in \[0, 8\). Received: values from -1 to -1"),
+        (np.full((1, 2, 2, 1), 8), r"lie in \[0, 8\). Received: values from 8 to 8"),
+    ],
+)
+def test_wrong_tokens_are_told(tokens, message):
+    with pytest.raises(ValueError, match=message):
+        make().decode(tokens)
+
+
+def test_checks_stay_out_of_graphs():
+    tokenizer = make()
+    encoded = tf.function(lambda x: tokenizer.encode(x))(np.full((1, 8, 8, 3), 9.0, "float32"))
+    assert encoded.shape == (1, 2, 2, 1)
+    decoded = tf.function(lambda t: tokenizer.decode(t))
+    np.testing.assert_array_equal(
+        decoded(np.full((1, 2, 2, 1), 99, "int32")), decoded(np.full((1, 2, 2, 1), 7, "int32"))
+    )
+
+
+def test_parts_of_the_wrong_kind_are_told():
+    good = make()
+    with pytest.raises(ValueError, match=r"`quantizer` is a vqzoo.quantizers.Quantizer"):
+        vqzoo.ImageTokenizer(good.encoder, good.decoder, good.decoder)
+    with pytest.raises(ValueError, match=r"`decoder` is a keras.Model or layer. Received: 'decoder'"):
+        vqzoo.ImageTokenizer(good.encoder, good.quantizer, "decoder")
+
+
+def test_parts_that_do_not_fit_are_told():
+    good = make()
+    other = vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=6)
+    tokenizer = vqzoo.ImageTokenizer(good.encoder, vqzoo.VectorQuantizer(8), other.decoder)
+    with pytest.raises(ValueError, match=r"The decoder takes inputs of the shape \(None, None, None, 6\). Received"):
+        tokenizer.build((None, None, None, 3))
+    with pytest.raises(ValueError, match=r"The encoder takes inputs of the shape \(None, None, None, 3\)"):
+        make().build((None, 8, 8, 1))
+
+
+def test_presets_go_round(tmp_path, monkeypatch):
+    tokenizer = make()
+    tokenizer.save_to_preset(tmp_path / "mine", metadata={"data": "noise"}, recipe={"steps": 1})
+    monkeypatch.setenv("VQZOO_PRESETS", str(tmp_path))
+    again = vqzoo.Tokenizer.from_preset("mine")
+    assert type(again) is vqzoo.ImageTokenizer
+    x = images(1, 8, 8, 3)
+    np.testing.assert_array_equal(again.encode(x), tokenizer.encode(x))
+    metadata = vqzoo.presets.read_metadata(tmp_path / "mine")
+    assert (metadata["modality"], metadata["codebook_sizes"], metadata["data"]) == ("image", [8], "noise")
+
+
+def test_a_preset_of_another_class_is_told(tmp_path):
+    make().save_to_preset(tmp_path / "mine")
+
+    class Other(vqzoo.Tokenizer):
+        pass
+
+    with pytest.raises(ValueError, match=r"holds a ImageTokenizer, not a Other. Load it with `vqzoo.Tokenizer"):
+        Other.from_preset(tmp_path / "mine")
+
+
+def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
+    """File to tokens to picture: how much of us a reader has to follow."""
+    import sys
+
+    tokenizer = make()
+    path = vqzoo.data.sample_images()[0]
+    image = vqzoo.data.load_image(path)
+    tokenizer.decode(tokenizer.encode(image[None]))  # traced
+    calls = []
+
+    def profile(frame, event, _):
+        name = frame.f_code.co_qualname
+        if event == "call" and "vqzoo/" in frame.f_code.co_filename and not name.split(".")[-1].startswith(("_", "<")):
+            calls.append(name)
+
+    sys.setprofile(profile)
+    try:
+        image = vqzoo.data.load_image(path)
+        tokens = tokenizer.encode(image[None])
+        decoded = tokenizer.decode(tokens, size=image.shape[:2])
+        vqzoo.data.save_image(tmp_path / "again.png", decoded[0])
+    finally:
+        sys.setprofile(None)
+    helpers = {"known_value", "crop", "atomic_path", "as_path", "as_paths", "Quantizer.check_tokens", "num_codebooks"}
+    steps = [name for name in calls if name not in helpers and not name.startswith("CodebookQuantizer.codebook")]
+    assert "load_image" in steps and "save_image" in steps
+    assert len(set(steps)) <= 7, steps

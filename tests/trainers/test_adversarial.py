@@ -1,0 +1,152 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vqzoo
+from vqzoo.losses import HingeLoss
+from vqzoo.losses import l1_loss
+from vqzoo.networks.discriminators import patch_discriminator
+
+WEIGHTS = {"l1": 1.0, "codebook": 1.0, "commitment": 0.25}
+ALL_WEIGHTS = {**WEIGHTS, "feature_matching": 0.7, "adversarial": 0.5, "discriminator": 1.0}
+
+
+def tokenizer():
+    quantizer = vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.3, seed=1), name="quantizer")
+    return vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=quantizer)
+
+
+def trainer(weights=None, discriminator=None, rate=0.05, **kwargs):
+    keras.utils.set_random_seed(0)
+    parts = tokenizer(), discriminator or patch_discriminator(filters=8, depth=1)
+    it = vqzoo.AdversarialTrainer(*parts, {"l1": l1_loss}, weights or ALL_WEIGHTS, **kwargs)
+    it.build((None, 12, 12, 3))
+    it.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate))
+    return it
+
+
+def plain_trainer():
+    keras.utils.set_random_seed(0)
+    it = vqzoo.ReconstructionTrainer(tokenizer(), {"l1": l1_loss}, WEIGHTS)
+    it.build((None, 12, 12, 3))
+    it.compile(keras.optimizers.SGD(0.05))
+    it.fit(images(), batch_size=2, verbose=0, shuffle=False)
+    return it
+
+
+def images(count=4, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (count, 12, 12, 3)).astype("float32")
+
+
+def values(variables):
+    return [v.numpy().copy() for v in variables]
+
+
+def test_before_the_start_it_is_the_reconstruction_trainer():
+    it = trainer(discriminator_start=3)
+    opponent = values(it.discriminator.variables)
+    it.fit(images(), batch_size=2, verbose=0, shuffle=False)
+    for one, other in zip(it.tokenizer.variables, plain_trainer().tokenizer.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    for one, variable in zip(opponent, it.discriminator.variables, strict=True):
+        np.testing.assert_array_equal(one, variable.numpy())
+    assert int(it.discriminator_optimizer.iterations.numpy()) == 0
+    it.fit(images(), batch_size=2, verbose=0)  # steps 2 and 3: it joins at 3
+    assert int(it.discriminator_optimizer.iterations.numpy()) == 1
+    assert not np.array_equal(values(it.discriminator.variables)[0], opponent[0])
+
+
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_a_step_descends_the_formula_of_the_docstring(adaptive):
+    it = trainer(discriminator_start=0, discriminator_warmup=4, adaptive=adaptive)
+    share = 0.25  # the first of four steps
+    variables, opponents = it.tokenizer.trainable_variables, it.discriminator.trainable_variables
+    with tf.GradientTape(persistent=True) as tape:
+        result = it.tokenizer(images(), training=True)
+        *real_features, real = it.discriminator(images(), training=True)
+        *features, fake = it.discriminator(result.signal, training=True)
+        matching = sum(tf.reduce_mean(abs(x - y)) for x, y in zip(real_features, features, strict=True))
+        own = tf.reduce_mean(abs(images() - result.signal))
+        matching = matching / len(features)
+        adversarial = -tf.reduce_mean(fake)
+        opponent_loss = HingeLoss().discriminator(real, fake)
+        quantizer = result.losses["codebook"] + 0.25 * result.losses["commitment"]
+    kernel = it.tokenizer.decoder.get_layer("images").kernel.value
+    norms = [float(tf.norm(tape.gradient(loss, kernel))) for loss in (own, adversarial, matching)]
+    balance, balance_of_matching = [norms[0] / (norm + 1e-4) if adaptive else 1.0 for norm in norms[1:]]
+    before, opponents_before = values(variables), values(opponents)
+    expected = []
+    for variable in variables:
+        terms = [tape.gradient(loss, variable.value) for loss in (own, adversarial, quantizer, matching)]
+        terms = [0.0 if term is None else tf.convert_to_tensor(term) for term in terms]
+        expected.append(terms[0] + share * (balance * 0.5 * terms[1] + balance_of_matching * 0.7 * terms[3]) + terms[2])
+    opponent_gradients = tape.gradient(opponent_loss, [v.value for v in opponents])
+    history = it.fit(images(), batch_size=4, verbose=0).history
+    assert history["adaptive_weight"][0] == pytest.approx(balance, rel=1e-3)
+    for variable, old, gradient in zip(variables, before, expected, strict=True):
+        np.testing.assert_allclose(variable.numpy(), old - 0.05 * gradient, atol=2e-6)
+    for variable, old, gradient in zip(opponents, opponents_before, opponent_gradients, strict=True):
+        np.testing.assert_allclose(variable.numpy(), old - 0.05 * gradient, atol=2e-6)
+
+
+def test_the_share_grows_from_nothing_to_one():
+    it = trainer(discriminator_start=5, discriminator_warmup=4)
+    shares = []
+    for step in (5, 6, 8, 9, 100):
+        it.steps.assign(step)
+        shares.append(float(it._share()))
+    assert shares == [0.25, 0.5, 1.0, 1.0, 1.0]
+    assert float(trainer(discriminator_warmup=0)._share()) == 1.0
+
+
+def test_the_largest_adaptive_weight_holds():
+    it = trainer(discriminator_warmup=0, max_adaptive_weight=0.01)
+    assert it.fit(images(), batch_size=4, verbose=0).history["adaptive_weight"] == [pytest.approx(0.01)]
+
+
+def test_a_discriminator_that_gives_logits_alone_has_no_features_to_match():
+    signal = keras.Input((None, None, 3))
+    logits = keras.layers.Conv2D(1, 4, 2, name="logits")(signal)
+    it = trainer(discriminator=keras.Model(signal, logits), discriminator_warmup=0)
+    history = it.fit(images(), batch_size=2, verbose=0).history
+    assert history["feature_matching"] == [0.0]
+    assert history["adversarial"][0] != 0.0
+
+
+def test_weights_of_zero_leave_the_tokenizer_alone():
+    it = trainer({**ALL_WEIGHTS, "feature_matching": 0.0, "adversarial": 0.0}, discriminator_warmup=0)
+    it.fit(images(), batch_size=2, verbose=0, shuffle=False)
+    for one, other in zip(it.tokenizer.variables, plain_trainer().tokenizer.variables, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"discriminator_start": -1}, r"are 0 or more steps. Received: discriminator_start=-1"),
+        ({"discriminator_warmup": -2}, r"discriminator_warmup=-2"),
+        ({"max_adaptive_weight": 0.0}, r"`max_adaptive_weight` is positive. Received: max_adaptive_weight=0.0"),
+        ({"weights": WEIGHTS}, r"Missing: \['adversarial', 'discriminator', 'feature_matching'\]"),
+    ],
+)
+def test_errors_teach(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        trainer(**arguments)
+
+
+def test_the_start_of_the_discriminator_does_not_wreck_the_reconstruction():
+    crops = vqzoo.data.ImageCrops(vqzoo.data.sample_images(), 32, 8, scale=(0.25, 0.25))
+    quantizer = vqzoo.EMAVectorQuantizer(64, name="quantizer")
+    parts = vqzoo.image_vqvae(filters=16, blocks=1, latent_dim=8, quantizer=quantizer), patch_discriminator(filters=16)
+    weights = {"l1": 1.0, "commitment": 0.25, "feature_matching": 0.5, "adversarial": 0.3, "discriminator": 1.0}
+    it = vqzoo.AdversarialTrainer(
+        *parts, {"l1": l1_loss}, weights, discriminator_start=120, discriminator_warmup=40, average_decay=0.0
+    )
+    it.build((None, 32, 32, 3))
+    it.compile(keras.optimizers.Adam(2e-3), keras.optimizers.Adam(1e-3, beta_1=0.5))
+    history = it.fit(crops.dataset(), steps_per_epoch=20, epochs=10, verbose=0, shuffle=False).history
+    before, after = history["l1"][5], history["l1"][6:]
+    assert history["l1"][0] > 1.5 * before  # it has learnt something that could be wrecked
+    assert history["discriminator"][5] == 0.0 and min(history["discriminator"][6:]) > 0.0
+    assert max(after) < 1.15 * before

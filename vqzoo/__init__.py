@@ -1,0 +1,50 @@
+"""VQ-VAE and VQGAN tokenizers for Keras: signals to discrete tokens and back.
+
+Importing this package registers every class with Keras, so that `keras.models.load_model` finds them.
+"""
+
+from importlib import metadata as _metadata
+
+from vqzoo import data
+from vqzoo import export
+from vqzoo import losses
+from vqzoo import metrics
+from vqzoo import networks
+from vqzoo import ops
+from vqzoo import presets
+from vqzoo import quantizers
+from vqzoo import tokenizers
+from vqzoo import trainers
+from vqzoo.presets import list_presets
+from vqzoo.quantizers import EMAVectorQuantizer
+from vqzoo.quantizers import VectorQuantizer
+from vqzoo.tokenizers import ImageTokenizer
+from vqzoo.tokenizers import Tokenizer
+from vqzoo.tokenizers import image_vqgan
+from vqzoo.tokenizers import image_vqvae
+from vqzoo.trainers import AdversarialTrainer
+from vqzoo.trainers import ReconstructionTrainer
+
+__version__ = _metadata.version("vqzoo")
+
+__all__ = [
+    "AdversarialTrainer",
+    "EMAVectorQuantizer",
+    "ImageTokenizer",
+    "ReconstructionTrainer",
+    "Tokenizer",
+    "VectorQuantizer",
+    "data",
+    "export",
+    "image_vqgan",
+    "image_vqvae",
+    "list_presets",
+    "losses",
+    "metrics",
+    "networks",
+    "ops",
+    "presets",
+    "quantizers",
+    "tokenizers",
+    "trainers",
+]

@@ -1,0 +1,6 @@
+"""The command line: settings of recipes, and what every recipe does around its own page."""
+
+from vqzoo.cli.config import parse_config
+from vqzoo.cli.image_run import ImageRun
+
+__all__ = ["ImageRun", "parse_config"]

@@ -1,0 +1,141 @@
+"""What every image recipe does around its own page: data, watching, the finished preset folder."""
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+import rich.console
+import rich.table
+
+from vqzoo.data import ImageCrops
+from vqzoo.data import find_images
+from vqzoo.data import sample_images
+from vqzoo.data import split_images
+from vqzoo.export import export_preset
+from vqzoo.metrics import CodebookUsage
+from vqzoo.metrics import evaluate_images
+from vqzoo.trainers import AverageWeights
+from vqzoo.trainers import Pictures
+from vqzoo.trainers import Progress
+from vqzoo.trainers import RunLog
+from vqzoo.trainers import StopOnNonFinite
+from vqzoo.trainers import read_log
+from vqzoo.trainers import save_loss_curves
+from vqzoo.trainers import save_reconstructions
+from vqzoo.trainers import save_usage_histogram
+
+PICTURES = 8  # in each grid
+VALIDATION_BATCH = 32
+
+
+class ImageRun:
+    """One run of an image recipe.
+
+    Args:
+        config: the recipe's settings, a dataclass with at least `data`, `validation_data`, `out`, `size`, `channels`,
+            `batch_size`, `epochs`, `steps_per_epoch`, `validation_crops`, `min_scale`, `max_scale`, `flip`, `jitter`,
+            `precision` and `seed`.
+        name: str, the recipe's, for the card.
+
+    Raises:
+        ValueError: if the data hold no pictures.
+    """
+
+    def __init__(self, config, name):
+        self.config = config
+        self.name = name
+        self.folder = pathlib.Path(config.out).expanduser()
+        keras.utils.set_random_seed(config.seed)
+        keras.config.set_dtype_policy(config.precision)
+        self.files, validation_files = _split(config)
+        crop = {"size": config.size, "channels": config.channels, "scale": (config.min_scale, config.max_scale)}
+        self.crops = ImageCrops(
+            self.files, batch_size=config.batch_size, flip=config.flip, jitter=config.jitter, seed=config.seed, **crop
+        )
+        batch = min(VALIDATION_BATCH, config.validation_crops)
+        self.validation_crops = ImageCrops(validation_files, batch_size=batch, flip=False, seed=config.seed, **crop)
+        # The same crops at every epoch and every run.
+        self.validation = self.validation_crops.dataset(steps=max(1, config.validation_crops // batch)).cache()
+        self.samples = np.concatenate([x.numpy() for x in self.validation.take(-(-PICTURES // batch))])[:PICTURES]
+
+    def fit(self, trainer):
+        """Trains for `epochs` epochs of `steps_per_epoch` steps, watched by a progress line, logs and pictures."""
+        trainer.fit(
+            self.crops.dataset(),
+            epochs=self.config.epochs,
+            steps_per_epoch=self.config.steps_per_epoch,
+            validation_data=self.validation,
+            callbacks=[
+                AverageWeights(),
+                StopOnNonFinite(),
+                Progress(self.config.batch_size),
+                RunLog(self.folder / "run"),
+                Pictures(self.folder / "run" / "pictures", trainer.tokenizer, self.samples),
+            ],
+            verbose=0,
+            shuffle=False,
+        )
+
+    def finish(self, trainer, marks=None):
+        """Evaluates, writes the preset folder with its pictures and exports, and prints what came out.
+
+        Args:
+            trainer: the trained `Trainer`; its moving average is what is evaluated and saved.
+            marks: dict name -> step, drawn into the loss curves. Defaults to none.
+
+        Returns:
+            Dict of the numbers on the validation crops.
+        """
+        with trainer.averaged() as tokenizer:
+            report = evaluate_images(tokenizer, self.validation)
+            tokenizer.save_to_preset(
+                self.folder,
+                metadata={
+                    "description": f"Made by recipes/{self.name}.py on {self.config.size} pixel crops.",
+                    "metrics": report,
+                    "data": self._told_data(),
+                    "signal": {"range": [-1.0, 1.0], "channels": self.config.channels},
+                },
+                recipe={"recipe": self.name, **dataclasses.asdict(self.config)},
+            )
+            save_reconstructions(self.folder / "samples.png", tokenizer, self.samples)
+            self._draw(tokenizer, marks)
+            agreements = export_preset(tokenizer, self.folder, self.samples)
+        self._print(report, agreements)
+        return report
+
+    def _told_data(self):
+        source = self.config.data or "the colour photographs of scikit-image"
+        return f"{len(self.files)} pictures: {source}"
+
+    def _draw(self, tokenizer, marks):
+        usage = CodebookUsage(tokenizer.codebook_sizes)
+        for batch in self.validation:
+            usage.update_state(tokenizer.encode(batch))
+        save_usage_histogram(self.folder / "run" / "usage.png", usage.counts_per_codebook()[0])
+        save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
+
+    def _print(self, report, agreements):
+        console = rich.console.Console()
+        table = rich.table.Table(title=f"{self.name} on {report['images']} validation crops", show_header=False)
+        for name, value in report.items():
+            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        for agreement in agreements:
+            equal = f"{agreement.tokens:.2%} of tokens equal"
+            told = equal if agreement.verified else "not verified: no ai-edge-litert"
+            table.add_row(f"export {agreement.form}", told)
+        console.print(table)
+        for path, reason in {**self.crops.skipped, **self.validation_crops.skipped}.items():
+            console.print(f"skipped {path}: {reason}", soft_wrap=True)
+        for path in ("tokenizer.keras", "encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite"):
+            console.print(f"  {self.folder / path}", soft_wrap=True, highlight=False)
+        for path in ("samples.png", "README.md", "run/curves.png", "run/usage.png", "run/metrics.csv"):
+            console.print(f"  {self.folder / path}", soft_wrap=True, highlight=False)
+
+
+def _split(config):
+    """Training and validation files."""
+    if config.validation_data:
+        return find_images(config.data) if config.data else sample_images(), find_images(config.validation_data)
+    return split_images(find_images(config.data) if config.data else sample_images(), config.validation_share)

@@ -1,0 +1,19 @@
+"""A tokenizer as files that other programs load: SavedModel, LiteRT, and plain Keras models."""
+
+from vqzoo.export.litert import export_litert
+from vqzoo.export.portable import export_portable
+from vqzoo.export.portable import portable_models
+from vqzoo.export.preset import export_preset
+from vqzoo.export.saved_model import export_saved_model
+from vqzoo.export.verify import Agreement
+from vqzoo.export.verify import verify_exports
+
+__all__ = [
+    "Agreement",
+    "export_litert",
+    "export_portable",
+    "export_preset",
+    "export_saved_model",
+    "portable_models",
+    "verify_exports",
+]

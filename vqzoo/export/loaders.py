@@ -1,0 +1,66 @@
+"""Loads exported files in a process of its own: `python -P loaders.py FOLDER EXAMPLES RESULTS FORM...`.
+
+Run as a script, without importing vqzoo, to show that the files need nothing of it; only `tokenizer.keras` does, and
+comes last. EXAMPLES holds `signal` and `tokens`; RESULTS receives `FORM/tokens`, what each form encodes, and
+`FORM/signal`, what it decodes from the given tokens.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+
+def saved_model(folder, signal, tokens):
+    """Runs the SavedModel's signatures."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(os.path.join(folder, "saved_model"))  # kept: its variables die with it
+    encode, decode = model.signatures["encode"], model.signatures["decode"]
+    encoded = encode(signal=tf.constant(signal))["tokens"]
+    return encoded.numpy(), decode(tokens=tf.constant(tokens))["signal"].numpy()
+
+
+def litert(folder, signal, tokens):
+    """Runs the LiteRT file's signatures."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(os.path.join(folder, "tokenizer.tflite"))
+    encoded = interpreter.get_signature_runner("encode")(signal=signal)["tokens"]
+    return encoded, interpreter.get_signature_runner("decode")(tokens=tokens)["signal"]
+
+
+def portable(folder, signal, tokens):
+    """Runs the plain Keras models."""
+    import keras
+
+    encoder, decoder = (keras.models.load_model(os.path.join(folder, f"{n}.keras")) for n in ("encoder", "decoder"))
+    return encoder.predict(signal, verbose=0), decoder.predict(tokens, verbose=0)
+
+
+def tokenizer(folder, signal, tokens):
+    """Runs the tokenizer itself."""
+    import keras
+
+    import vqzoo  # noqa: F401  registers the classes
+
+    model = keras.models.load_model(os.path.join(folder, "tokenizer.keras"), compile=False)
+    return np.asarray(model.encode(signal)), np.asarray(model.decode(tokens))
+
+
+def main(folder, examples, results, *forms):
+    """Runs each form on the examples."""
+    with np.load(examples) as arrays:
+        signal, tokens = arrays["signal"], arrays["tokens"]
+    outputs = {}
+    for form in sorted(forms, key=lambda form: form == "tokenizer"):
+        outputs[f"{form}/tokens"], outputs[f"{form}/signal"] = globals()[form](folder, signal, tokens)
+        if form != "tokenizer" and "vqzoo" in sys.modules:
+            raise RuntimeError(f"{form} imported vqzoo")
+    np.savez(results, **outputs)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

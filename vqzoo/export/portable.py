@@ -1,0 +1,76 @@
+"""`encoder.keras` and `decoder.keras` of Keras built-ins: they load where vqzoo is not installed."""
+
+import pathlib
+
+import keras
+
+from vqzoo.files import atomic_path
+
+
+def export_portable(tokenizer, folder):
+    """Writes `encoder.keras` (signal to tokens) and `decoder.keras` (tokens to signal).
+
+    Both load with plain `keras.models.load_model`, on every Keras backend.
+
+    Args:
+        tokenizer: built `Tokenizer` whose encoder and decoder are Functional models.
+        folder: str or path.
+
+    Returns:
+        The two paths.
+
+    Raises:
+        ValueError: if a network has a layer that is no Keras built-in and offers no `portable()` twin.
+    """
+    folder = pathlib.Path(folder)
+    paths = []
+    for model in portable_models(tokenizer):
+        paths.append(folder / f"{model.name}.keras")
+        with atomic_path(paths[-1]) as temporary:
+            model.save(temporary)
+    return tuple(paths)
+
+
+def portable_models(tokenizer):
+    """Builds the encoder and decoder as `keras.Model`s of Keras built-ins, with the tokenizer's weights.
+
+    Args:
+        tokenizer: built `Tokenizer` whose encoder and decoder are Functional models.
+
+    Returns:
+        Two `keras.Model`s: signal (batch, *size, channels) to int32 tokens (batch, *grid, num_codebooks), and back;
+        the decoder's output is whole strides large and not clipped.
+
+    Raises:
+        ValueError: if a network has a layer that is no Keras built-in and offers no `portable()` twin.
+    """
+    encoder, decoder = _built_ins(tokenizer.encoder), _built_ins(tokenizer.decoder)
+    tokens = keras.Input((*encoder.output_shape[1:-1], tokenizer.num_codebooks), dtype="int32", name="tokens")
+    return (
+        keras.Model(encoder.inputs, tokenizer.quantizer.portable_encode(encoder.output), name="encoder"),
+        keras.Model(tokens, decoder(tokenizer.quantizer.portable_decode(tokens)), name="decoder"),
+    )
+
+
+def _built_ins(network):
+    """A copy of `network` in which each layer of ours is replaced by its portable twin."""
+    if getattr(network, "inputs", None) is None:
+        raise ValueError(
+            f"The portable form needs Functional models. Received: {type(network).__name__} {network.name!r}. Build it "
+            "with `keras.Model(inputs, outputs)`, or export a SavedModel."
+        )
+    copy = keras.models.clone_model(network, clone_function=_built_in)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _built_in(layer):
+    if hasattr(layer, "portable"):
+        return layer.portable()
+    if not type(layer).__module__.startswith("keras."):
+        raise ValueError(
+            f"The layer {layer.name!r} is a {type(layer).__module__}.{type(layer).__name__}, which plain Keras cannot "
+            "load. Give it a method `portable()` that returns a Keras layer with the same result, or export a "
+            "SavedModel."
+        )
+    return type(layer).from_config(layer.get_config())

@@ -1,0 +1,86 @@
+"""Checks that exported files give the tokens of their source: one check for export, presets and the command line."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+
+from vqzoo.export import loaders
+
+# What shows that a form is in the folder.
+FORMS = {
+    "saved_model": "saved_model/saved_model.pb",
+    "litert": "tokenizer.tflite",
+    "portable": "encoder.keras",
+    "tokenizer": "tokenizer.keras",
+}
+
+# Two forms round differently, and a latent in the middle between two codes may fall to either side.
+LEAST_AGREEMENT = 0.999
+
+
+class Agreement(NamedTuple):
+    """How well one exported form agrees with its source."""
+
+    form: str  # a key of FORMS
+    verified: bool  # False where it could not be run here
+    tokens: float  # fraction of equal tokens
+    signal: float  # largest difference of the decoded signals, on their scale of [-1, 1]
+
+
+def verify_exports(tokenizer, folder, signal):
+    """Loads every exported form in `folder` in a new process and compares it with `tokenizer`.
+
+    Args:
+        tokenizer: `Tokenizer`, the source.
+        folder: str or path, a preset folder with exports.
+        signal: float32 array (batch, *size, channels) in [-1, 1], examples to compare on.
+
+    Returns:
+        List of `Agreement`, one for each form found. LiteRT is not verified where `ai-edge-litert` is not installed.
+
+    Raises:
+        ValueError: if a form cannot be loaded, or fewer than 99.9 % of its tokens agree.
+    """
+    folder = pathlib.Path(folder)
+    forms = [form for form, file in FORMS.items() if (folder / file).exists()]
+    runnable = [f for f in forms if f != "litert" or importlib.util.find_spec("ai_edge_litert") is not None]
+    signal = np.asarray(signal, "float32")
+    tokens = np.asarray(tokenizer.encode(signal))
+    decoded = np.asarray(tokenizer.decode(tokens))
+    results = _run(folder, runnable, signal, tokens)
+    agreements = []
+    for form in forms:
+        if form not in runnable:
+            agreements.append(Agreement(form, False, float("nan"), float("nan")))
+            continue
+        equal = float(np.mean(results[f"{form}/tokens"] == tokens))
+        difference = float(np.abs(results[f"{form}/signal"] - decoded).max())
+        if equal < LEAST_AGREEMENT:
+            raise ValueError(
+                f"The export {FORMS[form]!r} in {folder} gives {equal:.2%} of its source's tokens on "
+                f"{len(signal)} examples; at least {LEAST_AGREEMENT:.1%} are expected. Do not use it; export again, "
+                "and report it with the versions in metadata.json if it stays."
+            )
+        agreements.append(Agreement(form, True, equal, difference))
+    return agreements
+
+
+def _run(folder, forms, signal, tokens):
+    """What each form gives in a child process."""
+    with tempfile.TemporaryDirectory() as scratch:
+        examples, results = pathlib.Path(scratch, "examples.npz"), pathlib.Path(scratch, "results.npz")
+        np.savez(examples, signal=signal, tokens=tokens)
+        # -P keeps the script's folder off sys.path, where its neighbours would shadow other modules.
+        command = [sys.executable, "-P", loaders.__file__, str(folder), str(examples), str(results), *forms]
+        child = subprocess.run(command, capture_output=True, text=True)
+        if child.returncode:
+            raise ValueError(
+                f"The exports in {folder} do not load in a new process. It said:\n{child.stderr.strip()[-2000:]}"
+            )
+        with np.load(results) as arrays:
+            return dict(arrays)

@@ -1,0 +1,17 @@
+"""What is reported: how good the pictures are, how the codebooks are used, how many bits the tokens cost."""
+
+from vqzoo.metrics.codebook import CodebookUsage
+from vqzoo.metrics.codebook import codebook_statistics
+from vqzoo.metrics.evaluate import evaluate_images
+from vqzoo.metrics.image import psnr
+from vqzoo.metrics.image import ssim
+from vqzoo.metrics.rate import bits_per_pixel
+
+__all__ = [
+    "CodebookUsage",
+    "bits_per_pixel",
+    "codebook_statistics",
+    "evaluate_images",
+    "psnr",
+    "ssim",
+]

@@ -1,0 +1,148 @@
+"""How much of each codebook is used."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class CodebookUsage(keras.metrics.Metric):
+    """Counts how often each code is used; reports usage, perplexity and dead codes since the last reset.
+
+    With the frequencies `p_k = counts_k / sum(counts)` of a codebook, its perplexity is
+    `exp(-sum_k p_k log p_k)`: the number of codes that, used equally often, would carry as much information.
+
+    Args:
+        codebook_sizes: tuple of ints, the number of codes of each codebook.
+        name: str, the metric's name.
+
+    Call arguments:
+        tokens: int tensor (batch, *grid, num_codebooks). A token outside its codebook is not counted.
+
+    Returns:
+        A dict of float32 scalars: `usage`, the fraction of the codes that were used, and `perplexity`, both
+        the mean over the codebooks, and `dead_codes`, the number of codes never used, the sum over the
+        codebooks. Before the first token: 0, 1 and all of them.
+
+    Raises:
+        ValueError: a codebook size that is not positive, tokens that are not integers, or another number of
+            codebooks in the tokens.
+
+    Example:
+    >>> import numpy as np
+    >>> metric = CodebookUsage(codebook_sizes=(4,))
+    >>> metric.update_state(np.array([[[0], [0], [3], [3]]], "int32"))
+    >>> {name: round(float(value), 4) for name, value in metric.result().items()}
+    {'usage': 0.5, 'perplexity': 2.0, 'dead_codes': 2.0}
+    """
+
+    def __init__(self, codebook_sizes, name="codebook"):
+        super().__init__(name=name)
+        self.codebook_sizes = tuple(int(size) for size in codebook_sizes)
+        if not self.codebook_sizes or min(self.codebook_sizes) < 1:
+            raise ValueError(
+                "`codebook_sizes` must hold one positive int per codebook, for instance (1024,). "
+                f"Received: codebook_sizes={codebook_sizes}"
+            )
+        # All codebooks in one vector, one after another. int64: a float32 count stops growing at 2^24 (65,536
+        # pictures of 256 tokens on one code), an int32 wraps at 2^31 (8 million), and no precision policy
+        # touches an integer. Under tf.distribute each replica counts for itself, and reading sums: Metric's
+        # variables do.
+        self.counts = self.add_variable(
+            shape=(sum(self.codebook_sizes),), initializer="zeros", dtype="int64", name="counts"
+        )
+
+    def update_state(self, tokens):
+        """Adds the tokens to the counts.
+
+        Args:
+            tokens: int tensor (batch, *grid, num_codebooks).
+        """
+        tokens = ops.convert_to_tensor(tokens)
+        dtype = keras.backend.standardize_dtype(tokens.dtype)
+        if "int" not in dtype:
+            raise ValueError(f"Tokens must be integers, as `encode` returns them. Received: dtype={dtype}")
+        if tuple(tokens.shape)[-1:] != (len(self.codebook_sizes),):
+            raise ValueError(
+                "The last axis of the tokens must be the number of codebooks, "
+                f"{len(self.codebook_sizes)} for codebook_sizes={self.codebook_sizes}. "
+                f"Received: tokens of shape {tuple(tokens.shape)}"
+            )
+        sizes = np.array(self.codebook_sizes, "int64")
+        total = int(sizes.sum())
+        # On a GPU TensorFlow computes int32 on the host and int64 on the device; its segment sum alone has a
+        # GPU kernel for int32 and none for int64.
+        tokens = ops.cast(tokens, "int64")
+        # Without a bin of its own, a token outside its codebook would count for the codebook beside it.
+        inside = ops.logical_and(tokens >= 0, tokens < sizes)
+        bins = ops.reshape(ops.where(inside, tokens + (np.cumsum(sizes) - sizes), total), (-1,))
+        counts = ops.segment_sum(ops.ones_like(bins, dtype="int32"), bins, num_segments=total + 1)
+        self.counts.assign_add(ops.cast(counts, "int64")[:total])
+
+    def result(self):
+        """The dict of the class docstring."""
+        statistics = [_statistics(counts) for counts in self._split(ops.convert_to_tensor(self.counts))]
+        usage, perplexity, dead_codes = (ops.stack(values) for values in zip(*statistics, strict=True))
+        return {
+            "usage": ops.mean(usage),
+            "perplexity": ops.mean(perplexity),
+            "dead_codes": ops.sum(dead_codes),
+        }
+
+    def counts_per_codebook(self):
+        """How often each code was used, for `codebook_statistics` or a histogram.
+
+        Returns:
+            A list with one int64 array (codebook_size,) per codebook.
+        """
+        return self._split(ops.convert_to_numpy(self.counts))
+
+    def _split(self, counts):
+        ends = np.cumsum(self.codebook_sizes)
+        return [counts[end - size : end] for size, end in zip(self.codebook_sizes, ends, strict=True)]
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {"codebook_sizes": self.codebook_sizes, "name": self.name}
+
+
+def codebook_statistics(counts):
+    """Usage, perplexity and dead codes of one codebook from the counts of its codes, in numpy.
+
+    Args:
+        counts: array (codebook_size,), how often each code was used.
+
+    Returns:
+        A dict: `usage` (float, the fraction of the codes used), `perplexity` (float, see `CodebookUsage`) and
+        `dead_codes` (int, the number never used).
+
+    Raises:
+        ValueError: counts that are not one axis, or negative.
+
+    Example:
+    >>> codebook_statistics([5, 5, 0, 0])
+    {'usage': 0.5, 'perplexity': 2.0, 'dead_codes': 2}
+    """
+    counts = np.asarray(counts, "float64")
+    if counts.ndim != 1 or not counts.size or counts.min() < 0:
+        raise ValueError(
+            "`counts` must be one codebook's counts, an array (codebook_size,) of numbers >= 0. "
+            f"Received: shape {counts.shape}, counts={counts}"
+        )
+    used = counts[counts > 0]
+    frequencies = used / used.sum()
+    perplexity = np.exp(-np.sum(frequencies * np.log(frequencies)))
+    return {
+        "usage": used.size / counts.size,
+        "perplexity": float(perplexity),
+        "dead_codes": counts.size - used.size,
+    }
+
+
+def _statistics(counts):
+    """`codebook_statistics` in the graph: three float32 scalars from int64 counts (codebook_size,)."""
+    used = ops.cast(counts > 0, "float32")
+    frequencies = ops.cast(counts, "float32") / ops.cast(ops.maximum(ops.sum(counts), 1), "float32")
+    # log(1) = 0 stands in where the frequency is 0, because 0 log 0 would be NaN.
+    entropy = -ops.sum(frequencies * ops.log(ops.where(counts > 0, frequencies, 1.0)))
+    return ops.mean(used), ops.exp(entropy), ops.sum(1.0 - used)

@@ -1,0 +1,79 @@
+"""The card: a preset's README.md, generated from its metadata and its recipe."""
+
+import json
+import pathlib
+
+from vqzoo.files import atomic_path
+from vqzoo.presets.manifest import read_json
+
+CARD = "README.md"
+_SAMPLES = "samples.png"
+# Metadata that has a place of its own on the card; every other key is a row of the table "About".
+_PLACED = ("name", "description", "metrics", "model_file", "versions", "created", "format_version")
+
+
+def write_card(folder):
+    """Writes the README.md that people and Hugging Face read.
+
+    Args:
+        folder: path, the preset's folder, with its `metadata.json` and whatever else it has so far.
+    """
+    metadata = read_json(folder / "metadata.json")
+    metrics = metadata.get("metrics") or {}
+    recipe = read_json(folder / "recipe.json") if (folder / "recipe.json").is_file() else {}
+    sections = [
+        _front_matter(metadata),
+        f"# {metadata.get('name', folder.name)}",
+        str(metadata.get("description") or "A preset of vqzoo."),
+        "![samples](samples.png)" if (folder / _SAMPLES).is_file() else "",
+        _usage(folder.absolute().name, metadata.get("model_file", "tokenizer.keras")),
+        _table("Metrics", {key: f"{v:.5g}" if isinstance(v, float) else v for key, v in metrics.items()}),
+        _table("About", {key: value for key, value in metadata.items() if key not in _PLACED}),
+        _table("Recipe", recipe),
+        _origin(metadata),
+    ]
+    with atomic_path(folder / CARD) as temporary:
+        temporary.write_text("\n\n".join(filter(None, sections)) + "\n", encoding="utf-8")
+
+
+def _front_matter(metadata):
+    """The YAML head of a Hugging Face card. JSON strings and lists are YAML, quoted safely."""
+    tags = ["vqzoo", "vector-quantization", metadata.get("modality")]
+    lines = ["library_name: keras", f"tags: {_json([tag for tag in tags if tag])}"]
+    if metadata.get("licence"):
+        lines.append(f"license: {_json(metadata['licence'])}")
+    return "\n".join(["---", *lines, "---"])
+
+
+def _usage(name, model_file):
+    variable = pathlib.PurePath(model_file).stem
+    arguments = _json(name) + ("" if variable == "tokenizer" else f", {_json(model_file)}")
+    lines = ["import vqzoo", "", f"{variable} = vqzoo.presets.load_preset({arguments})"]
+    if variable == "tokenizer":
+        lines.append("tokens = tokenizer.encode(signal)  # and tokenizer.decode(tokens) goes back")
+    return "\n".join(["```python", *lines, "```"])
+
+
+def _table(title, values):
+    if not values:
+        return ""
+    rows = [f"| {_cell(key)} | {_cell(value)} |" for key, value in values.items()]
+    return "\n".join([f"## {title}", "", "| | |", "|---|---|", *rows])
+
+
+def _cell(value):
+    text = value if isinstance(value, str) else _json(value)
+    return " ".join(text.replace("|", "\\|").split())  # a pipe or a line break would end the cell
+
+
+def _origin(metadata):
+    versions = ", ".join(f"{name} {version}" for name, version in metadata.get("versions", {}).items())
+    made = [
+        f"with {versions}" if versions else "",
+        f"on {metadata['created']}" if "created" in metadata else "",
+    ]
+    return " ".join(["Made", *filter(None, made)]) + "." if any(made) else ""
+
+
+def _json(value):
+    return json.dumps(value, ensure_ascii=False)

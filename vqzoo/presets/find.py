@@ -1,0 +1,89 @@
+"""From a name to the preset's folder."""
+
+import difflib
+import os
+import pathlib
+
+from vqzoo.presets.manifest import MANIFEST
+
+ENVIRONMENT = "VQZOO_PRESETS"  # folders of presets, separated like $PATH
+
+
+def find_preset(name):
+    """The folder of a complete preset.
+
+    Args:
+        name: str or path. A folder's path, or a name looked for in the current folder, in each folder of
+            `$VQZOO_PRESETS` (separated like `$PATH`) and in `saved_models/` beside the package, in this
+            order.
+
+    Returns:
+        `pathlib.Path` of a folder that has a manifest.
+
+    Raises:
+        ValueError: nothing of that name (the message tells the nearest ones), a folder without a manifest,
+            or an `hf://` name.
+
+    Example:
+    >>> find_preset("image-vqgan-of-nobody")
+    Traceback (most recent call last):
+        ...
+    ValueError: There is no preset 'image-vqgan-of-nobody'...
+    """
+    text = os.fspath(name)
+    if text.startswith("hf://"):
+        raise ValueError(
+            "hf:// names come with a later release of vqzoo. Download the folder first and give its path. "
+            f"Received: {text!r}"
+        )
+    candidates = [pathlib.Path(text).expanduser()]
+    if not _is_path(text):
+        candidates += [root / text for root in _roots()]
+    for folder in candidates:
+        if (folder / MANIFEST).is_file():
+            return folder
+    for folder in candidates:
+        if folder.is_dir():
+            raise ValueError(
+                f"The folder {str(folder)!r} has no {MANIFEST}, so it is incomplete: a run or a download "
+                "that did not end, or not a preset at all. Let the recipe run to its end again, or, if you "
+                "know that every file is good, call `vqzoo.presets.seal_preset(folder)`."
+            )
+    raise ValueError(_unknown(text, candidates))
+
+
+def list_presets():
+    """The names of the complete presets in `$VQZOO_PRESETS` and in `saved_models/` beside the package.
+
+    Returns:
+        A sorted list of str, each once, as `find_preset` takes them.
+
+    Example:
+    >>> all(find_preset(name).name == name for name in list_presets())
+    True
+    """
+    folders = (folder for root in _roots() if root.is_dir() for folder in root.iterdir())
+    return sorted({f.name for f in folders if (f / MANIFEST).is_file() and not f.name.startswith(".")})
+
+
+def _is_path(text):
+    return os.sep in text or bool(os.altsep and os.altsep in text)
+
+
+def _roots():
+    """The folders that hold presets, which need not exist."""
+    listed = os.environ.get(ENVIRONMENT, "").split(os.pathsep)
+    beside_package = pathlib.Path(__file__).resolve().parents[2] / "saved_models"
+    return [pathlib.Path(root).expanduser() for root in listed if root] + [beside_package]
+
+
+def _unknown(text, candidates):
+    known = list_presets()
+    near = difflib.get_close_matches(pathlib.PurePath(text).name, known)
+    return (
+        f"There is no preset {text!r}."
+        + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
+        + f" Looked for: {', '.join(str(c) for c in candidates)}."
+        + f" Known presets: {', '.join(known) or 'none'}."
+        + f" Give one of these names or a folder's path, or add the folder that holds it to ${ENVIRONMENT}."
+    )

@@ -1,0 +1,161 @@
+"""The manifest: which files a preset has, and that they are whole."""
+
+import hashlib
+import json
+import pathlib
+
+from vqzoo.files import atomic_path
+
+FORMAT_VERSION = 1  # of the preset folder; a newer vqzoo that changes the folder raises it by one
+MANIFEST = "manifest.json"
+_RUN = "run"  # a recipe's logs and checkpoints, beside the preset and no part of it
+
+
+def verify_preset(folder, files=None):
+    """Checks that a preset's files are present and unchanged.
+
+    Args:
+        folder: str or path, the preset's folder.
+        files: iterable of str, the files to check; None checks all of them. Files that the manifest does not
+            list are ignored.
+
+    Returns:
+        The manifest, a dict: `format_version` (int) and `files`, {relative path: {`bytes`: int, `sha256`:
+        str}}.
+
+    Raises:
+        ValueError: no manifest, one that cannot be read or was made by a newer vqzoo, a file in `files` that
+            the preset never had, or any file that is missing or damaged (all of them are named).
+
+    Example:
+    >>> import keras, tempfile
+    >>> from vqzoo.presets import save_preset
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> folder = save_preset(model, tempfile.mkdtemp(), metadata={})
+    >>> _ = (folder / "metadata.json").write_text("{}")
+    >>> verify_preset(folder)
+    Traceback (most recent call last):
+        ...
+    ValueError: The preset in ... is not whole: metadata.json (2 bytes instead of ...). Fetch it or...
+    """
+    folder = pathlib.Path(folder)
+    manifest = _read_manifest(folder)
+    listed = manifest["files"]
+    chosen = listed if files is None else list(files)
+    unknown = [name for name in chosen if name not in listed]
+    if unknown:
+        raise ValueError(f"The preset in {str(folder)!r} has no {', '.join(unknown)}. It has: {', '.join(listed)}.")
+    faults = {name: _fault(folder / name, listed[name]) for name in chosen}
+    faults = [f"{name} ({fault})" for name, fault in faults.items() if fault]
+    if faults:
+        raise ValueError(
+            f"The preset in {str(folder)!r} is not whole: {', '.join(faults)}. Fetch it or train it again."
+        )
+    return manifest
+
+
+def write_manifest(folder):
+    """Lists every file of the folder but hidden ones, `run/` and the manifest itself.
+
+    Args:
+        folder: path, the preset's folder.
+    """
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    names = sorted(name.as_posix() for name in names if _is_part(name))
+    write_json(
+        folder / MANIFEST,
+        {"format_version": FORMAT_VERSION, "files": {name: _fingerprint(folder / name) for name in names}},
+    )
+
+
+def read_json(path):
+    """The dict that a file of the preset holds.
+
+    Args:
+        path: path of a JSON file.
+
+    Returns:
+        dict.
+
+    Raises:
+        ValueError: the file is missing or does not hold a JSON object.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"The folder {str(path.parent)!r} has no {path.name}, so it is incomplete (a run that did not "
+            "end?) or not a preset. Run the recipe again, or give the path of a preset's folder."
+        )
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # ValueError: neither JSON nor text
+        raise ValueError(f"{str(path)!r} is damaged: {error}. Fetch the preset or train it again.") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{str(path)!r} is damaged: it holds no dict. Fetch the preset or train it again.")
+    return value
+
+
+def write_json(path, value):
+    """Writes a dict for people and programs to read, whole or not at all.
+
+    Args:
+        path: path of the file.
+        value: dict that `check_json` lets pass.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def check_json(what, value):
+    """Raises unless a dict can be written as strict JSON.
+
+    Args:
+        what: str, the dict's name in the message.
+        value: dict.
+
+    Raises:
+        ValueError: it is no dict, or one of its values is not JSON; its key is named.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"`{what}` must be a dict. Received: {value!r}")
+    for key, item in value.items():
+        try:
+            json.dumps({key: item}, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"`{what}` must be plain JSON: None, bool, int, finite float, str, and lists and dicts of "
+                f"these; make arrays and numpy numbers plain with `.tolist()`. Received: "
+                f"{what}[{key!r}]={item!r} ({error})"
+            ) from error
+
+
+def _is_part(name):
+    return name.parts[0] not in (_RUN, MANIFEST) and not any(part.startswith(".") for part in name.parts)
+
+
+def _read_manifest(folder):
+    path = folder / MANIFEST
+    manifest = read_json(path)
+    version, files = manifest.get("format_version"), manifest.get("files")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ValueError(
+            f"The preset in {str(folder)!r} has format version {version} and was made by a newer vqzoo; this "
+            f"one reads up to {FORMAT_VERSION}. Upgrade: `pip install --upgrade vqzoo`."
+        )
+    whole = version in range(1, FORMAT_VERSION + 1) and isinstance(files, dict)
+    if not whole or not all(isinstance(entry, dict) for entry in files.values()):
+        raise ValueError(f"{str(path)!r} is damaged: it is no manifest. Fetch the preset or train it again.")
+    return manifest
+
+
+def _fingerprint(path):
+    with open(path, "rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _fault(path, expected):
+    """What is wrong with a file, or None."""
+    if not path.is_file():
+        return "missing"
+    if path.stat().st_size != expected.get("bytes"):  # cheap, and spares reading a huge wrong file
+        return f"{path.stat().st_size} bytes instead of {expected.get('bytes')}"
+    return None if _fingerprint(path) == expected else "damaged"

@@ -1,0 +1,247 @@
+"""Presets are saved and loaded here."""
+
+import datetime
+import importlib.metadata
+import math
+import pathlib
+import platform
+import re
+import shutil
+import zipfile
+
+import keras
+from keras import ops
+
+from vqzoo.files import atomic_path
+from vqzoo.presets.card import write_card
+from vqzoo.presets.find import find_preset
+from vqzoo.presets.manifest import FORMAT_VERSION
+from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import check_json
+from vqzoo.presets.manifest import read_json
+from vqzoo.presets.manifest import verify_preset
+from vqzoo.presets.manifest import write_json
+from vqzoo.presets.manifest import write_manifest
+
+_METADATA = "metadata.json"
+_RECIPE = "recipe.json"
+_TOKENIZER = "tokenizer.keras"
+_EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
+
+
+def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
+    """Saves a model as a preset folder.
+
+    A preset already in the folder stops being one first, and its exports are deleted; other files stay.
+
+    Args:
+        model: a built Keras model.
+        folder: str or path; made if it is missing. Its last part is the preset's name.
+        metadata: dict of plain JSON: what the card tells (`name`, `modality`, `description`, `metrics`,
+            `data`, `licence`, ... all optional). Added to it: `format_version`, `model_file`, `parameters`
+            (their number), `versions` and `created` (ISO, UTC).
+        recipe: dict of plain JSON, the resolved configuration of the training; None if there is none.
+        filename: str, the model's file in the folder: "tokenizer.keras" or "prior.keras".
+        seal: bool. False leaves the preset incomplete, for more files to be added before `seal_preset`.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: `metadata` or `recipe` is not JSON, or `filename` is not the plain name of a .keras file.
+
+    Example:
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> folder = save_preset(model, tempfile.mkdtemp(), metadata={"modality": "image"})
+    >>> sorted(path.name for path in folder.iterdir())
+    ['README.md', 'manifest.json', 'metadata.json', 'tokenizer.keras']
+    """
+    folder = pathlib.Path(folder)
+    check_json("metadata", metadata)
+    check_json("recipe", recipe or {})
+    _check_filename(filename)
+    # Without its manifest the folder is no preset, whatever happens from here on.
+    (folder / MANIFEST).unlink(missing_ok=True)
+    _remove_derived(folder, filename)
+    with atomic_path(folder / filename) as temporary:
+        model.save(temporary)
+    if recipe is not None:
+        write_json(folder / _RECIPE, recipe)
+    facts = {
+        "format_version": FORMAT_VERSION,
+        "model_file": filename,
+        "parameters": sum(math.prod(variable.shape) for variable in model.weights),
+        "versions": _versions(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    write_json(folder / _METADATA, {"name": folder.absolute().name, **metadata, **facts})
+    if seal:
+        seal_preset(folder)
+    else:
+        write_card(folder)
+    return folder
+
+
+def seal_preset(folder):
+    """Marks a folder as a complete preset: writes the card, then the manifest of all files.
+
+    Hidden files and `run/` (a recipe's logs and checkpoints) are no part of the preset.
+
+    Args:
+        folder: str or path of a folder that `save_preset` made.
+
+    Raises:
+        ValueError: the folder has no metadata, or metadata that cannot be read.
+
+    Example:
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> folder = save_preset(model, tempfile.mkdtemp(), metadata={}, seal=False)
+    >>> _ = (folder / "tokenizer.tflite").write_bytes(b"an export")
+    >>> seal_preset(folder)
+    >>> list(verify_preset(folder)["files"])
+    ['README.md', 'metadata.json', 'tokenizer.keras', 'tokenizer.tflite']
+    """
+    folder = pathlib.Path(folder)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    write_card(folder)
+    write_manifest(folder)
+
+
+def read_metadata(folder):
+    """The metadata of a preset.
+
+    Args:
+        folder: str or path, the preset's folder.
+
+    Returns:
+        The dict of `metadata.json`.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "metadata.json").write_text('{"modality": "image"}')
+    >>> read_metadata(folder)
+    {'modality': 'image'}
+    """
+    return read_json(pathlib.Path(folder) / _METADATA)
+
+
+def update_metadata(folder, **more):
+    """Adds entries to a preset's metadata, or replaces them, and writes the card anew.
+
+    A complete preset is verified first and sealed again after; an incomplete one stays incomplete.
+
+    Args:
+        folder: str or path, the preset's folder.
+        **more: plain JSON values; an entry replaces the one of its name as a whole.
+
+    Raises:
+        ValueError: a value is not JSON, or the preset is damaged.
+
+    Example:
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> folder = save_preset(model, tempfile.mkdtemp(), metadata={"modality": "image"})
+    >>> update_metadata(folder, metrics={"psnr": 21.5})
+    >>> read_metadata(folder)["metrics"]
+    {'psnr': 21.5}
+    """
+    folder = pathlib.Path(folder)
+    check_json("metadata", more)
+    sealed = (folder / MANIFEST).is_file()
+    if sealed:
+        verify_preset(folder)  # or sealing again would declare a damaged file whole
+    metadata = {**read_metadata(folder), **more}
+    (folder / MANIFEST).unlink(missing_ok=True)
+    write_json(folder / _METADATA, metadata)
+    if sealed:
+        seal_preset(folder)
+    else:
+        write_card(folder)
+
+
+def load_preset(name, filename=_TOKENIZER, files=None):
+    """Loads the model of a preset, in safe mode and without its training configuration.
+
+    Args:
+        name: str or path, a preset's name or folder, as `find_preset` takes it.
+        filename: str, the model's file in the folder.
+        files: iterable of str, further files of the preset to verify. The model's and `metadata.json` always
+            are; `verify_preset` checks all.
+
+    Returns:
+        The Keras model, of the class that was saved.
+
+    Raises:
+        ValueError: no such preset or file in it, a damaged file, a class that nothing imported has
+            registered, or weights that are not finite.
+
+    Example:
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> folder = save_preset(model, tempfile.mkdtemp(), metadata={})
+    >>> load_preset(folder).count_params()
+    9
+    """
+    _check_filename(filename)
+    folder = find_preset(name)
+    verify_preset(folder, files=[_METADATA, filename, *(files or ())])
+    model = _load_keras(folder / filename)
+    for variable in model.weights:
+        if keras.backend.is_float_dtype(variable.dtype) and not ops.all(ops.isfinite(variable)):
+            raise ValueError(
+                f"{str(folder / filename)!r} holds NaN or infinity in the weight {variable.path!r}: the "
+                "training diverged before it was saved. Train it again, with a lower learning rate for "
+                "instance."
+            )
+    return model
+
+
+def _load_keras(path):
+    if not zipfile.is_zipfile(path):  # Keras would say "File not found"
+        raise ValueError(f"{str(path)!r} is truncated or not a .keras file. Fetch the preset or train it again.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        unknown_class = re.search(r"Could not locate class '([^']*)'", str(error))
+        if unknown_class:
+            fault = (
+                f"nothing imported so far defines its class {unknown_class[1]!r}. `import vqzoo` first, and "
+                "the module of any class that is not vqzoo's; upgrade vqzoo if a newer one made the preset."
+            )
+        else:
+            fault = f"Keras refuses it ({type(error).__name__}: {str(error)[:300]}). Fetch it or train it again."
+        raise ValueError(f"{str(path)!r} cannot be loaded: {fault}") from error
+
+
+def _check_filename(filename):
+    if pathlib.PurePath(filename).name != filename or not filename.endswith(".keras"):
+        raise ValueError(
+            "A preset's model is a file of the Keras format in the folder itself, `tokenizer.keras` or "
+            f"`prior.keras`. Received: filename={filename!r}"
+        )
+
+
+def _remove_derived(folder, filename):
+    """Deletes what was made of the model that is about to be replaced."""
+    derived = (_RECIPE, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE,)
+    for path in (folder / name for name in derived):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for package in ("vqzoo", "keras", "tensorflow", "numpy"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a bare checkout, or "tensorflow-cpu"
+            versions[package] = "unknown"
+    return versions

@@ -1,0 +1,101 @@
+"""The contract that every quantizer keeps."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from vqzoo.ops import known_value
+
+
+class Quantized(NamedTuple):
+    """What a quantizer's `call` returns."""
+
+    latents: Any  # (batch, *grid, latent_dim) float32; the gradient passes to the encoder
+    tokens: Any  # (batch, *grid, num_codebooks) int32
+    losses: dict  # name -> scalar float32, unweighted
+
+
+class Quantizer(keras.layers.Layer):
+    """Turns continuous latents into integer tokens, and back.
+
+    A subclass writes `encode`, `decode`, `call`, `codebook_sizes`, `loss_names`, `portable_encode` and
+    `portable_decode`. `call(latents).latents` equals `decode(encode(latents))` in inference. Losses are returned and
+    never added with `add_loss`: replica threads share that list.
+
+    Quantizers compute in float32 under every dtype policy: in half precision 1 to 8 % of the nearest codes are wrong.
+
+    Raises:
+        ValueError: if a dtype other than float32 is asked for.
+    """
+
+    def __init__(self, *, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        if self.compute_dtype != "float32" or self.variable_dtype != "float32":
+            raise ValueError(
+                "A quantizer computes in float32, because nearest codes come out wrong in half precision. "
+                f"Received: dtype={self.dtype_policy.name!r}. Leave `dtype` out: under a mixed policy the encoder and "
+                "the decoder still run in half precision."
+            )
+
+    @property
+    def codebook_sizes(self):
+        """Tuple with the number of codes of each codebook."""
+        raise NotImplementedError
+
+    @property
+    def num_codebooks(self):
+        """Number of tokens at each position of the grid."""
+        return len(self.codebook_sizes)
+
+    @property
+    def loss_names(self):
+        """Tuple with the names in `Quantized.losses`."""
+        raise NotImplementedError
+
+    def encode(self, latents):
+        """Latents (batch, *grid, latent_dim) to int32 tokens (batch, *grid, num_codebooks)."""
+        raise NotImplementedError
+
+    def decode(self, tokens):
+        """Tokens (batch, *grid, num_codebooks) to float32 latents (batch, *grid, latent_dim)."""
+        raise NotImplementedError
+
+    def portable_encode(self, latents):
+        """`encode` as Keras built-ins: a `KerasTensor` of latents to a `KerasTensor` of tokens."""
+        raise NotImplementedError
+
+    def portable_decode(self, tokens):
+        """`decode` as Keras built-ins: a `KerasTensor` of tokens to a `KerasTensor` of latents."""
+        raise NotImplementedError
+
+    def check_tokens(self, tokens):
+        """Raises where `tokens` cannot be tokens of this quantizer; a symbolic value passes unseen.
+
+        Args:
+            tokens: integer array or tensor, shape (batch, *grid, num_codebooks).
+
+        Raises:
+            ValueError: on another dtype, last axis or range.
+        """
+        tokens = tokens if hasattr(tokens, "dtype") else np.asarray(tokens)
+        dtype = keras.backend.standardize_dtype(tokens.dtype)
+        if not dtype.startswith(("int", "uint")):
+            raise ValueError(f"Tokens are integers. Received: dtype={dtype}. Pass what `encode` returned.")
+        shape = tuple(tokens.shape)
+        if len(shape) < 2 or shape[-1] not in (None, self.num_codebooks):
+            raise ValueError(
+                f"Tokens have the shape (batch, *grid, num_codebooks) with num_codebooks={self.num_codebooks}. "
+                f"Received: shape={shape}. The last axis stays also when it is 1: `tokens[..., None]` adds it."
+            )
+        values = known_value(tokens)
+        if values is None or values.size == 0:
+            return
+        for level, size in enumerate(self.codebook_sizes):
+            low, high = int(values[..., level].min()), int(values[..., level].max())
+            if low < 0 or high >= size:
+                raise ValueError(
+                    f"Tokens of codebook {level} lie in [0, {size}). Received: values from {low} to {high}. "
+                    "Were they made by another tokenizer?"
+                )

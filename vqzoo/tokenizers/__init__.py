@@ -1,0 +1,17 @@
+"""Encoder, quantizer and decoder together: signals to tokens and back. One page per paper."""
+
+from vqzoo.tokenizers.image import ImageTokenizer
+from vqzoo.tokenizers.tokenizer import Reconstruction
+from vqzoo.tokenizers.tokenizer import Tokenizer
+from vqzoo.tokenizers.vqgan import image_vqgan
+from vqzoo.tokenizers.vqvae import image_vqvae
+from vqzoo.tokenizers.vqvae import image_vqvae_dense
+
+__all__ = [
+    "ImageTokenizer",
+    "Reconstruction",
+    "Tokenizer",
+    "image_vqgan",
+    "image_vqvae",
+    "image_vqvae_dense",
+]

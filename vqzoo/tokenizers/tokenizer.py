@@ -1,0 +1,230 @@
+"""Tokenizer = encoder + quantizer + decoder: the class that every modality shares."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from vqzoo.ops import compiled
+from vqzoo.ops import crop
+from vqzoo.ops import known_value
+from vqzoo.presets import load_preset
+from vqzoo.presets import save_preset
+from vqzoo.quantizers import Quantizer
+
+# Signals lie in [-1, 1]. Resampling may overshoot a little; 8-bit pixels or [0, 255] are far outside.
+LARGEST_VALUE = 1.5
+
+
+class Reconstruction(NamedTuple):
+    """What a tokenizer's `call` returns."""
+
+    signal: Any  # the shape of the input, float32
+    tokens: Any  # (batch, *grid, num_codebooks) int32
+    losses: dict  # name -> scalar float32, unweighted
+
+
+class Tokenizer(keras.Model):
+    """Turns a signal into discrete tokens, and back.
+
+    Use the class of the signal (`ImageTokenizer`); this one holds what they share.
+
+    Args:
+        encoder: `keras.Model`, signal (batch, *size, channels) to latents (batch, *grid, latent_dim).
+        quantizer: `vqzoo.quantizers.Quantizer`.
+        decoder: `keras.Model`, latents to a signal at least as large as the encoder's input.
+
+    Call arguments:
+        signal: float32 tensor (batch, *size, channels) in [-1, 1].
+        training: bool. Defaults to False.
+
+    Returns:
+        `Reconstruction(signal, tokens, losses)`, the signal cropped to the size of the input.
+
+    Raises:
+        ValueError: if a part is of the wrong kind, or (in `build`) the parts do not fit together.
+    """
+
+    modality = None
+
+    def __init__(self, encoder, quantizer, decoder, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(quantizer, Quantizer):
+            raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
+        for name, part in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(part, keras.Layer):
+                raise ValueError(f"`{name}` is a keras.Model or layer. Received: {part!r}")
+        # === Layers ===
+        self.encoder = encoder
+        self.quantizer = quantizer
+        self.decoder = decoder
+        # === Compiled functions ===
+        self._compiled_encode = compiled(self._encode)
+        self._compiled_decode = compiled(self._decode)
+
+    def build(self, input_shape):
+        for name, part, shape in self._shapes(tuple(input_shape)):
+            expected = getattr(part, "input_shape", None)
+            if expected is not None and not _fits(shape, expected):
+                raise ValueError(
+                    f"The {name} takes inputs of the shape {expected}. Received: {shape}. The signal, the encoder's "
+                    "output, the quantizer's latents and the decoder's input have to fit together."
+                )
+            if not part.built:
+                part.build(shape)
+        self.built = True
+
+    def encode(self, signal, batch_size=None):
+        """Turns signals into tokens. Works on arrays, and inside graphs such as `dataset.map(tokenizer.encode)`.
+
+        Args:
+            signal: float array or tensor (batch, *size, channels) in [-1, 1].
+            batch_size: int, examples at once, to bound memory. Defaults to all.
+
+        Returns:
+            int32 tensor (batch, *grid, num_codebooks).
+
+        Raises:
+            ValueError: on another shape or dtype; in eager calls also if values lie outside [-1.5, 1.5] or are not
+                finite.
+        """
+        signal = self._checked_signal(signal)
+        if known_value(signal[:0]) is None:
+            return self._encode(signal)
+        return _in_batches(self._compiled_encode, signal, batch_size)
+
+    def decode(self, tokens, batch_size=None):
+        """Turns tokens into signals; the result is not clipped to [-1, 1].
+
+        Args:
+            tokens: integer array or tensor (batch, *grid, num_codebooks).
+            batch_size: int, examples at once, to bound memory. Defaults to all.
+
+        Returns:
+            float32 tensor (batch, *size, channels), whole strides large.
+
+        Raises:
+            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
+        """
+        self.quantizer.check_tokens(tokens)
+        tokens = keras.ops.cast(tokens, "int32")
+        if known_value(tokens[:0]) is None:
+            return self._decode(tokens)
+        return _in_batches(self._compiled_decode, tokens, batch_size)
+
+    def call(self, signal, training=False):
+        quantized = self.quantizer(self.encoder(signal, training=training), training=training)
+        decoded = keras.ops.cast(self.decoder(quantized.latents, training=training), "float32")
+        decoded = crop(decoded, keras.ops.shape(signal)[1:-1])
+        return Reconstruction(decoded, quantized.tokens, quantized.losses)
+
+    @property
+    def codebook_sizes(self):
+        """Tuple with the number of codes of each codebook."""
+        return self.quantizer.codebook_sizes
+
+    @property
+    def num_codebooks(self):
+        """Number of tokens at each position of the grid."""
+        return self.quantizer.num_codebooks
+
+    @classmethod
+    def from_preset(cls, name):
+        """Loads a tokenizer by name or folder; returns whatever tokenizer class the file holds.
+
+        Args:
+            name: str or path, a preset's name, or its folder.
+
+        Returns:
+            A tokenizer.
+
+        Raises:
+            ValueError: if the preset is unknown, damaged, newer than this version, or holds another class.
+        """
+        tokenizer = load_preset(name)
+        if not isinstance(tokenizer, cls):
+            raise ValueError(
+                f"The preset {str(name)!r} holds a {type(tokenizer).__name__}, not a {cls.__name__}. "
+                "Load it with `vqzoo.Tokenizer.from_preset`."
+            )
+        return tokenizer
+
+    def save_to_preset(self, folder, metadata=None, recipe=None):
+        """Writes a preset folder: the model, its metadata, the recipe's settings, a card and the manifest.
+
+        Args:
+            folder: str or path.
+            metadata: dict of JSON values, what the card tells. Defaults to modality and codebook sizes alone.
+            recipe: dict of JSON values, the settings that made the weights. Defaults to none.
+        """
+        known = {"modality": self.modality, "codebook_sizes": list(self.codebook_sizes)}
+        save_preset(self, folder, metadata={**known, **(metadata or {})}, recipe=recipe)
+
+    def _shapes(self, input_shape):
+        """Yields each part's name, the part, and the shape it is built on."""
+        yield "encoder", self.encoder, input_shape
+        latents = tuple(self.encoder.compute_output_shape(input_shape))
+        yield "quantizer", self.quantizer, latents
+        quantized = self.quantizer.compute_output_spec(keras.KerasTensor(latents))
+        yield "decoder", self.decoder, tuple(quantized.latents.shape)
+
+    def _encode(self, signal):
+        return self.quantizer.encode(self.encoder(signal, training=False))
+
+    def _decode(self, tokens):
+        return keras.ops.cast(self.decoder(self.quantizer.decode(tokens), training=False), "float32")
+
+    def _checked_signal(self, signal):
+        signal = signal if hasattr(signal, "dtype") else np.asarray(signal)
+        dtype = keras.backend.standardize_dtype(signal.dtype)
+        if "float" not in dtype:
+            raise ValueError(
+                f"A signal is floating point in [-1, 1]. Received: dtype={dtype}. Pixels of 8 bits become one by "
+                "`x / 127.5 - 1`."
+            )
+        expected = getattr(self.encoder, "input_shape", None)
+        shape = tuple(signal.shape)
+        if expected is not None and not _fits(shape, expected):
+            raise ValueError(
+                f"This tokenizer takes signals of the shape {('batch', *expected[1:])}, channels last, None for any "
+                f"size. Received: shape={shape}. A single example needs a batch axis: `x[None]`."
+            )
+        values = known_value(signal)
+        if values is not None and values.size:
+            largest = float(np.abs(values).max())
+            if not largest <= LARGEST_VALUE:
+                raise ValueError(
+                    f"A signal lies in [-1, 1]. Received: values up to {largest:g} in magnitude. Pixels in [0, 255] "
+                    "become one by `x / 127.5 - 1`; NaN comes from a damaged input."
+                )
+        return keras.ops.convert_to_tensor(signal, "float32")
+
+    # === Config ===
+    def get_config(self):
+        parts = {name: getattr(self, name) for name in ("encoder", "quantizer", "decoder")}
+        parts = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+        return {**super().get_config(), **parts}
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {name: config.pop(name) for name in ("encoder", "quantizer", "decoder")}
+        parts = {name: keras.saving.deserialize_keras_object(part) for name, part in parts.items()}
+        return cls(**parts, **config)
+
+
+def _fits(shape, expected):
+    return len(shape) == len(expected) and all(
+        want is None or have is None or have == want for have, want in zip(shape[1:], expected[1:], strict=True)
+    )
+
+
+def _in_batches(function, tensor, batch_size):
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"`batch_size` is a positive integer. Received: batch_size={batch_size}")
+    if tensor.shape[0] == 0:  # convolutions refuse an empty batch: one example shows the shape
+        return function(keras.ops.zeros((1, *tensor.shape[1:]), tensor.dtype))[:0]
+    if batch_size is None or tensor.shape[0] <= batch_size:
+        return function(tensor)
+    parts = [function(tensor[i : i + batch_size]) for i in range(0, tensor.shape[0], batch_size)]
+    return keras.ops.concatenate(parts)

@@ -1,0 +1,31 @@
+"""`keras.Model`s whose `train_step` fits a tokenizer, and what watches them."""
+
+from vqzoo.trainers.adversarial import AdversarialTrainer
+from vqzoo.trainers.logs import RunLog
+from vqzoo.trainers.logs import StopOnNonFinite
+from vqzoo.trainers.logs import read_log
+from vqzoo.trainers.pictures import Pictures
+from vqzoo.trainers.pictures import reconstruction_grid
+from vqzoo.trainers.pictures import save_loss_curves
+from vqzoo.trainers.pictures import save_reconstructions
+from vqzoo.trainers.pictures import save_usage_histogram
+from vqzoo.trainers.progress import Progress
+from vqzoo.trainers.reconstruction import ReconstructionTrainer
+from vqzoo.trainers.trainer import AverageWeights
+from vqzoo.trainers.trainer import Trainer
+
+__all__ = [
+    "AdversarialTrainer",
+    "AverageWeights",
+    "Pictures",
+    "Progress",
+    "ReconstructionTrainer",
+    "RunLog",
+    "StopOnNonFinite",
+    "Trainer",
+    "read_log",
+    "reconstruction_grid",
+    "save_loss_curves",
+    "save_reconstructions",
+    "save_usage_histogram",
+]

@@ -1,0 +1,234 @@
+"""Fits a tokenizer against a discriminator: the VQGAN's training."""
+
+import keras
+import tensorflow as tf
+
+from vqzoo.losses import HingeLoss
+from vqzoo.losses import adaptive_weight
+from vqzoo.losses import feature_matching_loss
+from vqzoo.ops import replica_sum
+from vqzoo.trainers.reconstruction import ReconstructionTrainer
+
+ADVERSARIAL_NAMES = ("feature_matching", "adversarial", "discriminator")
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class AdversarialTrainer(ReconstructionTrainer):
+    r"""Two optimizers: the tokenizer's on reconstruction and adversarial losses, and the discriminator's.
+
+    $$L = L_\text{signal} + L_\text{quantizer} + r(t)\,(w_\text{fm} \lambda_\text{fm} L_\text{fm}
+    + w_\text{adv} \lambda_\text{adv} L_G), \qquad
+    \lambda = \frac{\lVert \nabla L_\text{signal} \rVert}{\lVert \nabla L_\text{fm or G} \rVert + 10^{-4}}$$
+
+    with the gradients at the decoder's last kernel. A weight is thus the length of that loss's gradient as a fraction
+    of the reconstruction's: while the two weights sum to less than 1, reconstruction leads. Without λ the
+    gradients of a discriminator can be a thousand times larger.
+
+    Before step `discriminator_start` the discriminator is not even run and the steps are those of
+    `ReconstructionTrainer`. From there on it learns at its full rate, while its share in the tokenizer's loss r(t)
+    grows from 0 to 1 over `discriminator_warmup` steps, so that a discriminator that knows nothing yet does not wreck
+    what was learnt.
+
+    Args:
+        tokenizer: `Tokenizer` to fit.
+        discriminator: `keras.Model`, signals to logits, or to a list of activations with the logits last.
+        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
+        loss_weights: dict with a float for each signal loss, each of the quantizer's losses, `feature_matching`,
+            `adversarial` and `discriminator`. A loss of weight 0 is reported and not minimised.
+        adversarial_loss: `AdversarialLoss`. Defaults to `HingeLoss()`.
+        discriminator_start: int, training steps before the discriminator. Defaults to 0.
+        discriminator_warmup: int, steps over which its share grows; 0 for all at once. Defaults to 1000.
+        adaptive: bool, whether λ balances the gradients; otherwise both are 1. Defaults to True.
+        max_adaptive_weight: float, the largest λ. Defaults to 1e4.
+        average_decay: float in [0, 1), of the moving average of the tokenizer's weights; 0 keeps none. Defaults to
+            0.999.
+
+    Raises:
+        ValueError: if `loss_weights` does not name exactly the losses, or a number is out of range.
+
+    Example:
+    >>> import vqzoo
+    >>> tokenizer = vqzoo.image_vqgan(filters=8, multipliers=(1, 2), blocks=1, attention=(), latent_dim=4)
+    >>> discriminator = vqzoo.networks.discriminators.patch_discriminator(filters=8, depth=1)
+    >>> weights = {"l1": 1.0, "codebook": 1.0, "commitment": 0.25}
+    >>> weights |= {"feature_matching": 1.0, "adversarial": 0.5, "discriminator": 1.0}
+    >>> trainer = AdversarialTrainer(tokenizer, discriminator, {"l1": vqzoo.losses.l1_loss}, weights)
+    >>> trainer.build((None, 16, 16, 3))
+    >>> trainer.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4, beta_1=0.5))
+    >>> trainer.loss_names
+    ('l1', 'codebook', 'commitment', 'feature_matching', 'adversarial', 'discriminator')
+
+    Reference:
+        Esser et al. 2021, https://arxiv.org/abs/2012.09841, section 3.1.
+    """
+
+    def __init__(
+        self,
+        tokenizer,
+        discriminator,
+        signal_losses,
+        loss_weights,
+        adversarial_loss=None,
+        discriminator_start=0,
+        discriminator_warmup=1000,
+        adaptive=True,
+        max_adaptive_weight=1e4,
+        average_decay=0.999,
+        **kwargs,
+    ):
+        super().__init__(tokenizer, signal_losses, loss_weights, average_decay, **kwargs)
+        if discriminator_start < 0 or discriminator_warmup < 0:
+            raise ValueError(
+                "`discriminator_start` and `discriminator_warmup` are 0 or more steps. Received: "
+                f"discriminator_start={discriminator_start}, discriminator_warmup={discriminator_warmup}"
+            )
+        if max_adaptive_weight <= 0.0:
+            raise ValueError(f"`max_adaptive_weight` is positive. Received: max_adaptive_weight={max_adaptive_weight}")
+        self.discriminator = discriminator
+        self.adversarial_loss = adversarial_loss or HingeLoss()
+        self.discriminator_start = discriminator_start
+        self.discriminator_warmup = discriminator_warmup
+        self.adaptive = adaptive
+        self.max_adaptive_weight = max_adaptive_weight
+        # Whether the step being traced or run includes the discriminator.
+        self._playing = discriminator_start == 0
+
+    # === Layers ===
+    def build(self, input_shape):
+        if not self.discriminator.built:
+            self.discriminator.build(input_shape)
+        super().build(input_shape)
+
+    def compile(self, optimizer, discriminator_optimizer, **kwargs):
+        """Sets both optimizers, and what else `Trainer.compile` takes (`jit_compile`, `steps_per_execution`, ...).
+
+        Under mixed_float16 both are wrapped in a `LossScaleOptimizer`.
+
+        Args:
+            optimizer: `keras.optimizers.Optimizer` of the tokenizer.
+            discriminator_optimizer: `keras.optimizers.Optimizer` of the discriminator.
+            **kwargs: passed on.
+        """
+        discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        scaled = isinstance(discriminator_optimizer, keras.optimizers.LossScaleOptimizer)
+        if self.dtype_policy.name == "mixed_float16" and not scaled:
+            discriminator_optimizer = keras.optimizers.LossScaleOptimizer(
+                discriminator_optimizer, name="discriminator_loss_scale"
+            )
+        self.discriminator_optimizer = discriminator_optimizer
+        super().compile(optimizer, **kwargs)
+
+    def build_optimizers(self):
+        super().build_optimizers()
+        if not self.discriminator_optimizer.built:
+            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    # === Losses ===
+    @property
+    def loss_names(self):
+        return (*super().loss_names, *ADVERSARIAL_NAMES)
+
+    def losses_on(self, signal, training):
+        losses, result = super().losses_on(signal, training)
+        if training and not self._playing:
+            return {**losses, **dict.fromkeys(ADVERSARIAL_NAMES, tf.zeros(()))}, result
+        *real_features, real = keras.tree.flatten(self.discriminator(signal, training=training))
+        *fake_features, fake = keras.tree.flatten(self.discriminator(result.signal, training=training))
+        losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
+        losses["adversarial"] = self.adversarial_loss.generator(fake)
+        losses["discriminator"] = self.adversarial_loss.discriminator(real, fake)
+        return losses, result
+
+    # === Steps ===
+    def make_train_function(self, force=False):
+        """Makes one function for the steps before the discriminator's start and one for those after it."""
+        if self.train_function is None or force:
+            super().make_train_function(force=True)
+            playing = self.train_function
+            super().make_train_function(force=True)
+            alone = self.train_function
+
+            def function(iterator):
+                self._playing = self._step_count >= self.discriminator_start
+                self._step_count += self.steps_per_execution
+                return (playing if self._playing else alone)(iterator)
+
+            self.train_function = function
+        # Counted in Python as well, because reading a variable in each step would wait for the device.
+        self._step_count = int(self.steps.numpy())
+
+    def train_step(self, data):
+        signal, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self._adversarial_step(signal) if self._playing else self._reconstruction_step(signal)
+
+    def test_step(self, data):
+        results = super().test_step(data)
+        del results["adaptive_weight"]  # there are no gradients to balance
+        return results
+
+    def _adversarial_step(self, signal):
+        with tf.GradientTape(persistent=True) as tape:
+            losses, result = self.losses_on(signal, training=True)
+            own = self.weighted({name: losses[name] for name in self.signal_losses})
+            quantizer = self.weighted({name: losses[name] for name in self.tokenizer.quantizer.loss_names})
+            discriminator = self.weighted({"discriminator": losses["discriminator"]})
+        # The gradients in the reconstruction are taken once and serve both λ and the tokenizer's own gradient.
+        scale = self._scale(self.optimizer)
+        by_own = _gradient(tape, own, result.signal, scale)
+        play, balances = tf.zeros_like(by_own), {}
+        for name in ("feature_matching", "adversarial"):
+            gradient = _gradient(tape, losses[name], result.signal, scale)
+            balances[name] = self._adaptive_weight(tape, result.signal, by_own, gradient, scale)
+            play += self.loss_weights[name] * balances[name] * gradient
+        variables = self.tokenizer.trainable_variables
+        by_signal = by_own + self._share() * play
+        gradients = tape.gradient([result.signal, quantizer], variables, output_gradients=[by_signal, scale])
+        opponents = self.discriminator.trainable_variables
+        scale = self._scale(self.discriminator_optimizer)
+        opponent_gradients = tape.gradient(discriminator, opponents, output_gradients=scale)
+        del tape
+        self.optimizer.apply(gradients, variables)
+        self.discriminator_optimizer.apply(opponent_gradients, opponents)
+        self._step_average()
+        return self._report({**losses, "adaptive_weight": balances["adversarial"]}, result.tokens)
+
+    def _share(self):
+        """The discriminator's share in the tokenizer's loss: a ramp from 0 to 1."""
+        step = tf.cast(self.steps.value - self.discriminator_start + 1, tf.float32)
+        return tf.clip_by_value(step / max(1, self.discriminator_warmup), 0.0, 1.0)
+
+    def _adaptive_weight(self, tape, reconstruction, by_own, by_other, scale):
+        if not self.adaptive:
+            return tf.ones(())
+        kernel = [v for v in self.tokenizer.decoder.trainable_variables if len(v.shape) > 1][-1].value
+        own, other = (
+            tape.gradient(reconstruction, kernel, output_gradients=gradient) / scale for gradient in (by_own, by_other)
+        )
+        own, other = replica_sum(own, other)
+        return adaptive_weight(own, other, self.max_adaptive_weight)
+
+    def _report(self, losses, tokens):
+        return super()._report({"adaptive_weight": tf.zeros(()), **losses}, tokens)
+
+    def _reported_names(self):
+        return (*super()._reported_names(), "adaptive_weight")
+
+    # === Config ===
+    def get_compile_config(self):
+        optimizer = keras.saving.serialize_keras_object(self.discriminator_optimizer)
+        return {**super().get_compile_config(), "discriminator_optimizer": optimizer}
+
+    def get_config(self):
+        config = super().get_config()
+        config["discriminator"] = keras.saving.serialize_keras_object(self.discriminator)
+        config["adversarial_loss"] = keras.saving.serialize_keras_object(self.adversarial_loss)
+        config["discriminator_start"] = self.discriminator_start
+        config["discriminator_warmup"] = self.discriminator_warmup
+        config["adaptive"] = self.adaptive
+        config["max_adaptive_weight"] = self.max_adaptive_weight
+        return config
+
+
+def _gradient(tape, loss, tensor, scale):
+    gradient = tape.gradient(loss, tensor, output_gradients=scale)
+    return tf.zeros_like(tensor) if gradient is None else gradient

@@ -1,0 +1,160 @@
+"""What training leaves in writing, and when it gives up."""
+
+import csv
+import io
+import json
+import math
+import numbers
+import pathlib
+import time
+
+import keras
+
+from vqzoo.files import atomic_path
+
+_CSV = "metrics.csv"
+_JSONL = "metrics.jsonl"
+
+
+class RunLog(keras.callbacks.Callback):
+    """Writes one row an epoch, to `metrics.csv` for people and to `metrics.jsonl` for programs.
+
+    A row holds `epoch` (the number of finished ones, so the first is 1), `step` (training steps so far),
+    `seconds` (training time so far) and every number in the logs. A run that resumes in the same folder
+    (`initial_epoch` above 0) keeps the rows of the epochs before and drops those that it repeats; a fresh one
+    starts new files. Both files are rewritten whole each time, so a kill never leaves half a row, and a
+    column that appears later gets its place in the header.
+
+    Args:
+        folder: str or path, made when missing.
+
+    Example:
+    >>> import tempfile
+    >>> import numpy as np
+    >>> folder = tempfile.mkdtemp()
+    >>> model = keras.Sequential([keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.zeros((8, 2), "float32")
+    >>> _ = model.fit(x, x[:, :1], batch_size=4, epochs=2, verbose=0, callbacks=[RunLog(folder)])
+    >>> [(row["epoch"], row["step"], row["loss"]) for row in read_log(folder)]
+    [(1, 2, 0.0), (2, 4, 0.0)]
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = pathlib.Path(folder).expanduser()
+
+    def on_train_begin(self, logs=None):
+        """Forgets the rows of an earlier `fit`."""
+        self._rows = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Takes over the rows of the run that is resumed, if there is one."""
+        if self._rows is None:  # the first epoch tells whether the run is fresh
+            resumed = epoch > 0 and (self.folder / _JSONL).is_file()
+            self._rows = [row for row in read_log(self.folder) if row["epoch"] <= epoch] if resumed else []
+            self._write()
+            steps = epoch * (self.params.get("steps") or 0)  # where the earlier rows are lost
+            last = self._rows[-1] if self._rows else {"step": steps, "seconds": 0.0}
+            self._started = time.perf_counter() - last["seconds"]
+            self._steps_before = last["step"]
+        self._step = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts the step."""
+        self._step = batch + 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the row."""
+        self._steps_before += self._step
+        seconds = round(time.perf_counter() - self._started, 3)
+        values = {name: float(value) for name, value in (logs or {}).items() if isinstance(value, numbers.Real)}
+        self._rows.append({"epoch": epoch + 1, "step": self._steps_before, "seconds": seconds, **values})
+        self._write()
+
+    def _write(self):
+        columns = dict.fromkeys(["epoch", "step", "seconds", *(name for row in self._rows for name in row)])
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        # JSON knows neither NaN nor infinity.
+        valid = [{n: v if math.isfinite(v) else None for n, v in row.items()} for row in self._rows]
+        lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in valid)
+        for name, text in ((_CSV, table.getvalue()), (_JSONL, lines)):
+            with atomic_path(self.folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_log(folder):
+    """Reads what a `RunLog` wrote.
+
+    Args:
+        folder: str or path, the one that `RunLog` was given.
+
+    Returns:
+        List with one dict an epoch, oldest first. A value that was NaN or infinite is NaN.
+
+    Raises:
+        ValueError: if there is no log in `folder`.
+    """
+    path = pathlib.Path(folder).expanduser() / _JSONL
+    if not path.is_file():
+        raise ValueError(
+            f"There is no {_JSONL} in {folder}. A training with the callback RunLog(folder) writes it there; "
+            "recipes do so under OUT/run/."
+        )
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Ends training as soon as a value in its logs is NaN or infinite, before a checkpoint of it is kept.
+
+    Place it before the callbacks that save.
+
+    Args:
+        every: int, steps from one check to the next; each epoch's end is checked too. Defaults to 1.
+
+    Raises:
+        ValueError: if `every` is not positive.
+        FloatingPointError: from `fit`; it names the values, the epoch and the step.
+
+    Example:
+    >>> stop = StopOnNonFinite()
+    >>> stop.on_epoch_begin(0)
+    >>> stop.on_train_batch_end(0, {"l1": 0.5})
+    """
+
+    def __init__(self, every=1):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"`every` is a number of steps, 1 or more. Received: every={every}")
+        self.every = every
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts to count the steps of the epoch."""
+        self._epoch = epoch + 1
+        self._step = self._checked = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Checks the logs."""
+        self._step = batch + 1
+        if self._step - self._checked >= self.every:
+            self._checked = self._step
+            self._check(logs or {})
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Checks the logs of training."""
+        # An infinite PSNR in validation is a perfect picture, not a failure.
+        self._check({name: value for name, value in (logs or {}).items() if not name.startswith("val_")})
+
+    def _check(self, logs):
+        broken = {name: v for name, v in logs.items() if isinstance(v, numbers.Real) and not math.isfinite(v)}
+        if broken:
+            values = ", ".join(f"{name}={value}" for name, value in broken.items())
+            raise FloatingPointError(
+                f"Training produced {values} in epoch {self._epoch}, step {self._step}. Lower the learning rate, "
+                "clip gradients with global_clipnorm=1.0 in the optimizer, or with mixed_float16 use "
+                "mixed_bfloat16."
+            )

@@ -1,0 +1,223 @@
+"""What all trainers of tokenizers share: losses by name, a moving average of the weights, the wait for data."""
+
+import contextlib
+import time
+
+import keras
+import tensorflow as tf
+
+from vqzoo.metrics import CodebookUsage
+
+
+class Trainer(keras.Model):
+    """Fits a tokenizer. A subclass writes `train_step`; `losses_on` serves it and `test_step`.
+
+    Args:
+        tokenizer: `Tokenizer` to fit.
+        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
+        loss_weights: dict with a float for each name in `loss_names`. A loss of weight 0 is reported and not
+            minimised.
+        average_decay: float in [0, 1), of the moving average of the tokenizer's weights; 0 keeps none. The decay grows
+            as (1 + step) / (10 + step) until it reaches this value. Defaults to 0.999.
+
+    Raises:
+        ValueError: if `loss_weights` does not name exactly the losses, or `average_decay` is out of range.
+    """
+
+    def __init__(self, tokenizer, signal_losses, loss_weights, average_decay=0.999, **kwargs):
+        super().__init__(**kwargs)
+        self.tokenizer = tokenizer
+        self.signal_losses = dict(signal_losses)
+        self.loss_weights = {name: float(weight) for name, weight in loss_weights.items()}
+        self.average_decay = average_decay
+        self._check_names()
+        if not 0.0 <= average_decay < 1.0:
+            raise ValueError(f"`average_decay` lies in [0, 1). Received: average_decay={average_decay}")
+        self.means = {name: keras.metrics.Mean(name=name) for name in self._reported_names()}
+        self.usage = CodebookUsage(tokenizer.codebook_sizes, name="codebook")
+        # Seconds that `fit` has waited for data since the trainer was made; with `steps_per_execution` above 1 the
+        # wait happens inside the graph and is not seen.
+        self.seconds_waiting = 0.0
+
+    # === Layers ===
+    def build(self, input_shape):
+        self.tokenizer.build(input_shape)
+        state = {"trainable": False, "aggregation": "only_first_replica"}
+        self.steps = self.add_weight(name="steps", shape=(), dtype="int32", initializer="zeros", **state)
+        self.averages = []
+        if self.average_decay:
+            for i, variable in enumerate(self.tokenizer.trainable_variables):
+                average = self.add_weight(
+                    name=f"average_{i}",
+                    shape=variable.shape,
+                    dtype="float32",
+                    initializer="zeros",
+                    autocast=False,
+                    **state,
+                )
+                average.assign(variable)
+                self.averages.append(average)
+        self.built = True
+        if self.compiled:
+            self.build_optimizers()
+
+    def compile(self, optimizer, jit_compile=False, **kwargs):
+        """Sets the optimizer, and what else `keras.Model.compile` takes (`steps_per_execution`, ...).
+
+        Gradients are clipped by the optimizer: `keras.optimizers.Adam(1e-4, global_clipnorm=1.0)`.
+
+        Args:
+            optimizer: `keras.optimizers.Optimizer` of the tokenizer.
+            jit_compile: bool, whether XLA compiles the step. Defaults to False: on CPU it compiles for half a minute
+                and runs convolutions slower.
+            **kwargs: passed on.
+        """
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        if self.built:
+            self.build_optimizers()
+
+    def build_optimizers(self):
+        """Makes each optimizer's state on the variables that it owns, so that saving and resuming keep it."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.tokenizer.trainable_variables)
+
+    def call(self, signal, training=False):
+        return self.tokenizer(signal, training=training).signal
+
+    # === Losses ===
+    @property
+    def loss_names(self):
+        """Tuple with the name of every loss, in the order in which they are reported."""
+        return (*self.signal_losses, *self.tokenizer.quantizer.loss_names)
+
+    def losses_on(self, signal, training):
+        """Computes every loss on a batch.
+
+        Args:
+            signal: float tensor (batch, *size, channels).
+            training: bool.
+
+        Returns:
+            Dict name -> scalar float32, unweighted, with exactly the names in `loss_names`; and the `Reconstruction`.
+        """
+        result = self.tokenizer(signal, training=training)
+        losses = {name: tf.reduce_mean(loss(signal, result.signal)) for name, loss in self.signal_losses.items()}
+        return {**losses, **result.losses}, result
+
+    def weighted(self, losses):
+        """Sums `losses` by their weights; a loss of weight 0 is left out, so that its NaN does not spread."""
+        terms = [self.loss_weights[name] * loss for name, loss in losses.items() if self.loss_weights[name]]
+        return tf.add_n(terms) if terms else tf.zeros(())
+
+    def test_step(self, data):
+        signal, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        losses, result = self.losses_on(signal, training=False)
+        return self._report(losses, result.tokens)
+
+    @property
+    def metrics(self):
+        return [*self.means.values(), self.usage]
+
+    # === Moving average ===
+    @contextlib.contextmanager
+    def averaged(self):
+        """Puts the moving average in place of the tokenizer's weights inside a `with` block, exactly, and back.
+
+        Evaluate and save inside it: saved weights are the average.
+        """
+        self._swap()
+        try:
+            yield self.tokenizer
+        finally:
+            self._swap()
+
+    def _swap(self):
+        for variable, average in zip(self.tokenizer.trainable_variables, self.averages, strict=False):
+            kept = keras.ops.copy(variable.value)
+            variable.assign(average)
+            average.assign(kept)
+
+    def _step_average(self):
+        """Moves the average by one step; called once in each training step, after the optimizer."""
+        step = tf.cast(self.steps.value, tf.float32)
+        decay = tf.minimum(self.average_decay, (1.0 + step) / (10.0 + step))
+        for variable, average in zip(self.tokenizer.trainable_variables, self.averages, strict=False):
+            average.assign(decay * average + (1.0 - decay) * tf.cast(variable.value, tf.float32))
+        self.steps.assign_add(1)
+
+    # === Steps ===
+    def make_train_function(self, force=False):
+        """As in Keras, and measures how long each step waits for its data."""
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        step = self.train_function
+
+        def timed(iterator):
+            started = time.perf_counter()
+            batch = next(iterator)
+            self.seconds_waiting += time.perf_counter() - started
+            return step(iter([batch]))
+
+        if self.steps_per_execution == 1:
+            self.train_function = timed
+
+    def _scale(self, optimizer):
+        """The factor for gradients: the loss scale over the number of replicas, whose gradients are summed."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return optimizer.scale_loss(tf.ones(())) / replicas
+
+    def _report(self, losses, tokens):
+        # Signal and quantizer losses alone: comparable before and after a discriminator joins.
+        plain = (*self.signal_losses, *self.tokenizer.quantizer.loss_names)
+        reported = {**losses, "loss": self.weighted({name: losses[name] for name in plain})}
+        for name, value in reported.items():
+            self.means[name].update_state(value)
+        self.usage.update_state(tokens)
+        return self.get_metrics_result()
+
+    def _reported_names(self):
+        return ("loss", *self.loss_names)
+
+    def _check_names(self):
+        if set(self.loss_weights) != set(self.loss_names):
+            raise ValueError(
+                f"`loss_weights` has one number for each loss: {list(self.loss_names)}. Received: "
+                f"{list(self.loss_weights)}. Missing: {sorted(set(self.loss_names) - set(self.loss_weights))}; "
+                f"unknown: {sorted(set(self.loss_weights) - set(self.loss_names))}. A weight of 0 only reports."
+            )
+
+    # === Config ===
+    def get_compile_config(self):
+        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer), "jit_compile": self.jit_compile}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def get_config(self):
+        config = super().get_config()
+        config["tokenizer"] = keras.saving.serialize_keras_object(self.tokenizer)
+        config["signal_losses"] = {
+            name: keras.saving.serialize_keras_object(loss) for name, loss in self.signal_losses.items()
+        }
+        config["loss_weights"] = dict(self.loss_weights)
+        config["average_decay"] = self.average_decay
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
+
+
+class AverageWeights(keras.callbacks.Callback):
+    """Evaluates with the moving average of the weights; place it first among the callbacks.
+
+    Example:
+    >>> AverageWeights().set_model(keras.Model())
+    """
+
+    def on_test_begin(self, logs=None):
+        self.model._swap()
+
+    def on_test_end(self, logs=None):
+        self.model._swap()
