@@ -41,6 +41,7 @@ class Config:
     residual: bool = False  # the published VQGAN's networks: better with a GPU and days, several times the cost
     multipliers: tuple[int, ...] = (1, 2, 4)  # residual: of `filters` at each halving; stride 2 ** (len - 1)
     blocks: int = 2  # residual blocks; residual: at each resolution
+    residual_filters: int = 64  # of the 3x3 convolutions inside the blocks; not for residual
     attention: tuple[int, ...] = ()  # residual: levels with self-attention, 0 the full resolution
     mid_attention: bool = True  # residual: self-attention at the lowest resolution
     latent_dim: int = 32  # width of a code
@@ -50,8 +51,8 @@ class Config:
     discriminator_depth: int = 2  # strided convolutions: 2 judges patches of 34 pixels, 3 of 70
     discriminator_start: int = 600  # steps before the discriminator joins
     discriminator_warmup: int = 100  # steps over which its share grows from 0 to 1
-    adversarial_weight: float = 0.3  # gradient of the adversarial loss as a fraction of the absolute error's
-    feature_matching_weight: float = 0.5  # the same of the distance in the discriminator's features
+    adversarial_weight: float = 0.5  # gradient of the adversarial loss as a fraction of the absolute error's
+    feature_matching_weight: float = 0.4  # the same of the distance in the discriminator's features
     batch_size: int = 32  # crops
     epochs: int = 10  # pictures and a log line after each
     steps_per_epoch: int = 100  # batches
@@ -105,7 +106,7 @@ def build_tokenizer(config):
     sizes = {"channels": config.channels, "filters": config.filters, "blocks": config.blocks}
     sizes |= {"latent_dim": config.latent_dim, "quantizer": quantizer}
     if not config.residual:
-        return vqzoo.image_vqvae(stride=config.stride, **sizes)
+        return vqzoo.image_vqvae(stride=config.stride, residual_filters=config.residual_filters, **sizes)
     levels = {"multipliers": config.multipliers, "attention": config.attention}
     return vqzoo.image_vqgan(mid_attention=config.mid_attention, **levels, **sizes)
 

@@ -38,7 +38,7 @@ class Config:
     stride: int = 4  # pixels a side that one token stands for; not for dense
     filters: int = 128  # of the convolutions; not for dense
     blocks: int = 2  # residual blocks; not for dense
-    residual_filters: int = 128  # of the 3x3 convolutions inside the blocks; not for dense
+    residual_filters: int = 64  # of the 3x3 convolutions inside the blocks; not for dense
     latent_dim: int = 32  # width of a code
     codebook_size: int = 1024  # codes
     decay: float = 0.99  # of the codebook's moving average

@@ -88,7 +88,7 @@ def vqgan():
 
 
 def _quantizer_of_tokenizers():
-    return vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.3, seed=1), name="quantizer")
+    return vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.05, seed=1), name="quantizer")
 
 
 def gaussian():

@@ -126,3 +126,8 @@ def test_a_group_of_several_channels_keeps_what_tells_them_apart():
     # Two groups, 0 1 2 3 and 4 5 6 7, of variance 1.25 each.
     expected = np.array([-1.5, -0.5, 0.5, 1.5] * 2) / 1.25**0.5
     np.testing.assert_allclose(group_normalization(8, "norm")(x)[0, 2, 3], expected, rtol=1e-5)
+
+
+def test_another_axis_is_told():
+    with pytest.raises(ValueError, match=r"normalises the last axis. Received: axis=1"):
+        FastGroupNormalization(2, axis=1).build((None, 4, 5, 6))

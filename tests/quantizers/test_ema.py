@@ -349,3 +349,12 @@ print("good")
 def test_two_replicas_follow_as_one():
     child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
     assert child.stdout == "good\n", child.stderr[-3000:]
+
+
+def test_a_code_that_nothing_chose_stays_where_k_means_put_it():
+    quantizer = EMAVectorQuantizer(8, restart_below=0.0)
+    latents = np.array([[[0.0], [1.0], [2.0], [3.0]]], "float32")  # four vectors for eight codes
+    for _ in range(3):
+        quantizer(latents, training=True)
+    assert sorted(set(quantizer.codebook.numpy()[:, 0].round(4).tolist())) == [0.0, 1.0, 2.0, 3.0]
+    assert (quantizer.codebook.numpy() == 0.0).sum() == 2  # each vector twice, none gone to the origin

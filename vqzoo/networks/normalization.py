@@ -43,6 +43,9 @@ class FastGroupNormalization(keras.layers.GroupNormalization):
     Returns:
         Tensor of the same shape and dtype.
 
+    Raises:
+        ValueError: if `axis` is not the last.
+
     Example:
     >>> x = keras.random.normal((2, 8, 8, 4))
     >>> y = FastGroupNormalization(2)(x)
@@ -52,6 +55,14 @@ class FastGroupNormalization(keras.layers.GroupNormalization):
     Reference:
         Wu, He 2018, https://arxiv.org/abs/1803.08494, equations 1, 2 and 7.
     """
+
+    def build(self, input_shape):
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise ValueError(
+                f"FastGroupNormalization normalises the last axis. Received: axis={self.axis}. Use "
+                "keras.layers.GroupNormalization for another."
+            )
+        super().build(input_shape)
 
     def call(self, inputs):
         grid = tuple(range(1, len(inputs.shape) - 1))

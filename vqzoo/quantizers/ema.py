@@ -150,7 +150,9 @@ class EMAVectorQuantizer(CodebookQuantizer):
         smoothed = (counts + self.epsilon) / (total + self.codebook_size * self.epsilon) * total
         self.counts.assign(counts)
         self.sums.assign(sums)
-        self.codebook.assign(sums / keras.ops.expand_dims(smoothed, -1))
+        # A code that no latent has ever chosen has no mean to go to.
+        known = keras.ops.expand_dims(counts > 0.0, -1)
+        self.codebook.assign(keras.ops.where(known, sums / keras.ops.expand_dims(smoothed, -1), self.codebook))
         self.steps.assign_add(1)
 
     def get_config(self):

@@ -68,7 +68,8 @@ class GaussianQuantizer(Quantizer):
     def build(self, input_shape):
         self.mean.build(input_shape)
         self.log_variance.build(input_shape)
-        self.quantizer.build((*input_shape[:-1], self.latent_dim))
+        if not self.quantizer.built:  # a loaded one is
+            self.quantizer.build((*input_shape[:-1], self.latent_dim))
 
     def encode(self, latents):
         """Quantizes the mean: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""

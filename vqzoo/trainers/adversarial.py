@@ -215,6 +215,8 @@ class AdversarialTrainer(ReconstructionTrainer):
 
     # === Config ===
     def get_compile_config(self):
+        if not self.compiled:
+            return None
         optimizer = keras.saving.serialize_keras_object(self.discriminator_optimizer)
         return {**super().get_compile_config(), "discriminator_optimizer": optimizer}
 

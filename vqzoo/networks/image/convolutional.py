@@ -2,6 +2,8 @@
 
 import keras
 
+from vqzoo.networks.image.upsample import UpsampleNearest2D
+
 
 def convolutional_encoder(latent_dim, channels=3, filters=128, stride=4, blocks=2, residual_filters=None):
     """Builds an encoder of strided 4x4 convolutions and residual blocks at the lowest resolution.
@@ -41,7 +43,10 @@ def convolutional_encoder(latent_dim, channels=3, filters=128, stride=4, blocks=
 
 
 def convolutional_decoder(latent_dim, channels=3, filters=128, stride=4, blocks=2, residual_filters=None):
-    """Builds the mirror image of `convolutional_encoder`: residual blocks, then transposed 4x4 convolutions.
+    """Builds the counterpart of `convolutional_encoder`: residual blocks, then upsampling and 3x3 convolutions.
+
+    The paper has transposed convolutions; they leave a checkerboard in flat areas, where the same code repeats.
+    Nearest upsampling before a plain convolution maps equal codes to equal pixels.
 
     Args:
         latent_dim: int, width of a latent vector.
@@ -61,15 +66,20 @@ def convolutional_decoder(latent_dim, channels=3, filters=128, stride=4, blocks=
     Example:
     >>> convolutional_decoder(64).compute_output_shape((1, 16, 13, 64))
     (1, 64, 52, 3)
+
+    Reference:
+        Odena, Dumoulin, Olah 2016, Deconvolution and Checkerboard Artifacts, https://distill.pub/2016/deconv-checkerboard
     """
     halvings = _halvings(stride)
     x = latents = keras.Input((None, None, latent_dim), name="latents")
     x = keras.layers.Conv2D(filters, 3, padding="same", name="conv_in")(x)
     x = _residual_blocks(x, filters, blocks, residual_filters or filters)
-    for i in reversed(range(1, halvings)):
-        width = filters // 2 if i == 1 else filters
-        x = keras.layers.Conv2DTranspose(width, 4, 2, "same", activation="relu", name=f"up_{i}")(x)
-    images = keras.layers.Conv2DTranspose(channels, 4, 2, "same", dtype="float32", name="images")(x)
+    for i in reversed(range(halvings)):
+        x = UpsampleNearest2D(name=f"upsample_{i}")(x)
+        if i > 0:
+            width = filters // 2 if i == 1 else filters
+            x = keras.layers.Conv2D(width, 3, padding="same", activation="relu", name=f"up_{i}")(x)
+    images = keras.layers.Conv2D(channels, 3, padding="same", dtype="float32", name="images")(x)
     return keras.Model(latents, images, name="decoder")
 
 
