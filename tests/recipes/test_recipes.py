@@ -41,7 +41,7 @@ def test_tiny_ends_with_a_complete_preset(path, tmp_path):
     assert 5.0 < metadata["metrics"]["psnr"] < 60.0
     recipe = json.loads((out / "recipe.json").read_text())
     assert recipe["recipe"] == path.stem and recipe["out"] == str(out)
-    rows = list(csv.DictReader((out / "run" / "metrics.csv").open()))
+    rows = list(csv.DictReader((out / "run" / "metrics.csv").read_text().splitlines()))
     assert len(rows) == recipe["epochs"]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     grid = np.asarray(Image.open(out / "samples.png"))
@@ -69,10 +69,10 @@ def test_dense28_runs_and_an_init_continues(tmp_path):
     assert tokenizer.encode(np.zeros((2, 28, 28, 1), "float32")).shape == (2, 16, 1)
     again = run(recipe, "dense28", "--init", str(tmp_path / "dense"), "--out", str(tmp_path / "tuned"), *short)
     assert again.returncode == 0, again.stderr[-3000:]
-    losses = [
-        float(next(csv.DictReader((tmp_path / name / "run" / "metrics.csv").open()))["loss"])
-        for name in ("dense", "tuned")
-    ]
+    losses = []
+    for name in ("dense", "tuned"):
+        rows = csv.DictReader((tmp_path / name / "run" / "metrics.csv").read_text().splitlines())
+        losses.append(float(next(rows)["loss"]))
     assert losses[1] < losses[0]
 
 

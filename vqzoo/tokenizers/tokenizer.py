@@ -71,8 +71,10 @@ class Tokenizer(keras.Model):
                     f"The {name} takes inputs of the shape {expected}. Received: {shape}. The signal, the encoder's "
                     "output, the quantizer's latents and the decoder's input have to fit together."
                 )
-            if not part.built:
+            if part is self.quantizer and not part.built:
                 part.build(shape)
+            elif not part.built:
+                part(keras.KerasTensor(shape))  # a symbolic call builds also networks that have no `build`
         self.built = True
 
     def encode(self, signal, batch_size=None):
@@ -164,7 +166,7 @@ class Tokenizer(keras.Model):
     def _shapes(self, input_shape):
         """Yields each part's name, the part, and the shape it is built on."""
         yield "encoder", self.encoder, input_shape
-        latents = tuple(self.encoder.compute_output_shape(input_shape))
+        latents = tuple(self.encoder.compute_output_spec(keras.KerasTensor(input_shape)).shape)
         yield "quantizer", self.quantizer, latents
         quantized = self.quantizer.compute_output_spec(keras.KerasTensor(latents))
         yield "decoder", self.decoder, tuple(quantized.latents.shape)
