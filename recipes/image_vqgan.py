@@ -49,12 +49,12 @@ class Config:
     commitment_weight: float = 0.25  # of the commitment loss; the absolute error weighs 1
     discriminator_filters: int = 32  # of its first convolution
     discriminator_depth: int = 2  # strided convolutions: 2 judges patches of 34 pixels, 3 of 70
-    discriminator_start: int = 600  # steps before the discriminator joins
+    discriminator_start: int = 480  # steps before the discriminator joins
     discriminator_warmup: int = 100  # steps over which its share grows from 0 to 1
     adversarial_weight: float = 0.5  # gradient of the adversarial loss as a fraction of the absolute error's
     feature_matching_weight: float = 0.4  # the same of the distance in the discriminator's features
     batch_size: int = 32  # crops
-    epochs: int = 10  # pictures and a log line after each
+    epochs: int = 8  # pictures and a log line after each
     steps_per_epoch: int = 100  # batches
     validation_crops: int = 256  # crops to evaluate on
     learning_rate: float = 1e-3  # highest; a cosine takes it to 0
