@@ -356,5 +356,4 @@ def test_a_code_that_nothing_chose_stays_where_k_means_put_it():
     latents = np.array([[[0.0], [1.0], [2.0], [3.0]]], "float32")  # four vectors for eight codes
     for _ in range(3):
         quantizer(latents, training=True)
-    assert sorted(set(quantizer.codebook.numpy()[:, 0].round(4).tolist())) == [0.0, 1.0, 2.0, 3.0]
-    assert (quantizer.codebook.numpy() == 0.0).sum() == 2  # each vector twice, none gone to the origin
+    np.testing.assert_allclose(quantizer.codebook.numpy(), spread_rows(latents[0], 8, 0), atol=1e-3)

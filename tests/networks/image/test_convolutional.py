@@ -41,7 +41,7 @@ def test_parameters_of_the_defaults_layer_by_layer():
         "conv_in": (9 * 128 + 1) * 128,
         "latents": (128 + 1) * 64,
     }
-    decoder = {"conv_in": (9 * 64 + 1) * 128, "up_1": 16 * 128 * 64 + 64, "images": 16 * 64 * 3 + 3}
+    decoder = {"conv_in": (9 * 64 + 1) * 128, "up_1": (9 * 128 + 1) * 64, "images": (9 * 64 + 1) * 3}
     models = image.convolutional_encoder(64), image.convolutional_decoder(64)
     for model, expected in zip(models, (encoder, decoder), strict=True):
         assert {name: model.get_layer(name).count_params() for name in expected} == expected
