@@ -26,7 +26,7 @@ def group_normalization(channels, name):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class FastGroupNormalization(keras.layers.GroupNormalization):
-    """`keras.layers.GroupNormalization` over channels last, from per-channel moments: about twice as fast on CPU.
+    """`keras.layers.GroupNormalization` over channels last, from per-channel moments: faster on CPU.
 
     Keras's layer reshapes to groups and reduces over pixels and the group's channels at once; here mean and variance
     are taken per channel, combined per group on (batch, channels) numbers, and applied as one scale and one offset.
