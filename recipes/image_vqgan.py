@@ -21,6 +21,7 @@ from vqzoo.cli import ImageRun
 from vqzoo.cli import parse_config
 from vqzoo.losses import l1_loss
 from vqzoo.networks.discriminators import patch_discriminator
+from vqzoo.trainers import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Config:
     steps_per_epoch: int = 100  # batches
     validation_crops: int = 256  # crops to evaluate on
     learning_rate: float = 1e-3  # highest; a cosine takes it to 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     discriminator_learning_rate: float = 2e-4  # constant
     average_decay: float = 0.998  # of the weights' moving average
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
@@ -67,9 +69,9 @@ class Config:
 F16 = {"size": 256, "residual": True, "multipliers": (1, 1, 2, 2, 4), "attention": (4,), "latent_dim": 256}
 F16 |= {"discriminator_filters": 64, "discriminator_depth": 3, "discriminator_start": 50_000, "batch_size": 32}
 F16 |= {"steps_per_epoch": 5_000, "epochs": 100, "learning_rate": 1e-4, "average_decay": 0.9999}
-TINY = {"size": 32, "residual": True, "filters": 8, "multipliers": (1, 2, 2), "blocks": 1, "codebook_size": 64}
-TINY |= {"discriminator_filters": 8, "discriminator_start": 12, "discriminator_warmup": 4, "learning_rate": 3e-3}
-TINY |= {"batch_size": 8, "epochs": 2, "steps_per_epoch": 10, "validation_crops": 16, "average_decay": 0.9}
+TINY = {"size": 32, "filters": 16, "blocks": 1, "residual_filters": 8, "codebook_size": 64, "discriminator_filters": 8}
+TINY |= {"discriminator_start": 12, "discriminator_warmup": 4, "learning_rate": 3e-3, "average_decay": 0.9}
+TINY |= {"batch_size": 8, "epochs": 2, "steps_per_epoch": 10, "validation_crops": 16}
 VARIANTS = {
     "default": Config(),
     "f16": Config(**F16, discriminator_warmup=5_000, out="saved_models/image_vqgan_f16"),
@@ -92,10 +94,10 @@ def build(config):
         discriminator_warmup=config.discriminator_warmup,
         average_decay=config.average_decay,
     )
-    steps = config.epochs * config.steps_per_epoch
     trainer.build((None, config.size, config.size, config.channels))
+    steps = config.epochs * config.steps_per_epoch
     trainer.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(config.learning_rate, steps), global_clipnorm=1.0),
+        keras.optimizers.Adam(warmup_cosine(config.learning_rate, steps, config.warmup), global_clipnorm=1.0),
         keras.optimizers.Adam(config.discriminator_learning_rate, beta_1=0.5),
     )
     return trainer

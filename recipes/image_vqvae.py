@@ -19,6 +19,7 @@ import vqzoo
 from vqzoo.cli import ImageRun
 from vqzoo.cli import parse_config
 from vqzoo.losses import l2_loss
+from vqzoo.trainers import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Config:
     steps_per_epoch: int = 100  # batches
     validation_crops: int = 256  # crops to evaluate on
     learning_rate: float = 1e-3  # highest; a cosine takes it to 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     average_decay: float = 0.998  # of the weights' moving average
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
     seed: int = 0  # of weights, crops and noise
@@ -89,9 +91,9 @@ def build(config):
     if "kl" in weights:
         weights["kl"] = config.kl_weight
     trainer = vqzoo.ReconstructionTrainer(tokenizer, {"l2": l2_loss}, weights, config.average_decay)
-    steps = config.epochs * config.steps_per_epoch
     trainer.build((None, config.size, config.size, config.channels))
-    trainer.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)))
+    steps = config.epochs * config.steps_per_epoch
+    trainer.compile(keras.optimizers.Adam(warmup_cosine(config.learning_rate, steps, config.warmup)))
     return trainer
 
 

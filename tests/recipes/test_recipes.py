@@ -1,6 +1,8 @@
 """Every recipe's `tiny`, run as a user runs it, and the README's lines."""
 
 import csv
+import dataclasses
+import importlib
 import json
 import pathlib
 import re
@@ -62,7 +64,7 @@ def test_the_help_tells_every_setting(path):
 
 def test_dense28_runs_and_an_init_continues(tmp_path):
     recipe = ROOT / "recipes" / "image_vqvae.py"
-    short = ["--epochs", "2", "--steps_per_epoch", "5", "--validation_crops", "16"]
+    short = ["--epochs", "2", "--steps_per_epoch", "40", "--validation_crops", "16"]
     ended = run(recipe, "dense28", "--out", str(tmp_path / "dense"), *short)
     assert ended.returncode == 0, ended.stderr[-3000:]
     tokenizer = vqzoo.Tokenizer.from_preset(tmp_path / "dense")
@@ -72,8 +74,20 @@ def test_dense28_runs_and_an_init_continues(tmp_path):
     losses = []
     for name in ("dense", "tuned"):
         rows = csv.DictReader((tmp_path / name / "run" / "metrics.csv").read_text().splitlines())
-        losses.append(float(next(rows)["loss"]))
-    assert losses[1] < losses[0]
+        losses.append([float(row["loss"]) for row in rows])
+    # From the first epoch on it is about as good as what it started from, and better than a fresh start.
+    assert losses[1][0] < 1.25 * losses[0][1] and losses[1][0] < 0.75 * losses[0][0], losses
+
+
+def test_the_published_networks_are_one_flag_away(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe = importlib.import_module("image_vqgan")
+    small = {"filters": 8, "size": 32, "codebook_size": 16, "latent_dim": 4}
+    config = dataclasses.replace(recipe.VARIANTS["f16"], blocks=1, **small)
+    tokenizer = recipe.build(config).tokenizer
+    assert tokenizer.encode(np.zeros((1, 32, 48, 3), "float32")).shape == (1, 2, 3, 1)
+    layers = [layer.name for layer in tokenizer.encoder.layers]
+    assert any("down_4_attn" in name for name in layers) and any("norm" in name for name in layers), layers
 
 
 @pytest.mark.parametrize(

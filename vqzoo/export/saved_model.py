@@ -1,9 +1,9 @@
 """One SavedModel with the signatures `encode` and `decode`, for TensorFlow Serving, Java, C++ and Python."""
 
-import keras
 import tensorflow as tf
 
 from vqzoo.files import atomic_path
+from vqzoo.ops import crop
 
 
 def export_saved_model(tokenizer, folder):
@@ -24,27 +24,34 @@ def export_saved_model(tokenizer, folder):
     Returns:
         Path of the folder.
     """
+    module, signatures = _endpoints(tokenizer)
     with atomic_path(folder) as temporary:
-        _archive(tokenizer).write_out(str(temporary), verbose=False)
+        tf.saved_model.save(module, str(temporary), signatures=signatures)
     return folder
 
 
-def _archive(tokenizer):
+def _endpoints(tokenizer):
+    """A module of the tokenizer's variables, and the functions on them; nothing else would be saved with it."""
+    # keras.export.ExportArchive saves also every layer and every function that it ever traced: ten times as slow here.
+    module = tf.Module()
+    module.tokenizer_variables = [variable.value for variable in tokenizer.variables]
     signal, tokens = signal_spec(tokenizer), tokens_spec(tokenizer)
     size = tf.TensorSpec((len(signal.shape) - 2,), tf.int32, name="size")
-    archive = keras.export.ExportArchive()
-    archive.track(tokenizer)
-    archive.add_endpoint("encode", lambda signal: {"tokens": tokenizer.encode(signal)}, [signal])
-    archive.add_endpoint("decode", lambda tokens: {"signal": tokenizer.decode(tokens)}, [tokens])
-    archive.add_endpoint("decode_to_size", _decode_to_size(tokenizer), [tokens, size])
-    return archive
 
+    @tf.function(input_signature=[signal], autograph=False)
+    def encode(signal):
+        return {"tokens": tokenizer.encode(signal)}
 
-def _decode_to_size(tokenizer):
-    def decode(tokens, size):
-        return {"signal": tokenizer.decode(tokens, tf.unstack(size))}
+    @tf.function(input_signature=[tokens], autograph=False)
+    def decode(tokens):
+        return {"signal": tokenizer.decode(tokens)}
 
-    return decode
+    @tf.function(input_signature=[tokens, size], autograph=False)
+    def decode_to_size(tokens, size):
+        return {"signal": crop(decode(tokens)["signal"], tf.unstack(size))}
+
+    module.encode, module.decode, module.decode_to_size = encode, decode, decode_to_size
+    return module, {"encode": encode, "decode": decode, "decode_to_size": decode_to_size}
 
 
 def signal_spec(tokenizer):

@@ -65,29 +65,25 @@ class FastGroupNormalization(keras.layers.GroupNormalization):
         super().build(input_shape)
 
     def call(self, inputs):
-        grid = tuple(range(1, len(inputs.shape) - 1))
-        channels = inputs.shape[-1]
+        axes = tuple(range(1, len(inputs.shape) - 1))
+        grouped = (self.groups, inputs.shape[-1] // self.groups)
         x = keras.ops.cast(inputs, "float32")
-        # Moments per channel (batch, channels), then per group: all channels of a group have the same number of pixels.
+        # Moments per channel, then per group: all channels of a group have the same number of pixels.
         # Not E[x^2] - E[x]^2, which loses its digits where the mean is larger than the deviation.
-        channel_mean, channel_variance = keras.ops.moments(x, axes=grid)
-        mean = self._per_group(channel_mean, channels)
-        variance = self._per_group(channel_variance + keras.ops.square(channel_mean - mean), channels)
+        moments = keras.ops.moments(x, axes=axes, keepdims=True)
+        channel_mean, channel_variance = (keras.ops.reshape(m, (-1, *grouped)) for m in moments)
+        mean = keras.ops.mean(channel_mean, axis=-1, keepdims=True)  # (batch, groups, 1)
+        spread = channel_variance + keras.ops.square(channel_mean - mean)
+        variance = keras.ops.mean(spread, axis=-1, keepdims=True)
         scale = keras.ops.rsqrt(variance + self.epsilon)
-        if self.scale:
-            scale = scale * keras.ops.cast(self.gamma, "float32")
+        gamma = keras.ops.cast(self.gamma, "float32") if self.scale else keras.ops.ones(grouped)
+        scale = scale * keras.ops.reshape(gamma, grouped)  # (batch, groups, channels of a group)
         offset = -mean * scale
         if self.center:
-            offset = offset + keras.ops.cast(self.beta, "float32")
-        scale, offset = (keras.ops.reshape(v, (-1, *[1] * len(grid), channels)) for v in (scale, offset))
+            offset = offset + keras.ops.reshape(keras.ops.cast(self.beta, "float32"), grouped)
+        scale, offset = (keras.ops.reshape(v, (-1, *[1] * len(axes), inputs.shape[-1])) for v in (scale, offset))
         return keras.ops.cast(x * scale + offset, inputs.dtype)
 
     def portable(self):
         """The Keras built-in layer with the same result."""
         return keras.layers.GroupNormalization.from_config(self.get_config())
-
-    def _per_group(self, values, channels):
-        """Averages (batch, channels) over each group and gives every channel its group's average."""
-        grouped = keras.ops.reshape(values, (-1, self.groups, channels // self.groups))
-        mean = keras.ops.mean(grouped, axis=-1, keepdims=True)
-        return keras.ops.reshape(keras.ops.tile(mean, (1, 1, channels // self.groups)), (-1, channels))

@@ -11,6 +11,7 @@ from vqzoo.trainers.pictures import save_reconstructions
 from vqzoo.trainers.pictures import save_usage_histogram
 from vqzoo.trainers.progress import Progress
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
+from vqzoo.trainers.schedules import warmup_cosine
 from vqzoo.trainers.trainer import AverageWeights
 from vqzoo.trainers.trainer import Trainer
 
@@ -28,4 +29,5 @@ __all__ = [
     "save_loss_curves",
     "save_reconstructions",
     "save_usage_histogram",
+    "warmup_cosine",
 ]

@@ -1,5 +1,7 @@
 """Fits a tokenizer against a discriminator: the VQGAN's training."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -128,16 +130,16 @@ class AdversarialTrainer(ReconstructionTrainer):
     def loss_names(self):
         return (*super().loss_names, *ADVERSARIAL_NAMES)
 
-    def losses_on(self, signal, training):
-        losses, result = super().losses_on(signal, training)
+    def _losses_of(self, signal, result, training):
+        losses = super()._losses_of(signal, result, training)
         if training and not self._playing:
-            return {**losses, **dict.fromkeys(ADVERSARIAL_NAMES, tf.zeros(()))}, result
+            return {**losses, **dict.fromkeys(ADVERSARIAL_NAMES, tf.zeros(()))}
         *real_features, real = keras.tree.flatten(self.discriminator(signal, training=training))
         *fake_features, fake = keras.tree.flatten(self.discriminator(result.signal, training=training))
         losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
         losses["adversarial"] = self.adversarial_loss.generator(fake)
         losses["discriminator"] = self.adversarial_loss.discriminator(real, fake)
-        return losses, result
+        return losses
 
     # === Steps ===
     def make_train_function(self, force=False):
@@ -167,26 +169,28 @@ class AdversarialTrainer(ReconstructionTrainer):
         return results
 
     def _adversarial_step(self, signal):
-        with tf.GradientTape(persistent=True) as tape:
-            losses, result = self.losses_on(signal, training=True)
+        # One tape for each thing that gradients are taken in: a tape records only what depends on what it watches, so
+        # that no gradient is traced through a network that it does not need.
+        variables, opponents = self.tokenizer.trainable_variables, self.discriminator.trainable_variables
+        with _tape(variables) as tape, _tape([self._last_kernel()]) as last_tape:
+            result = self.tokenizer(signal, training=True)
+            quantizer = self.weighted(result.losses)
+        with _tape([result.signal]) as signal_tape, _tape(opponents) as opponent_tape:
+            losses = self._losses_of(signal, result, training=True)
             own = self.weighted({name: losses[name] for name in self.signal_losses})
-            quantizer = self.weighted({name: losses[name] for name in self.tokenizer.quantizer.loss_names})
             discriminator = self.weighted({"discriminator": losses["discriminator"]})
-        # The gradients in the reconstruction are taken once and serve both λ and the tokenizer's own gradient.
         scale = self._scale(self.optimizer)
-        by_own = _gradient(tape, own, result.signal, scale)
-        play, balances = tf.zeros_like(by_own), {}
-        for name in ("feature_matching", "adversarial"):
-            gradient = _gradient(tape, losses[name], result.signal, scale)
-            balances[name] = self._adaptive_weight(tape, result.signal, by_own, gradient, scale)
-            play += self.loss_weights[name] * balances[name] * gradient
-        variables = self.tokenizer.trainable_variables
+        by_own = _gradient(signal_tape, own, result.signal, scale)
+        by_others = {
+            name: _gradient(signal_tape, losses[name], result.signal, scale)
+            for name in ("feature_matching", "adversarial")
+        }
+        balances = self._balances(last_tape, result.signal, by_own, by_others, scale)
+        play = tf.add_n([self.loss_weights[name] * balances[name] * by_others[name] for name in by_others])
         by_signal = by_own + self._share() * play
         gradients = tape.gradient([result.signal, quantizer], variables, output_gradients=[by_signal, scale])
-        opponents = self.discriminator.trainable_variables
         scale = self._scale(self.discriminator_optimizer)
-        opponent_gradients = tape.gradient(discriminator, opponents, output_gradients=scale)
-        del tape
+        opponent_gradients = opponent_tape.gradient(discriminator, opponents, output_gradients=scale)
         self.optimizer.apply(gradients, variables)
         self.discriminator_optimizer.apply(opponent_gradients, opponents)
         self._step_average()
@@ -197,15 +201,19 @@ class AdversarialTrainer(ReconstructionTrainer):
         step = tf.cast(self.steps.value - self.discriminator_start + 1, tf.float32)
         return tf.clip_by_value(step / max(1, self.discriminator_warmup), 0.0, 1.0)
 
-    def _adaptive_weight(self, tape, reconstruction, by_own, by_other, scale):
+    def _last_kernel(self):
+        return [v for v in self.tokenizer.decoder.trainable_variables if len(v.shape) > 1][-1]
+
+    def _balances(self, tape, reconstruction, by_own, by_others, scale):
+        """λ of each loss, from the gradients in the reconstruction; the same in every replica."""
         if not self.adaptive:
-            return tf.ones(())
-        kernel = [v for v in self.tokenizer.decoder.trainable_variables if len(v.shape) > 1][-1].value
-        own, other = (
-            tape.gradient(reconstruction, kernel, output_gradients=gradient) / scale for gradient in (by_own, by_other)
+            return dict.fromkeys(by_others, tf.ones(()))
+        kernel = self._last_kernel()
+        own, *others = replica_sum(
+            *(_gradient(tape, reconstruction, kernel, by) / scale for by in (by_own, *by_others.values()))
         )
-        own, other = replica_sum(own, other)
-        return adaptive_weight(own, other, self.max_adaptive_weight)
+        weights = (adaptive_weight(own, other, self.max_adaptive_weight) for other in others)
+        return dict(zip(by_others, weights, strict=True))
 
     def _report(self, losses, tokens):
         return super()._report({"adaptive_weight": tf.zeros(()), **losses}, tokens)
@@ -231,6 +239,13 @@ class AdversarialTrainer(ReconstructionTrainer):
         return config
 
 
-def _gradient(tape, loss, tensor, scale):
-    gradient = tape.gradient(loss, tensor, output_gradients=scale)
-    return tf.zeros_like(tensor) if gradient is None else gradient
+@contextlib.contextmanager
+def _tape(sources):
+    """A tape that records only what depends on `sources`, and gives several gradients."""
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch([getattr(source, "value", source) for source in sources])  # also of Keras variables
+        yield tape
+
+
+def _gradient(tape, loss, source, scale):
+    return tape.gradient(loss, source, output_gradients=scale, unconnected_gradients="zero")

@@ -101,8 +101,12 @@ class Trainer(keras.Model):
             Dict name -> scalar float32, unweighted, with exactly the names in `loss_names`; and the `Reconstruction`.
         """
         result = self.tokenizer(signal, training=training)
+        return self._losses_of(signal, result, training), result
+
+    def _losses_of(self, signal, result, training):
+        """The losses of a `Reconstruction` of `signal`; a subclass adds its own."""
         losses = {name: tf.reduce_mean(loss(signal, result.signal)) for name, loss in self.signal_losses.items()}
-        return {**losses, **result.losses}, result
+        return {**losses, **result.losses}
 
     def weighted(self, losses):
         """Sums `losses` by their weights; a loss of weight 0 is left out, so that its NaN does not spread."""
