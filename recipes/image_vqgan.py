@@ -35,6 +35,7 @@ class Config:
     channels: int = 3  # 1 grey, 3 colour, 4 with opacity
     min_scale: float = 0.5  # smallest random resize of a picture before the crop
     max_scale: float = 1.0  # largest
+    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
     flip: bool = True  # mirror half of the crops
     jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
     filters: int = 128  # of the convolutions
@@ -50,8 +51,8 @@ class Config:
     commitment_weight: float = 0.25  # of the commitment loss; the absolute error weighs 1
     discriminator_filters: int = 32  # of its first convolution
     discriminator_depth: int = 2  # strided convolutions: 2 judges patches of 34 pixels, 3 of 70
-    discriminator_start: int = 480  # steps before the discriminator joins
-    discriminator_warmup: int = 100  # steps over which its share grows from 0 to 1
+    discriminator_start: float = 0.6  # share of the steps before the discriminator joins
+    discriminator_warmup: float = 0.12  # share of the steps over which its weight grows from 0 to full
     adversarial_weight: float = 0.5  # gradient of the adversarial loss as a fraction of the absolute error's
     feature_matching_weight: float = 0.4  # the same of the distance in the discriminator's features
     batch_size: int = 32  # crops
@@ -65,23 +66,30 @@ class Config:
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
     seed: int = 0  # of weights, crops and noise
 
+    def __post_init__(self):
+        if not 0 <= self.discriminator_start < 1:
+            raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1): {self.discriminator_start}")
 
+
+# What a preset given as `init` decides.
+NETWORKS = ("filters", "stride", "residual", "multipliers", "blocks", "residual_filters", "attention", "mid_attention")
+NETWORKS += ("latent_dim", "codebook_size")
 F16 = {"size": 256, "residual": True, "multipliers": (1, 1, 2, 2, 4), "attention": (4,), "latent_dim": 256}
-F16 |= {"discriminator_filters": 64, "discriminator_depth": 3, "discriminator_start": 50_000, "batch_size": 32}
+F16 |= {"discriminator_filters": 64, "discriminator_depth": 3, "discriminator_start": 0.1, "batch_size": 32}
 F16 |= {"steps_per_epoch": 5_000, "epochs": 100, "learning_rate": 1e-4, "average_decay": 0.9999}
 TINY = {"size": 32, "filters": 16, "blocks": 1, "residual_filters": 8, "codebook_size": 64, "discriminator_filters": 8}
-TINY |= {"discriminator_start": 12, "discriminator_warmup": 4, "learning_rate": 3e-3, "average_decay": 0.9}
-TINY |= {"batch_size": 8, "epochs": 2, "steps_per_epoch": 10, "validation_crops": 16}
+TINY |= {"learning_rate": 3e-3, "average_decay": 0.9, "batch_size": 8, "epochs": 2, "steps_per_epoch": 10}
 VARIANTS = {
     "default": Config(),
-    "f16": Config(**F16, discriminator_warmup=5_000, out="saved_models/image_vqgan_f16"),
-    "tiny": Config(**TINY, out="saved_models/image_vqgan_tiny"),
+    "f16": Config(**F16, discriminator_warmup=0.01, out="saved_models/image_vqgan_f16"),
+    "tiny": Config(**TINY, validation_crops=16, out="saved_models/image_vqgan_tiny"),
 }
 
 
 def build(config):
     tokenizer = vqzoo.ImageTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
     discriminator = patch_discriminator(config.channels, config.discriminator_filters, config.discriminator_depth)
+    steps = config.epochs * config.steps_per_epoch
     weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
     weights |= {"l1": 1.0, "commitment": config.commitment_weight, "discriminator": 1.0}
     weights |= {"adversarial": config.adversarial_weight, "feature_matching": config.feature_matching_weight}
@@ -90,12 +98,11 @@ def build(config):
         discriminator,
         {"l1": l1_loss},
         weights,
-        discriminator_start=config.discriminator_start,
-        discriminator_warmup=config.discriminator_warmup,
+        discriminator_start=int(config.discriminator_start * steps),
+        discriminator_warmup=int(config.discriminator_warmup * steps),
         average_decay=config.average_decay,
     )
     trainer.build((None, config.size, config.size, config.channels))
-    steps = config.epochs * config.steps_per_epoch
     trainer.compile(
         keras.optimizers.Adam(warmup_cosine(config.learning_rate, steps, config.warmup), global_clipnorm=1.0),
         keras.optimizers.Adam(config.discriminator_learning_rate, beta_1=0.5),
@@ -114,11 +121,11 @@ def build_tokenizer(config):
 
 
 def main(config):
-    run = ImageRun(config, "image_vqgan")
+    run = ImageRun(config, "image_vqgan", NETWORKS)
     trainer = build(config)
     run.fit(trainer)
-    run.finish(trainer, marks={"discriminator starts": config.discriminator_start})
+    run.finish(trainer, marks={"discriminator starts": trainer.discriminator_start})
 
 
 if __name__ == "__main__":
-    main(parse_config(VARIANTS))
+    main(parse_config(VARIANTS, replaced={"init": NETWORKS}))

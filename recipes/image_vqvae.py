@@ -33,6 +33,7 @@ class Config:
     channels: int = 3  # 1 grey, 3 colour, 4 with opacity
     min_scale: float = 0.5  # smallest random resize of a picture before the crop
     max_scale: float = 1.0  # largest
+    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
     flip: bool = True  # mirror half of the crops
     jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
     dense: bool = False  # fully connected networks for pictures of exactly `size`, 16 tokens each
@@ -57,6 +58,9 @@ class Config:
     seed: int = 0  # of weights, crops and noise
 
 
+# What a preset given as `init` decides.
+NETWORKS = ("dense", "stride", "filters", "blocks", "residual_filters", "latent_dim", "codebook_size", "decay")
+NETWORKS += ("gaussian",)
 DENSE = {"size": 28, "channels": 1, "out": "saved_models/image_vqvae_dense28", "dense": True, "latent_dim": 64}
 TINY = {"size": 32, "filters": 16, "codebook_size": 64, "batch_size": 8, "epochs": 2, "steps_per_epoch": 10}
 VARIANTS = {
@@ -98,11 +102,11 @@ def build(config):
 
 
 def main(config):
-    run = ImageRun(config, "image_vqvae")
+    run = ImageRun(config, "image_vqvae", NETWORKS)
     trainer = build(config)
     run.fit(trainer)
     run.finish(trainer)
 
 
 if __name__ == "__main__":
-    main(parse_config(VARIANTS))
+    main(parse_config(VARIANTS, replaced={"init": NETWORKS}))

@@ -69,3 +69,11 @@ def test_a_setting_has_one_type():
 
     with pytest.raises(TypeError, match="A setting has one type. Received: int | None"):
         parse_config({"default": Unclear()}, [])
+
+
+def test_a_flag_without_effect_is_refused(capsys):
+    replaced = {"out": ("size", "rate")}
+    assert parse_config(VARIANTS, ["--size", "8"], replaced).size == 8
+    with pytest.raises(SystemExit):
+        parse_config(VARIANTS, ["--out", "x", "--size", "8"], replaced)
+    assert "--size: decided by --out. Leave it out." in capsys.readouterr().err

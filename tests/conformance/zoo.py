@@ -21,6 +21,7 @@ class Entry(NamedTuple):
     make: Any  # () -> layer or model
     shape: tuple  # of one input with its batch axis
     dynamic: tuple  # the same with None where any size may come
+    grid: tuple = (3, 4, 5)  # of a quantizer's tokens, with its batch axis
 
     def built(self):
         thing = self.make()
@@ -40,7 +41,32 @@ def _quantizer(name, make):
     return Entry(name, make, LATENTS, ANY_LATENTS)
 
 
+def _codes(size):
+    return vqzoo.VectorQuantizer(size, keras.initializers.RandomNormal(seed=size))
+
+
+def _levels(first, *others, **options):
+    levels = [vqzoo.EMAVectorQuantizer(first, keras.initializers.RandomNormal(seed=1)), *map(_codes, others)]
+    return vqzoo.quantizers.ResidualQuantizer(levels, **options)
+
+
 QUANTIZERS = [
+    _quantizer("BinarySphericalQuantizer", lambda: vqzoo.quantizers.BinarySphericalQuantizer(8)),
+    _quantizer("FiniteScalarQuantizer", lambda: vqzoo.quantizers.FiniteScalarQuantizer((5, 4, 3, 3, 2, 2, 2, 2))),
+    _quantizer("LookupFreeQuantizer", lambda: vqzoo.quantizers.LookupFreeQuantizer(8)),
+    _quantizer("CosineVectorQuantizer", lambda: vqzoo.quantizers.CosineVectorQuantizer(16)),
+    _quantizer(
+        "GumbelQuantizer",
+        lambda: vqzoo.quantizers.GumbelQuantizer(
+            16, 6, keras.optimizers.schedules.CosineDecay(1.0, 10, alpha=0.1), seed=1
+        ),
+    ),
+    _quantizer("IndexPropagationQuantizer", lambda: vqzoo.quantizers.IndexPropagationQuantizer(16)),
+    _quantizer(
+        "ProjectedQuantizer",
+        lambda: vqzoo.quantizers.ProjectedQuantizer(vqzoo.quantizers.CosineVectorQuantizer(16), 4),
+    ),
+    _quantizer("SimVectorQuantizer", lambda: vqzoo.quantizers.SimVectorQuantizer(16)),
     _quantizer("VectorQuantizer", lambda: vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(seed=1))),
     _quantizer("EMAVectorQuantizer", lambda: vqzoo.EMAVectorQuantizer(16, keras.initializers.RandomNormal(seed=1))),
     _quantizer(
@@ -49,6 +75,12 @@ QUANTIZERS = [
             vqzoo.EMAVectorQuantizer(16, keras.initializers.RandomNormal(seed=1)), 6
         ),
     ),
+    _quantizer("GroupedQuantizer", lambda: vqzoo.quantizers.GroupedQuantizer([_levels(16, 8), _codes(12)])),
+    _quantizer(
+        "MultiScaleResidualQuantizer",
+        lambda: vqzoo.quantizers.MultiScaleResidualQuantizer(_codes(16), [1, (2, 3), (4, 5)]),
+    )._replace(grid=(3, 1 + 6 + 20)),
+    _quantizer("ResidualQuantizer", lambda: _levels(16, 8, 12, dropout=0.5, seed=0)),
 ]
 
 NETWORKS = [

@@ -278,3 +278,31 @@ def test_steps_are_checked(flat):
         crops.batch(-1)
     with pytest.raises(ValueError, match="start must be at least 0 and steps at least 1"):
         crops.dataset(start=-1)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp"])
+def test_larger_pictures_are_reduced_first(tmp_path, suffix):
+    across, down = np.meshgrid(np.linspace(0, 255, 400), np.linspace(0, 255, 300))
+    Image.fromarray(np.stack([across, down, 255 - across], -1).astype("uint8")).save(
+        tmp_path / f"a.{suffix}", quality=95
+    )
+    crops = ImageCrops([tmp_path / f"a.{suffix}"], size=(75, 100), batch_size=1, scale=(1, 1), flip=False, max_side=100)
+    batch = crops.batch(0)[0]  # the whole picture, at a quarter
+    expected = np.stack(np.broadcast_arrays(np.linspace(-1, 1, 100), np.linspace(-1, 1, 75)[:, None]), -1)
+    np.testing.assert_allclose(batch[..., :2], expected, atol=0.06)
+
+
+def test_a_reduced_picture_stays_upright(tmp_path):
+    pixels = np.zeros((80, 40, 3), "uint8")
+    pixels[:, 20:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise: the right half becomes the lower one
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
+    crops = ImageCrops([tmp_path / "a.jpg"], size=(20, 40), batch_size=1, scale=(1, 1), flip=False, max_side=40)
+    batch = crops.batch(0)[0]
+    assert batch[:8].mean() < -0.9 and batch[12:].mean() > 0.9
+
+
+def test_max_side_is_a_count():
+    with pytest.raises(ValueError, match="max_side must be an int, at least 1, or None. Received: max_side=0"):
+        ImageCrops(["a.png"], size=8, batch_size=1, max_side=0)

@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import subprocess
 import sys
 
@@ -140,3 +141,66 @@ def test_a_subclassed_network_is_told():
     tokenizer.build((None, 8, 8, 3))
     with pytest.raises(ValueError, match=r"The portable form needs Functional models. Received: Subclassed"):
         export.portable_models(tokenizer)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_tokenizer_of_half_precision_is_exported_in_float32(policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    try:
+        tokenizer = vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=vqzoo.VectorQuantizer(16))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert tokenizer.encoder.layers[-1].compute_dtype != "float32"
+    tokenizer.save_to_preset(tmp_path / "preset")
+    agreements = export.export_preset(tokenizer, tmp_path / "preset", images(2, 9, 14, 3))
+    assert all(a.tokens == 1.0 and a.signal < 1e-4 for a in agreements)
+    again = vqzoo.Tokenizer.from_preset(tmp_path / "preset")
+    assert again.in_float32() is again
+    for one, other in zip(tokenizer.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_decoder_of_other_weights_is_refused(exported, tmp_path):
+    tokenizer, folder, _ = exported
+    decoder = keras.models.load_model(folder / "decoder.keras")
+    decoder.layers[-1].set_weights([w + 0.1 for w in decoder.layers[-1].get_weights()])
+    for name in ("encoder.keras", "tokenizer.keras"):
+        shutil.copy(folder / name, tmp_path / name)
+    decoder.save(tmp_path / "decoder.keras")
+    with pytest.raises(ValueError, match=r"decodes the same tokens to signals that differ from its source's by "):
+        export.verify_exports(tokenizer, tmp_path, images(2, 16, 16, 3))
+
+
+def test_an_export_that_fails_leaves_a_complete_preset_without_exports(exported, tmp_path, monkeypatch):
+    tokenizer, _, _ = exported
+    tokenizer.save_to_preset(tmp_path)
+
+    def fail(tokenizer, folder):
+        raise ValueError("no portable form")
+
+    monkeypatch.setattr(export.preset, "export_portable", fail)
+    with pytest.raises(ValueError, match="no portable form"):
+        export.export_preset(tokenizer, tmp_path, images(1, 8, 8, 3))
+    assert "tokenizer.tflite" not in vqzoo.presets.verify_preset(tmp_path)["files"]
+    assert not (tmp_path / "saved_model").exists()
+
+
+def test_a_subclassed_network_becomes_a_saved_model(tmp_path):
+    tokenizer = vqzoo.ImageTokenizer(Subclassed(), vqzoo.VectorQuantizer(8), make().decoder)
+    tokenizer.build((None, 8, 8, 3))
+    export.export_saved_model(tokenizer, tmp_path / "saved_model")
+    model = tf.saved_model.load(str(tmp_path / "saved_model"))
+    x = images(2, 8, 8, 3)
+    np.testing.assert_array_equal(model.encode(x)["tokens"], tokenizer.encode(x))
+
+
+def test_a_layer_of_ours_inside_a_nested_model_becomes_a_built_in():
+    inner = keras.Sequential([keras.Input((None, None, 4)), vqzoo.networks.normalization.FastGroupNormalization(2)])
+    signal = keras.Input((None, None, 3))
+    encoder = keras.Model(signal, inner(keras.layers.Conv2D(4, 4, 4, "same")(signal)))
+    tokenizer = vqzoo.ImageTokenizer(encoder, vqzoo.VectorQuantizer(8), make().decoder)
+    tokenizer.build((None, None, None, 3))
+    portable, _ = export.portable_models(tokenizer)
+    assert "vqzoo" not in portable.to_json()
+    x = images(2, 8, 8, 3)
+    np.testing.assert_array_equal(portable(x), tokenizer.encode(x))

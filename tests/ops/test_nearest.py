@@ -1,13 +1,17 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from vqzoo.ops import distances_in_one_piece
+from vqzoo.ops import highest_scores
+from vqzoo.ops import largest
 from vqzoo.ops import nearest
 from vqzoo.ops import nearest_codes
+from vqzoo.ops import sampled_codes
 
 ANY_VECTORS = tf.TensorSpec((None, 8), tf.float32)
 
@@ -90,9 +94,9 @@ def test_pieces_of_one_vector_where_the_codebook_is_large(monkeypatch):
 
 def test_no_piece_is_larger_than_the_limit(monkeypatch):
     calls = []
-    whole = nearest._nearest
+    whole = nearest._highest
     monkeypatch.setattr(nearest, "DISTANCES_AT_ONCE", 40)
-    monkeypatch.setattr(nearest, "_nearest", lambda v, c: calls.append(len(v) * len(c)) or whole(v, c))
+    monkeypatch.setattr(nearest, "_highest", lambda v, c: calls.append(len(v) * len(c)) or whole(v, c))
     nearest_codes(random(0, 23, 8), random(1, 8, 8))
     assert calls == [40] * 5
 
@@ -165,3 +169,75 @@ def test_many_vectors_and_many_codes_need_little_memory(mode):
     child = subprocess.run([sys.executable, "-c", MEMORY, mode], capture_output=True, text=True)
     assert child.returncode == 0, child.stderr[-2000:]
     assert float(child.stdout) < 300, f"{mode}: {child.stdout} MB"  # all distances are 4,096 MB, ten pieces 640
+
+
+@pytest.mark.parametrize("offset", [0.0, 30.0, 1000.0])
+def test_a_common_offset_changes_no_answer(offset):
+    rng = np.random.default_rng(0)
+    vectors, codebook = (rng.normal(size=(n, 8)).astype("float32") + np.float32(offset) for n in (500, 256))
+    distances = np.square(vectors[:, None].astype("float64") - codebook).sum(-1)
+    np.testing.assert_array_equal(nearest_codes(vectors, codebook), distances.argmin(1))
+
+
+@pytest.mark.parametrize("columns", [1, 63, 64, 256, 300, 1024])
+def test_largest_finds_the_first_of_the_largest(columns):
+    scores = np.random.default_rng(0).integers(0, 40, (200, columns)).astype("float32")  # many equal ones
+    assert columns < 63 or ((scores == scores.max(1, keepdims=True)).sum(1) > 1).mean() > 0.3
+    np.testing.assert_array_equal(largest(scores), scores.argmax(1))
+    np.testing.assert_array_equal(tf.function(largest, jit_compile=True)(tf.constant(-scores)), scores.argmin(1))
+
+
+def test_typed_out_highest_scores():
+    rows = [[1.0, 0.0], [0.0, 3.0], [-1.0, -1.0]]
+    vectors = [[1.0, 1.0], [5.0, 1.0], [-2.0, 0.1], [0.0, 0.0]]
+    # Products 1, 3, -2; 5, 3, -6; -2, 0.3, 1.9; all 0.
+    assert highest_scores(vectors, rows).numpy().tolist() == [1, 0, 2, 0]
+    # With 0, -3, 4 added: 1, 0, 2; 5, 0, -2; -2, -2.7, 5.9; 0, -3, 4.
+    assert highest_scores(vectors, rows, [0.0, -3.0, 4.0]).numpy().tolist() == [2, 0, 2, 2]
+
+
+@pytest.mark.parametrize("with_offsets", [False, True])
+def test_highest_scores_equal_the_float64_oracle_in_pieces(with_offsets, monkeypatch):
+    vectors, rows, offsets = random(0, 203, 8), random(1, 30, 8), random(2, 30) if with_offsets else None
+    scores = vectors.astype("float64") @ rows.T + (0.0 if offsets is None else offsets)
+    expected = scores.argmax(axis=1)
+    np.testing.assert_array_equal(highest_scores(vectors, rows, offsets), expected)
+    monkeypatch.setattr(nearest, "DISTANCES_AT_ONCE", 30 * 17)
+    function = tf.function(lambda v: highest_scores(v, rows, offsets), input_signature=[ANY_VECTORS])
+    assert has_a_loop(function)
+    np.testing.assert_array_equal(function(vectors), expected)
+
+
+DRAWS = 40_000
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0, 50.0])
+@pytest.mark.parametrize("jit_compile", [None, True])
+def test_sampled_codes_follow_the_softmax_of_the_squared_distances(temperature, jit_compile):
+    codebook = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [-3.0, 1.0]], "float32")
+    vector = np.array([[0.4, 0.5]], "float32")
+    logits = -squared_distances(vector, codebook)[0] / temperature
+    expected = np.exp(logits) / np.exp(logits).sum()
+    generator = keras.random.SeedGenerator(0)
+    draw = lambda v: sampled_codes(v, codebook, temperature, generator)  # noqa: E731
+    tokens = (draw if jit_compile is None else tf.function(draw, jit_compile=True))(vector.repeat(DRAWS, axis=0))
+    assert tokens.dtype == tf.int32
+    shares = np.bincount(tokens, minlength=4) / DRAWS
+    np.testing.assert_allclose(shares, expected, atol=4 * (0.25 / DRAWS) ** 0.5)
+
+
+def test_sampled_codes_are_drawn_anew_for_each_vector_and_each_call():
+    codebook, vectors = random(1, 16, 4), random(0, 1, 4).repeat(200, axis=0)
+    generator = keras.random.SeedGenerator(0)
+    first, second = (sampled_codes(vectors, codebook, 100.0, generator).numpy() for _ in range(2))
+    assert len(np.unique(first)) == 16
+    assert (first != second).mean() > 0.8
+    # Independent of one another: as many equal neighbours as chance gives.
+    assert (first[1:] == first[:-1]).mean() < 0.15
+    np.testing.assert_array_equal(*(sampled_codes(vectors, codebook, 100.0, 7) for _ in range(2)))
+
+
+def test_a_small_temperature_draws_the_nearest():
+    codebook, vectors = random(1, 32, 4), random(0, 500, 4)
+    tokens = sampled_codes(vectors, codebook, 1e-5, 0).numpy()
+    assert (tokens == nearest_codes(vectors, codebook).numpy()).mean() > 0.99

@@ -57,3 +57,38 @@ def test_the_same_in_a_graph_with_a_variable_step(jit_compile):
         step.assign(value)
         rows = function(tf.range(50.0)[:, None]).numpy()[:, 0].astype(int)
         assert rows.tolist() == picked(50, 20, value).tolist()
+
+
+def picked_of(real, count, step):
+    matrix = np.arange(float(len(real)))[:, None]
+    return spread_rows(matrix, count, step, np.array(real)).numpy()[:, 0].astype(int)
+
+
+def test_typed_out_rows_of_the_real_ones():
+    # The 5 real rows are 1, 2, 5, 6, 9; fractions 0, 0.618, 0.236, 0.854 of them.
+    real = [False, True, True, False, False, True, True, False, False, True]
+    assert picked_of(real, 4, 0).tolist() == [1, 6, 2, 9]
+
+
+@pytest.mark.parametrize("step", [0, 3, 4100])
+@pytest.mark.parametrize("count", [5, 300])
+def test_real_rows_are_picked_as_if_the_others_were_not_there(count, step):
+    rng = np.random.default_rng(0)
+    matrix, real = rng.normal(size=(500, 3)).astype("float32"), rng.random(500) < 0.3
+    matrix[~real] = 1e30
+    rows = spread_rows(matrix, count, step, real)
+    np.testing.assert_array_equal(rows, spread_rows(matrix[real], count, step))
+
+
+def test_all_real_is_no_mask_and_none_real_is_all():
+    assert picked_of([True] * 10, 5, 1).tolist() == picked(10, 5, 1).tolist()
+    assert picked_of([False] * 10, 5, 1).tolist() == picked(10, 5, 1).tolist()
+    assert picked_of([False, True, False], 4, 0).tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_real_rows_in_a_graph(jit_compile):
+    real = np.random.default_rng(0).random(50) < 0.5
+    function = tf.function(lambda m, r: spread_rows(m, 20, 7, r), jit_compile=jit_compile)
+    rows = function(tf.range(50.0)[:, None], tf.constant(real)).numpy()[:, 0].astype(int)
+    assert rows.tolist() == picked_of(real, 20, 7).tolist()

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+from vqzoo.presets import check_folder
 from vqzoo.presets import load_preset
 from vqzoo.presets import read_metadata
+from vqzoo.presets import remove_exports
 from vqzoo.presets import save_preset
 from vqzoo.presets import seal_preset
 from vqzoo.presets import storage
@@ -84,7 +86,7 @@ def test_saving_again_replaces_everything_made_of_the_old_model(model, preset):
         (preset / name).write_text("of the old model")
     seal_preset(preset)
     save_preset(model, preset, metadata={})
-    left = ["README.md", "metadata.json", "samples.png", "tokenizer.keras"]
+    left = ["README.md", "metadata.json", "tokenizer.keras"]
     assert list(verify_preset(preset)["files"]) == left
     assert (preset / "run" / "log").exists() and not (preset / "saved_model").exists()
     assert_same(load_preset(preset), model)
@@ -280,3 +282,27 @@ def test_a_compiled_model_loads_without_its_optimizer(model, tmp_path):
     loaded = load_preset(save_preset(model, tmp_path, metadata={}))
     assert not loaded.compiled
     assert_same(loaded, model)
+
+
+@pytest.mark.parametrize("name", ["README.md", "samples.png", "saved_model"])
+def test_somebody_s_files_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"is no preset and holds {name}.*Give a new or an empty folder"):
+        save_preset(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), tmp_path, metadata={})
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(ValueError, match="is a file. A preset is a folder"):
+        check_folder(tmp_path / "taken")
+
+
+def test_removed_exports_leave_a_complete_preset(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    save_preset(model, tmp_path, metadata={})
+    (tmp_path / "saved_model").mkdir()
+    (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"an export")
+    seal_preset(tmp_path)
+    remove_exports(tmp_path)
+    assert "saved_model/saved_model.pb" not in verify_preset(tmp_path)["files"]

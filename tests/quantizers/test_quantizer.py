@@ -120,3 +120,90 @@ def test_symbolic_tokens_pass_unseen():
 
     trace(tf.constant([[99, -5]]))
     assert passed
+
+
+LATENTS = np.arange(24, dtype="float32").reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_good_latents_come_back_in_float32(dtype):
+    for make in (lambda x: x, lambda x: x.numpy()):
+        checked = Quantizer().check_latents(make(tf.cast(LATENTS, dtype)), 4)
+        assert checked.dtype == "float32"
+        np.testing.assert_array_equal(checked, LATENTS)
+    assert Quantizer().check_latents(LATENTS.tolist()).dtype == "float32"
+    assert Quantizer().check_latents(tf.Variable(LATENTS), 4).shape == (2, 3, 4)
+    assert Quantizer().check_latents(LATENTS[:0], 4).shape == (0, 3, 4)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_latents_of_another_dtype_are_refused(dtype):
+    message = f"Latents are floating point numbers. Received: dtype={dtype}. Tokens go to `decode`, not to `encode`"
+    for latents in (np.zeros((1, 2), dtype), tf.zeros((1, 2), dtype), keras.Input((2,), dtype=dtype)):
+        with pytest.raises(ValueError, match=message):
+            Quantizer().check_latents(latents)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 3), (5,), (3, 4, 5)])
+def test_latents_of_another_width_or_rank_are_refused(shape):
+    message = r"Latents have the shape \(batch, \*grid, latent_dim\) with latent_dim=4. Received: shape=\("
+    with pytest.raises(ValueError, match=message + ", ".join(map(str, shape)) + r".*encoder's last layer that many"):
+        Quantizer().check_latents(np.zeros(shape, "float32"), 4)
+    with pytest.raises(ValueError, match=message):
+        Quantizer().check_latents(keras.Input(shape), 4)
+
+
+@pytest.mark.parametrize("shape", [(), (4,)])
+def test_latents_without_a_batch_axis_are_refused(shape):
+    with pytest.raises(ValueError, match=r"with latent_dim. Received: shape=\("):
+        Quantizer().check_latents(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_named_with_their_position(value):
+    latents = LATENTS.copy()
+    latents[1, 0, 2] = latents[1, 2, 3] = value
+    message = rf"Latents are finite. Received: 2 of 24 values that are not, the first, {value}, at \(1, 0, 2\). Look"
+    for dtype in ("float32", "float16", "bfloat16", "float64"):
+        with pytest.raises(ValueError, match=message):
+            Quantizer().check_latents(tf.cast(latents, dtype))
+    with pytest.raises(ValueError, match=message):
+        VectorQuantizer(4)(latents)
+
+
+def test_values_too_large_for_float32_are_refused():
+    with pytest.raises(ValueError, match=r"1 of 1 values that are not, the first, inf, at \(0, 0\)"):
+        Quantizer().check_latents(np.array([[1e300]]))
+
+
+def test_padded_positions_become_0_whatever_stands_there():
+    latents, mask = LATENTS + 1, np.array([[True, True, False], [False, True, True]])
+    latents[~mask] = np.nan
+    checked = Quantizer().check_latents(latents, 4, mask).numpy()
+    assert not checked[~mask].any()
+    np.testing.assert_array_equal(checked[mask], LATENTS[mask] + 1)
+    latents[0, 1, 0] = np.inf
+    with pytest.raises(ValueError, match=r"1 of 24 values that are not, the first, inf, at \(0, 1, 0\)"):
+        Quantizer().check_latents(latents, 4, mask)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 3, 4), (2, 4), (1, 3)])
+def test_a_mask_of_another_shape_is_refused(shape):
+    message = (
+        r"A mask has the shape \(batch, \*grid\), here \(2, 3\). Received: shape=\(.*True where a position is real"
+    )
+    with pytest.raises(ValueError, match=message):
+        Quantizer().check_latents(LATENTS, 4, np.ones(shape, bool))
+
+
+def test_symbolic_latents_and_masks_pass_unseen():
+    passed = []
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 4)), tf.TensorSpec((None, None), tf.bool)])
+    def trace(latents, mask):
+        passed.append(Quantizer().check_latents(latents, 4, mask).shape)
+        return latents
+
+    trace(np.full((1, 2, 4), np.nan, "float32"), np.ones((1, 2), bool))
+    assert passed == [(None, None, 4)]
+    assert Quantizer().check_latents(keras.Input((None, 4)), 4).shape == (None, None, 4)

@@ -150,3 +150,24 @@ def test_the_start_of_the_discriminator_does_not_wreck_the_reconstruction():
     assert history["l1"][0] > 1.5 * before  # it has learnt something that could be wrecked
     assert history["discriminator"][5] == 0.0 and min(history["discriminator"][6:]) > 0.0
     assert max(after) < 1.15 * before
+
+
+def test_a_discriminator_of_weight_0_is_only_reported():
+    it = trainer({**ALL_WEIGHTS, "discriminator": 0.0}, discriminator_warmup=0)
+    opponent = values(it.discriminator.variables)
+    history = it.fit(images(), batch_size=2, verbose=0).history
+    for one, variable in zip(opponent, it.discriminator.variables, strict=True):
+        np.testing.assert_array_equal(one, variable.numpy())
+    assert history["discriminator"][0] > 0.5
+
+
+def test_a_mean_is_over_the_steps_that_the_discriminator_played():
+    histories = [
+        trainer(discriminator_start=start, discriminator_warmup=0, rate=0.0).fit(
+            images(), batch_size=1, verbose=0, shuffle=False
+        )
+        for start in (0, 2)
+    ]
+    whole, half = (history.history["discriminator"][0] for history in histories)
+    # With a rate of 0 nothing learns: the mean over the last two pictures is near that over all four, not half of it.
+    assert half == pytest.approx(whole, rel=0.1)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 
 import keras
@@ -8,7 +10,6 @@ import tensorflow as tf
 import vqzoo
 from vqzoo.losses import l1_loss
 from vqzoo.losses import l2_loss
-from vqzoo.trainers import AverageWeights
 from vqzoo.trainers import StopOnNonFinite
 
 WEIGHTS = {"l2": 1.0, "codebook": 1.0, "commitment": 0.25}
@@ -104,9 +105,7 @@ def test_the_average_follows_its_formula_and_swaps_exactly():
 def test_evaluation_uses_the_average():
     it = trainer(average_decay=0.9)
     validation = images(seed=1)
-    history = it.fit(
-        images(), batch_size=1, verbose=0, validation_data=(validation,), callbacks=[AverageWeights()]
-    ).history
+    history = it.fit(images(), batch_size=1, verbose=0, validation_data=(validation,)).history
     raw = float(l2_loss(validation, it.tokenizer(validation).signal))
     with it.averaged():
         averaged = float(l2_loss(validation, it.tokenizer(validation).signal))
@@ -172,3 +171,67 @@ def test_the_same_seed_gives_the_same_weights():
         it.fit(images(), batch_size=2, verbose=0)
         runs.append(values(it.variables))
     assert_all_equal(*runs)
+
+
+def test_an_average_decay_of_the_int_0_keeps_none():
+    it = trainer(average_decay=0)
+    it.fit(images(), batch_size=2, verbose=0)
+    assert not it.averages
+
+
+def test_a_part_frozen_after_build_leaves_the_average_of_the_others():
+    it = trainer(average_decay=0.5)
+    it.tokenizer.encoder.trainable = False
+    it.compile(keras.optimizers.Adam(1e-2))
+    encoder = [w.copy() for w in it.tokenizer.encoder.get_weights()]
+    it.fit(images(), batch_size=2, verbose=0)
+    with it.averaged() as tokenizer:
+        for old, new in zip(encoder, tokenizer.encoder.get_weights(), strict=True):
+            np.testing.assert_allclose(new, old, atol=1e-6)
+        averaged = tokenizer.decoder.get_weights()
+    moved = [np.abs(a - b).max() > 0 for a, b in zip(averaged, it.tokenizer.decoder.get_weights(), strict=True)]
+    assert np.mean(moved) > 0.5
+
+
+def test_an_interrupted_evaluation_puts_the_weights_back():
+    it = trainer(average_decay=0.5)
+    it.fit(images(), batch_size=2, verbose=0)
+    before = it.tokenizer.get_weights()
+
+    class Stop(keras.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        it.evaluate(images(), batch_size=1, verbose=0, callbacks=[Stop()])
+    for old, new in zip(before, it.tokenizer.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+TWO_REPLICAS = """
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import vqzoo
+images = np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 3)).astype("float32")
+logs = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        quantizer = vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.3, seed=1))
+        tokenizer = vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=quantizer)
+        weights = {"l2": 1.0, "codebook": 1.0, "commitment": 0.25}
+        trainer = vqzoo.ReconstructionTrainer(tokenizer, {"l2": vqzoo.losses.l2_loss}, weights)
+        trainer.build((None, 12, 12, 3))
+        trainer.compile(keras.optimizers.SGD(0.1))
+    history = trainer.fit(images, batch_size=4, verbose=0, shuffle=False, validation_data=(images,), epochs=2).history
+    logs.append({name: values[-1] for name, values in history.items()})
+assert set(logs[0]) == set(logs[1]) and logs[0]["val_usage"] > 0.1
+for name, value in logs[0].items():
+    np.testing.assert_allclose(logs[1][name], value, rtol=1e-4, err_msg=name)
+"""
+
+
+def test_two_replicas_train_and_report_as_one_process():
+    child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
+    assert child.returncode == 0, child.stderr[-3000:]

@@ -10,7 +10,7 @@ import types
 import typing
 
 
-def parse_config(variants, arguments=None):
+def parse_config(variants, arguments=None, replaced=None):
     """Turns `recipe.py tiny --batch_size 8` into `variants["tiny"]` with `batch_size=8`.
 
     Each field is a flag of its type: int, float, str; bool as `--flag` and `--no-flag`; tuples as `1,2,4`. The help
@@ -19,6 +19,8 @@ def parse_config(variants, arguments=None):
     Args:
         variants: dict name -> instance of one frozen dataclass; the first is the default.
         arguments: list of str. Defaults to the command line's.
+        replaced: dict name of a field -> names of the fields that have no effect where it is given; giving both is an
+            error. Defaults to none.
 
     Returns:
         The chosen variant with the given fields replaced.
@@ -46,6 +48,10 @@ def parse_config(variants, arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     _check_flags(parser, arguments)
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    for name, others in (replaced or {}).items():
+        useless = [f"--{other}" for other in others if other in given] if given.get(name) else []
+        if useless:
+            parser.error(f"{', '.join(useless)}: decided by --{name}. Leave it out.")
     try:
         return dataclasses.replace(variants[given.pop("variant")], **given)
     except ValueError as error:  # from the dataclass's own checks

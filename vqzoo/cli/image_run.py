@@ -15,7 +15,8 @@ from vqzoo.data import split_images
 from vqzoo.export import export_preset
 from vqzoo.metrics import CodebookUsage
 from vqzoo.metrics import evaluate_images
-from vqzoo.trainers import AverageWeights
+from vqzoo.presets import check_folder
+from vqzoo.presets import seal_preset
 from vqzoo.trainers import Pictures
 from vqzoo.trainers import Progress
 from vqzoo.trainers import RunLog
@@ -37,19 +38,29 @@ class ImageRun:
             `batch_size`, `epochs`, `steps_per_epoch`, `validation_crops`, `min_scale`, `max_scale`, `flip`, `jitter`,
             `precision` and `seed`.
         name: str, the recipe's, for the card.
+        networks: names of the settings that a preset given as `config.init` replaces. Defaults to none.
 
     Raises:
-        ValueError: if the data hold no pictures.
+        ValueError: if the data hold no pictures, the output folder holds somebody's files, or a preset is to be
+            trained in another precision than float32.
     """
 
-    def __init__(self, config, name):
+    def __init__(self, config, name, networks=()):
         self.config = config
         self.name = name
+        self.networks = networks
         self.folder = pathlib.Path(config.out).expanduser()
+        check_folder(self.folder)  # now, not after hours
+        if config.init and config.precision != "float32":
+            raise ValueError(
+                f"A preset computes in float32. Received: --init {config.init} --precision {config.precision}. Leave "
+                "--precision out, or train fresh networks."
+            )
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.files, validation_files = _split(config)
         crop = {"size": config.size, "channels": config.channels, "scale": (config.min_scale, config.max_scale)}
+        crop["max_side"] = config.max_side
         self.crops = ImageCrops(
             self.files, batch_size=config.batch_size, flip=config.flip, jitter=config.jitter, seed=config.seed, **crop
         )
@@ -67,7 +78,6 @@ class ImageRun:
             steps_per_epoch=self.config.steps_per_epoch,
             validation_data=self.validation,
             callbacks=[
-                AverageWeights(),
                 StopOnNonFinite(),
                 Progress(self.config.batch_size),
                 RunLog(self.folder / "run"),
@@ -88,6 +98,7 @@ class ImageRun:
             Dict of the numbers on the validation crops.
         """
         with trainer.averaged() as tokenizer:
+            tokenizer = tokenizer.in_float32()
             report = evaluate_images(tokenizer, self.validation)
             tokenizer.save_to_preset(
                 self.folder,
@@ -97,13 +108,22 @@ class ImageRun:
                     "data": self._told_data(),
                     "signal": {"range": [-1.0, 1.0], "channels": self.config.channels},
                 },
-                recipe={"recipe": self.name, **dataclasses.asdict(self.config)},
+                recipe={"recipe": self.name, **self._settings()},
+                seal=False,
             )
             save_reconstructions(self.folder / "samples.png", tokenizer, self.samples)
             self._draw(tokenizer, marks)
-            agreements = export_preset(tokenizer, self.folder, self.samples)
+            try:
+                agreements = export_preset(tokenizer, self.folder, self.samples)
+            finally:
+                seal_preset(self.folder)  # also where an export failed: the tokenizer itself is whole
         self._print(report, agreements)
         return report
+
+    def _settings(self):
+        """The settings that had an effect."""
+        settings = dataclasses.asdict(self.config)
+        return {k: v for k, v in settings.items() if not (self.config.init and k in self.networks)}
 
     def _told_data(self):
         source = self.config.data or "the colour photographs of scikit-image"
@@ -122,16 +142,19 @@ class ImageRun:
         for name, value in report.items():
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
         for agreement in agreements:
-            equal = f"{agreement.tokens:.2%} of tokens equal"
+            equal = f"{agreement.tokens:.2%} of tokens equal, decoded within {agreement.signal:.0e}"
             told = equal if agreement.verified else "not verified: no ai-edge-litert"
             table.add_row(f"export {agreement.form}", told)
         console.print(table)
-        for path, reason in {**self.crops.skipped, **self.validation_crops.skipped}.items():
-            console.print(f"skipped {path}: {reason}", soft_wrap=True)
+        skipped = {**self.crops.skipped, **self.validation_crops.skipped}
+        if skipped:
+            console.print(f"{len(skipped)} pictures could not be read and were skipped:")
+        for path, reason in skipped.items():
+            console.print(f"  {path}: {reason}", soft_wrap=True, markup=False, highlight=False)
         for path in ("tokenizer.keras", "encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite"):
-            console.print(f"  {self.folder / path}", soft_wrap=True, highlight=False)
+            console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
         for path in ("samples.png", "README.md", "run/curves.png", "run/usage.png", "run/metrics.csv"):
-            console.print(f"  {self.folder / path}", soft_wrap=True, highlight=False)
+            console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _split(config):

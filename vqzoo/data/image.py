@@ -5,6 +5,7 @@ Everywhere a picture is float32 (height, width, channels) in [-1, 1]; 8-bit valu
 
 import contextlib
 import functools
+import math
 import numbers
 import pathlib
 import threading
@@ -112,6 +113,8 @@ class ImageCrops:
         cache_bytes: int, decoded pictures kept in memory (4 bytes a pixel, 1 if grey). Those beyond it are
             decoded again for every crop. Default 2**30.
         max_pixels: int, larger pictures are skipped, as in `load_image`. Default 2**26.
+        max_side: int, pictures with a longer side are first reduced to it: a camera's 4,000 pixels would make each
+            crop a detail without a subject, and fill the cache with a few pictures. Default None, none are.
 
     Raises:
         ValueError: An argument is out of range.
@@ -139,6 +142,7 @@ class ImageCrops:
         seed=0,
         cache_bytes=2**30,
         max_pixels=MAX_PIXELS,
+        max_side=None,
     ):
         self.files = as_paths(files)
         self.size = (size, size) if isinstance(size, numbers.Integral) else tuple(size)
@@ -150,11 +154,13 @@ class ImageCrops:
         self.seed = seed
         self.cache_bytes = cache_bytes
         self.max_pixels = max_pixels
+        self.max_side = max_side
         for name, fits, rule in (
             ("size", len(self.size) == 2 and all(map(_is_count, self.size)), "an int or a pair, at least 1"),
             ("batch_size", _is_count(batch_size), "an int, at least 1"),
             ("scale", len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1], "an ascending pair above 0"),
             ("jitter", 0 <= jitter < 1, "in [0, 1)"),
+            ("max_side", max_side is None or _is_count(max_side), "an int, at least 1, or None"),
             ("seed", _is_count(seed + 1) and seed < 2**63, "an int from 0 to 2**63 - 1"),
         ):
             if not fits:
@@ -242,7 +248,7 @@ class ImageCrops:
     def _decoded(self, path):
         picture = self._cache.get(path)
         if picture is None:
-            picture = _decode(path, self.channels, self.max_pixels)
+            picture = _decode(path, self.channels, self.max_pixels, self.max_side)
             if self.channels == 4:
                 # Resizing "RGBA" would premultiply the whole picture for every crop.
                 picture = picture.convert("RGBa")
@@ -269,15 +275,21 @@ class ImageCrops:
         return picture.resize((width, height), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
 
 
-def _decode(path, channels, max_pixels):
-    """The picture as a Pillow image of mode L, RGB or RGBA."""
+def _decode(path, channels, max_pixels, max_side=None):
+    """The picture as a Pillow image of mode L, RGB or RGBA, reduced where its longer side exceeds `max_side`."""
     try:
         with Image.open(path, formats=_FORMATS) as image:  # reads the header only
             if image.width * image.height > max_pixels:
                 raise Image.DecompressionBombError(
                     f"{image.width} x {image.height} pixels are more than max_pixels={max_pixels}"
                 )
+            factor = min(1.0, (max_side or math.inf) / max(image.size))
+            size = [max(1, round(length * factor)) for length in image.size]
+            if factor < 1.0:
+                image.draft(None, size)  # JPEG alone: decodes at a half, a quarter or an eighth, never below `size`
             image.load()
+            if factor < 1.0:
+                image = _reduced(image, size)
             with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about the pixels
                 ImageOps.exif_transpose(image, in_place=True)
             return _to_channels(image, channels)
@@ -290,6 +302,15 @@ def _decode(path, channels, max_pixels):
         raise ValueError(
             f"Cannot read the picture {path}: {_reason(path, error)}. Get the file again, or leave it out."
         ) from error
+
+
+def _reduced(image, size):
+    """The picture at `size`, in a mode that can be averaged: not a palette, nor colours beside their opacity."""
+    image = _to_channels(image, 4 if image.has_transparency_data else 3)
+    transparent = image.mode == "RGBA"
+    image = image.convert("RGBa") if transparent else image
+    image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return image.convert("RGBA") if transparent else image
 
 
 def _reason(path, error):

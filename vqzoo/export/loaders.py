@@ -2,7 +2,8 @@
 
 Run as a script, without importing vqzoo, to show that the files need nothing of it; only `tokenizer.keras` does, and
 comes last. EXAMPLES holds `signal` and `tokens`; RESULTS receives `FORM/tokens`, what each form encodes, and
-`FORM/signal`, what it decodes from the given tokens.
+`FORM/signal`, what it decodes from the given tokens, and `FORM/cropped`, the same to the size of `signal`, from the
+forms that crop.
 """
 
 import os
@@ -18,9 +19,14 @@ def saved_model(folder, signal, tokens):
     import tensorflow as tf
 
     model = tf.saved_model.load(os.path.join(folder, "saved_model"))  # kept: its variables die with it
-    encode, decode = model.signatures["encode"], model.signatures["decode"]
-    encoded = encode(signal=tf.constant(signal))["tokens"]
-    return encoded.numpy(), decode(tokens=tf.constant(tokens))["signal"].numpy()
+    call, size = model.signatures, tf.constant(signal.shape[1:-1])
+    signal, tokens = tf.constant(signal), tf.constant(tokens)
+    outputs = {
+        "tokens": call["encode"](signal=signal)["tokens"],
+        "signal": call["decode"](tokens=tokens)["signal"],
+        "cropped": call["decode_to_size"](tokens=tokens, size=size)["signal"],
+    }
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
 def litert(folder, signal, tokens):
@@ -28,8 +34,12 @@ def litert(folder, signal, tokens):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(os.path.join(folder, "tokenizer.tflite"))
-    encoded = interpreter.get_signature_runner("encode")(signal=signal)["tokens"]
-    return encoded, interpreter.get_signature_runner("decode")(tokens=tokens)["signal"]
+    call, size = interpreter.get_signature_runner, np.array(signal.shape[1:-1], "int32")
+    return {
+        "tokens": call("encode")(signal=signal)["tokens"],
+        "signal": call("decode")(tokens=tokens)["signal"],
+        "cropped": call("decode_to_size")(tokens=tokens, size=size)["signal"],
+    }
 
 
 def portable(folder, signal, tokens):
@@ -37,7 +47,7 @@ def portable(folder, signal, tokens):
     import keras
 
     encoder, decoder = (keras.models.load_model(os.path.join(folder, f"{n}.keras")) for n in ("encoder", "decoder"))
-    return encoder.predict(signal, verbose=0), decoder.predict(tokens, verbose=0)
+    return {"tokens": encoder.predict(signal, verbose=0), "signal": decoder.predict(tokens, verbose=0)}
 
 
 def tokenizer(folder, signal, tokens):
@@ -47,7 +57,7 @@ def tokenizer(folder, signal, tokens):
     import vqzoo  # noqa: F401  registers the classes
 
     model = keras.models.load_model(os.path.join(folder, "tokenizer.keras"), compile=False)
-    return np.asarray(model.encode(signal)), np.asarray(model.decode(tokens))
+    return {"tokens": np.asarray(model.encode(signal)), "signal": np.asarray(model.decode(tokens))}
 
 
 def main(folder, examples, results, *forms):
@@ -56,7 +66,7 @@ def main(folder, examples, results, *forms):
         signal, tokens = arrays["signal"], arrays["tokens"]
     outputs = {}
     for form in sorted(forms, key=lambda form: form == "tokenizer"):
-        outputs[f"{form}/tokens"], outputs[f"{form}/signal"] = globals()[form](folder, signal, tokens)
+        outputs |= {f"{form}/{name}": value for name, value in globals()[form](folder, signal, tokens).items()}
         if form != "tokenizer" and "vqzoo" in sys.modules:
             raise RuntimeError(f"{form} imported vqzoo")
     np.savez(results, **outputs)

@@ -44,10 +44,13 @@ def portable_models(tokenizer):
     Raises:
         ValueError: if a network has a layer that is no Keras built-in and offers no `portable()` twin.
     """
+    tokenizer = tokenizer.in_float32()
     encoder, decoder = _built_ins(tokenizer.encoder), _built_ins(tokenizer.decoder)
-    tokens = keras.Input((*encoder.output_shape[1:-1], tokenizer.num_codebooks), dtype="int32", name="tokens")
+    # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
+    quantized = tokenizer.quantizer.compute_output_spec(keras.KerasTensor(encoder.output_shape))
+    tokens = keras.Input(quantized.tokens.shape[1:], dtype="int32", name="tokens")
     return (
-        keras.Model(encoder.inputs, tokenizer.quantizer.portable_encode(encoder.output), name="encoder"),
+        keras.Model(encoder.input, tokenizer.quantizer.portable_encode(encoder.output), name="encoder"),
         keras.Model(tokens, decoder(tokenizer.quantizer.portable_decode(tokens)), name="decoder"),
     )
 
@@ -59,7 +62,7 @@ def _built_ins(network):
             f"The portable form needs Functional models. Received: {type(network).__name__} {network.name!r}. Build it "
             "with `keras.Model(inputs, outputs)`, or export a SavedModel."
         )
-    copy = keras.models.clone_model(network, clone_function=_built_in)
+    copy = keras.models.clone_model(network, clone_function=_built_in, recursive=True)
     copy.set_weights(network.get_weights())
     return copy
 

@@ -6,6 +6,7 @@ from vqzoo.export.litert import export_litert
 from vqzoo.export.portable import export_portable
 from vqzoo.export.saved_model import export_saved_model
 from vqzoo.export.verify import verify_exports
+from vqzoo.presets import remove_exports
 from vqzoo.presets import update_metadata
 
 
@@ -24,13 +25,17 @@ def export_preset(tokenizer, folder, signal):
         List of `Agreement`, one for each form, `tokenizer.keras` included.
 
     Raises:
-        ValueError: if a form cannot be made, or does not agree with the tokenizer.
+        ValueError: if a form cannot be made, or does not agree with the tokenizer. The preset stays without exports.
     """
     folder = pathlib.Path(folder)
-    export_saved_model(tokenizer, folder / "saved_model")
-    export_litert(tokenizer, folder / "tokenizer.tflite")
-    export_portable(tokenizer, folder)
-    agreements = verify_exports(tokenizer, folder, signal)
+    try:
+        export_saved_model(tokenizer, folder / "saved_model")
+        export_litert(tokenizer, folder / "tokenizer.tflite")
+        export_portable(tokenizer, folder)
+        agreements = verify_exports(tokenizer, folder, signal)
+    except BaseException:
+        remove_exports(folder)  # files that do not agree are not to be used
+        raise
     exports = {a.form: {"tokens_equal": a.tokens, "largest_difference": a.signal} for a in agreements if a.verified}
     update_metadata(folder, exports=exports)
     return agreements

@@ -1,5 +1,6 @@
 """One SavedModel with the signatures `encode` and `decode`, for TensorFlow Serving, Java, C++ and Python."""
 
+import keras
 import tensorflow as tf
 
 from vqzoo.files import atomic_path
@@ -24,7 +25,7 @@ def export_saved_model(tokenizer, folder):
     Returns:
         Path of the folder.
     """
-    module, signatures = _endpoints(tokenizer)
+    module, signatures = _endpoints(tokenizer.in_float32())
     with atomic_path(folder) as temporary:
         tf.saved_model.save(module, str(temporary), signatures=signatures)
     return folder
@@ -56,10 +57,13 @@ def _endpoints(tokenizer):
 
 def signal_spec(tokenizer):
     """The `tf.TensorSpec` of the tokenizer's signal."""
-    return tf.TensorSpec(tokenizer.encoder.input_shape, tf.float32, name="signal")
+    shape = getattr(tokenizer.encoder, "input_shape", tokenizer.signal_shape)
+    return tf.TensorSpec((None, *shape[1:]), tf.float32, name="signal")
 
 
 def tokens_spec(tokenizer):
     """The `tf.TensorSpec` of the tokenizer's tokens."""
-    grid = tokenizer.encoder.output_shape[:-1]
-    return tf.TensorSpec((*grid, tokenizer.num_codebooks), tf.int32, name="tokens")
+    # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
+    latents = tokenizer.encoder.compute_output_spec(keras.KerasTensor(signal_spec(tokenizer).shape))
+    quantized = tokenizer.quantizer.compute_output_spec(latents)
+    return tf.TensorSpec(quantized.tokens.shape, tf.int32, name="tokens")

@@ -21,6 +21,8 @@ FORMS = {
 
 # Two forms round differently, and a latent in the middle between two codes may fall to either side.
 LEAST_AGREEMENT = 0.999
+# Of decoded signals, on their scale of [-1, 1]: rounding stays below a tenth of it, half a step of 8 bits is twice it.
+LARGEST_DIFFERENCE = 2e-3
 
 
 class Agreement(NamedTuple):
@@ -44,9 +46,11 @@ def verify_exports(tokenizer, folder, signal):
         List of `Agreement`, one for each form found. LiteRT is not verified where `ai-edge-litert` is not installed.
 
     Raises:
-        ValueError: if a form cannot be loaded, or fewer than 99.9 % of its tokens agree.
+        ValueError: if a form cannot be loaded, fewer than 99.9 % of its tokens agree, or a decoded signal differs by
+            more than 0.002.
     """
     folder = pathlib.Path(folder)
+    tokenizer = tokenizer.in_float32()
     forms = [form for form, file in FORMS.items() if (folder / file).exists()]
     runnable = [f for f in forms if f != "litert" or importlib.util.find_spec("ai_edge_litert") is not None]
     signal = np.asarray(signal, "float32")
@@ -59,15 +63,30 @@ def verify_exports(tokenizer, folder, signal):
             agreements.append(Agreement(form, False, float("nan"), float("nan")))
             continue
         equal = float(np.mean(results[f"{form}/tokens"] == tokens))
-        difference = float(np.abs(results[f"{form}/signal"] - decoded).max())
+        difference = _difference(results, form, decoded, signal.shape[1:-1])
         if equal < LEAST_AGREEMENT:
             raise ValueError(
                 f"The export {FORMS[form]!r} in {folder} gives {equal:.2%} of its source's tokens on "
                 f"{len(signal)} examples; at least {LEAST_AGREEMENT:.1%} are expected. Do not use it; export again, "
                 "and report it with the versions in metadata.json if it stays."
             )
+        if not difference <= LARGEST_DIFFERENCE:  # nor NaN
+            raise ValueError(
+                f"The export {FORMS[form]!r} in {folder} decodes the same tokens to signals that differ from its "
+                f"source's by {difference:.2g}; at most {LARGEST_DIFFERENCE} is expected. Do not use it; export again, "
+                "and report it with the versions in metadata.json if it stays."
+            )
         agreements.append(Agreement(form, True, equal, difference))
     return agreements
+
+
+def _difference(results, form, decoded, size):
+    """The largest difference of what a form decodes, whole and cropped."""
+    cropped = decoded[(slice(None), *(slice(0, length) for length in size))]
+    pairs = [(results[f"{form}/signal"], decoded), (results.get(f"{form}/cropped", cropped), cropped)]
+    if any(one.shape != other.shape for one, other in pairs):
+        return float("inf")
+    return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 
 def _run(folder, forms, signal, tokens):

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from vqzoo.ops import replica_sum
+
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class CodebookUsage(keras.metrics.Metric):
@@ -46,10 +48,13 @@ class CodebookUsage(keras.metrics.Metric):
             )
         # All codebooks in one vector, one after another. int64: a float32 count stops growing at 2^24 (65,536
         # pictures of 256 tokens on one code), an int32 wraps at 2^31 (8 million), and no precision policy
-        # touches an integer. Under tf.distribute each replica counts for itself, and reading sums: Metric's
-        # variables do.
+        # touches an integer. Every replica holds the counts of all: Keras averages what replicas report.
         self.counts = self.add_variable(
-            shape=(sum(self.codebook_sizes),), initializer="zeros", dtype="int64", name="counts"
+            shape=(sum(self.codebook_sizes),),
+            initializer="zeros",
+            dtype="int64",
+            aggregation="only_first_replica",
+            name="counts",
         )
 
     def update_state(self, tokens):
@@ -76,7 +81,7 @@ class CodebookUsage(keras.metrics.Metric):
         # Without a bin of its own, a token outside its codebook would count for the codebook beside it.
         inside = ops.logical_and(tokens >= 0, tokens < sizes)
         bins = ops.reshape(ops.where(inside, tokens + (np.cumsum(sizes) - sizes), total), (-1,))
-        counts = ops.segment_sum(ops.ones_like(bins, dtype="int32"), bins, num_segments=total + 1)
+        (counts,) = replica_sum(ops.segment_sum(ops.ones_like(bins, dtype="int32"), bins, num_segments=total + 1))
         self.counts.assign_add(ops.cast(counts, "int64")[:total])
 
     def result(self):

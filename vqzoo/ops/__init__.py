@@ -2,24 +2,56 @@
 
 from vqzoo.ops.compiled import compiled
 from vqzoo.ops.compiled import known_value
+from vqzoo.ops.digits import digits_to_tokens
+from vqzoo.ops.digits import reverse_bits
+from vqzoo.ops.digits import tokens_to_digits
+from vqzoo.ops.entropy import bit_entropy
+from vqzoo.ops.entropy import mean_code_entropy
+from vqzoo.ops.estimators import rotation_trick
+from vqzoo.ops.estimators import straight_through
+from vqzoo.ops.masks import masked_gradient
+from vqzoo.ops.masks import masked_mean
+from vqzoo.ops.masks import masked_tokens
 from vqzoo.ops.nearest import distances_in_one_piece
+from vqzoo.ops.nearest import highest_scores
+from vqzoo.ops.nearest import largest
 from vqzoo.ops.nearest import nearest_codes
+from vqzoo.ops.nearest import sampled_codes
+from vqzoo.ops.normalize import l2_normalize
 from vqzoo.ops.replicas import replica_gather
 from vqzoo.ops.replicas import replica_sum
+from vqzoo.ops.resize import area_matrix
+from vqzoo.ops.resize import bicubic_matrix
+from vqzoo.ops.resize import resize
 from vqzoo.ops.rows import spread_rows
 from vqzoo.ops.shapes import crop
 from vqzoo.ops.shapes import upsample_nearest
-from vqzoo.ops.straight_through import straight_through
 
 __all__ = [
+    "area_matrix",
+    "bicubic_matrix",
+    "bit_entropy",
     "compiled",
     "crop",
+    "digits_to_tokens",
     "distances_in_one_piece",
+    "highest_scores",
     "known_value",
+    "l2_normalize",
+    "largest",
+    "masked_gradient",
+    "masked_mean",
+    "masked_tokens",
+    "mean_code_entropy",
     "nearest_codes",
     "replica_gather",
     "replica_sum",
+    "resize",
+    "reverse_bits",
+    "rotation_trick",
+    "sampled_codes",
     "spread_rows",
     "straight_through",
+    "tokens_to_digits",
     "upsample_nearest",
 ]

@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from vqzoo.files import atomic_path
+from vqzoo.presets.card import CARD
 from vqzoo.presets.card import write_card
 from vqzoo.presets.find import find_preset
 from vqzoo.presets.manifest import FORMAT_VERSION
@@ -26,13 +27,14 @@ from vqzoo.presets.manifest import write_manifest
 _METADATA = "metadata.json"
 _RECIPE = "recipe.json"
 _TOKENIZER = "tokenizer.keras"
+_SAMPLES = "samples.png"
 _EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
 
 
 def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
     """Saves a model as a preset folder.
 
-    A preset already in the folder stops being one first, and its exports are deleted; other files stay.
+    A preset already in the folder stops being one first, and its exports and samples are deleted; other files stay.
 
     Args:
         model: a built Keras model.
@@ -48,7 +50,8 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: `metadata` or `recipe` is not JSON, or `filename` is not the plain name of a .keras file.
+        ValueError: `metadata` or `recipe` is not JSON, `filename` is not the plain name of a .keras file, or the
+            folder holds somebody's files that a preset would replace.
 
     Example:
     >>> import keras, tempfile
@@ -61,6 +64,7 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
     check_json("metadata", metadata)
     check_json("recipe", recipe or {})
     _check_filename(filename)
+    check_folder(folder)
     # Without its manifest the folder is no preset, whatever happens from here on.
     (folder / MANIFEST).unlink(missing_ok=True)
     _remove_derived(folder, filename)
@@ -81,6 +85,54 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
     else:
         write_card(folder)
     return folder
+
+
+def check_folder(folder):
+    """Raises where a preset would replace files that no preset made.
+
+    Args:
+        folder: str or path, which need not exist.
+
+    Raises:
+        ValueError: it holds no preset, but files of the names that a preset has.
+
+    Example:
+    >>> check_folder("no/such/folder")
+    """
+    folder = pathlib.Path(folder)
+    if any((folder / name).exists() for name in (MANIFEST, _METADATA, _TOKENIZER, "prior.keras")):
+        return
+    taken = [name for name in (CARD, _SAMPLES, _RECIPE, "saved_model") if (folder / name).exists()]
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{str(folder)!r} is a file. A preset is a folder: give the name of a new one.")
+    if taken:
+        raise ValueError(
+            f"{str(folder)!r} is no preset and holds {', '.join(taken)}, which a preset would replace. Give a new "
+            "or an empty folder."
+        )
+
+
+def remove_exports(folder):
+    """Deletes the exports of a preset, and seals it again if it was complete.
+
+    Args:
+        folder: str or path of a preset's folder.
+
+    Example:
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> folder = save_preset(model, tempfile.mkdtemp(), metadata={})
+    >>> _ = (folder / "tokenizer.tflite").write_bytes(b"an export")
+    >>> remove_exports(folder)
+    >>> (folder / "tokenizer.tflite").exists()
+    False
+    """
+    folder = pathlib.Path(folder)
+    sealed = (folder / MANIFEST).is_file()
+    (folder / MANIFEST).unlink(missing_ok=True)
+    _remove(folder, _EXPORTS)
+    if sealed:
+        seal_preset(folder)
 
 
 def seal_preset(folder):
@@ -229,8 +281,11 @@ def _check_filename(filename):
 
 def _remove_derived(folder, filename):
     """Deletes what was made of the model that is about to be replaced."""
-    derived = (_RECIPE, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE,)
-    for path in (folder / name for name in derived):
+    _remove(folder, (_RECIPE, _SAMPLES, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE, _SAMPLES))
+
+
+def _remove(folder, names):
+    for path in (folder / name for name in names):
         if path.is_dir():
             shutil.rmtree(path)
         else:

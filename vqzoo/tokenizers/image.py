@@ -53,7 +53,16 @@ class ImageTokenizer(Tokenizer):
             float32 tensor (batch, height, width, channels).
 
         Raises:
-            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
+            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range, or `size` is not
+                within the decoded images.
         """
         images = super().decode(tokens, batch_size)
-        return images if size is None else crop(images, size)
+        if size is None:
+            return images
+        for length, whole in zip(size, images.shape[1:3], strict=True):
+            if isinstance(length, int) and whole is not None and not 0 < length <= whole:
+                raise ValueError(
+                    f"`size` is (height, width) in pixels, at most {tuple(images.shape[1:3])} for these tokens. "
+                    f"Received: size={tuple(size)}"
+                )
+        return crop(images, size)

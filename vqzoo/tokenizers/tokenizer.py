@@ -64,6 +64,7 @@ class Tokenizer(keras.Model):
         self._compiled_decode = compiled(self._decode)
 
     def build(self, input_shape):
+        self.signal_shape = tuple(input_shape)  # with its batch axis; None where any size may come
         for name, part, shape in self._shapes(tuple(input_shape)):
             expected = getattr(part, "input_shape", None)
             if expected is not None and not _fits(shape, expected):
@@ -152,16 +153,39 @@ class Tokenizer(keras.Model):
             )
         return tokenizer
 
-    def save_to_preset(self, folder, metadata=None, recipe=None):
-        """Writes a preset folder: the model, its metadata, the recipe's settings, a card and the manifest.
+    def in_float32(self):
+        """The same tokenizer with all layers computing in float32, as presets and exports hold it.
+
+        A tokenizer that was built under a mixed policy has float32 weights and half-precision layers, which LiteRT
+        and processors without bfloat16 cannot run.
+
+        Returns:
+            The tokenizer itself, if its layers compute in float32 already; otherwise a copy.
+        """
+        config = keras.saving.serialize_keras_object(self)
+        in_float32 = _in_float32(config)
+        if in_float32 == config:
+            return self
+        copy = keras.saving.deserialize_keras_object(in_float32)
+        copy.build(self.signal_shape)
+        copy.set_weights(self.get_weights())
+        return copy
+
+    def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
+        """Writes a preset folder: the model in float32, its metadata, the recipe's settings, a card and the manifest.
 
         Args:
             folder: str or path.
             metadata: dict of JSON values, what the card tells. Defaults to modality and codebook sizes alone.
             recipe: dict of JSON values, the settings that made the weights. Defaults to none.
+            seal: bool. False leaves the preset incomplete, for more files to be added before
+                `vqzoo.presets.seal_preset`. Defaults to True.
+
+        Raises:
+            ValueError: if the folder holds somebody's files that a preset would replace.
         """
         known = {"modality": self.modality, "codebook_sizes": list(self.codebook_sizes)}
-        save_preset(self, folder, metadata={**known, **(metadata or {})}, recipe=recipe)
+        save_preset(self.in_float32(), folder, metadata={**known, **(metadata or {})}, recipe=recipe, seal=seal)
 
     def _shapes(self, input_shape):
         """Yields each part's name, the part, and the shape it is built on."""
@@ -213,6 +237,15 @@ class Tokenizer(keras.Model):
         parts = {name: config.pop(name) for name in ("encoder", "quantizer", "decoder")}
         parts = {name: keras.saving.deserialize_keras_object(part) for name, part in parts.items()}
         return cls(**parts, **config)
+
+
+def _in_float32(config):
+    """A serialised object with every half-precision policy replaced."""
+    if isinstance(config, dict):
+        return {key: _in_float32(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_in_float32(value) for value in config)
+    return "float32" if config in ("mixed_float16", "mixed_bfloat16") else config
 
 
 def _fits(shape, expected):

@@ -12,12 +12,10 @@ from vqzoo.trainers.pictures import save_usage_histogram
 from vqzoo.trainers.progress import Progress
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
 from vqzoo.trainers.schedules import warmup_cosine
-from vqzoo.trainers.trainer import AverageWeights
 from vqzoo.trainers.trainer import Trainer
 
 __all__ = [
     "AdversarialTrainer",
-    "AverageWeights",
     "Pictures",
     "Progress",
     "ReconstructionTrainer",

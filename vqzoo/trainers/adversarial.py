@@ -133,7 +133,7 @@ class AdversarialTrainer(ReconstructionTrainer):
     def _losses_of(self, signal, result, training):
         losses = super()._losses_of(signal, result, training)
         if training and not self._playing:
-            return {**losses, **dict.fromkeys(ADVERSARIAL_NAMES, tf.zeros(()))}
+            return losses
         *real_features, real = keras.tree.flatten(self.discriminator(signal, training=training))
         *fake_features, fake = keras.tree.flatten(self.discriminator(result.signal, training=training))
         losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
@@ -189,10 +189,11 @@ class AdversarialTrainer(ReconstructionTrainer):
         play = tf.add_n([self.loss_weights[name] * balances[name] * by_others[name] for name in by_others])
         by_signal = by_own + self._share() * play
         gradients = tape.gradient([result.signal, quantizer], variables, output_gradients=[by_signal, scale])
-        scale = self._scale(self.discriminator_optimizer)
-        opponent_gradients = opponent_tape.gradient(discriminator, opponents, output_gradients=scale)
         self.optimizer.apply(gradients, variables)
-        self.discriminator_optimizer.apply(opponent_gradients, opponents)
+        if self.loss_weights["discriminator"]:
+            scale = self._scale(self.discriminator_optimizer)
+            opponent_gradients = opponent_tape.gradient(discriminator, opponents, output_gradients=scale)
+            self.discriminator_optimizer.apply(opponent_gradients, opponents)
         self._step_average()
         return self._report({**losses, "adaptive_weight": balances["adversarial"]}, result.tokens)
 
@@ -216,7 +217,9 @@ class AdversarialTrainer(ReconstructionTrainer):
         return dict(zip(by_others, weights, strict=True))
 
     def _report(self, losses, tokens):
-        return super()._report({"adaptive_weight": tf.zeros(()), **losses}, tokens)
+        # A mean over an epoch is over the steps in which the discriminator was run, not over zeros before.
+        unweighted = {"adaptive_weight": tf.zeros(())} if "adversarial" in losses else {}
+        return super()._report({**unweighted, **losses}, tokens)
 
     def _reported_names(self):
         return (*super()._reported_names(), "adaptive_weight")

@@ -128,7 +128,8 @@ class Progress(keras.callbacks.Callback):
         if steps and seconds > 0.0:
             rate = steps * self.batch_size / seconds
             times.append(f"{rate:,.0f} {self.unit}/s" if rate >= 10.0 else f"{rate:.2g} {self.unit}/s")
-            times.append(f"waiting {100.0 * (self._last.waited - self._epoch_start.waited) / seconds:.1f} %")
+            if getattr(self.model, "steps_per_execution", 1) == 1:  # else the wait is inside the graph, unseen
+                times.append(f"waiting {100.0 * (self._last.waited - self._epoch_start.waited) / seconds:.1f} %")
         start = self._previous_start or self._epoch_start
         steps = self._last.step - start.step
         steps_left = (self.params["epochs"] - self._epoch + 1) * (self._steps or 0) - self._step

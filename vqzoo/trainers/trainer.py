@@ -29,7 +29,7 @@ class Trainer(keras.Model):
         self.tokenizer = tokenizer
         self.signal_losses = dict(signal_losses)
         self.loss_weights = {name: float(weight) for name, weight in loss_weights.items()}
-        self.average_decay = average_decay
+        self.average_decay = float(average_decay)
         self._check_names()
         if not 0.0 <= average_decay < 1.0:
             raise ValueError(f"`average_decay` lies in [0, 1). Received: average_decay={average_decay}")
@@ -44,9 +44,11 @@ class Trainer(keras.Model):
         self.tokenizer.build(input_shape)
         state = {"trainable": False, "aggregation": "only_first_replica"}
         self.steps = self.add_weight(name="steps", shape=(), dtype="int32", initializer="zeros", **state)
-        self.averages = []
+        # Kept, because a part may be frozen later and leave `trainable_variables`.
+        self.averaged_variables, self.averages = [], []
         if self.average_decay:
-            for i, variable in enumerate(self.tokenizer.trainable_variables):
+            self.averaged_variables = list(self.tokenizer.trainable_variables)
+            for i, variable in enumerate(self.averaged_variables):
                 average = self.add_weight(
                     name=f"average_{i}",
                     shape=variable.shape,
@@ -98,7 +100,7 @@ class Trainer(keras.Model):
             training: bool.
 
         Returns:
-            Dict name -> scalar float32, unweighted, with exactly the names in `loss_names`; and the `Reconstruction`.
+            Dict name -> scalar float32, unweighted, with the names in `loss_names`; and the `Reconstruction`.
         """
         result = self.tokenizer(signal, training=training)
         return self._losses_of(signal, result, training), result
@@ -122,6 +124,11 @@ class Trainer(keras.Model):
     def metrics(self):
         return [*self.means.values(), self.usage]
 
+    def evaluate(self, *args, **kwargs):
+        """As in Keras, with the moving average of the weights."""
+        with self.averaged():
+            return super().evaluate(*args, **kwargs)
+
     # === Moving average ===
     @contextlib.contextmanager
     def averaged(self):
@@ -136,7 +143,7 @@ class Trainer(keras.Model):
             self._swap()
 
     def _swap(self):
-        for variable, average in zip(self.tokenizer.trainable_variables, self.averages, strict=False):
+        for variable, average in zip(self.averaged_variables, self.averages, strict=True):
             kept = keras.ops.copy(variable.value)
             variable.assign(average)
             average.assign(kept)
@@ -145,7 +152,7 @@ class Trainer(keras.Model):
         """Moves the average by one step; called once in each training step, after the optimizer."""
         step = tf.cast(self.steps.value, tf.float32)
         decay = tf.minimum(self.average_decay, (1.0 + step) / (10.0 + step))
-        for variable, average in zip(self.tokenizer.trainable_variables, self.averages, strict=False):
+        for variable, average in zip(self.averaged_variables, self.averages, strict=True):
             average.assign(decay * average + (1.0 - decay) * tf.cast(variable.value, tf.float32))
         self.steps.assign_add(1)
 
@@ -213,17 +220,3 @@ class Trainer(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
-
-
-class AverageWeights(keras.callbacks.Callback):
-    """Evaluates with the moving average of the weights; place it first among the callbacks.
-
-    Example:
-    >>> AverageWeights().set_model(keras.Model())
-    """
-
-    def on_test_begin(self, logs=None):
-        self.model._swap()
-
-    def on_test_end(self, logs=None):
-        self.model._swap()

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
+from vqzoo.ops import masked_mean
 from vqzoo.ops import replica_gather
 from vqzoo.ops import replica_sum
 from vqzoo.ops import spread_rows
-from vqzoo.ops import straight_through
-from vqzoo.quantizers.codebook import CodebookQuantizer
 from vqzoo.quantizers.quantizer import Quantized
+from vqzoo.quantizers.tables.codebook import CodebookQuantizer
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -24,7 +24,7 @@ class EMAVectorQuantizer(CodebookQuantizer):
     The first `kmeans_steps` training steps are k-means: the first starts from the batch's own vectors, and in step i
     the decay is i / (i + 1), at most γ, so that each is a Lloyd iteration over all batches so far. A code whose N
     falls below `restart_below` times the mean is dead and starts again from a vector of the batch. Both choose the
-    same vectors in every replica and need no random state. In inference nothing moves.
+    same vectors in every replica and need no random state. In inference, and where `trainable` is False, nothing moves.
 
     Args:
         codebook_size: int, number of codes K.
@@ -35,14 +35,16 @@ class EMAVectorQuantizer(CodebookQuantizer):
         kmeans_steps: int, training steps that are k-means; 0 starts from `initializer`. Defaults to 10.
         restart_below: float, the fraction of the mean count below which a code restarts; 0 never restarts.
             Defaults to 0.05.
+        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
         training: bool, whether the codebook follows. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
-        scalar `commitment`, the mean squared distance of the latents to their codes.
+        scalars `commitment`, the mean squared distance of the latents to their codes, and those of `extra_losses`.
 
     Raises:
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
@@ -62,6 +64,8 @@ class EMAVectorQuantizer(CodebookQuantizer):
         van den Oord et al. 2017, https://arxiv.org/abs/1711.00937, appendix A.1; restarts: Dhariwal et al. 2020,
         https://arxiv.org/abs/2005.00341, section 3.1.
     """
+
+    own_losses = ("commitment",)
 
     def __init__(
         self,
@@ -90,7 +94,7 @@ class EMAVectorQuantizer(CodebookQuantizer):
         self.restart_below = restart_below
 
     def build(self, input_shape):
-        self._make_codebook(input_shape, trainable=False)
+        self.codebook = self._make_codebook(input_shape, trainable=False)
         state = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
         self.counts = self.add_weight(name="counts", shape=(self.codebook_size,), initializer="ones", **state)
         self.sums = self.add_weight(name="sums", shape=self.codebook.shape, initializer="zeros", **state)
@@ -98,25 +102,48 @@ class EMAVectorQuantizer(CodebookQuantizer):
         # A code that no latent has chosen yet stays where it is: one count at its place.
         self.sums.assign(self.codebook)
 
-    def call(self, latents, training=False):
-        if training:
+    def call(self, latents, training=False, mask=None):
+        latents = self._compared(self.check_latents(latents, self.latent_dim, mask))
+        follow = training and self.trainable
+        if follow:
             vectors = keras.ops.stop_gradient(keras.ops.reshape(latents, (-1, self.latent_dim)))
-            candidates = self._candidates(vectors)
+            real = mask if mask is None else keras.ops.cast(keras.ops.reshape(mask, (-1,)), "bool")
+            candidates = self._candidates(vectors, real)
             self._start(candidates)
-        tokens = self.encode(latents)
+        tokens = self._choose(latents, training, mask)
         codes = self._look_up(tokens)
-        commitment = keras.ops.mean(keras.ops.square(latents - keras.ops.stop_gradient(codes)))
-        if training:
-            self._follow(vectors, keras.ops.reshape(tokens, (-1,)), candidates)
-        return Quantized(straight_through(codes, latents), tokens, {"commitment": commitment})
+        losses = {
+            "commitment": masked_mean(keras.ops.square(latents - keras.ops.stop_gradient(codes)), mask),
+            **self._extra_losses_of(latents, mask),
+        }
+        if follow:
+            weights = keras.ops.ones_like(vectors[:, 0]) if real is None else keras.ops.cast(real, "float32")
+            self._follow(vectors, weights, keras.ops.reshape(tokens, (-1,)), candidates)
+        return Quantized(self.estimator(codes, latents), tokens, losses)
 
-    @property
-    def loss_names(self):
-        return ("commitment",)
+    def assign_codebook(self, values):
+        """Replaces the codebook, and starts the moving averages there: k-means is over.
 
-    def _candidates(self, vectors):
+        Args:
+            values: float array (codebook_size, latent_dim).
+
+        Raises:
+            ValueError: on another shape, or values that are not finite.
+        """
+        values = self._checked_codebook(values)
+        self.codebook.assign(values)
+        self.counts.assign(keras.ops.ones_like(self.counts))
+        self.sums.assign(values)
+        # K-means would throw away what was assigned.
+        self.steps.assign(keras.ops.maximum(self.steps, self.kmeans_steps))
+
+    def _candidates(self, vectors, real=None):
         """One vector of the batch for each code, the same in every replica."""
-        gathered = replica_gather(spread_rows(vectors, self.codebook_size, self.steps))
+        offered = spread_rows(vectors, self.codebook_size, self.steps, real)
+        if real is not None:
+            # A replica that holds nothing but padding offers the codes as they are.
+            offered = keras.ops.where(keras.ops.any(real), offered, self.codebook)
+        gathered = replica_gather(offered)
         # Code k takes row k of replica k mod replicas. Spreading K of K rows once more would repeat an eighth of them,
         # and of two equal codes the second is never chosen.
         rows = np.arange(self.codebook_size, dtype="int32")
@@ -130,10 +157,10 @@ class EMAVectorQuantizer(CodebookQuantizer):
         first = keras.ops.equal(self.steps, 0)
         self.codebook.assign(keras.ops.where(first, candidates, self.codebook))
 
-    def _follow(self, vectors, tokens, candidates):
-        """Moves counts, sums and codebook by one step."""
+    def _follow(self, vectors, weights, tokens, candidates):
+        """Moves counts, sums and codebook by one step; padded vectors are 0, and so are their `weights`."""
         batch_counts, batch_sums = replica_sum(
-            keras.ops.segment_sum(keras.ops.ones_like(vectors[:, 0]), tokens, self.codebook_size),
+            keras.ops.segment_sum(weights, tokens, self.codebook_size),
             keras.ops.segment_sum(vectors, tokens, self.codebook_size),
         )
         step = keras.ops.cast(self.steps, "float32")
@@ -148,12 +175,14 @@ class EMAVectorQuantizer(CodebookQuantizer):
         sums = keras.ops.where(dead, mean_count * candidates, sums)
         total = keras.ops.sum(counts)
         smoothed = (counts + self.epsilon) / (total + self.codebook_size * self.epsilon) * total
-        self.counts.assign(counts)
-        self.sums.assign(sums)
+        # A batch of padding alone is no step.
+        moves = keras.ops.sum(batch_counts) > 0.0
+        self.counts.assign(keras.ops.where(moves, counts, self.counts))
+        self.sums.assign(keras.ops.where(moves, sums, self.sums))
         # A code that no latent has ever chosen has no mean to go to.
-        known = keras.ops.expand_dims(counts > 0.0, -1)
+        known = keras.ops.logical_and(moves, keras.ops.expand_dims(counts > 0.0, -1))
         self.codebook.assign(keras.ops.where(known, sums / keras.ops.expand_dims(smoothed, -1), self.codebook))
-        self.steps.assign_add(1)
+        self.steps.assign_add(keras.ops.cast(moves, "int32"))
 
     def get_config(self):
         config = super().get_config()

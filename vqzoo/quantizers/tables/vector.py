@@ -2,9 +2,9 @@
 
 import keras
 
-from vqzoo.ops import straight_through
-from vqzoo.quantizers.codebook import CodebookQuantizer
+from vqzoo.ops import masked_mean
 from vqzoo.quantizers.quantizer import Quantized
+from vqzoo.quantizers.tables.codebook import CodebookQuantizer
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -21,16 +21,19 @@ class VectorQuantizer(CodebookQuantizer):
     Args:
         codebook_size: int, number of codes.
         initializer: Keras initializer of the codebook. Defaults to uniform in [-1/codebook_size, 1/codebook_size].
+        estimator, temperature, extra_losses, seed: as in `CodebookQuantizer`.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
+        training: bool, whether `temperature` draws the tokens. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
-        scalars `codebook` and `commitment`.
+        scalars `codebook`, `commitment` and those of `extra_losses`.
 
     Raises:
-        ValueError: if `codebook_size` is no positive integer, or the last axis of the input is unknown.
+        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
 
     Example:
     >>> import numpy as np
@@ -44,15 +47,16 @@ class VectorQuantizer(CodebookQuantizer):
         van den Oord, Vinyals, Kavukcuoglu 2017, https://arxiv.org/abs/1711.00937, equations 1 to 3.
     """
 
-    def call(self, latents):
-        tokens = self.encode(latents)
-        codes = self._look_up(tokens)
-        losses = {
-            "codebook": keras.ops.mean(keras.ops.square(keras.ops.stop_gradient(latents) - codes)),
-            "commitment": keras.ops.mean(keras.ops.square(latents - keras.ops.stop_gradient(codes))),
-        }
-        return Quantized(straight_through(codes, latents), tokens, losses)
+    own_losses = ("codebook", "commitment")
 
-    @property
-    def loss_names(self):
-        return ("codebook", "commitment")
+    def call(self, latents, training=False, mask=None):
+        latents = self._compared(self.check_latents(latents, self.latent_dim, mask))
+        tokens = self._choose(latents, training, mask)
+        codes = self._look_up(tokens)
+        fixed = keras.ops.stop_gradient
+        losses = {
+            "codebook": masked_mean(keras.ops.square(fixed(latents) - codes), mask),
+            "commitment": masked_mean(keras.ops.square(latents - fixed(codes)), mask),
+            **self._extra_losses_of(latents, mask),
+        }
+        return Quantized(self.estimator(codes, latents), tokens, losses)

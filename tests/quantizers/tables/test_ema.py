@@ -342,6 +342,27 @@ for i in range(STEPS):
     np.testing.assert_allclose(layer.counts.numpy(), counts, rtol=1e-5)
     np.testing.assert_allclose(layer.codebook.numpy(), codebook, rtol=1e-5, atol=1e-5)
 assert restarts > 0
+
+# A replica that holds nothing but padding adds nothing: the other alone decides.
+for options in (dict(kmeans_steps=0, restart_below=0.0), dict(kmeans_steps=5, restart_below=0.5)):
+    with strategy.scope():
+        layer = make(**options)
+    single = make(**options)
+    @tf.function
+    def step(x):
+        def run(x):
+            first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+            return layer(tf.where(first, x, 1e30), training=True, mask=tf.fill((N,), first)).losses["commitment"]
+        return strategy.run(run, args=(x,))
+    for i in range(STEPS):
+        step(tf.constant(halves[0, i]))
+        single(halves[0, i], training=True)
+        for name, (first, second) in copies(layer).items():
+            np.testing.assert_array_equal(first, second, err_msg=name)
+            if not options["kmeans_steps"]:
+                np.testing.assert_allclose(first, getattr(single, name).numpy(), rtol=1e-6, atol=1e-6, err_msg=name)
+    assert np.abs(layer.codebook.numpy()).max() < 20
+    np.testing.assert_allclose(layer.counts.numpy().sum(), single.counts.numpy().sum(), rtol=0.2)
 print("good")
 """
 
@@ -357,3 +378,79 @@ def test_a_code_that_nothing_chose_stays_where_k_means_put_it():
     for _ in range(3):
         quantizer(latents, training=True)
     np.testing.assert_allclose(quantizer.codebook.numpy(), spread_rows(latents[0], 8, 0), atol=1e-3)
+
+
+def masked_batch(seed, n=240, share=0.4):
+    """Latents of which about `share` are real; the others are padding that would wreck every statistic."""
+    latents = clusters(seed, n)
+    mask = np.random.default_rng(seed).random(n) < share
+    return np.where(mask[:, None], latents, np.float32(1e30)), mask
+
+
+@pytest.mark.parametrize("options", [{}, {"kmeans_steps": 5, "restart_below": 0.2, "decay": 0.8}])
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_twenty_masked_steps_equal_those_of_the_real_positions_alone(options, in_graph):
+    start = 0.5 * np.random.default_rng(1).normal(size=(16, 3)).astype("float32")
+    layer, alone = quantizer(start, **options), quantizer(start, **options)
+    train = lambda latents, mask: layer(latents, training=True, mask=mask)  # noqa: E731
+    train = tf.function(train) if in_graph else train
+    for i in range(20):
+        latents, mask = masked_batch(i)
+        masked = train(latents.reshape(4, 60, 3), mask.reshape(4, 60))
+        expected = alone(latents[mask][None], training=True)
+        np.testing.assert_array_equal(masked.tokens.numpy().ravel()[mask], expected.tokens.numpy().ravel())
+        assert not masked.tokens.numpy().ravel()[~mask].any()
+        loss = float(expected.losses["commitment"])
+        assert float(masked.losses["commitment"]) == pytest.approx(loss, rel=1e-5)
+        for name, value in state(alone).items():
+            np.testing.assert_allclose(state(layer)[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_k_means_starts_from_real_positions_alone():
+    latents, mask = masked_batch(0, n=200, share=0.1)
+    layer = quantizer(np.zeros((64, 3)), kmeans_steps=3)
+    layer(latents[None], training=True, mask=mask[None])
+    assert np.abs(layer.codebook).max() < 20.0
+    rows = latents[mask]
+    distances = ((layer.codebook.numpy()[:, None] - rows) ** 2).sum(axis=-1).min(axis=1)
+    assert distances.max() < 1e-3  # fewer real vectors than codes: each code is one of them
+
+
+@pytest.mark.parametrize("steps_before", [0, 3])
+def test_a_batch_of_padding_alone_is_no_step(steps_before):
+    layer = quantizer(clusters(0, 8), kmeans_steps=2, restart_below=0.2)
+    for i in range(steps_before):
+        layer(clusters(i, 100)[None], training=True)
+    before = state(layer)
+    quantized = layer(np.full((1, 50, 3), 1e30, "float32"), training=True, mask=np.zeros((1, 50), bool))
+    for name, value in state(layer).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    assert float(quantized.losses["commitment"]) == 0.0
+    # The first real batch still starts k-means.
+    if steps_before == 0:
+        layer(clusters(7, 100)[None], training=True)
+        assert len(np.unique(layer.encode(clusters(7, 100)[None]))) > 4
+
+
+@pytest.mark.parametrize("options", [{}, {"kmeans_steps": 3, "restart_below": 0.2}])
+def test_not_trainable_freezes_everything(options):
+    layer = quantizer(clusters(0, 8), **options)
+    layer.trainable = False
+    before = state(layer)
+    quantized = layer(clusters(1, 100)[None], training=True)
+    for name, value in state(layer).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    assert float(quantized.losses["commitment"]) > 0.0
+    layer.trainable = True
+    layer(clusters(1, 100)[None], training=True)
+    assert int(layer.steps) == 1
+
+
+def test_a_mask_from_a_keras_layer_reaches_the_statistics():
+    inputs = keras.Input((None, 3))
+    layer = EMAVectorQuantizer(4, kmeans_steps=1, restart_below=0.0)
+    model = keras.Model(inputs, layer(keras.layers.Masking(mask_value=0.0)(inputs)).tokens)
+    latents = clusters(1, 100)[None]
+    latents[0, 60:] = 0.0
+    model(latents, training=True)
+    assert float(keras.ops.sum(layer.counts)) == pytest.approx(60.0)

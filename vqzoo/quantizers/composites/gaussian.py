@@ -2,6 +2,7 @@
 
 import keras
 
+from vqzoo.ops import masked_mean
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
 
@@ -27,6 +28,7 @@ class GaussianQuantizer(Quantizer):
     Call arguments:
         latents: float tensor, shape (batch, *grid, channels).
         training: bool, whether z is sampled. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, num_codebooks),
@@ -71,24 +73,27 @@ class GaussianQuantizer(Quantizer):
         if not self.quantizer.built:  # a loaded one is
             self.quantizer.build((*input_shape[:-1], self.latent_dim))
 
-    def encode(self, latents):
+    def encode(self, latents, mask=None):
         """Quantizes the mean: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""
-        return self.quantizer.encode(self.mean(latents))
+        latents = self.check_latents(latents, self.mean.kernel.shape[0], mask)
+        return self.quantizer.encode(self.mean(latents), mask)
 
     def decode(self, tokens):
         """The inner quantizer's `decode`: tokens to float32 (batch, *grid, latent_dim)."""
         return self.quantizer.decode(tokens)
 
-    def call(self, latents, training=False):
+    def call(self, latents, training=False, mask=None):
+        latents = self.check_latents(latents, self.mean.kernel.shape[0], mask)
         mean = self.mean(latents)
         log_variance = keras.ops.clip(self.log_variance(latents), MIN_LOG_VARIANCE, MAX_LOG_VARIANCE)
-        kl = 0.5 * keras.ops.mean(keras.ops.square(mean) + keras.ops.exp(log_variance) - 1.0 - log_variance)
+        divergence = 0.5 * (keras.ops.square(mean) + keras.ops.exp(log_variance) - 1.0 - log_variance)
         sample = mean
         if training:
             noise = keras.random.normal(keras.ops.shape(mean), dtype="float32", seed=self.noise)
             sample = mean + keras.ops.exp(0.5 * log_variance) * noise
-        quantized = self.quantizer(sample, training=training)
-        return Quantized(quantized.latents, quantized.tokens, {**quantized.losses, "kl": kl})
+        quantized = self.quantizer(sample, training=training, mask=mask)
+        losses = {**quantized.losses, "kl": masked_mean(divergence, mask)}
+        return Quantized(quantized.latents, quantized.tokens, losses)
 
     @property
     def codebook_sizes(self):

@@ -131,3 +131,80 @@ def test_only_the_codebook_is_trainable_and_nothing_is_added_to_the_layers_losse
     assert [variable.path.split("/")[-1] for variable in layer.trainable_variables] == ["codebook"]
     assert not layer.non_trainable_variables
     assert not layer.losses
+
+
+def test_masked_losses_are_those_of_the_real_positions_alone():
+    # Of the three positions with squared distances 0.0625, 0.25 and 0.25 over two numbers each, the first and the last.
+    mask = np.array([[True, False, True]])
+    for latents in (LATENTS, np.where(mask[..., None], LATENTS, np.float32(1e30))):
+        quantized = quantizer()(latents, mask=mask)
+        assert quantized.tokens.numpy().tolist() == [[[0], [0], [2]]]
+        assert {name: float(loss) for name, loss in quantized.losses.items()} == {
+            "codebook": 0.3125 / 4,
+            "commitment": 0.3125 / 4,
+        }
+
+
+def test_masked_gradients_are_those_of_the_real_positions_alone():
+    mask = np.array([[True, False, True]])
+    latents, layer = tf.constant(np.where(mask[..., None], LATENTS, np.float32(1e30))), quantizer()
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(latents)
+        quantized = layer(latents, training=True, mask=mask)
+        total = tf.reduce_sum(quantized.latents)
+        codebook, commitment = quantized.losses["codebook"], quantized.losses["commitment"]
+    expected = 2 * (CODEBOOK - LATENTS[0]) / 4 * mask[0][:, None]
+    np.testing.assert_allclose(tf.convert_to_tensor(tape.gradient(codebook, layer.codebook.value)), expected, rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(commitment, latents)[0], -expected, rtol=1e-6)
+    np.testing.assert_array_equal(tape.gradient(total, latents), np.repeat(mask[..., None], 2, axis=-1))
+
+
+def functional(inputs, latents):
+    """A Functional model of latents that carry a Keras mask, and a layer that shows the mask of what comes out."""
+    made = VectorQuantizer(3, name="quantizer")
+    quantized = made(latents)
+    made.assign_codebook(CODEBOOK)
+    return keras.Model(inputs, [quantized.tokens, quantized.losses["commitment"], ShowMask()(quantized.latents)])
+
+
+class ShowMask(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        return mask
+
+
+def test_a_masking_layer_before_it_is_heeded():
+    inputs = keras.Input((None, 2))
+    model = functional(inputs, keras.layers.Masking(mask_value=9.0)(inputs))
+    latents = LATENTS.copy()
+    latents[0, 1] = 9.0
+    tokens, commitment, mask = model(latents)
+    assert tokens.numpy().tolist() == [[[0], [0], [2]]]
+    assert float(commitment) == 0.3125 / 4
+    assert mask.numpy().tolist() == [[True, False, True]]
+
+
+def test_the_mask_of_an_embedding_of_padded_integers_is_heeded():
+    inputs = keras.Input((None,), dtype="int32")
+    embedding = keras.layers.Embedding(4, 2, mask_zero=True)
+    model = functional(inputs, embedding(inputs))
+    embedding.set_weights([np.concatenate([np.full((1, 2), 50.0), LATENTS[0]])])
+    tokens, commitment, mask = model(np.array([[1, 3, 0, 0], [0, 0, 0, 0]]))
+    assert tokens.numpy().tolist() == [[[0], [2], [0], [0]], [[0]] * 4]
+    assert float(commitment) == 0.3125 / 4
+    assert mask.numpy().tolist() == [[True, True, False, False], [False] * 4]
+
+
+def test_a_given_mask_wins_over_the_one_that_the_latents_carry():
+    latents = keras.layers.Masking(mask_value=9.0)(tf.constant(LATENTS))
+    assert quantizer()(latents, mask=np.array([[False, True, False]])).tokens.numpy().tolist() == [[[0], [1], [0]]]
+
+
+def test_not_trainable_means_that_no_gradient_step_moves_it():
+    layer = quantizer()
+    layer.trainable = False
+    assert not layer.trainable_variables
+    assert float(layer(LATENTS, training=True).losses["codebook"]) == 0.09375

@@ -16,7 +16,7 @@ class Nothing(Quantizer):
     codebook_sizes = (1,)
     loss_names = ()
 
-    def call(self, latents):
+    def call(self, latents, mask=None):
         return Quantized(latents, keras.ops.zeros((*latents.shape[:-1], 1), "int32"), {})
 
 
@@ -177,3 +177,54 @@ def test_the_portable_form_gives_the_same_tokens_and_codes():
     h = random(2, 40, 5)
     np.testing.assert_array_equal(encoder(h), layer.encode(h))
     np.testing.assert_array_equal(decoder(layer.encode(h)), layer(h).latents)
+
+
+def test_masked_kl_and_losses_are_those_of_the_real_positions_alone():
+    inner = VectorQuantizer(20, initializer=keras.initializers.RandomNormal(stddev=2.0))
+    layer, _ = gaussian(inner)
+    h, mask = random(1, 40, 5), np.random.default_rng(1).random((1, 40)) < 0.5
+    masked, alone = layer(np.where(mask[..., None], h, 1e30), mask=mask), layer(h[mask][None])
+    for name in layer.loss_names:
+        assert float(masked.losses[name]) == pytest.approx(float(alone.losses[name]), rel=1e-5)
+    np.testing.assert_array_equal(masked.tokens.numpy()[mask], alone.tokens[0])
+    assert not masked.tokens.numpy()[~mask].any()
+    np.testing.assert_array_equal(layer.encode(h, mask), masked.tokens)
+
+
+def test_padding_trains_neither_the_heads_nor_the_inner_codebook():
+    inner = EMAVectorQuantizer(4, kmeans_steps=0)
+    layer, heads = gaussian(inner)
+    h, mask = random(1, 60, 5), np.random.default_rng(1).random((1, 60)) < 0.5
+    h[~mask] = 1e30
+    with tf.GradientTape() as tape:
+        quantized = layer(h, training=True, mask=mask)
+        total = quantized.losses["kl"]
+    of_mean = tape.gradient(total, layer.mean.kernel.value)
+    mean = heads(h[mask].astype("float64"))[0]
+    np.testing.assert_allclose(of_mean, h[mask].T @ mean / mean.size, rtol=1e-4, atol=1e-5)
+    assert float(keras.ops.sum(inner.counts)) == pytest.approx(0.99 * 4 + 0.01 * mask.sum(), rel=1e-4)
+    assert np.abs(inner.codebook).max() < 10.0
+
+
+def test_not_trainable_freezes_the_inner_codebook():
+    inner = EMAVectorQuantizer(4)
+    layer, _ = gaussian(inner)
+    layer.trainable = False
+    before = inner.codebook.numpy()
+    layer(random(1, 50, 5), training=True)
+    np.testing.assert_array_equal(inner.codebook, before)
+    assert int(inner.steps) == 0
+
+
+def test_latents_of_another_width_are_refused():
+    layer, _ = gaussian()
+    for call in (layer, layer.encode):
+        with pytest.raises(ValueError, match=r"with latent_dim=5. Received: shape=\(1, 4, 3\)"):
+            call(random(1, 4, 3))
+
+
+def test_config_round_trip():
+    layer = GaussianQuantizer(VectorQuantizer(20, temperature=0.5), 3, seed=4)
+    again = GaussianQuantizer.from_config(layer.get_config())
+    assert again.quantizer.get_config() == layer.quantizer.get_config()
+    assert (again.latent_dim, again.seed) == (3, 4)

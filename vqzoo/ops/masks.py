@@ -1,0 +1,71 @@
+"""Padding masks: which positions of the grid are real."""
+
+import keras
+
+
+def masked_mean(values, mask=None):
+    """Averages `values` over the real positions.
+
+    Args:
+        values: float tensor (batch, *grid) or (batch, *grid, channels).
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        Scalar float32; 0 where no position is real.
+
+    Example:
+    >>> float(masked_mean(keras.ops.convert_to_tensor([[1.0, 5.0]]), keras.ops.convert_to_tensor([[True, False]])))
+    1.0
+    """
+    values = keras.ops.cast(values, "float32")
+    if mask is None:
+        return keras.ops.mean(values)
+    mask = keras.ops.cast(mask, "bool")
+    if len(values.shape) > len(mask.shape):
+        values = keras.ops.mean(values, axis=-1)
+    # `where` and not a product: NaN in a padded position would spread.
+    total = keras.ops.sum(keras.ops.where(mask, values, 0.0))
+    return total / keras.ops.maximum(keras.ops.sum(keras.ops.cast(mask, "float32")), 1.0)
+
+
+def masked_tokens(tokens, mask=None):
+    """Sets the tokens of padded positions to 0.
+
+    Args:
+        tokens: int32 tensor (batch, *grid, num_codebooks).
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        int32 tensor of the same shape.
+
+    Example:
+    >>> import numpy as np
+    >>> np.asarray(masked_tokens(np.array([[[3], [4]]], "int32"), np.array([[True, False]])))[0, :, 0]
+    array([3, 0], dtype=int32)
+    """
+    if mask is None:
+        return tokens
+    return keras.ops.where(keras.ops.expand_dims(keras.ops.cast(mask, "bool"), -1), tokens, 0)
+
+
+def masked_gradient(values, mask=None):
+    """Returns `values`, and hands no gradient on from padded positions.
+
+    For what is made of weights at every position, such as the rows of a learnt table: what a decoder does with padding
+    would train them.
+
+    Args:
+        values: float tensor (batch, *grid, channels).
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        Tensor equal to `values`.
+
+    Example:
+    >>> float(masked_gradient(keras.ops.ones((1, 1, 1)), keras.ops.zeros((1, 1), "bool"))[0, 0, 0])
+    1.0
+    """
+    if mask is None:
+        return values
+    real = keras.ops.expand_dims(keras.ops.cast(mask, "bool"), -1)
+    return keras.ops.where(real, values, keras.ops.stop_gradient(values))

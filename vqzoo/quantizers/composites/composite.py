@@ -1,0 +1,118 @@
+"""What all quantizers that are a list of other quantizers share."""
+
+import keras
+
+from vqzoo.quantizers.quantizer import Quantizer
+
+
+class CompositeQuantizer(Quantizer):
+    """Several quantizers in a list, with the tokens of one after the other on the last axis.
+
+    A loss is the mean over the quantizers that report one of that name, so that its weight does not depend on how many
+    there are. A quantizer that stands several times in the list shares its codebook between these places, also after
+    saving and loading.
+
+    Args:
+        quantizers: list of `Quantizer`s, built or not, of any kinds and sizes.
+
+    Raises:
+        ValueError: if `quantizers` is no such list, or empty.
+    """
+
+    def __init__(self, quantizers, **kwargs):
+        super().__init__(**kwargs)
+        are_quantizers = isinstance(quantizers, list | tuple) and all(isinstance(q, Quantizer) for q in quantizers)
+        if not are_quantizers or not quantizers:
+            raise ValueError(
+                "`quantizers` is a list of one or more vqzoo.quantizers.Quantizer, such as "
+                f"[VectorQuantizer(1024) for _ in range(8)]. Received: quantizers={quantizers!r}"
+            )
+        self.quantizers = list(quantizers)
+
+    @property
+    def codebook_sizes(self):
+        return sum((tuple(quantizer.codebook_sizes) for quantizer in self.quantizers), ())
+
+    @property
+    def loss_names(self):
+        # A dict keeps the order in which the names first appear.
+        return tuple(dict.fromkeys(name for quantizer in self.quantizers for name in quantizer.loss_names))
+
+    def _build_quantizers(self, shape):
+        """Builds each quantizer once on latents of this shape."""
+        for quantizer in self.quantizers:
+            if not quantizer.built:  # a loaded one is, and so is one that stands twice in the list
+                quantizer.build(shape)
+
+    def _mean_losses(self, losses):
+        """One dict from a list of each quantizer's dict."""
+        found = {name: [each[name] for each in losses if name in each] for name in self.loss_names}
+        return {name: sum(values) / len(values) for name, values in found.items()}
+
+    def _sections(self):
+        """For each quantizer, the first and one past the last place of its tokens on the last axis."""
+        sections, end = [], 0
+        for quantizer in self.quantizers:
+            sections.append((end, end := end + quantizer.num_codebooks))
+        return sections
+
+    def get_config(self):
+        config = super().get_config()
+        # An integer points to the earlier place of the same quantizer.
+        first = [self.quantizers.index(quantizer) for quantizer in self.quantizers]
+        config["quantizers"] = [
+            place if place < i else keras.saving.serialize_keras_object(self.quantizers[i])
+            for i, place in enumerate(first)
+        ]
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config, quantizers = dict(config), []
+        for entry in config.pop("quantizers"):
+            shared = isinstance(entry, int)
+            quantizers.append(quantizers[entry] if shared else keras.saving.deserialize_keras_object(entry))
+        return cls(quantizers, **config)
+
+
+def known_width(input_shape):
+    """The last axis of `input_shape`; raises where it is unknown."""
+    if input_shape[-1] is None:
+        raise ValueError(
+            "The last axis of the latents is their width and must be known when a quantizer is built. "
+            f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
+        )
+    return int(input_shape[-1])
+
+
+def of_width(latent_dim, codes, quantizer):
+    """The codes that `quantizer` gave; raises where they cannot be subtracted from latents of width `latent_dim`."""
+    if codes.shape[-1] not in (None, latent_dim):
+        raise ValueError(
+            "A residual is what quantized latents leave over, so each quantizer keeps the latents' width, here "
+            f"{latent_dim}. Received: {quantizer.name!r}, which gives width {codes.shape[-1]}. Put the whole residual "
+            "quantizer inside the one that changes the width."
+        )
+    return codes
+
+
+def nested(function, shape, name, dtype="float32"):
+    """A portable form as a model of its own: the layers of two quantizers have the same names.
+
+    Args:
+        function: callable, a quantizer's `portable_encode` or `portable_decode`.
+        shape: tuple, of the input without its batch axis.
+        name: str, of the model.
+        dtype: str, of the input. Defaults to "float32".
+
+    Returns:
+        `keras.Model`.
+    """
+    inputs = keras.Input(shape, dtype=dtype)
+    return keras.Model(inputs, function(inputs), name=name)
+
+
+def portable_parts(tensor, sizes):
+    """Splits a `KerasTensor` along its last axis into parts of these sizes."""
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return keras.ops.split(tensor, ends, axis=-1) if ends else [tensor]

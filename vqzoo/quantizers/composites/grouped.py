@@ -1,0 +1,133 @@
+"""Product quantization: groups of channels, each with a quantizer of its own."""
+
+import keras
+
+from vqzoo.quantizers.composites.composite import CompositeQuantizer
+from vqzoo.quantizers.composites.composite import known_width
+from vqzoo.quantizers.composites.composite import nested
+from vqzoo.quantizers.composites.composite import portable_parts
+from vqzoo.quantizers.quantizer import Quantized
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class GroupedQuantizer(CompositeQuantizer):
+    r"""Splits the channels of the latents into equal groups and quantizes each by itself.
+
+    $$z = [z_1, \dots, z_G], \qquad e = [Q_1(z_1), \dots, Q_G(z_G)]$$
+
+    with z the latents and Q_g the quantizers: G codebooks of K codes make K^G different results. Tokens are
+    group-major: all of the first group, then all of the second. Groups of `ResidualQuantizer`s make grouped residual
+    quantization.
+
+    Args:
+        quantizers: list of `Quantizer`s, one for each group, of any kinds and sizes. The same one several times shares
+            its codebook (then a moving average takes one step for each group).
+
+    Call arguments:
+        latents: float tensor, shape (batch, *grid, channels), channels a multiple of the number of groups.
+        training: bool, whether the groups learn. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim) with the groups' results side by side,
+        int32 (batch, *grid, num_codebooks), and the groups' scalars, each the mean over the groups that report one of
+        that name: over groups of codebooks the mean over all channels.
+
+    Raises:
+        ValueError: if `quantizers` is no list of quantizers, or the channels do not split into equal groups.
+
+    Example:
+    >>> import numpy as np
+    >>> from vqzoo.quantizers import VectorQuantizer
+    >>> quantizer = GroupedQuantizer([VectorQuantizer(2), VectorQuantizer(2)])
+    >>> quantizer.build((None, None, 2))
+    >>> for group in quantizer.quantizers:
+    ...     group.assign_codebook([[0.0], [1.0]])
+    >>> quantized = quantizer(np.array([[[0.9, 0.2], [0.3, 0.8]]]))
+    >>> np.asarray(quantized.tokens)[0], np.asarray(quantized.latents)[0]
+    (array([[1, 0],
+           [0, 1]], dtype=int32), array([[1., 0.],
+           [0., 1.]], dtype=float32))
+
+    Reference:
+        Jégou, Douze, Schmid 2011, Product quantization for nearest neighbor search, section II-B; groups
+        of residual quantizers: Yang et al. 2023, https://arxiv.org/abs/2305.02765.
+    """
+
+    def build(self, input_shape):
+        groups, self.channels = len(self.quantizers), known_width(input_shape)
+        if self.channels % groups:
+            raise ValueError(
+                f"The channels split into equal groups. Received: {self.channels} channels for {groups} groups. "
+                f"Give the encoder's last layer a multiple of {groups} channels."
+            )
+        self._build_quantizers((*input_shape[:-1], self.channels // groups))
+
+    def encode(self, latents, mask=None):
+        """Finds the tokens of each group.
+
+        Args:
+            latents: float tensor, shape (batch, *grid, channels).
+            mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+        Returns:
+            int32 tensor, shape (batch, *grid, num_codebooks), group-major; 0 where a position is padded.
+
+        Raises:
+            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+        """
+        parts = self._split(latents, mask)
+        tokens = [quantizer.encode(part, mask) for quantizer, part in zip(self.quantizers, parts, strict=True)]
+        return keras.ops.concatenate(tokens, axis=-1)
+
+    def decode(self, tokens):
+        """Decodes each group and puts the results side by side.
+
+        Args:
+            tokens: integer tensor, shape (batch, *grid, num_codebooks).
+
+        Returns:
+            float32 tensor, shape (batch, *grid, latent_dim).
+
+        Raises:
+            ValueError: in eager calls, if the tokens are not this quantizer's. In a graph they are clipped.
+        """
+        self.check_tokens(tokens)
+        tokens = keras.ops.cast(tokens, "int32")
+        parts = [tokens[..., start:end] for start, end in self._sections()]
+        codes = [quantizer.decode(part) for quantizer, part in zip(self.quantizers, parts, strict=True)]
+        return keras.ops.concatenate(codes, axis=-1)
+
+    def call(self, latents, training=False, mask=None):
+        parts = self._split(latents, mask)
+        results = [
+            quantizer(part, training=training, mask=mask)
+            for quantizer, part in zip(self.quantizers, parts, strict=True)
+        ]
+        return Quantized(
+            keras.ops.concatenate([result.latents for result in results], axis=-1),
+            keras.ops.concatenate([result.tokens for result in results], axis=-1),
+            self._mean_losses([result.losses for result in results]),
+        )
+
+    def portable_encode(self, latents):
+        groups = len(self.quantizers)
+        parts = portable_parts(latents, groups * [self.channels // groups])
+        tokens = [
+            nested(quantizer.portable_encode, part.shape[1:], f"encode_group_{group}")(part)
+            for group, (quantizer, part) in enumerate(zip(self.quantizers, parts, strict=True))
+        ]
+        return keras.ops.concatenate(tokens, axis=-1)
+
+    def portable_decode(self, tokens):
+        parts = portable_parts(tokens, [quantizer.num_codebooks for quantizer in self.quantizers])
+        codes = [
+            nested(quantizer.portable_decode, part.shape[1:], f"decode_group_{group}", "int32")(part)
+            for group, (quantizer, part) in enumerate(zip(self.quantizers, parts, strict=True))
+        ]
+        return keras.ops.concatenate(codes, axis=-1)
+
+    def _split(self, latents, mask):
+        """Each group's channels."""
+        latents = self.check_latents(latents, self.channels, mask)
+        return keras.ops.split(latents, len(self.quantizers), axis=-1)

@@ -1,0 +1,223 @@
+"""Residual quantization: each quantizer takes what the ones before it left over."""
+
+import keras
+import numpy as np
+
+from vqzoo.ops import known_value
+from vqzoo.quantizers.composites.composite import CompositeQuantizer
+from vqzoo.quantizers.composites.composite import known_width
+from vqzoo.quantizers.composites.composite import nested
+from vqzoo.quantizers.composites.composite import of_width
+from vqzoo.quantizers.composites.composite import portable_parts
+from vqzoo.quantizers.quantizer import Quantized
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class ResidualQuantizer(CompositeQuantizer):
+    r"""Quantizes the latents, then what is left over, then what is left over of that, and so on.
+
+    $$r_1 = z, \quad e_n = Q_n(r_n), \quad r_{n+1} = r_n - \operatorname{sg}[e_n], \qquad e = \sum_{n=1}^N e_n$$
+
+    with z the latents, Q_n the quantizers, e the quantized latents and sg the stop-gradient: without it the losses of
+    the levels after the first would give the encoder no gradient. Tokens stand from the coarsest level to the finest,
+    and the first ones alone decode to a coarser result.
+
+    The gradient of e is the mean of what the levels' own estimators give: with straight-through levels the latents
+    receive it unchanged, and parameters inside a level are weighed as its losses are.
+
+    With `dropout`, a training step keeps only the first n levels of some examples, n uniform in 1 to N. For such an
+    example the other levels add nothing to e, to the losses and to moving averages; their tokens are still those that
+    `encode` finds.
+
+    Args:
+        quantizers: list of `Quantizer`s, one for each level, of any kinds and sizes that keep the latents' width. The
+            same one several times shares its codebook (then a moving average takes one step for each level).
+        dropout: float in [0, 1], share of the training examples that use only the first levels. Defaults to 0.
+        seed: int, of the dropout. Defaults to a random one.
+
+    Call arguments:
+        latents: float tensor, shape (batch, *grid, latent_dim).
+        training: bool, whether levels learn and drop out. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, num_codebooks),
+        and the levels' scalars, each the mean over the levels that report one of that name.
+
+    Raises:
+        ValueError: if an argument is out of its range, or a level changes the latents' width.
+
+    Example:
+    >>> from vqzoo.quantizers import VectorQuantizer
+    >>> quantizer = ResidualQuantizer([VectorQuantizer(2), VectorQuantizer(2)])
+    >>> quantizer.build((None, None, 1))
+    >>> quantizer.quantizers[0].assign_codebook([[0.0], [10.0]])
+    >>> quantizer.quantizers[1].assign_codebook([[-1.0], [1.0]])
+    >>> tokens = quantizer.encode(np.array([[[8.8], [0.7]]]))
+    >>> np.asarray(tokens)[0], np.asarray(quantizer.decode(tokens))[0, :, 0]
+    (array([[1, 0],
+           [0, 1]], dtype=int32), array([9., 1.], dtype=float32))
+    >>> np.asarray(quantizer.decode(tokens, num_codebooks=1))[0, :, 0]
+    array([10.,  0.], dtype=float32)
+
+    Reference:
+        Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312, algorithm 1 and section III-C (dropout); one shared
+        codebook: Lee et al. 2022, https://arxiv.org/abs/2203.01941, section 3.1.
+    """
+
+    def __init__(self, quantizers, dropout=0.0, seed=None, **kwargs):
+        super().__init__(quantizers, **kwargs)
+        if not 0.0 <= dropout <= 1.0:
+            raise ValueError(f"`dropout` is a share of the examples, in [0, 1]. Received: dropout={dropout}")
+        self.dropout = dropout
+        self.seed = seed
+        # Only where it is used: a generator is state.
+        self.generator = keras.random.SeedGenerator(seed) if dropout else None
+
+    def build(self, input_shape):
+        self.latent_dim = known_width(input_shape)
+        self._build_quantizers(input_shape)
+
+    def encode(self, latents, mask=None, num_codebooks=None):
+        """Finds the tokens, level by level.
+
+        Args:
+            latents: float tensor, shape (batch, *grid, latent_dim).
+            mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+            num_codebooks: int, only the first so many. Defaults to all.
+
+        Returns:
+            int32 tensor, shape (batch, *grid, num_codebooks); 0 where a position is padded.
+
+        Raises:
+            ValueError: on another width or dtype, or a number of codebooks that ends inside a level; in eager calls,
+                on values that are not finite.
+        """
+        residual = self.check_latents(latents, self.latent_dim, mask)
+        tokens = []
+        for quantizer in self._first(num_codebooks):
+            tokens.append(quantizer.encode(residual, mask))
+            residual = residual - of_width(self.latent_dim, quantizer.decode(tokens[-1]), quantizer)
+        return keras.ops.concatenate(tokens, axis=-1)
+
+    def decode(self, tokens, num_codebooks=None):
+        """Adds the codes of all levels, or of the first ones.
+
+        Args:
+            tokens: integer tensor, shape (batch, *grid, num_codebooks), or only the first of the last axis.
+            num_codebooks: int, use only the first so many. Defaults to all that are given.
+
+        Returns:
+            float32 tensor, shape (batch, *grid, latent_dim).
+
+        Raises:
+            ValueError: on a number of codebooks that ends inside a level; in eager calls, if the tokens are not this
+                quantizer's. In a graph they are clipped.
+        """
+        self.check_tokens(tokens)
+        tokens = keras.ops.cast(tokens, "int32")
+        given = tokens.shape[-1] if num_codebooks is None else num_codebooks
+        total = 0.0
+        for quantizer, (start, end) in zip(self._first(given), self._sections(), strict=False):
+            total = total + quantizer.decode(tokens[..., start:end])
+        return total
+
+    def call(self, latents, training=False, mask=None):
+        latents = self.check_latents(latents, self.latent_dim, mask)
+        levels = self._levels_kept(latents) if training and self.dropout else None
+        residual, total, tokens, losses = latents, 0.0, [], []
+        for level, quantizer in enumerate(self.quantizers):
+            if levels is None or level == 0:  # no example goes without the first level
+                quantized = quantizer(residual, training=training, mask=mask)
+                added = codes = quantized.latents
+            else:
+                kept = levels > level
+                quantized, codes = _partly(quantizer, residual, training, mask, kept)
+                added = keras.ops.where(kept, quantized.latents, 0.0)
+            total = total + added
+            residual = residual - keras.ops.stop_gradient(of_width(self.latent_dim, codes, quantizer))
+            tokens.append(quantized.tokens)
+            losses.append(quantized.losses)
+        count = len(self.quantizers) if levels is None else keras.ops.cast(levels, "float32")
+        fixed = keras.ops.stop_gradient(total)
+        return Quantized(
+            fixed + (total - fixed) / count, keras.ops.concatenate(tokens, axis=-1), self._mean_losses(losses)
+        )
+
+    def check_tokens(self, tokens):
+        """Raises where `tokens` cannot be tokens of this quantizer or of its first levels.
+
+        Args:
+            tokens: integer array or tensor, shape (batch, *grid, n), n such that no level is cut in two.
+
+        Raises:
+            ValueError: on another dtype, last axis or range.
+        """
+        tokens = tokens if hasattr(tokens, "dtype") else np.asarray(tokens)
+        shape = tuple(tokens.shape)
+        if len(shape) >= 2 and shape[-1] is not None:
+            self._first(shape[-1])
+            # The levels that are missing pass as zeros.
+            values, missing = known_value(tokens), self.num_codebooks - shape[-1]
+            if values is None:
+                tokens = keras.KerasTensor((*shape[:-1], self.num_codebooks), tokens.dtype)
+            else:
+                tokens = np.pad(values, [(0, 0)] * (len(shape) - 1) + [(0, missing)])
+        super().check_tokens(tokens)
+
+    def portable_encode(self, latents):
+        residual, tokens = latents, []
+        for level, quantizer in enumerate(self.quantizers):
+            encoder = nested(quantizer.portable_encode, residual.shape[1:], f"encode_level_{level}")
+            tokens.append(encoder(residual))
+            if level < len(self.quantizers) - 1:
+                shape = tokens[-1].shape[1:]
+                decoder = nested(quantizer.portable_decode, shape, f"decode_level_{level}", "int32")
+                residual = residual - decoder(tokens[-1])
+        return keras.ops.concatenate(tokens, axis=-1)
+
+    def portable_decode(self, tokens):
+        parts = portable_parts(tokens, [quantizer.num_codebooks for quantizer in self.quantizers])
+        codes = [
+            nested(quantizer.portable_decode, part.shape[1:], f"decode_level_{level}", "int32")(part)
+            for level, (quantizer, part) in enumerate(zip(self.quantizers, parts, strict=True))
+        ]
+        return sum(codes[1:], codes[0])
+
+    def _first(self, num_codebooks):
+        """The levels that have the first `num_codebooks` tokens; None means all."""
+        if num_codebooks is None:
+            return self.quantizers
+        ends = [end for _, end in self._sections()]
+        if num_codebooks not in ends:
+            raise ValueError(
+                f"This quantizer has {self.num_codebooks} codebooks, and the first {ends} of them are whole levels. "
+                f"Received: {num_codebooks} codebooks. Keep one of these numbers of tokens on the last axis, which "
+                "stays also when it is 1."
+            )
+        return self.quantizers[: ends.index(num_codebooks) + 1]
+
+    def _levels_kept(self, latents):
+        """How many levels each example uses in this step: int32 (batch, 1, ..., 1), as many axes as the latents."""
+        drawn = keras.random.uniform((keras.ops.shape(latents)[0],), seed=self.generator)
+        # Below `dropout` the same number, stretched to [0, 1), draws n.
+        count = len(self.quantizers)
+        kept = keras.ops.cast(drawn / self.dropout * count, "int32") + 1
+        kept = keras.ops.where(drawn < self.dropout, keras.ops.minimum(kept, count), count)
+        return keras.ops.reshape(kept, (-1, *(1 for _ in latents.shape[1:])))
+
+    def get_config(self):
+        config = super().get_config()
+        config["dropout"] = self.dropout
+        config["seed"] = self.seed
+        return config
+
+
+def _partly(quantizer, residual, training, mask, kept):
+    """Calls a level that learns only from the examples that keep it; returns its result, and codes for all examples."""
+    real = keras.ops.cast(keras.ops.ones_like(residual[..., 0]) if mask is None else mask, "bool")
+    quantized = quantizer(residual, training=training, mask=keras.ops.logical_and(real, kept[..., 0]))
+    found = quantizer.encode(residual, mask)
+    tokens = keras.ops.where(kept, quantized.tokens, found)
+    codes = keras.ops.where(kept, quantized.latents, quantizer.decode(found))
+    return quantized._replace(tokens=tokens), codes

@@ -1,0 +1,1 @@
+"""No table: each channel is rounded by itself."""

@@ -1,0 +1,115 @@
+"""What quantizers without a table of codes share: each channel is rounded by itself."""
+
+import keras
+import numpy as np
+
+from vqzoo.ops import digits_to_tokens
+from vqzoo.ops import masked_tokens
+from vqzoo.ops import tokens_to_digits
+from vqzoo.quantizers.quantizer import Quantizer
+
+# Numbers in the largest `codebook` that is made on demand: 1 GB.
+LARGEST_CODEBOOK = 2**28
+
+
+class ScalarQuantizer(Quantizer):
+    r"""Rounds each channel to one of its levels; the token is the number with these digits.
+
+    $$c_i = s_i (d_i - m_i), \qquad t = \sum_i d_i \prod_{j < i} L_j$$
+
+    with d the digits, c the code, L the levels, m the digit (or half) at 0 and s the step. The first channel is the
+    least significant digit (see `vqzoo.ops.digits_to_tokens`). A subclass writes `call` and `_digits`.
+
+    Args:
+        levels: tuple of ints, the number L of levels of each channel.
+        middle: float or array (latent_dim,), m.
+        step: float or array (latent_dim,), s.
+    """
+
+    def __init__(self, levels, middle, step, **kwargs):
+        super().__init__(**kwargs)
+        self.levels = tuple(levels)
+        self._middle = np.asarray(middle, "float32")
+        self._step = np.asarray(step, "float32")
+
+    def build(self, input_shape):
+        if input_shape[-1] != self.latent_dim:
+            raise ValueError(
+                f"Each channel of the latents is one digit of the token: {self.latent_dim} of them. "
+                f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer {self.latent_dim} channels."
+            )
+
+    def encode(self, latents, mask=None):
+        """Rounds each channel of the latents.
+
+        Args:
+            latents: float tensor, shape (batch, *grid, latent_dim).
+            mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+        Returns:
+            int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
+
+        Raises:
+            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+        """
+        latents = self.check_latents(latents, self.latent_dim, mask)
+        return masked_tokens(digits_to_tokens(self._digits(latents), self.levels), mask)
+
+    def decode(self, tokens):
+        """Computes the code of each token.
+
+        Args:
+            tokens: integer tensor, shape (batch, *grid, 1).
+
+        Returns:
+            float32 tensor, shape (batch, *grid, latent_dim).
+
+        Raises:
+            ValueError: in eager calls, if the tokens are not this quantizer's. In a graph they are clipped.
+        """
+        self.check_tokens(tokens)
+        tokens = keras.ops.clip(keras.ops.cast(tokens, "int32"), 0, self.codebook_size - 1)
+        return self._codes(tokens_to_digits(tokens, self.levels))
+
+    @property
+    def codebook(self):
+        """All codes in the order of their tokens, float32 (codebook_size, latent_dim), computed at each access.
+
+        Raises:
+            ValueError: if it would hold more than 2^28 numbers (1 GB).
+        """
+        if self.codebook_size * self.latent_dim > LARGEST_CODEBOOK:
+            raise ValueError(
+                f"This codebook is computed and never stored, and would hold {self.codebook_size:,} codes of "
+                f"{self.latent_dim} numbers, above {LARGEST_CODEBOOK:,}. `decode` gives the codes of chosen tokens."
+            )
+        tokens = np.arange(self.codebook_size, dtype="int32")[:, None]
+        return self._codes(tokens_to_digits(tokens, self.levels))
+
+    @property
+    def codebook_size(self):
+        """Number of codes: the product of the levels."""
+        return int(np.prod(self.levels, dtype="int64"))
+
+    @property
+    def codebook_sizes(self):
+        return (self.codebook_size,)
+
+    @property
+    def latent_dim(self):
+        """Width of a latent vector: one channel for each digit."""
+        return len(self.levels)
+
+    def portable_encode(self, latents):
+        return digits_to_tokens(self._digits(keras.ops.cast(latents, "float32")), self.levels)
+
+    def portable_decode(self, tokens):
+        return self._codes(tokens_to_digits(tokens, self.levels))
+
+    def _digits(self, latents):
+        """float32 (batch, *grid, latent_dim) to int32 digits of the same shape."""
+        raise NotImplementedError
+
+    def _codes(self, digits):
+        # Exact difference first: the one rounding is the product's, also where a compiler fuses the two.
+        return keras.ops.multiply(keras.ops.subtract(keras.ops.cast(digits, "float32"), self._middle), self._step)

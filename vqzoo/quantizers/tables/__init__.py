@@ -1,0 +1,1 @@
+"""One table of codes, from which a token chooses a row."""

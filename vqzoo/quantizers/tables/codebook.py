@@ -1,0 +1,107 @@
+"""What all quantizers share that take the nearest code of one table."""
+
+import keras
+
+from vqzoo.ops import masked_tokens
+from vqzoo.ops import nearest_codes
+from vqzoo.ops import sampled_codes
+from vqzoo.ops import straight_through
+from vqzoo.quantizers.tables.table import TableQuantizer
+
+
+class CodebookQuantizer(TableQuantizer):
+    """Tokens are rows of one codebook: encoding finds the nearest row, decoding looks it up.
+
+    Args:
+        codebook_size: int, number of codes.
+        initializer: Keras initializer of the codebook. Defaults to uniform in [-1/codebook_size, 1/codebook_size], as
+            in van den Oord's and Esser's code.
+        estimator: callable (codes, latents) -> codes with a gradient in the latents. Defaults to
+            `vqzoo.ops.straight_through`; `vqzoo.ops.rotation_trick` is another.
+        temperature: float, in squared distance. Above 0, training draws each token with the probabilities
+            softmax(-distance² / temperature) instead of taking the nearest; inference never does. Defaults to 0.
+        extra_losses: dict name -> callable (codebook, vectors, weights) -> scalar, with the codebook, the latents
+            (n, latent_dim) and a float (n,) that is 0 where a position is padded, such as
+            `vqzoo.quantizers.entropy_loss`. Defaults to none.
+        seed: int, of the drawn tokens. Defaults to a random one.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
+    """
+
+    def __init__(
+        self,
+        codebook_size,
+        initializer=None,
+        estimator=straight_through,
+        temperature=0.0,
+        extra_losses=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(codebook_size, initializer, extra_losses, **kwargs)
+        if not callable(estimator):
+            raise ValueError(
+                "`estimator` is a callable (codes, latents), such as vqzoo.ops.rotation_trick. "
+                f"Received: estimator={estimator!r}"
+            )
+        if temperature < 0.0:
+            raise ValueError(f"`temperature` is 0 or more. Received: temperature={temperature}")
+        self.estimator = estimator
+        self.temperature = temperature
+        self.seed = seed
+        # Only where it is used: a generator is state, and a pure search has none.
+        self.generator = keras.random.SeedGenerator(seed) if temperature else None
+
+    def encode(self, latents, mask=None):
+        """Finds the nearest code of each latent vector.
+
+        Args:
+            latents: float tensor, shape (batch, *grid, latent_dim).
+            mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+        Returns:
+            int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
+
+        Raises:
+            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+        """
+        return self._choose(self._compared(self.check_latents(latents, self.latent_dim, mask)), False, mask)
+
+    def portable_encode(self, latents):
+        # -|v - c|^2 = 2 v.c - |c|^2 - |v|^2, and |v|^2 is the same for every code.
+        codebook = keras.ops.convert_to_numpy(self.codebook)
+        scores = keras.layers.Dense(self.codebook_size, dtype="float32", name="nearest_code")
+        outputs = keras.ops.expand_dims(keras.ops.argmax(scores(self._compared(latents)), axis=-1), -1)
+        scores.set_weights([2.0 * codebook.T, -(codebook**2).sum(axis=1)])
+        return keras.ops.cast(outputs, "int32")
+
+    def _compared(self, latents):
+        """What is compared with the codebook: the latents as they are."""
+        return latents
+
+    def _choose(self, latents, training, mask):
+        """The tokens of checked latents: the nearest, or drawn in training."""
+        vectors = keras.ops.reshape(latents, (-1, self.latent_dim))
+        if training and self.temperature:
+            tokens = sampled_codes(vectors, self.codebook, self.temperature, self.generator)
+        else:
+            tokens = self._nearest(vectors)
+        return masked_tokens(keras.ops.reshape(tokens, (*keras.ops.shape(latents)[:-1], 1)), mask)
+
+    def _nearest(self, vectors):
+        return nearest_codes(vectors, self.codebook)
+
+    def get_config(self):
+        config = super().get_config()
+        config["estimator"] = keras.saving.serialize_keras_object(self.estimator)
+        config["temperature"] = self.temperature
+        config["seed"] = self.seed
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if "estimator" in config:
+            config["estimator"] = keras.saving.deserialize_keras_object(config["estimator"])
+        return super().from_config(config)

@@ -1,0 +1,108 @@
+"""Vector quantization by direction: codes and latents of length 1."""
+
+import keras
+
+from vqzoo.ops import highest_scores
+from vqzoo.ops import known_value
+from vqzoo.ops import l2_normalize
+from vqzoo.quantizers.tables.vector import VectorQuantizer
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class CosineVectorQuantizer(VectorQuantizer):
+    r"""Code of the largest cosine, of a codebook that is learnt by gradient descent.
+
+    $$\hat z = z / \lVert z \rVert, \quad c_k = w_k / \lVert w_k \rVert, \qquad
+    e = c_t, \quad t = \arg\max_k \hat z \cdot c_k = \arg\min_k \lVert \hat z - c_k \rVert$$
+
+    $$L_\text{codebook} = \operatorname{mean}\,(\operatorname{sg}[\hat z] - e)^2, \quad
+    L_\text{commitment} = \operatorname{mean}\,(\hat z - \operatorname{sg}[e])^2$$
+
+    with z the latents and w the weights; gradients pass through both normalizations. Latents of zeros have no direction
+    and get token 0. It is made for narrow latents, 8 to 32 numbers: put `ProjectedQuantizer` around it where the
+    encoder's are wider.
+
+    Args:
+        codebook_size: int, number of codes.
+        initializer: Keras initializer of w. Defaults to a normal distribution of variance 1 / latent_dim: random
+            directions.
+        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`; they see ẑ and c.
+
+    Call arguments:
+        latents: float tensor, shape (batch, *grid, latent_dim).
+        training: bool, whether `temperature` draws the tokens. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim) of length 1, int32 (batch, *grid, 1),
+        and the scalars `codebook`, `commitment` and those of `extra_losses`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
+
+    Example:
+    >>> import numpy as np
+    >>> quantizer = CosineVectorQuantizer(2, initializer=keras.initializers.Identity())
+    >>> quantized = quantizer(np.array([[[9.0, 2.0], [0.1, 0.7]]]))
+    >>> np.asarray(quantized.tokens)[0, :, 0], np.asarray(quantized.latents)[0]
+    (array([0, 1], dtype=int32), array([[1., 0.],
+           [0., 1.]], dtype=float32))
+
+    Reference:
+        Yu et al. 2021, https://arxiv.org/abs/2110.04627, section 3.2; Sun et al. 2024,
+        https://arxiv.org/abs/2406.06525, section 2.1.
+    """
+
+    def __init__(self, codebook_size, initializer=None, **kwargs):
+        if initializer is None:
+            # The columns are "out": variance 1 / latent_dim, about length 1.
+            initializer = keras.initializers.VarianceScaling(1.0, "fan_out", "untruncated_normal")
+        super().__init__(codebook_size, initializer, **kwargs)
+
+    def build(self, input_shape):
+        self.directions = self._make_codebook(input_shape, trainable=True)
+
+    def assign_codebook(self, values):
+        """Replaces the codebook; of each row the direction counts.
+
+        Args:
+            values: float array (codebook_size, latent_dim).
+
+        Raises:
+            ValueError: on another shape, values that are not finite, or rows of zeros.
+        """
+        values = self._checked_codebook(values)
+        known = known_value(values)
+        if known is not None and not known.any(axis=-1).all():
+            raise ValueError(
+                f"A code is a direction, which a row of zeros has not. Received: {int((~known.any(axis=-1)).sum())} "
+                "rows of zeros."
+            )
+        self.directions.assign(values)
+
+    def portable_encode(self, latents):
+        scores = keras.layers.Dense(self.codebook_size, use_bias=False, dtype="float32", name="cosine")
+        outputs = keras.ops.expand_dims(keras.ops.argmax(scores(self._compared(latents)), axis=-1), -1)
+        scores.set_weights([keras.ops.convert_to_numpy(self.codebook).T])
+        return keras.ops.cast(outputs, "int32")
+
+    @property
+    def codebook(self):
+        """The codes: float32 tensor (codebook_size, latent_dim), rows of length 1."""
+        return l2_normalize(self.directions)
+
+    @property
+    def latent_dim(self):
+        """Width of a latent vector; known once built."""
+        return self.directions.shape[-1]
+
+    def _compared(self, latents):
+        return l2_normalize(latents)
+
+    def _nearest(self, vectors):
+        # Not by distance: a latent vector of zeros is equally far from all codes, and rounding would choose. Here it
+        # gets token 0, in every export.
+        return highest_scores(vectors, self.codebook)
+
+    def _look_up(self, tokens):
+        return l2_normalize(keras.ops.take(self.directions, keras.ops.squeeze(tokens, -1), axis=0))

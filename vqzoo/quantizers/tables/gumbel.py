@@ -1,0 +1,209 @@
+"""Gumbel-softmax quantization: tokens drawn from learnt probabilities, by a relaxed sample that has a gradient."""
+
+import math
+
+import keras
+
+from vqzoo.ops import estimators
+from vqzoo.ops import highest_scores
+from vqzoo.ops import largest
+from vqzoo.ops import masked_gradient
+from vqzoo.ops import masked_mean
+from vqzoo.ops import masked_tokens
+from vqzoo.quantizers.quantizer import Quantized
+from vqzoo.quantizers.quantizer import Quantizer
+
+# Colder, the relaxed sample is the drawn code in float32, and its gradient would be 0 or overflow.
+LOWEST_TEMPERATURE = 1e-3
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class GumbelQuantizer(Quantizer):
+    r"""Draws each token from probabilities that a linear map reads off the latents.
+
+    $$\ell = z W + b, \qquad p = \operatorname{softmax}(\ell), \qquad
+    y = \operatorname{softmax}\left((\ell + g) / \tau\right), \quad t = \arg\max_k\, (\ell + g)_k$$
+
+    with z the latents, g Gumbel noise and τ the temperature, so that t is distributed as p. The quantized latents are
+    the row c_t of the codebook; their gradient is that of y c, the relaxed sample. In inference g = 0. The divergence
+    from the uniform distribution, in nats,
+
+    $$L_\text{kl} = \operatorname{mean}_n \sum_k p_{nk} \log(K p_{nk})$$
+
+    keeps all K codes in use. All n × K probabilities are held at once in training and for the loss.
+
+    Args:
+        codebook_size: int, number of codes K.
+        latent_dim: int, width of a code; that of the latents may be another.
+        temperature: float, τ, or a callable step -> τ such as a `keras.optimizers.schedules.LearningRateSchedule`, with
+            the number of training calls so far; below 0.001 counts as that. Defaults to 1. Ramesh et al. let it fall to
+            1/16: `CosineDecay(1.0, 150_000, alpha=1 / 16)`.
+        straight_through: bool, whether training hands on c_t; if not, the mixture y c itself, as Ramesh et al. do.
+            Defaults to True.
+        initializer: Keras initializer of the codebook. Defaults to a standard normal distribution.
+        seed: int, of the noise. Defaults to a random one.
+
+    Call arguments:
+        latents: float tensor, shape (batch, *grid, channels).
+        training: bool, whether tokens are drawn. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
+        scalar `kl`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
+
+    Example:
+    >>> temperature = keras.optimizers.schedules.CosineDecay(1.0, 1000, alpha=1 / 16)
+    >>> quantizer = GumbelQuantizer(16, latent_dim=4, temperature=temperature)
+    >>> quantized = quantizer(keras.ops.zeros((1, 2, 2, 8)), training=True)
+    >>> quantized.latents.shape, abs(round(float(quantized.losses["kl"]), 5))
+    (TensorShape([1, 2, 2, 4]), 0.0)
+
+    Reference:
+        Jang, Gu, Poole 2016, https://arxiv.org/abs/1611.01144, equations 1 and 2; Ramesh et al. 2021,
+        https://arxiv.org/abs/2102.12092, section 2.1 and appendix A.2.
+    """
+
+    def __init__(
+        self,
+        codebook_size,
+        latent_dim,
+        temperature=1.0,
+        straight_through=True,
+        initializer=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, value in (("codebook_size", codebook_size), ("latent_dim", latent_dim)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{name}` is a positive integer. Received: {name}={value!r}")
+        if not callable(temperature) and not (isinstance(temperature, int | float) and temperature > 0.0):
+            raise ValueError(
+                "`temperature` is a positive number, or a schedule (step) -> number such as "
+                f"keras.optimizers.schedules.CosineDecay(1.0, 10_000, alpha=0.1). Received: temperature={temperature!r}"
+            )
+        if initializer is None:
+            initializer = keras.initializers.RandomNormal(stddev=1.0)
+        self.codebook_size = codebook_size
+        self.latent_dim = latent_dim
+        self.temperature = temperature
+        self.straight_through = straight_through
+        self.initializer = keras.initializers.get(initializer)
+        self.seed = seed
+        self.noise = keras.random.SeedGenerator(seed)
+        self.logits = keras.layers.Dense(codebook_size, dtype="float32", name="logits")
+
+    def build(self, input_shape):
+        if input_shape[-1] is None:
+            raise ValueError(
+                "The last axis of the latents is their width and must be known when a quantizer is built. "
+                f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
+            )
+        self.logits.build(input_shape)
+        shape = (self.codebook_size, self.latent_dim)
+        self.codebook = self.add_weight(name="codebook", shape=shape, initializer=self.initializer, autocast=False)
+        if callable(self.temperature):
+            state = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+            self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
+
+    def encode(self, latents, mask=None):
+        """Finds the likeliest token of each latent vector.
+
+        Args:
+            latents: float tensor, shape (batch, *grid, channels).
+            mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+        Returns:
+            int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
+
+        Raises:
+            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+        """
+        latents = self.check_latents(latents, self.logits.kernel.shape[0], mask)
+        vectors = keras.ops.reshape(latents, (-1, latents.shape[-1]))
+        tokens = highest_scores(vectors, keras.ops.transpose(self.logits.kernel), self.logits.bias)
+        return masked_tokens(keras.ops.reshape(tokens, (*keras.ops.shape(latents)[:-1], 1)), mask)
+
+    def decode(self, tokens):
+        """Looks the codes up: (batch, *grid, 1) to float32 (batch, *grid, latent_dim)."""
+        self.check_tokens(tokens)
+        tokens = keras.ops.clip(keras.ops.cast(tokens, "int32"), 0, self.codebook_size - 1)
+        return self._look_up(tokens)
+
+    def call(self, latents, training=False, mask=None):
+        latents = self.check_latents(latents, self.logits.kernel.shape[0], mask)
+        grid = keras.ops.shape(latents)[:-1]
+        logits = self.logits(keras.ops.reshape(latents, (-1, latents.shape[-1])))  # (n, codebook_size)
+        logs = keras.ops.log_softmax(logits, axis=-1)
+        divergence = keras.ops.sum(keras.ops.exp(logs) * (logs + math.log(self.codebook_size)), axis=-1)
+        losses = {"kl": masked_mean(keras.ops.reshape(divergence, grid), mask)}
+        if not training:
+            tokens = self.encode(latents, mask)
+            return Quantized(self._look_up(tokens), tokens, losses)
+        noisy = logits + self._gumbel_noise(logits)
+        tokens = masked_tokens(keras.ops.reshape(largest(noisy), (*grid, 1)), mask)
+        mixture = keras.ops.softmax(noisy / self._temperature_now(), axis=-1)
+        if self.straight_through:
+            drawn = keras.ops.one_hot(keras.ops.reshape(tokens, (-1,)), self.codebook_size, dtype="float32")
+            mixture = estimators.straight_through(drawn, mixture)
+        codes = keras.ops.reshape(keras.ops.matmul(mixture, self.codebook), (*grid, self.latent_dim))
+        return Quantized(masked_gradient(codes, mask), tokens, losses)
+
+    @property
+    def codebook_sizes(self):
+        return (self.codebook_size,)
+
+    @property
+    def loss_names(self):
+        return ("kl",)
+
+    def portable_encode(self, latents):
+        logits = keras.layers.Dense(self.codebook_size, dtype="float32", name="logits")
+        outputs = keras.ops.expand_dims(keras.ops.argmax(logits(latents), axis=-1), -1)
+        logits.set_weights(self.logits.get_weights())
+        return keras.ops.cast(outputs, "int32")
+
+    def portable_decode(self, tokens):
+        table = keras.layers.Embedding(self.codebook_size, self.latent_dim, dtype="float32", name="codebook")
+        outputs = table(keras.ops.squeeze(tokens, -1))
+        table.set_weights([keras.ops.convert_to_numpy(self.codebook)])
+        return outputs
+
+    def _gumbel_noise(self, logits):
+        # 1e-20 instead of 0, of which the logarithm is not finite.
+        uniform = keras.random.uniform(keras.ops.shape(logits), minval=1e-20, dtype="float32", seed=self.noise)
+        return -keras.ops.log(-keras.ops.log(uniform))
+
+    def _temperature_now(self):
+        """The temperature of this training call, which is then counted."""
+        if not callable(self.temperature):
+            return self.temperature
+        temperature = keras.ops.cast(self.temperature(keras.ops.convert_to_tensor(self.steps)), "float32")
+        # A cosine decay ends at 0 unless told otherwise.
+        temperature = keras.ops.maximum(temperature, LOWEST_TEMPERATURE)
+        if self.trainable:
+            self.steps.assign_add(1)
+        return temperature
+
+    def _look_up(self, tokens):
+        return keras.ops.take(self.codebook, keras.ops.squeeze(tokens, -1), axis=0)
+
+    def get_config(self):
+        config = super().get_config()
+        config["codebook_size"] = self.codebook_size
+        config["latent_dim"] = self.latent_dim
+        config["temperature"] = keras.saving.serialize_keras_object(self.temperature)
+        config["straight_through"] = self.straight_through
+        config["initializer"] = keras.initializers.serialize(self.initializer)
+        config["seed"] = self.seed
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["temperature"] = keras.saving.deserialize_keras_object(config["temperature"])
+        return cls(**config)

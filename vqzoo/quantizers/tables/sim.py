@@ -1,0 +1,85 @@
+"""Vector quantization with one linear map for all codes: no code can be left behind."""
+
+import keras
+
+from vqzoo.quantizers.tables.vector import VectorQuantizer
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class SimVectorQuantizer(VectorQuantizer):
+    r"""Nearest code of a codebook that is a learnt linear map of frozen random vectors.
+
+    $$c_k = f_k W, \qquad e = c_t, \quad t = \arg\min_k \lVert z - c_k \rVert, \qquad
+    L_\text{codebook} = \operatorname{mean}\,(\operatorname{sg}[z] - e)^2, \quad
+    L_\text{commitment} = \operatorname{mean}\,(z - \operatorname{sg}[e])^2$$
+
+    with z the latents, f frozen, and W (latent_dim, latent_dim) trained, without a bias. With a codebook of its own
+    rows, only the chosen ones move, and the others fall behind; here each step moves all of them.
+
+    Args:
+        codebook_size: int, number of codes.
+        initializer: Keras initializer of f. Defaults to a normal distribution of variance 1 / latent_dim. W starts as
+            the identity.
+        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`.
+
+    Call arguments:
+        latents: float tensor, shape (batch, *grid, latent_dim).
+        training: bool, whether `temperature` draws the tokens. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
+        scalars `codebook`, `commitment` and those of `extra_losses`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
+
+    Example:
+    >>> import numpy as np
+    >>> quantizer = SimVectorQuantizer(2, initializer=keras.initializers.Identity())
+    >>> np.asarray(quantizer(np.array([[[0.9, 0.2], [0.0, 0.7]]])).tokens)[0, :, 0]
+    array([0, 1], dtype=int32)
+    >>> [variable.name for variable in quantizer.trainable_variables]
+    ['linear_map']
+
+    Reference:
+        Zhu et al. 2024, https://arxiv.org/abs/2411.02038, section 3.
+    """
+
+    def __init__(self, codebook_size, initializer=None, **kwargs):
+        if initializer is None:
+            # The columns are "out": variance 1 / latent_dim.
+            initializer = keras.initializers.VarianceScaling(1.0, "fan_out", "untruncated_normal")
+        super().__init__(codebook_size, initializer, **kwargs)
+
+    def build(self, input_shape):
+        self.frozen_codebook = self._make_codebook(input_shape, trainable=False)
+        shape = (self.latent_dim, self.latent_dim)
+        self.linear_map = self.add_weight(name="linear_map", shape=shape, initializer="identity", autocast=False)
+
+    def assign_codebook(self, values):
+        """Replaces the codebook: the values are the frozen vectors, and the map starts again from the identity.
+
+        Args:
+            values: float array (codebook_size, latent_dim).
+
+        Raises:
+            ValueError: on another shape, or values that are not finite.
+        """
+        self.frozen_codebook.assign(self._checked_codebook(values))
+        self.linear_map.assign(keras.ops.eye(self.latent_dim))
+
+    @property
+    def codebook(self):
+        """The codes: float32 tensor (codebook_size, latent_dim)."""
+        return keras.ops.matmul(self.frozen_codebook, self.linear_map)
+
+    @property
+    def latent_dim(self):
+        """Width of a latent vector; known once built."""
+        return self.frozen_codebook.shape[-1]
+
+    def _look_up(self, tokens):
+        # Only the rows that are wanted pass through the map.
+        rows = keras.ops.take(self.frozen_codebook, keras.ops.squeeze(tokens, -1), axis=0)
+        return keras.ops.matmul(rows, self.linear_map)
