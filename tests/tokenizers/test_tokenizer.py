@@ -173,3 +173,27 @@ def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
     steps = [name for name in calls if name not in helpers and not name.startswith("CodebookQuantizer.codebook")]
     assert "load_image" in steps and "save_image" in steps
     assert len(set(steps)) <= 7, steps
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_float32_has_the_weights_and_no_half_precision(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        tokenizer = make()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    single = tokenizer.in_float32()
+    assert single is not tokenizer and single.in_float32() is single
+    assert {layer.compute_dtype for layer in single.encoder.layers + single.decoder.layers} == {"float32"}
+    for one, other in zip(tokenizer.get_weights(), single.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    images = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype("float32")
+    np.testing.assert_allclose(single(images).signal, tokenizer(images).signal, atol=0.1)
+
+
+def test_a_size_outside_the_decoded_images_is_refused():
+    tokenizer = make()
+    tokens = tokenizer.encode(np.zeros((1, 16, 16, 3), "float32"))
+    for size in ((17, 16), (0, 16)):
+        with pytest.raises(ValueError, match=r"at most \(16, 16\) for these tokens. Received: size="):
+            tokenizer.decode(tokens, size=size)

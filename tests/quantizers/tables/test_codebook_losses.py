@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vqzoo.quantizers import codebook_losses
 from vqzoo.quantizers import entropy_loss
 from vqzoo.quantizers import orthogonality_loss
 from vqzoo.quantizers import similarity_entropy_loss
+from vqzoo.quantizers.tables import codebook_losses
 
 ENTROPIES = [entropy_loss, similarity_entropy_loss]
 
