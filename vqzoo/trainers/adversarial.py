@@ -203,7 +203,7 @@ class AdversarialTrainer(ReconstructionTrainer):
         return tf.clip_by_value(step / max(1, self.discriminator_warmup), 0.0, 1.0)
 
     def _last_kernel(self):
-        return [v for v in self.tokenizer.decoder.trainable_variables if len(v.shape) > 1][-1]
+        return [v for v in self.tokenizer.decoder.weights if len(v.shape) > 1][-1]
 
     def _balances(self, tape, reconstruction, by_own, by_others, scale):
         """λ of each loss, from the gradients in the reconstruction; the same in every replica."""

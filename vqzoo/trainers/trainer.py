@@ -100,7 +100,8 @@ class Trainer(keras.Model):
             training: bool.
 
         Returns:
-            Dict name -> scalar float32, unweighted, with the names in `loss_names`; and the `Reconstruction`.
+            Dict name -> scalar float32, unweighted, with the names in `loss_names`, less those that this step does
+            not compute, such as a discriminator's before its start; and the `Reconstruction`.
         """
         result = self.tokenizer(signal, training=training)
         return self._losses_of(signal, result, training), result

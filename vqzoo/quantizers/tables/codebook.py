@@ -7,6 +7,7 @@ from vqzoo.ops import nearest_codes
 from vqzoo.ops import sampled_codes
 from vqzoo.ops import straight_through
 from vqzoo.quantizers.tables.table import TableQuantizer
+from vqzoo.quantizers.tables.table import portable_highest
 
 
 class CodebookQuantizer(TableQuantizer):
@@ -71,10 +72,8 @@ class CodebookQuantizer(TableQuantizer):
     def portable_encode(self, latents):
         # -|v - c|^2 = 2 v.c - |c|^2 - |v|^2, and |v|^2 is the same for every code.
         codebook = keras.ops.convert_to_numpy(self.codebook)
-        scores = keras.layers.Dense(self.codebook_size, dtype="float32", name="nearest_code")
-        outputs = keras.ops.expand_dims(keras.ops.argmax(scores(self._compared(latents)), axis=-1), -1)
-        scores.set_weights([2.0 * codebook.T, -(codebook**2).sum(axis=1)])
-        return keras.ops.cast(outputs, "int32")
+        bias = -(codebook**2).sum(axis=1)
+        return portable_highest(self._compared(latents), 2.0 * codebook.T, bias, name="nearest_code")
 
     def _compared(self, latents):
         """What is compared with the codebook: the latents as they are."""

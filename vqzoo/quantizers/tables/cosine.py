@@ -5,6 +5,7 @@ import keras
 from vqzoo.ops import highest_scores
 from vqzoo.ops import known_value
 from vqzoo.ops import l2_normalize
+from vqzoo.quantizers.tables.table import portable_highest
 from vqzoo.quantizers.tables.vector import VectorQuantizer
 
 
@@ -81,10 +82,7 @@ class CosineVectorQuantizer(VectorQuantizer):
         self.directions.assign(values)
 
     def portable_encode(self, latents):
-        scores = keras.layers.Dense(self.codebook_size, use_bias=False, dtype="float32", name="cosine")
-        outputs = keras.ops.expand_dims(keras.ops.argmax(scores(self._compared(latents)), axis=-1), -1)
-        scores.set_weights([keras.ops.convert_to_numpy(self.codebook).T])
-        return keras.ops.cast(outputs, "int32")
+        return portable_highest(self._compared(latents), keras.ops.convert_to_numpy(self.codebook).T, name="cosine")
 
     @property
     def codebook(self):

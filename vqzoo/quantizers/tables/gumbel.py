@@ -12,6 +12,8 @@ from vqzoo.ops import masked_mean
 from vqzoo.ops import masked_tokens
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.tables.table import portable_highest
+from vqzoo.quantizers.tables.table import portable_rows
 
 # Colder, the relaxed sample is the drawn code in float32, and its gradient would be 0 or overflow.
 LOWEST_TEMPERATURE = 1e-3
@@ -162,16 +164,10 @@ class GumbelQuantizer(Quantizer):
         return ("kl",)
 
     def portable_encode(self, latents):
-        logits = keras.layers.Dense(self.codebook_size, dtype="float32", name="logits")
-        outputs = keras.ops.expand_dims(keras.ops.argmax(logits(latents), axis=-1), -1)
-        logits.set_weights(self.logits.get_weights())
-        return keras.ops.cast(outputs, "int32")
+        return portable_highest(latents, *self.logits.get_weights(), name="logits")
 
     def portable_decode(self, tokens):
-        table = keras.layers.Embedding(self.codebook_size, self.latent_dim, dtype="float32", name="codebook")
-        outputs = table(keras.ops.squeeze(tokens, -1))
-        table.set_weights([keras.ops.convert_to_numpy(self.codebook)])
-        return outputs
+        return portable_rows(tokens, self.codebook)
 
     def _gumbel_noise(self, logits):
         # 1e-20 instead of 0, of which the logarithm is not finite.

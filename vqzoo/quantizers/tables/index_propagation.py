@@ -9,6 +9,7 @@ from vqzoo.ops import masked_tokens
 from vqzoo.ops import straight_through
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.tables.table import TableQuantizer
+from vqzoo.quantizers.tables.table import portable_highest
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -92,10 +93,7 @@ class IndexPropagationQuantizer(TableQuantizer):
         return Quantized(propagated, tokens, losses)
 
     def portable_encode(self, latents):
-        scores = keras.layers.Dense(self.codebook_size, use_bias=False, dtype="float32", name="similarity")
-        outputs = keras.ops.expand_dims(keras.ops.argmax(scores(latents), axis=-1), -1)
-        scores.set_weights([keras.ops.convert_to_numpy(self.codebook).T])
-        return keras.ops.cast(outputs, "int32")
+        return portable_highest(latents, keras.ops.convert_to_numpy(self.codebook).T, name="similarity")
 
     def _choose(self, latents, mask):
         tokens = highest_scores(keras.ops.reshape(latents, (-1, self.latent_dim)), self.codebook)

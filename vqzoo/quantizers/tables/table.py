@@ -83,10 +83,7 @@ class TableQuantizer(Quantizer):
         return self.codebook.shape[-1]
 
     def portable_decode(self, tokens):
-        table = keras.layers.Embedding(self.codebook_size, self.latent_dim, dtype="float32", name="codebook")
-        outputs = table(keras.ops.squeeze(tokens, -1))
-        table.set_weights([keras.ops.convert_to_numpy(self.codebook)])
-        return outputs
+        return portable_rows(tokens, self.codebook)
 
     def _extra_losses_of(self, latents, mask):
         """The scalars of `extra_losses`, by name."""
@@ -145,3 +142,30 @@ class TableQuantizer(Quantizer):
         if "extra_losses" in config:
             config["extra_losses"] = keras.saving.deserialize_keras_object(config["extra_losses"])
         return cls(**config)
+
+
+def portable_highest(latents, kernel, bias=None, name="scores"):
+    """The column of the highest score `latents @ kernel + bias`, as Keras built-ins.
+
+    Args:
+        latents: `KerasTensor`, shape (batch, *grid, width).
+        kernel: float32 array (width, columns).
+        bias: float32 array (columns,). Defaults to none.
+        name: str, of the layer. Defaults to "scores".
+
+    Returns:
+        int32 `KerasTensor`, shape (batch, *grid, 1).
+    """
+    scores = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None, dtype="float32", name=name)
+    outputs = keras.ops.expand_dims(keras.ops.argmax(scores(latents), axis=-1), -1)
+    scores.set_weights([kernel] if bias is None else [kernel, bias])
+    return keras.ops.cast(outputs, "int32")
+
+
+def portable_rows(tokens, codebook):
+    """The rows of `codebook` (codebook_size, latent_dim) that tokens (batch, *grid, 1) name, as Keras built-ins."""
+    codebook = keras.ops.convert_to_numpy(codebook)
+    table = keras.layers.Embedding(*codebook.shape, dtype="float32", name="codebook")
+    outputs = table(keras.ops.squeeze(tokens, -1))
+    table.set_weights([codebook])
+    return outputs
