@@ -2,10 +2,12 @@
 
 import keras
 
+from vqzoo.ops import masked_mean
 from vqzoo.ops import masked_tokens
 from vqzoo.ops import nearest_codes
 from vqzoo.ops import sampled_codes
 from vqzoo.ops import straight_through
+from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.tables.table import TableQuantizer
 from vqzoo.quantizers.tables.table import portable_highest
 
@@ -29,6 +31,8 @@ class CodebookQuantizer(TableQuantizer):
     Raises:
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
     """
+
+    own_losses = ("codebook", "commitment")
 
     def __init__(
         self,
@@ -54,6 +58,9 @@ class CodebookQuantizer(TableQuantizer):
         # Only where it is used: a generator is state, and a pure search has none.
         self.generator = keras.random.SeedGenerator(seed) if temperature else None
 
+    def call(self, latents, training=False, mask=None):
+        return self._quantized(self._compared(self.check_latents(latents, self.latent_dim, mask)), training, mask)
+
     def encode(self, latents, mask=None):
         """Finds the nearest code of each latent vector.
 
@@ -78,6 +85,21 @@ class CodebookQuantizer(TableQuantizer):
     def _compared(self, latents):
         """What is compared with the codebook: the latents as they are."""
         return latents
+
+    def _quantized(self, latents, training, mask):
+        """The result for latents that were checked and are ready to be compared."""
+        tokens = self._choose(latents, training, mask)
+        codes = self._look_up(tokens)
+        losses = {**self._losses_of(latents, codes, mask), **self._extra_losses_of(latents, mask)}
+        return Quantized(self.estimator(codes, latents), tokens, losses)
+
+    def _losses_of(self, latents, codes, mask):
+        """The scalars of `own_losses`, by name: each side is pulled to the other, which stands still."""
+        fixed = keras.ops.stop_gradient
+        return {
+            "codebook": masked_mean(keras.ops.square(fixed(latents) - codes), mask),
+            "commitment": masked_mean(keras.ops.square(latents - fixed(codes)), mask),
+        }
 
     def _choose(self, latents, training, mask):
         """The tokens of checked latents: the nearest, or drawn in training."""

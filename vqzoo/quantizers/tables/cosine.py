@@ -27,7 +27,8 @@ class CosineVectorQuantizer(VectorQuantizer):
         codebook_size: int, number of codes.
         initializer: Keras initializer of w. Defaults to a normal distribution of variance 1 / latent_dim: random
             directions.
-        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`; they see ẑ and c.
+        **kwargs: `decay`, `kmeans_steps`, `restart_below` as in `VectorQuantizer`; `estimator`, `temperature`,
+            `extra_losses`, `seed` as in `CodebookQuantizer`. All see ẑ and c.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
@@ -62,6 +63,7 @@ class CosineVectorQuantizer(VectorQuantizer):
 
     def build(self, input_shape):
         self.directions = self._make_codebook(input_shape, trainable=True)
+        self._add_state()
 
     def assign_codebook(self, values):
         """Replaces the codebook; of each row the direction counts.
@@ -80,6 +82,7 @@ class CosineVectorQuantizer(VectorQuantizer):
                 "rows of zeros."
             )
         self.directions.assign(values)
+        self._restart_state()
 
     def portable_encode(self, latents):
         return portable_highest(self._compared(latents), keras.ops.convert_to_numpy(self.codebook).T, name="cosine")
@@ -93,6 +96,11 @@ class CosineVectorQuantizer(VectorQuantizer):
     def latent_dim(self):
         """Width of a latent vector; known once built."""
         return self.directions.shape[-1]
+
+    @property
+    def _table(self):
+        # K-means leaves here the mean of unit vectors, whose direction is that of their sum.
+        return self.directions
 
     def _compared(self, latents):
         return l2_normalize(latents)

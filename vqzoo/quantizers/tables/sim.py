@@ -2,11 +2,11 @@
 
 import keras
 
-from vqzoo.quantizers.tables.vector import VectorQuantizer
+from vqzoo.quantizers.tables.codebook import CodebookQuantizer
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
-class SimVectorQuantizer(VectorQuantizer):
+class SimVectorQuantizer(CodebookQuantizer):
     r"""Nearest code of a codebook that is a learnt linear map of frozen random vectors.
 
     $$c_k = f_k W, \qquad e = c_t, \quad t = \arg\min_k \lVert z - c_k \rVert, \qquad
@@ -14,7 +14,8 @@ class SimVectorQuantizer(VectorQuantizer):
     L_\text{commitment} = \operatorname{mean}\,(z - \operatorname{sg}[e])^2$$
 
     with z the latents, f frozen, and W (latent_dim, latent_dim) trained, without a bias. With a codebook of its own
-    rows, only the chosen ones move, and the others fall behind; here each step moves all of them.
+    rows, only the chosen ones move, and the others fall behind; here each step moves all of them, so there is no
+    k-means and no restart.
 
     Args:
         codebook_size: int, number of codes.

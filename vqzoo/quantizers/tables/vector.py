@@ -2,13 +2,11 @@
 
 import keras
 
-from vqzoo.ops import masked_mean
-from vqzoo.quantizers.quantizer import Quantized
-from vqzoo.quantizers.tables.codebook import CodebookQuantizer
+from vqzoo.quantizers.tables.tracked import TrackedCodebookQuantizer
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
-class VectorQuantizer(CodebookQuantizer):
+class VectorQuantizer(TrackedCodebookQuantizer):
     r"""Nearest code of a codebook that is learnt by gradient descent.
 
     $$e = c_t, \quad t = \arg\min_k \lVert z - c_k \rVert, \qquad
@@ -16,12 +14,21 @@ class VectorQuantizer(CodebookQuantizer):
     L_\text{commitment} = \operatorname{mean}\,(z - \operatorname{sg}[e])^2$$
 
     with z the latents, c the codebook, e the quantized latents and sg the stop-gradient. The codebook loss moves the
-    codes to the latents, the commitment loss the latents to the codes; the paper weighs them 1 and 0.25.
+    codes to the latents, the commitment loss the latents to the codes; the paper weighs them 1 and 0.25. Codes that
+    are never chosen never move; `kmeans_steps` and `restart_below`, which the paper has not, bring them in:
+    `VectorQuantizer(1024, kmeans_steps=10, restart_below=0.05)`.
 
     Args:
         codebook_size: int, number of codes.
-        initializer: Keras initializer of the codebook. Defaults to uniform in [-1/codebook_size, 1/codebook_size].
-        estimator, temperature, extra_losses, seed: as in `CodebookQuantizer`.
+        initializer: Keras initializer of the codebook; it matters when `kmeans_steps` is 0. Defaults to uniform in
+            [-1/codebook_size, 1/codebook_size].
+        decay: float in (0, 1), how much one step keeps of the average of how often each code is chosen; used by the
+            next two. Defaults to 0.99.
+        kmeans_steps: int, training steps that are k-means as well. Defaults to 0: the codebook starts from
+            `initializer`.
+        restart_below: float, the fraction of the mean count below which a code restarts from a vector of the batch.
+            Defaults to 0: never.
+        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
@@ -47,16 +54,5 @@ class VectorQuantizer(CodebookQuantizer):
         van den Oord, Vinyals, Kavukcuoglu 2017, https://arxiv.org/abs/1711.00937, equations 1 to 3.
     """
 
-    own_losses = ("codebook", "commitment")
-
-    def call(self, latents, training=False, mask=None):
-        latents = self._compared(self.check_latents(latents, self.latent_dim, mask))
-        tokens = self._choose(latents, training, mask)
-        codes = self._look_up(tokens)
-        fixed = keras.ops.stop_gradient
-        losses = {
-            "codebook": masked_mean(keras.ops.square(fixed(latents) - codes), mask),
-            "commitment": masked_mean(keras.ops.square(latents - fixed(codes)), mask),
-            **self._extra_losses_of(latents, mask),
-        }
-        return Quantized(self.estimator(codes, latents), tokens, losses)
+    def __init__(self, codebook_size, initializer=None, decay=0.99, kmeans_steps=0, restart_below=0.0, **kwargs):
+        super().__init__(codebook_size, initializer, decay, kmeans_steps, restart_below, **kwargs)

@@ -1,0 +1,40 @@
+"""Several replicas train a quantizer as one device does with the whole batch."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = pathlib.Path(__file__).with_name("replicas.py")
+
+
+def test_two_replicas_train_every_quantizer_as_one_device():
+    child = subprocess.run([sys.executable, SCRIPT, "mirrored"], capture_output=True, text=True)
+    assert child.stdout == "good\n", child.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_processes_train_every_quantizer_as_one_device():
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("localhost", 0))
+        second.bind(("localhost", 0))
+        workers = [f"localhost:{s.getsockname()[1]}" for s in (first, second)]
+    children = []
+    for index in range(2):
+        place = json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
+        children.append(
+            subprocess.Popen(
+                [sys.executable, SCRIPT, "workers"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "TF_CONFIG": place},
+            )
+        )
+    for child in children:
+        out, errors = child.communicate(timeout=1200)
+        assert out == "good\n", errors[-3000:]

@@ -1,0 +1,167 @@
+"""What quantizers share that watch how often each code is chosen: a start by k-means, restarts of dead codes."""
+
+import keras
+import numpy as np
+
+from vqzoo.ops import replica_gather
+from vqzoo.ops import replica_sum
+from vqzoo.ops import spread_rows
+from vqzoo.quantizers.tables.codebook import CodebookQuantizer
+
+
+class TrackedCodebookQuantizer(CodebookQuantizer):
+    r"""A codebook that k-means over the first batches may start, and whose dead codes may start again.
+
+    With n_k the number of latents of a training step, over all replicas, whose nearest code is k,
+
+    $$N_k \leftarrow \gamma N_k + (1 - \gamma) n_k$$
+
+    In step i < `kmeans_steps` γ is i / (i + 1), at most `decay`, and each code moves to the mean of its latents so far:
+    a Lloyd iteration over all batches. A code whose N falls below `restart_below` times the mean is dead and starts
+    again from a vector of the batch. Both choose the same vectors in every replica and need no random state. In
+    inference, and where `trainable` is False, nothing moves.
+
+    Args:
+        codebook_size: int, number of codes K.
+        initializer: Keras initializer of the codebook; it matters when `kmeans_steps` is 0.
+        decay: float in (0, 1), γ, how much of the average one step keeps.
+        kmeans_steps: int, training steps that are k-means; 0 starts from `initializer`.
+        restart_below: float, the fraction of the mean count below which a code restarts; 0 never restarts.
+        **kwargs: as in `CodebookQuantizer`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
+    """
+
+    def __init__(self, codebook_size, initializer, decay, kmeans_steps, restart_below, **kwargs):
+        super().__init__(codebook_size, initializer, **kwargs)
+        if not 0.0 < decay < 1.0:
+            raise ValueError(f"`decay` lies between 0 and 1. Received: decay={decay}. 0.99 follows about 100 steps.")
+        if kmeans_steps < 0:
+            raise ValueError(f"`kmeans_steps` is 0 or more. Received: kmeans_steps={kmeans_steps}")
+        if not 0.0 <= restart_below < 1.0:
+            raise ValueError(
+                f"`restart_below` is a fraction of the mean count, in [0, 1). Received: restart_below={restart_below}"
+            )
+        self.decay = decay
+        self.kmeans_steps = kmeans_steps
+        self.restart_below = restart_below
+
+    def build(self, input_shape):
+        self.codebook = self._make_codebook(input_shape, trainable=True)
+        self._add_state()
+
+    def call(self, latents, training=False, mask=None):
+        latents = self._compared(self.check_latents(latents, self.latent_dim, mask))
+        follow = training and self.trainable and self._tracks
+        if follow:
+            vectors = keras.ops.stop_gradient(keras.ops.reshape(latents, (-1, self.latent_dim)))
+            real = mask if mask is None else keras.ops.cast(keras.ops.reshape(mask, (-1,)), "bool")
+            candidates = self._candidates(vectors, real)
+            self._start(candidates)
+        quantized = self._quantized(latents, training, mask)
+        if follow:
+            weights = keras.ops.ones_like(vectors[:, 0]) if real is None else keras.ops.cast(real, "float32")
+            self._follow(vectors, weights, keras.ops.reshape(quantized.tokens, (-1,)), candidates)
+        return quantized
+
+    def assign_codebook(self, values):
+        """Replaces the codebook, and forgets how often its codes were chosen: k-means is over.
+
+        Args:
+            values: float array (codebook_size, latent_dim).
+
+        Raises:
+            ValueError: on another shape, or values that are not finite.
+        """
+        super().assign_codebook(values)
+        self._restart_state()
+
+    @property
+    def _tracks(self):
+        """Whether anything is done with the counts."""
+        return self.kmeans_steps > 0 or self.restart_below > 0.0
+
+    @property
+    def _table(self):
+        """The variable (codebook_size, latent_dim) that k-means and restarts move."""
+        return self.codebook
+
+    def _add_state(self):
+        if self._tracks:
+            state = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+            self.counts = self.add_weight(name="counts", shape=(self.codebook_size,), initializer="ones", **state)
+            self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
+
+    def _restart_state(self):
+        """Forgets the counts, and ends k-means, which would throw away a codebook that was assigned."""
+        if self._tracks:
+            self.counts.assign(keras.ops.ones_like(self.counts))
+            self.steps.assign(keras.ops.maximum(self.steps, self.kmeans_steps))
+
+    def _candidates(self, vectors, real=None):
+        """One vector of the batch for each code, the same in every replica."""
+        offered = spread_rows(vectors, self.codebook_size, self.steps, real)
+        if real is not None:
+            # A replica that holds nothing but padding offers the codes as they are.
+            offered = keras.ops.where(keras.ops.any(real), offered, self._table)
+        gathered = replica_gather(offered)
+        # Code k takes row k of replica k mod replicas. Spreading K of K rows once more would repeat an eighth of them,
+        # and of two equal codes the second is never chosen.
+        rows = np.arange(self.codebook_size, dtype="int32")
+        replicas = keras.ops.shape(gathered)[0] // self.codebook_size
+        return keras.ops.take(gathered, rows % replicas * self.codebook_size + rows, axis=0)
+
+    def _start(self, candidates):
+        """In the first step of k-means, replaces the initial codebook by vectors of the batch."""
+        if self.kmeans_steps > 0:
+            first = keras.ops.equal(self.steps, 0)
+            self._table.assign(keras.ops.where(first, candidates, self._table))
+
+    def _follow(self, vectors, weights, tokens, candidates):
+        """Moves counts and codebook by one step; padded vectors are 0, and so are their `weights`."""
+        batch_counts, batch_sums = replica_sum(
+            keras.ops.segment_sum(weights, tokens, self.codebook_size),
+            keras.ops.segment_sum(vectors, tokens, self.codebook_size),
+        )
+        step = keras.ops.cast(self.steps, "float32")
+        # During k-means the average runs over all steps so far, afterwards over the last 1 / (1 - decay).
+        running = keras.ops.minimum(step / (step + 1.0), self.decay)
+        decay = keras.ops.where(self.steps < self.kmeans_steps, running, self.decay)
+        counts = decay * self.counts + (1.0 - decay) * batch_counts
+        mean_count = keras.ops.mean(counts)
+        dead = counts < self.restart_below * mean_count
+        counts = keras.ops.where(dead, mean_count, counts)
+        # A batch of padding alone is no step.
+        moves = keras.ops.sum(batch_counts) > 0.0
+        self._move(decay, batch_sums, counts, keras.ops.expand_dims(dead, -1), candidates, moves)
+        self.counts.assign(keras.ops.where(moves, counts, self.counts))
+        self.steps.assign_add(keras.ops.cast(moves, "int32"))
+
+    def _move(self, decay, batch_sums, counts, dead, candidates, moves):
+        """Moves the table: to the means while k-means lasts, and dead codes to their candidates.
+
+        Args:
+            decay: float scalar, γ of this step.
+            batch_sums: float32 (codebook_size, latent_dim), sums of this step's latents.
+            counts: float32 (codebook_size,), the new N; `self.counts` is still the old one.
+            dead: bool (codebook_size, 1).
+            candidates: float32 (codebook_size, latent_dim).
+            moves: bool scalar, False if all positions were padded.
+        """
+        table = keras.ops.convert_to_tensor(self._table)
+        if self.kmeans_steps > 0:
+            # Before this step a code was the mean of all its latents.
+            sums = decay * keras.ops.expand_dims(self.counts, -1) * table + (1.0 - decay) * batch_sums
+            chosen = keras.ops.expand_dims(keras.ops.logical_and(self.steps < self.kmeans_steps, counts > 0.0), -1)
+            counts = keras.ops.expand_dims(keras.ops.where(counts > 0.0, counts, 1.0), -1)
+            table = keras.ops.where(chosen, sums / counts, table)
+        table = keras.ops.where(dead, candidates, table)
+        self._table.assign(keras.ops.where(moves, table, self._table))
+
+    def get_config(self):
+        config = super().get_config()
+        config["decay"] = self.decay
+        config["kmeans_steps"] = self.kmeans_steps
+        config["restart_below"] = self.restart_below
+        return config
