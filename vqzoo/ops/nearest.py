@@ -83,7 +83,9 @@ def highest_scores(vectors, rows, offsets=None):
         # One product makes the sum too: a second pass over the scores would cost as much as the search.
         rows = keras.ops.concatenate([rows, keras.ops.expand_dims(keras.ops.cast(offsets, "float32"), 1)], axis=1)
     most = max(1, DISTANCES_AT_ONCE // rows.shape[0])
-    if _in_one_piece.get() or (vectors.shape[0] is not None and vectors.shape[0] <= most):
+    count = vectors.shape[0]
+    known = isinstance(count, int)  # JAX has a symbol where TensorFlow has None, and knows all sizes when it runs
+    if _in_one_piece.get() or (known and count <= most) or (not known and keras.backend.backend() != "tensorflow"):
         return _highest(vectors, rows)
     return _highest_in_chunks(vectors, rows, most)
 

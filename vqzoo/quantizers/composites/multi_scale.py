@@ -143,7 +143,7 @@ class MultiScaleResidualQuantizer(Quantizer):
     def call(self, latents, training=False, mask=None):
         latents = self._checked_latents(latents, mask)
         fixed = keras.ops.stop_gradient
-        total, tokens, losses = 0.0, [], []
+        total, tokens, losses = keras.ops.zeros_like(latents), [], []
         for scale in range(len(self.scales)):
             quantized = self.quantizer(self._shrink(latents - fixed(total), scale), training=training)
             tokens.append(self._flat(quantized.tokens))
