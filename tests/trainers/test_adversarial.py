@@ -171,3 +171,18 @@ def test_a_mean_is_over_the_steps_that_the_discriminator_played():
     whole, half = (history.history["discriminator"][0] for history in histories)
     # With a rate of 0 nothing learns: the mean over the last two pictures is near that over all four, not half of it.
     assert half == pytest.approx(whole, rel=0.1)
+
+
+def test_fit_without_build_is_fit_with_it():
+    built = trainer(discriminator_start=2)
+    keras.utils.set_random_seed(0)
+    parts = tokenizer(), patch_discriminator(filters=8, depth=1)
+    unbuilt = vqzoo.AdversarialTrainer(*parts, {"l1": l1_loss}, ALL_WEIGHTS, discriminator_start=2)
+    unbuilt.compile(keras.optimizers.SGD(0.05), keras.optimizers.SGD(0.05))
+    for it in (built, unbuilt):
+        it.fit(images(8), batch_size=2, verbose=0, shuffle=False)
+    assert int(unbuilt.discriminator_optimizer.iterations.numpy()) == 2
+    for one, other in zip(unbuilt.tokenizer.weights, built.tokenizer.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(unbuilt.discriminator.weights, built.discriminator.weights, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -235,3 +235,30 @@ for name, value in logs[0].items():
 def test_two_replicas_train_and_report_as_one_process():
     child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
     assert child.returncode == 0, child.stderr[-3000:]
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_fit_without_build_is_fit_with_it(steps_per_execution):
+    trainers = []
+    for build in (True, False):
+        keras.utils.set_random_seed(0)
+        it = vqzoo.ReconstructionTrainer(tokenizer(), {"l2": l2_loss}, WEIGHTS)
+        if build:
+            it.build((None, 12, 12, 3))
+        it.compile(keras.optimizers.Adam(1e-3), steps_per_execution=steps_per_execution)
+        it.fit(images(16), batch_size=4, shuffle=False, verbose=0)
+        trainers.append(it)
+    built, unbuilt = trainers
+    assert int(unbuilt.steps.numpy()) == 4
+    assert_all_equal(values(unbuilt.tokenizer.weights), values(built.tokenizer.weights))
+    assert_all_equal(values(unbuilt.averages), values(built.averages))
+    assert_all_equal(values(unbuilt.optimizer.variables), values(built.optimizer.variables))
+
+
+def test_evaluation_without_build_measures_the_tokenizer_as_it_is():
+    it = vqzoo.ReconstructionTrainer(tokenizer(), {"l2": l2_loss}, WEIGHTS)
+    it.compile(keras.optimizers.Adam(1e-3))
+    before = values(it.tokenizer.weights)
+    expected = np.mean((images() - it.tokenizer(images()).signal.numpy()) ** 2)
+    assert it.evaluate(images(), verbose=0, return_dict=True)["l2"] == pytest.approx(expected, rel=1e-5)
+    assert_all_equal(values(it.tokenizer.weights), before)

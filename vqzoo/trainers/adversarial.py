@@ -157,10 +157,10 @@ class AdversarialTrainer(ReconstructionTrainer):
 
             self.train_function = function
         # Counted in Python as well, because reading a variable in each step would wait for the device.
-        self._step_count = int(self.steps.numpy())
+        self._step_count = int(self.steps.numpy()) if self.built else 0
 
     def train_step(self, data):
-        signal, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        signal = self.signal_of(data)
         return self._adversarial_step(signal) if self._playing else self._reconstruction_step(signal)
 
     def test_step(self, data):

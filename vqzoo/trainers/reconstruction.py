@@ -34,8 +34,7 @@ class ReconstructionTrainer(Trainer):
     """
 
     def train_step(self, data):
-        signal, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._reconstruction_step(signal)
+        return self._reconstruction_step(self.signal_of(data))
 
     def _reconstruction_step(self, signal):
         with tf.GradientTape() as tape:

@@ -35,6 +35,7 @@ class Trainer(keras.Model):
             raise ValueError(f"`average_decay` lies in [0, 1). Received: average_decay={average_decay}")
         self.means = {name: keras.metrics.Mean(name=name) for name in self._reported_names()}
         self.usage = CodebookUsage(tokenizer.codebook_sizes, name="codebook")
+        self.averaged_variables, self.averages = [], []
         # Seconds that `fit` has waited for data since the trainer was made; with `steps_per_execution` above 1 the
         # wait happens inside the graph and is not seen.
         self.seconds_waiting = 0.0
@@ -44,9 +45,8 @@ class Trainer(keras.Model):
         self.tokenizer.build(input_shape)
         state = {"trainable": False, "aggregation": "only_first_replica"}
         self.steps = self.add_weight(name="steps", shape=(), dtype="int32", initializer="zeros", **state)
-        # Kept, because a part may be frozen later and leave `trainable_variables`.
-        self.averaged_variables, self.averages = [], []
         if self.average_decay:
+            # Kept, because a part may be frozen later and leave `trainable_variables`.
             self.averaged_variables = list(self.tokenizer.trainable_variables)
             for i, variable in enumerate(self.averaged_variables):
                 average = self.add_weight(
@@ -116,8 +116,23 @@ class Trainer(keras.Model):
         terms = [self.loss_weights[name] * loss for name, loss in losses.items() if self.loss_weights[name]]
         return tf.add_n(terms) if terms else tf.zeros(())
 
-    def test_step(self, data):
+    def signal_of(self, data):
+        """The signal of a batch; builds the trainer where nobody has, as Keras does at the first batch.
+
+        Args:
+            data: what a data set yields: the signal, alone or as the first of a tuple.
+
+        Returns:
+            float tensor (batch, *size, channels).
+        """
         signal, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.built:
+            with tf.init_scope():
+                self.build((None, *signal.shape[1:]))
+        return signal
+
+    def test_step(self, data):
+        signal = self.signal_of(data)
         losses, result = self.losses_on(signal, training=False)
         return self._report(losses, result.tokens)
 
