@@ -115,7 +115,8 @@ def build_tokenizer(config):
     sizes = {"channels": config.channels, "filters": config.filters, "blocks": config.blocks}
     sizes |= {"latent_dim": config.latent_dim, "quantizer": quantizer}
     if not config.residual:
-        return vqzoo.image_vqvae(stride=config.stride, residual_filters=config.residual_filters, **sizes)
+        sizes |= {"residual_filters": config.residual_filters, "name": "image_vqgan"}
+        return vqzoo.image_vqvae(stride=config.stride, **sizes)
     levels = {"multipliers": config.multipliers, "attention": config.attention}
     return vqzoo.image_vqgan(mid_attention=config.mid_attention, **levels, **sizes)
 

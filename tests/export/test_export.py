@@ -205,3 +205,16 @@ def test_a_layer_of_ours_inside_a_nested_model_becomes_a_built_in():
     assert "vqzoo" not in portable.to_json()
     x = images(2, 8, 8, 3)
     np.testing.assert_array_equal(portable(x), tokenizer.encode(x))
+
+
+def test_sequential_networks_of_the_user_export(tmp_path):
+    encoder = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 4, 2, "same")])
+    decoder = keras.Sequential([keras.Input((None, None, 4)), keras.layers.Conv2DTranspose(3, 4, 2, "same")])
+    quantizer = vqzoo.VectorQuantizer(8, keras.initializers.RandomNormal(seed=1))
+    tokenizer = vqzoo.ImageTokenizer(encoder, quantizer, decoder)
+    tokenizer.build((None, None, None, 3))
+    tokenizer.save_to_preset(tmp_path / "mine")
+    loaded = vqzoo.Tokenizer.from_preset(tmp_path / "mine")
+    for of in (tokenizer, loaded):
+        agreements = export.export_preset(of, tmp_path / "mine", images(2, 8, 8, 3))
+        assert [agreement.tokens for agreement in agreements] == 4 * [1.0]

@@ -109,3 +109,11 @@ def test_a_folder_without_a_manifest_is_incomplete(put, as_name):
 def test_hugging_face_names_come_later():
     with pytest.raises(ValueError, match="hf:// names come with a later release.*Download the folder first"):
         find_preset("hf://somebody/image-vqgan")
+
+
+def test_a_file_of_a_preset_names_its_folder(tmp_path):
+    file = tmp_path / "mine" / "tokenizer.keras"
+    file.parent.mkdir()
+    file.touch()
+    with pytest.raises(ValueError, match="A preset is a folder. Received: the file .* Give its folder, '.*mine'"):
+        find_preset(file)

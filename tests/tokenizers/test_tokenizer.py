@@ -169,7 +169,8 @@ def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
         vqzoo.data.save_image(tmp_path / "again.png", decoded[0])
     finally:
         sys.setprofile(None)
-    helpers = {"known_value", "crop", "atomic_path", "as_path", "as_paths", "Quantizer.check_tokens", "num_codebooks"}
+    helpers = {"known_value", "crop", "atomic_path", "as_path", "as_paths"}
+    helpers |= {"Tokenizer.checked_signal", "Quantizer.check_tokens"}
     steps = [name for name in calls if name not in helpers and not name.startswith("CodebookQuantizer.codebook")]
     assert "load_image" in steps and "save_image" in steps
     assert len(set(steps)) <= 7, steps
@@ -197,3 +198,69 @@ def test_a_size_outside_the_decoded_images_is_refused():
     for size in ((17, 16), (0, 16)):
         with pytest.raises(ValueError, match=r"at most \(16, 16\) for these tokens. Received: size="):
             tokenizer.decode(tokens, size=size)
+
+
+def networks(stride=2, enlarge=2):
+    encoder = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 4, stride, "same")])
+    decoder = keras.Sequential([keras.Input((None, None, 4)), keras.layers.Conv2DTranspose(3, 4, enlarge, "same")])
+    return encoder, decoder
+
+
+@pytest.mark.parametrize("enlarge", [1, 4])
+def test_a_decoder_of_another_stride_is_refused(enlarge):
+    encoder, decoder = networks(2, enlarge)
+    tokenizer = vqzoo.ImageTokenizer(encoder, vqzoo.VectorQuantizer(8), decoder)
+    tokenizer.build((None, None, None, 3))
+    large = 32 * enlarge
+    with pytest.raises(ValueError, match=rf"of the size \({large}, {large}\) of those of \(64, 64\).*strides have"):
+        tokenizer(images(1, 64, 64, 3))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (63, 64), (7, 33)])
+def test_odd_sizes_are_no_other_stride(size):
+    assert make()(images(1, *size, 3)).signal.shape == (1, *size, 3)
+
+
+def test_a_list_of_latents_is_refused():
+    encoder, decoder = networks()
+    encoder = keras.Model(encoder.inputs, encoder.outputs)
+    tokenizer = vqzoo.ImageTokenizer(encoder, vqzoo.VectorQuantizer(8), decoder)
+    with pytest.raises(ValueError, match="The encoder returns one tensor of latents. Received: a list of 1"):
+        tokenizer.build((None, None, None, 3))
+
+
+def test_what_is_not_built_says_so(tmp_path):
+    tokenizer = vqzoo.ImageTokenizer(networks()[0], vqzoo.EMAVectorQuantizer(8, name="codes"), networks()[1])
+    with pytest.raises(ValueError, match="The quantizer 'codes' has no codebook yet"):
+        tokenizer.encode(images(1, 8, 8, 3))
+    with pytest.raises(ValueError, match="The quantizer 'codes' has no codebook yet"):
+        tokenizer.decode(np.zeros((1, 4, 4, 1), "int32"))
+    with pytest.raises(ValueError, match="A tokenizer without weights is no preset"):
+        tokenizer.save_to_preset(tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_pairs_in_a_data_set_are_told_from_a_batch_size():
+    tokenizer = make()
+    pairs = tf.data.Dataset.from_tensors((images(1, 8, 8, 3), np.zeros(1, "int32")))
+    with pytest.raises(ValueError, match=r"A data set of pairs gives `map` two arguments: `dataset.map\(lambda image"):
+        pairs.map(tokenizer.encode)
+
+
+@pytest.mark.parametrize("size", [16, (16,), (8, 8, 3)])
+def test_a_size_has_two_numbers(size):
+    tokenizer = make()
+    tokens = tokenizer.encode(images(1, 16, 16, 3))
+    with pytest.raises(ValueError, match=r"`size` is \(height, width\) in pixels. Received: size="):
+        tokenizer.decode(tokens, size=size)
+
+
+def test_wrong_channels_are_not_told_as_a_missing_batch_axis():
+    with pytest.raises(ValueError, match=r"Received: shape=\(1, 8, 8, 4\)\.$"):
+        make().encode(images(1, 8, 8, 4))
+    with pytest.raises(ValueError, match=r"Received: shape=\(8, 8, 3\)\. A single example needs a batch axis"):
+        make().encode(images(8, 8, 3))
+    with pytest.raises(ValueError, match=r"A signal has a size. Received: shape=\(1, 0, 0, 3\)"):
+        make().encode(images(1, 0, 0, 3))
+    with pytest.raises(ValueError, match="A signal is an array. Received: 'photo.jpg'"):
+        make().encode("photo.jpg")

@@ -262,3 +262,24 @@ def test_evaluation_without_build_measures_the_tokenizer_as_it_is():
     expected = np.mean((images() - it.tokenizer(images()).signal.numpy()) ** 2)
     assert it.evaluate(images(), verbose=0, return_dict=True)["l2"] == pytest.approx(expected, rel=1e-5)
     assert_all_equal(values(it.tokenizer.weights), before)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (255 * (images() + 1) / 2, "A signal lies in .* Received: values up to 2[0-9]{2}"),
+        ((127.5 * (images() + 1)).astype("uint8"), "A signal is floating point in .* Received: dtype=uint8"),
+        (images()[..., :2], r"takes signals of the shape .* Received: shape=\(4, 12, 12, 2\)"),
+    ],
+)
+def test_signals_that_encode_would_refuse_are_not_trained_on(data, message):
+    it = trainer()
+    before = values(it.tokenizer.weights)
+    with pytest.raises(ValueError, match=message):
+        it.fit(data, batch_size=4, verbose=0)
+    assert_all_equal(values(it.tokenizer.weights), before)
+
+
+def test_a_loss_given_to_compile_is_refused():
+    with pytest.raises(ValueError, match="A trainer's losses are given to its constructor. Received: loss='mse'"):
+        trainer().compile(keras.optimizers.SGD(0.1), loss="mse")

@@ -10,6 +10,7 @@ import rich.table
 
 from vqzoo.data import ImageCrops
 from vqzoo.data import find_images
+from vqzoo.data import load_image
 from vqzoo.data import sample_images
 from vqzoo.data import split_images
 from vqzoo.export import export_preset
@@ -28,6 +29,7 @@ from vqzoo.trainers import save_usage_histogram
 
 PICTURES = 8  # in each grid
 VALIDATION_BATCH = 32
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 class ImageRun:
@@ -41,8 +43,8 @@ class ImageRun:
         networks: names of the settings that a preset given as `config.init` replaces. Defaults to none.
 
     Raises:
-        ValueError: if the data hold no pictures, the output folder holds somebody's files, or a preset is to be
-            trained in another precision than float32.
+        ValueError: if a setting is out of its range, the data hold no pictures, the output folder holds somebody's
+            files, or a preset is to be trained in another precision than float32.
     """
 
     def __init__(self, config, name, networks=()):
@@ -50,6 +52,7 @@ class ImageRun:
         self.name = name
         self.networks = networks
         self.folder = pathlib.Path(config.out).expanduser()
+        _check_settings(config)
         check_folder(self.folder)  # now, not after hours
         if config.init and config.precision != "float32":
             raise ValueError(
@@ -68,6 +71,8 @@ class ImageRun:
         self.validation_crops = ImageCrops(validation_files, batch_size=batch, flip=False, seed=config.seed, **crop)
         # The same crops at every epoch and every run.
         self.validation = self.validation_crops.dataset(steps=max(1, config.validation_crops // batch)).cache()
+        # Before TensorFlow reads it, whose message would bury the reason.
+        self.crops.batch(0), self.validation_crops.batch(0)
         self.samples = np.concatenate([x.numpy() for x in self.validation.take(-(-PICTURES // batch))])[:PICTURES]
 
     def fit(self, trainer):
@@ -157,8 +162,32 @@ class ImageRun:
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
 
 
+def _check_settings(config):
+    for name in ("size", "batch_size", "epochs", "steps_per_epoch", "validation_crops"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"--{name} is 1 or more. Received: {getattr(config, name)}")
+    if config.precision not in PRECISIONS:
+        raise ValueError(f"--precision is one of {', '.join(PRECISIONS)}. Received: {config.precision}")
+
+
 def _split(config):
     """Training and validation files."""
+    files = find_images(config.data) if config.data else sample_images()
     if config.validation_data:
-        return find_images(config.data) if config.data else sample_images(), find_images(config.validation_data)
-    return split_images(find_images(config.data) if config.data else sample_images(), config.validation_share)
+        return files, find_images(config.validation_data)
+    train, validation = split_images(files, config.validation_share)
+    # Of a small folder the validation side may be nothing but a bad file: then others take its place, and the training
+    # side skips and names it.
+    bad = []
+    while len(train) > 1 and not any(map(_readable, validation)):
+        bad += validation
+        train, validation = split_images(train, config.validation_share)
+    return train + bad, validation
+
+
+def _readable(file):
+    try:
+        load_image(file)
+    except (OSError, ValueError):
+        return False
+    return True

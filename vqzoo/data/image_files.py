@@ -39,7 +39,7 @@ def find_images(path):
     if not path.is_dir():
         raise ValueError(
             f"{path} does not exist. {looked_for}: give a folder or a picture, "
-            "or use sample_images() for five photographs that are already here."
+            "or leave it out (sample_images() in Python) for five photographs that are already here."
         )
     found = []
     for folder, subfolders, names in os.walk(path):

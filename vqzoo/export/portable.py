@@ -50,7 +50,8 @@ def portable_models(tokenizer):
     quantized = tokenizer.quantizer.compute_output_spec(keras.KerasTensor(encoder.output_shape))
     tokens = keras.Input(quantized.tokens.shape[1:], dtype="int32", name="tokens")
     return (
-        keras.Model(encoder.input, tokenizer.quantizer.portable_encode(encoder.output), name="encoder"),
+        # Not `encoder.input`, which a copied Sequential refuses before its first call.
+        keras.Model(encoder.inputs[0], tokenizer.quantizer.portable_encode(encoder.outputs[0]), name="encoder"),
         keras.Model(tokens, decoder(tokenizer.quantizer.portable_decode(tokens)), name="decoder"),
     )
 

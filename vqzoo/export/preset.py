@@ -28,6 +28,7 @@ def export_preset(tokenizer, folder, signal):
         ValueError: if a form cannot be made, or does not agree with the tokenizer. The preset stays without exports.
     """
     folder = pathlib.Path(folder)
+    remove_exports(folder)  # the manifest would name the old ones
     try:
         export_saved_model(tokenizer, folder / "saved_model")
         export_litert(tokenizer, folder / "tokenizer.tflite")

@@ -50,6 +50,7 @@ def _usage(name, model_file):
     arguments = _json(name) + ("" if variable == "tokenizer" else f", {_json(model_file)}")
     lines = ["import vqzoo", "", f"{variable} = vqzoo.presets.load_preset({arguments})"]
     if variable == "tokenizer":
+        lines[-1] += "  # or this folder's path"
         lines.append("tokens = tokenizer.encode(signal)  # and tokenizer.decode(tokens) goes back")
     return "\n".join(["```python", *lines, "```"])
 

@@ -49,6 +49,10 @@ def find_preset(name):
                 "that did not end, or not a preset at all. Let the recipe run to its end again, or, if you "
                 "know that every file is good, call `vqzoo.presets.seal_preset(folder)`."
             )
+        if folder.is_file():
+            raise ValueError(
+                f"A preset is a folder. Received: the file {text!r}. Give its folder, {str(folder.parent)!r}."
+            )
     raise ValueError(_unknown(text, candidates))
 
 

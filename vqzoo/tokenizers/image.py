@@ -59,6 +59,8 @@ class ImageTokenizer(Tokenizer):
         images = super().decode(tokens, batch_size)
         if size is None:
             return images
+        if not isinstance(size, tuple | list) and len(getattr(size, "shape", ())) != 1 or len(size) != 2:
+            raise ValueError(f"`size` is (height, width) in pixels. Received: size={size!r}")
         for length, whole in zip(size, images.shape[1:3], strict=True):
             if isinstance(length, int) and whole is not None and not 0 < length <= whole:
                 raise ValueError(

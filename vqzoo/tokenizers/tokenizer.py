@@ -92,7 +92,8 @@ class Tokenizer(keras.Model):
             ValueError: on another shape or dtype; in eager calls also if values lie outside [-1.5, 1.5] or are not
                 finite.
         """
-        signal = self._checked_signal(signal)
+        _check_batch_size(batch_size)
+        signal = self.checked_signal(signal)
         if known_value(signal[:0]) is None:
             return self._encode(signal)
         return _in_batches(self._compiled_encode, signal, batch_size)
@@ -110,6 +111,7 @@ class Tokenizer(keras.Model):
         Raises:
             ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
         """
+        _check_batch_size(batch_size)
         self.quantizer.check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
         if known_value(tokens[:0]) is None:
@@ -119,6 +121,7 @@ class Tokenizer(keras.Model):
     def call(self, signal, training=False):
         quantized = self.quantizer(self.encoder(signal, training=training), training=training)
         decoded = keras.ops.cast(self.decoder(quantized.latents, training=training), "float32")
+        self._check_decoded(signal, quantized.latents, decoded)
         decoded = crop(decoded, keras.ops.shape(signal)[1:-1])
         return Reconstruction(decoded, quantized.tokens, quantized.losses)
 
@@ -182,15 +185,27 @@ class Tokenizer(keras.Model):
                 `vqzoo.presets.seal_preset`. Defaults to True.
 
         Raises:
-            ValueError: if the folder holds somebody's files that a preset would replace.
+            ValueError: if the tokenizer is not built, or the folder holds somebody's files that a preset would
+                replace.
         """
+        if not self.built:
+            raise ValueError(
+                "A tokenizer without weights is no preset. Received: one that is not built. Train it, or call "
+                "`tokenizer.build((None, *size, channels))`."
+            )
         known = {"modality": self.modality, "codebook_sizes": list(self.codebook_sizes)}
         save_preset(self.in_float32(), folder, metadata={**known, **(metadata or {})}, recipe=recipe, seal=seal)
 
     def _shapes(self, input_shape):
         """Yields each part's name, the part, and the shape it is built on."""
         yield "encoder", self.encoder, input_shape
-        latents = tuple(self.encoder.compute_output_spec(keras.KerasTensor(input_shape)).shape)
+        latents = self.encoder.compute_output_spec(keras.KerasTensor(input_shape))
+        if isinstance(latents, list | tuple | dict):
+            raise ValueError(
+                f"The encoder returns one tensor of latents. Received: a {type(latents).__name__} of {len(latents)}. "
+                "Build it with `keras.Model(inputs, outputs[0])`."
+            )
+        latents = tuple(latents.shape)
         yield "quantizer", self.quantizer, latents
         quantized = self.quantizer.compute_output_spec(keras.KerasTensor(latents))
         yield "decoder", self.decoder, tuple(quantized.latents.shape)
@@ -201,7 +216,21 @@ class Tokenizer(keras.Model):
     def _decode(self, tokens):
         return keras.ops.cast(self.decoder(self.quantizer.decode(tokens), training=False), "float32")
 
-    def _checked_signal(self, signal):
+    def checked_signal(self, signal):
+        """Raises where `signal` is none; the values of a symbolic tensor pass unseen.
+
+        Args:
+            signal: array or tensor (batch, *size, channels).
+
+        Returns:
+            The signal as a float32 tensor.
+
+        Raises:
+            ValueError: on another shape or dtype; in eager calls also if values lie outside [-1.5, 1.5] or are not
+                finite.
+        """
+        if isinstance(signal, str):
+            raise ValueError(f"A signal is an array. Received: {signal!r}. Read the file first.")
         signal = signal if hasattr(signal, "dtype") else np.asarray(signal)
         dtype = keras.backend.standardize_dtype(signal.dtype)
         if "float" not in dtype:
@@ -212,10 +241,13 @@ class Tokenizer(keras.Model):
         expected = getattr(self.encoder, "input_shape", None)
         shape = tuple(signal.shape)
         if expected is not None and not _fits(shape, expected):
+            hint = " A single example needs a batch axis: `x[None]`." if len(shape) < len(expected) else ""
             raise ValueError(
                 f"This tokenizer takes signals of the shape {('batch', *expected[1:])}, channels last, None for any "
-                f"size. Received: shape={shape}. A single example needs a batch axis: `x[None]`."
+                f"size. Received: shape={shape}.{hint}"
             )
+        if 0 in shape[1:]:
+            raise ValueError(f"A signal has a size. Received: shape={shape}")
         values = known_value(signal)
         if values is not None and values.size:
             largest = float(np.abs(values).max())
@@ -225,6 +257,19 @@ class Tokenizer(keras.Model):
                     "become one by `x / 127.5 - 1`; NaN comes from a damaged input."
                 )
         return keras.ops.convert_to_tensor(signal, "float32")
+
+    def _check_decoded(self, signal, latents, decoded):
+        """Raises where the decoder enlarges less or more than the encoder reduces; unknown sizes pass unseen."""
+        sizes = [tuple(x.shape[1:-1]) for x in (signal, latents, decoded)]
+        grid = sizes[1] if len(sizes[1]) == len(sizes[0]) else (1,) * len(sizes[0])
+        for want, rows, have in zip(sizes[0], grid, sizes[2], strict=True):
+            # The last row of latents must be needed, and no row more.
+            known = all(isinstance(x, int) for x in (want, rows, have))
+            if known and not (have >= want and (rows - 1) * have < rows * want):
+                raise ValueError(
+                    f"The decoder makes signals of the size {sizes[2]} of those of {sizes[0]}, by latents of "
+                    f"{sizes[1]}. The encoder's and the decoder's strides have to be the same."
+                )
 
     # === Config ===
     def get_config(self):
@@ -254,9 +299,15 @@ def _fits(shape, expected):
     )
 
 
+def _check_batch_size(batch_size):
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        raise ValueError(
+            f"`batch_size` is a positive integer. Received: batch_size={batch_size!r}. A data set of pairs gives "
+            "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
+        )
+
+
 def _in_batches(function, tensor, batch_size):
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"`batch_size` is a positive integer. Received: batch_size={batch_size}")
     if tensor.shape[0] == 0:  # convolutions refuse an empty batch: one example shows the shape
         return function(keras.ops.zeros((1, *tensor.shape[1:]), tensor.dtype))[:0]
     if batch_size is None or tensor.shape[0] <= batch_size:

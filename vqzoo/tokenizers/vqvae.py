@@ -14,7 +14,16 @@ from vqzoo.quantizers import EMAVectorQuantizer
 from vqzoo.tokenizers.image import ImageTokenizer
 
 
-def image_vqvae(channels=3, filters=128, stride=4, blocks=2, residual_filters=None, latent_dim=64, quantizer=None):
+def image_vqvae(
+    channels=3,
+    filters=128,
+    stride=4,
+    blocks=2,
+    residual_filters=None,
+    latent_dim=64,
+    quantizer=None,
+    name="image_vqvae",
+):
     """Builds the convolutional VQ-VAE for images of any size.
 
     Args:
@@ -25,6 +34,7 @@ def image_vqvae(channels=3, filters=128, stride=4, blocks=2, residual_filters=No
         residual_filters: int, of the 3x3 convolutions inside the blocks. Defaults to `filters`.
         latent_dim: int, width of a latent vector. Defaults to 64.
         quantizer: `Quantizer`. Defaults to `EMAVectorQuantizer(512)`.
+        name: str, of the tokenizer. Defaults to "image_vqvae".
 
     Returns:
         A built `ImageTokenizer`: float32 (batch, height, width, channels) to int32 (batch, rows, columns, 1).
@@ -37,7 +47,7 @@ def image_vqvae(channels=3, filters=128, stride=4, blocks=2, residual_filters=No
         convolutional_encoder(latent_dim, channels, filters, stride, blocks, residual_filters),
         quantizer or EMAVectorQuantizer(512, name="quantizer"),
         convolutional_decoder(latent_dim, channels, filters, stride, blocks, residual_filters),
-        name="image_vqvae",
+        name=name,
     )
     tokenizer.build((None, None, None, channels))
     return tokenizer

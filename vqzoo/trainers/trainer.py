@@ -39,6 +39,7 @@ class Trainer(keras.Model):
         # Seconds that `fit` has waited for data since the trainer was made; with `steps_per_execution` above 1 the
         # wait happens inside the graph and is not seen.
         self.seconds_waiting = 0.0
+        self._saw_data = False
 
     # === Layers ===
     def build(self, input_shape):
@@ -73,7 +74,15 @@ class Trainer(keras.Model):
             jit_compile: bool, whether XLA compiles the step. Defaults to False: on CPU it compiles for half a minute
                 and runs convolutions slower.
             **kwargs: passed on.
+
+        Raises:
+            ValueError: if there is a `loss`: a trainer's are its `signal_losses`.
         """
+        if kwargs.get("loss") is not None:
+            raise ValueError(
+                f"A trainer's losses are given to its constructor. Received: loss={kwargs['loss']!r}. Use "
+                "`signal_losses={'name': function}` and `loss_weights`."
+            )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         if self.built:
             self.build_optimizers()
@@ -123,9 +132,13 @@ class Trainer(keras.Model):
             data: what a data set yields: the signal, alone or as the first of a tuple.
 
         Returns:
-            float tensor (batch, *size, channels).
+            float32 tensor (batch, *size, channels).
+
+        Raises:
+            ValueError: on another shape or dtype than the tokenizer's.
         """
         signal, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        signal = self.tokenizer.checked_signal(signal)
         if not self.built:
             with tf.init_scope():
                 self.build((None, *signal.shape[1:]))
@@ -184,6 +197,11 @@ class Trainer(keras.Model):
             started = time.perf_counter()
             batch = next(iterator)
             self.seconds_waiting += time.perf_counter() - started
+            if not self._saw_data:
+                self._saw_data = True
+                first, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+                if isinstance(first, tf.Tensor):
+                    self.tokenizer.checked_signal(first)  # its values too, which a graph does not show
             return step(iter([batch]))
 
         if self.steps_per_execution == 1:

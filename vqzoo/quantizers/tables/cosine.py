@@ -55,6 +55,8 @@ class CosineVectorQuantizer(VectorQuantizer):
         https://arxiv.org/abs/2406.06525, section 2.1.
     """
 
+    _stored = "directions"
+
     def __init__(self, codebook_size, initializer=None, **kwargs):
         if initializer is None:
             # The columns are "out": variance 1 / latent_dim, about length 1.
@@ -91,11 +93,6 @@ class CosineVectorQuantizer(VectorQuantizer):
     def codebook(self):
         """The codes: float32 tensor (codebook_size, latent_dim), rows of length 1."""
         return l2_normalize(self.directions)
-
-    @property
-    def latent_dim(self):
-        """Width of a latent vector; known once built."""
-        return self.directions.shape[-1]
 
     @property
     def _table(self):

@@ -79,15 +79,10 @@ class EMAVectorQuantizer(TrackedCodebookQuantizer):
 
     def build(self, input_shape):
         self.codebook = self._make_codebook(input_shape, trainable=False)
-        self._add_state()
-        self.sums = self.add_weight(
-            name="sums",
-            shape=self.codebook.shape,
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
+        # In the order in which saved weights have them.
+        self.counts = self._add_statistic("counts", (self.codebook_size,), "ones")
+        self.sums = self._add_statistic("sums", self.codebook.shape, "zeros")
+        self.steps = self._add_statistic("steps", (), "zeros", "int32")
         # A code that no latent has chosen yet stays where it is: one count at its place.
         self.sums.assign(self.codebook)
 

@@ -47,6 +47,8 @@ class SimVectorQuantizer(CodebookQuantizer):
         Zhu et al. 2024, https://arxiv.org/abs/2411.02038, section 3.
     """
 
+    _stored = "frozen_codebook"
+
     def __init__(self, codebook_size, initializer=None, **kwargs):
         if initializer is None:
             # The columns are "out": variance 1 / latent_dim.
@@ -74,11 +76,6 @@ class SimVectorQuantizer(CodebookQuantizer):
     def codebook(self):
         """The codes: float32 tensor (codebook_size, latent_dim)."""
         return keras.ops.matmul(self.frozen_codebook, self.linear_map)
-
-    @property
-    def latent_dim(self):
-        """Width of a latent vector; known once built."""
-        return self.frozen_codebook.shape[-1]
 
     def _look_up(self, tokens):
         # Only the rows that are wanted pass through the map.

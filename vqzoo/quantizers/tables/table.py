@@ -23,6 +23,8 @@ class TableQuantizer(Quantizer):
 
     # The names of the losses that the class itself computes.
     own_losses = ()
+    # The name of the weight that the codes are, or are made from.
+    _stored = "codebook"
 
     def __init__(self, codebook_size, initializer=None, extra_losses=None, **kwargs):
         super().__init__(**kwargs)
@@ -55,6 +57,7 @@ class TableQuantizer(Quantizer):
         Raises:
             ValueError: in eager calls, if the tokens are not this quantizer's. In a graph they are clipped.
         """
+        self._width_of(self._stored)
         self.check_tokens(tokens)
         return self._look_up(keras.ops.clip(keras.ops.cast(tokens, "int32"), 0, self.codebook_size - 1))
 
@@ -80,10 +83,20 @@ class TableQuantizer(Quantizer):
     @property
     def latent_dim(self):
         """Width of a latent vector; known once built."""
-        return self.codebook.shape[-1]
+        return self._width_of(self._stored)
 
     def portable_decode(self, tokens):
         return portable_rows(tokens, self.codebook)
+
+    def _width_of(self, name):
+        """The width of the weight `name`, which there is none of before `build`."""
+        table = self.__dict__.get(name)
+        if table is None:
+            raise ValueError(
+                f"The quantizer {self.name!r} has no codebook yet: it is built on the first latents. Call it, train "
+                "its tokenizer, or call `build((None, *grid, latent_dim))`."
+            )
+        return table.shape[-1]
 
     def _extra_losses_of(self, latents, mask):
         """The scalars of `extra_losses`, by name."""

@@ -89,9 +89,19 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
 
     def _add_state(self):
         if self._tracks:
-            state = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
-            self.counts = self.add_weight(name="counts", shape=(self.codebook_size,), initializer="ones", **state)
-            self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
+            self.counts = self._add_statistic("counts", (self.codebook_size,), "ones")
+            self.steps = self._add_statistic("steps", (), "zeros", "int32")
+
+    def _add_statistic(self, name, shape, initializer, dtype="float32"):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            dtype=dtype,
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
 
     def _restart_state(self):
         """Forgets the counts, and ends k-means, which would throw away a codebook that was assigned."""
