@@ -58,6 +58,7 @@ CASES = {
         {},
     ),
     "EMAVectorQuantizer": (32, lambda size, steps: vqzoo.EMAVectorQuantizer(size), {}),
+    "EMAVectorQuantizer, 8 wide": (8, lambda size, steps: vqzoo.EMAVectorQuantizer(size), {}),
     "EMAVectorQuantizer, no restarts": (
         32,
         lambda size, steps: vqzoo.EMAVectorQuantizer(size, kmeans_steps=0, restart_below=0.0),
