@@ -106,7 +106,10 @@ def main():
     for command in (training, drawing):
         command.add_argument("--results", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
-    train(arguments) if arguments.command == "train" else draw(arguments.results)
+    if arguments.command == "train":
+        train(arguments)
+    else:
+        draw(arguments.results)
 
 
 def train(arguments):

@@ -1,9 +1,12 @@
-"""Trains every quantizer of the table on two replicas and on one device; prints "good" if they end with the same state.
+"""Trains every quantizer of the table on two replicas and on one device, which must end with the same state.
+
+Prints "good" and a digest of all weights, which is the same in all processes.
 
 python tests/conformance/replicas.py mirrored                             # two logical devices
 TF_CONFIG=... python tests/conformance/replicas.py workers                # one of two processes
 """
 
+import hashlib
 import pathlib
 import sys
 
@@ -81,6 +84,7 @@ def main(kind):
     one_device = tf.distribute.OneDeviceStrategy("CPU:0")
     assert strategy.num_replicas_in_sync == 2
     rng = np.random.default_rng(0)
+    digest = hashlib.sha256()
     for entry in zoo.QUANTIZERS:
         # The replicas see different halves of the space.
         halves = rng.normal(size=(STEPS, 2, 4, *entry.shape[1:])).astype("float32")
@@ -88,6 +92,7 @@ def main(kind):
         for restarts in (False, True):
             tokens, weights = trained(entry, halves, strategy, restarts)
             for path, copies in weights.items():
+                digest.update(copies[0].tobytes())
                 for copy in copies:
                     assert np.isfinite(copy).all(), (entry.name, path)
                     np.testing.assert_array_equal(copy, copies[0], err_msg=f"{entry.name} {path}")
@@ -106,7 +111,7 @@ def main(kind):
             np.testing.assert_allclose(copies[0], expected, rtol=1e-6, atol=1e-6, err_msg=f"{entry.name} {path}")
             moved += bool((copies[0] != before).any())
         assert moved or not start, entry.name
-    print("good")
+    print("good", digest.hexdigest())
 
 
 if __name__ == "__main__":

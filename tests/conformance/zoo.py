@@ -54,7 +54,9 @@ QUANTIZERS = [
     _quantizer("BinarySphericalQuantizer", lambda: vqzoo.quantizers.BinarySphericalQuantizer(8)),
     _quantizer("FiniteScalarQuantizer", lambda: vqzoo.quantizers.FiniteScalarQuantizer((5, 4, 3, 3, 2, 2, 2, 2))),
     _quantizer("LookupFreeQuantizer", lambda: vqzoo.quantizers.LookupFreeQuantizer(8)),
-    _quantizer("CosineVectorQuantizer", lambda: vqzoo.quantizers.CosineVectorQuantizer(16)),
+    _quantizer(
+        "CosineVectorQuantizer", lambda: vqzoo.quantizers.CosineVectorQuantizer(16, kmeans_steps=2, restart_below=0.05)
+    ),
     _quantizer(
         "GumbelQuantizer",
         lambda: vqzoo.quantizers.GumbelQuantizer(

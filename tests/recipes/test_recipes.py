@@ -49,6 +49,7 @@ def test_tiny_ends_with_a_complete_preset(path, tmp_path):
     grid = np.asarray(Image.open(out / "samples.png"))
     assert grid.ndim == 3 and grid.std() > 10
     tokenizer = vqzoo.Tokenizer.from_preset(out)
+    assert tokenizer.name == path.stem
     image = vqzoo.data.load_image(vqzoo.data.sample_images()[1])[:50, :41]
     tokens = tokenizer.encode(image[None])
     assert tokenizer.decode(tokens, size=(50, 41)).shape == (1, 50, 41, 3)

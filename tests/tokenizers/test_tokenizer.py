@@ -260,7 +260,19 @@ def test_wrong_channels_are_not_told_as_a_missing_batch_axis():
         make().encode(images(1, 8, 8, 4))
     with pytest.raises(ValueError, match=r"Received: shape=\(8, 8, 3\)\. A single example needs a batch axis"):
         make().encode(images(8, 8, 3))
-    with pytest.raises(ValueError, match=r"A signal has a size. Received: shape=\(1, 0, 0, 3\)"):
+    with pytest.raises(ValueError, match=r"An empty signal has no tokens. Received: shape=\(1, 0, 0, 3\)"):
         make().encode(images(1, 0, 0, 3))
     with pytest.raises(ValueError, match="A signal is an array. Received: 'photo.jpg'"):
         make().encode("photo.jpg")
+
+
+def test_a_size_may_be_an_array_or_a_tensor_of_a_graph():
+    tokenizer = make()
+    x = images(1, 9, 14, 3)
+    tokens = tokenizer.encode(x)
+    expected = tokenizer.decode(tokens, size=(9, 14))
+    decode = tf.function(lambda x, tokens: tokenizer.decode(tokens, size=tf.shape(x)[1:3]))
+    for decoded in (tokenizer.decode(tokens, size=np.array([9, 14])), decode(x, tokens)):
+        assert decoded.shape == expected.shape
+        np.testing.assert_allclose(decoded, expected, atol=1e-6)
+    assert tokenizer.encode(x, batch_size=np.int64(1)).shape == tokens.shape

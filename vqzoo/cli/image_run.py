@@ -72,7 +72,8 @@ class ImageRun:
         # The same crops at every epoch and every run.
         self.validation = self.validation_crops.dataset(steps=max(1, config.validation_crops // batch)).cache()
         # Before TensorFlow reads it, whose message would bury the reason.
-        self.crops.batch(0), self.validation_crops.batch(0)
+        for crops in (self.crops, self.validation_crops):
+            crops.batch(0)
         self.samples = np.concatenate([x.numpy() for x in self.validation.take(-(-PICTURES // batch))])[:PICTURES]
 
     def fit(self, trainer):

@@ -1,8 +1,12 @@
 """The tokenizer of images."""
 
+import numbers
+
 import keras
+import numpy as np
 
 from vqzoo.ops import crop
+from vqzoo.ops import known_value
 from vqzoo.tokenizers.tokenizer import Tokenizer
 
 
@@ -45,8 +49,8 @@ class ImageTokenizer(Tokenizer):
 
         Args:
             tokens: integer array or tensor (batch, *grid, num_codebooks).
-            size: tuple (height, width), pixels to keep of each image. Tokens do not know how large their image was.
-                Defaults to whole strides.
+            size: tuple or integer tensor (height, width), pixels to keep of each image. Tokens do not know how large
+                their image was. Defaults to whole strides.
             batch_size: int, images at once, to bound memory. Defaults to all.
 
         Returns:
@@ -59,12 +63,15 @@ class ImageTokenizer(Tokenizer):
         images = super().decode(tokens, batch_size)
         if size is None:
             return images
-        if not isinstance(size, tuple | list) and len(getattr(size, "shape", ())) != 1 or len(size) != 2:
+        known = known_value(size) if hasattr(size, "shape") else size
+        if known is None:  # a tensor of a graph
+            return crop(images, (size[0], size[1]))
+        if np.ndim(known) == 0 or len(known) != 2:
             raise ValueError(f"`size` is (height, width) in pixels. Received: size={size!r}")
-        for length, whole in zip(size, images.shape[1:3], strict=True):
-            if isinstance(length, int) and whole is not None and not 0 < length <= whole:
+        for length, whole in zip(known, images.shape[1:3], strict=True):
+            if isinstance(length, numbers.Integral) and whole is not None and not 0 < length <= whole:
                 raise ValueError(
                     f"`size` is (height, width) in pixels, at most {tuple(images.shape[1:3])} for these tokens. "
-                    f"Received: size={tuple(size)}"
+                    f"Received: size={tuple(known)}"
                 )
         return crop(images, size)

@@ -1,5 +1,6 @@
 """Tokenizer = encoder + quantizer + decoder: the class that every modality shares."""
 
+import numbers
 from typing import Any
 from typing import NamedTuple
 
@@ -247,7 +248,7 @@ class Tokenizer(keras.Model):
                 f"size. Received: shape={shape}.{hint}"
             )
         if 0 in shape[1:]:
-            raise ValueError(f"A signal has a size. Received: shape={shape}")
+            raise ValueError(f"An empty signal has no tokens. Received: shape={shape}. Leave such examples out.")
         values = known_value(signal)
         if values is not None and values.size:
             largest = float(np.abs(values).max())
@@ -300,7 +301,7 @@ def _fits(shape, expected):
 
 
 def _check_batch_size(batch_size):
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+    if batch_size is not None and (not isinstance(batch_size, numbers.Integral) or batch_size < 1):
         raise ValueError(
             f"`batch_size` is a positive integer. Received: batch_size={batch_size!r}. A data set of pairs gives "
             "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."

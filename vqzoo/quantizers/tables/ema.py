@@ -86,21 +86,13 @@ class EMAVectorQuantizer(TrackedCodebookQuantizer):
         # A code that no latent has chosen yet stays where it is: one count at its place.
         self.sums.assign(self.codebook)
 
-    def assign_codebook(self, values):
-        """Replaces the codebook, and starts the moving averages there: k-means is over.
-
-        Args:
-            values: float array (codebook_size, latent_dim).
-
-        Raises:
-            ValueError: on another shape, or values that are not finite.
-        """
-        super().assign_codebook(values)
-        self.sums.assign(self.codebook)
-
     @property
     def _tracks(self):
         return True
+
+    def _restart_state(self):
+        super()._restart_state()
+        self.sums.assign(self.codebook)
 
     def _losses_of(self, latents, codes, mask):
         return {"commitment": masked_mean(keras.ops.square(latents - keras.ops.stop_gradient(codes)), mask)}

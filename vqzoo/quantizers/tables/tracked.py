@@ -66,7 +66,7 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
         return quantized
 
     def assign_codebook(self, values):
-        """Replaces the codebook, and forgets how often its codes were chosen: k-means is over.
+        """Replaces the codebook, and starts the statistics of its codes again: k-means is over.
 
         Args:
             values: float array (codebook_size, latent_dim).
@@ -104,7 +104,7 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
         )
 
     def _restart_state(self):
-        """Forgets the counts, and ends k-means, which would throw away a codebook that was assigned."""
+        """Starts the statistics again, and ends k-means: it would throw away a codebook that was assigned."""
         if self._tracks:
             self.counts.assign(keras.ops.ones_like(self.counts))
             self.steps.assign(keras.ops.maximum(self.steps, self.kmeans_steps))

@@ -32,7 +32,7 @@ class VectorQuantizer(TrackedCodebookQuantizer):
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, whether `temperature` draws the tokens. Defaults to False.
+        training: bool, whether `temperature` draws the tokens, and k-means and restarts go on. Defaults to False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
