@@ -28,6 +28,8 @@ CASES = {
     "fsq-8555": ("fsq", 4, 1000, 65536, 65536),
     "lfq-16": ("lfq", 16, 65536, 65536, 65536),
 }
+# In training the peer's LFQ holds all vectors x codes whether their entropy is weighed or not: 17 GB at 65,536.
+PEER_TRAINS_WITH = {"lfq-16": 1024}
 LEVELS = [8, 5, 5, 5]
 DEPTH = 8
 
@@ -59,6 +61,7 @@ def _contestants(case, what, arguments):
     most = arguments.vectors or ours
     named = {mode: (sys.executable, min(ours, most)) for mode in arguments.modes}
     if arguments.peer:
+        theirs = PEER_TRAINS_WITH.get(case, theirs) if what == "train" else theirs
         named["torch"] = (arguments.peer, min(theirs, most))
         if kind == "vq" and what == "eval":
             named["faiss"] = (arguments.peer, min(theirs, most))
@@ -181,7 +184,7 @@ def _ours(kind, width, size, vectors, train, mode, threads):
             [quantizers.EMAVectorQuantizer(size, **steady) for _ in range(DEPTH)]
         ),
         "fsq": lambda: quantizers.FiniteScalarQuantizer(LEVELS),
-        "lfq": lambda: quantizers.LookupFreeQuantizer(),
+        "lfq": lambda: quantizers.LookupFreeQuantizer(width),
     }
     quantizer = make[kind]()
     quantizer.build(latents.shape)
