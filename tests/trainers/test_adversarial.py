@@ -5,6 +5,8 @@ import tensorflow as tf
 
 import vqzoo
 from vqzoo.losses import HingeLoss
+from vqzoo.losses import LeCamRegularizer
+from vqzoo.losses import R1Penalty
 from vqzoo.losses import l1_loss
 from vqzoo.networks.discriminators import patch_discriminator
 
@@ -41,6 +43,11 @@ def images(count=4, seed=0):
 
 def values(variables):
     return [v.numpy().copy() for v in variables]
+
+
+def assert_all_equal(ones, others):
+    for one, other in zip(ones, others, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_before_the_start_it_is_the_reconstruction_trainer():
@@ -127,6 +134,8 @@ def test_weights_of_zero_leave_the_tokenizer_alone():
         ({"discriminator_start": -1}, r"are 0 or more steps. Received: discriminator_start=-1"),
         ({"discriminator_warmup": -2}, r"discriminator_warmup=-2"),
         ({"max_adaptive_weight": 0.0}, r"`max_adaptive_weight` is positive. Received: max_adaptive_weight=0.0"),
+        ({"regularizers": {"r1": R1Penalty()}}, r"Missing: \['r1'\]"),
+        ({"regularizers": {"l1": R1Penalty()}}, r"Two losses share a name: .*Give a loss of your own another one"),
         ({"weights": WEIGHTS}, r"Missing: \['adversarial', 'discriminator', 'feature_matching'\]"),
     ],
 )
@@ -150,6 +159,36 @@ def test_the_start_of_the_discriminator_does_not_wreck_the_reconstruction():
     assert history["l1"][0] > 1.5 * before  # it has learnt something that could be wrecked
     assert history["discriminator"][5] == 0.0 and min(history["discriminator"][6:]) > 0.0
     assert max(after) < 1.15 * before
+
+
+def test_regularizers_train_the_discriminator_alone():
+    regularized = {"r1": R1Penalty(), "lecam": LeCamRegularizer(decay=0.5)}
+    weights = {**ALL_WEIGHTS, "r1": 0.0, "lecam": 0.0}
+    reported = trainer(weights, regularizers=regularized)
+    reported.fit(images(2), batch_size=2, verbose=0)
+    plain = trainer()
+    plain.fit(images(2), batch_size=2, verbose=0)
+    assert_all_equal(values(reported.discriminator.variables), values(plain.discriminator.variables))
+    for name in regularized:
+        it = trainer({**weights, name: 3.0}, regularizers=regularized)
+        logs = it.fit(images(2), batch_size=2, verbose=0).history
+        assert logs[name][0] > 0
+        assert_all_equal(values(it.tokenizer.variables), values(plain.tokenizer.variables))
+        assert not np.array_equal(values(it.discriminator.variables)[0], values(plain.discriminator.variables)[0])
+
+
+def test_regularizers_are_saved_with_their_state(tmp_path):
+    it = trainer(
+        {**ALL_WEIGHTS, "r1": 1.0, "lecam": 0.1}, regularizers={"r1": R1Penalty(), "lecam": LeCamRegularizer(0.5)}
+    )
+    it.fit(images(2), batch_size=2, verbose=0)
+    before = float(it.regularizers["lecam"].real_average)
+    it.evaluate(images(2), batch_size=2, verbose=0)
+    assert float(it.regularizers["lecam"].real_average) == before != 0
+    it.save(tmp_path / "trainer.keras")
+    again = keras.models.load_model(tmp_path / "trainer.keras")
+    assert float(again.regularizers["lecam"].real_average) == before
+    assert again.loss_names == it.loss_names
 
 
 def test_a_discriminator_of_weight_0_is_only_reported():

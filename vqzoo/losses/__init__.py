@@ -9,12 +9,16 @@ from vqzoo.losses.adversarial import feature_matching_loss
 from vqzoo.losses.perceptual import PerceptualLoss
 from vqzoo.losses.reconstruction import l1_loss
 from vqzoo.losses.reconstruction import l2_loss
+from vqzoo.losses.regularizers import LeCamRegularizer
+from vqzoo.losses.regularizers import R1Penalty
 
 __all__ = [
     "AdversarialLoss",
     "HingeLoss",
+    "LeCamRegularizer",
     "NonSaturatingLoss",
     "PerceptualLoss",
+    "R1Penalty",
     "VanillaLoss",
     "adaptive_weight",
     "feature_matching_loss",

@@ -9,6 +9,7 @@ from vqzoo.ops.entropy import bit_entropy
 from vqzoo.ops.entropy import mean_code_entropy
 from vqzoo.ops.estimators import rotation_trick
 from vqzoo.ops.estimators import straight_through
+from vqzoo.ops.gradients import input_gradient
 from vqzoo.ops.masks import masked_gradient
 from vqzoo.ops.masks import masked_mean
 from vqzoo.ops.masks import masked_tokens
@@ -19,6 +20,7 @@ from vqzoo.ops.nearest import nearest_codes
 from vqzoo.ops.nearest import sampled_codes
 from vqzoo.ops.normalize import l2_normalize
 from vqzoo.ops.replicas import replica_gather
+from vqzoo.ops.replicas import replica_mean
 from vqzoo.ops.replicas import replica_sum
 from vqzoo.ops.resize import area_matrix
 from vqzoo.ops.resize import bicubic_matrix
@@ -36,6 +38,7 @@ __all__ = [
     "digits_to_tokens",
     "distances_in_one_piece",
     "highest_scores",
+    "input_gradient",
     "known_value",
     "l2_normalize",
     "largest",
@@ -45,6 +48,7 @@ __all__ = [
     "mean_code_entropy",
     "nearest_codes",
     "replica_gather",
+    "replica_mean",
     "replica_sum",
     "resize",
     "reverse_bits",

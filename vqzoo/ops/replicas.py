@@ -37,6 +37,25 @@ def replica_sum(*tensors):
     return tuple(context.all_reduce(tf.distribute.ReduceOp.SUM, list(tensors)))
 
 
+def replica_mean(*tensors):
+    """Averages each tensor over all replicas; every replica receives the same result.
+
+    Args:
+        *tensors: float tensors, each of the same shape on every replica.
+
+    Returns:
+        Tuple of tensors, one for each argument.
+
+    Example:
+    >>> [float(x) for x in replica_mean(keras.ops.ones(()), keras.ops.zeros(()))]
+    [1.0, 0.0]
+    """
+    context = _replica_context()
+    if context is None:
+        return tensors
+    return tuple(total / context.num_replicas_in_sync for total in replica_sum(*tensors))
+
+
 def replica_gather(tensor):
     """Concatenates `tensor` over all replicas along the first axis, in the same order on every replica.
 

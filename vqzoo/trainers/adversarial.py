@@ -36,8 +36,10 @@ class AdversarialTrainer(ReconstructionTrainer):
         discriminator: `keras.Model`, signals to logits, or to a list of activations with the logits last.
         signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
         loss_weights: dict with a float for each signal loss, each of the quantizer's losses, `feature_matching`,
-            `adversarial` and `discriminator`. A loss of weight 0 is reported and not minimised.
+            `adversarial`, `discriminator` and each regularizer. A loss of weight 0 is reported and not minimised.
         adversarial_loss: `AdversarialLoss`. Defaults to `HingeLoss()`.
+        regularizers: dict name -> `R1Penalty()`, `LeCamRegularizer()` or another callable (real logits, fake
+            logits, signal, discriminator, training) -> scalar, added to the discriminator's loss. Defaults to none.
         discriminator_start: int, training steps before the discriminator. Defaults to 0.
         discriminator_warmup: int, steps over which its share grows; 0 for all at once. Defaults to 1000.
         adaptive: bool, whether λ balances the gradients; otherwise both are 1. Defaults to True.
@@ -71,6 +73,7 @@ class AdversarialTrainer(ReconstructionTrainer):
         signal_losses,
         loss_weights,
         adversarial_loss=None,
+        regularizers=None,
         discriminator_start=0,
         discriminator_warmup=1000,
         adaptive=True,
@@ -78,7 +81,9 @@ class AdversarialTrainer(ReconstructionTrainer):
         average_decay=0.999,
         **kwargs,
     ):
+        self._regularizer_names = tuple(regularizers or ())  # read by the parent's check of the weights' names
         super().__init__(tokenizer, signal_losses, loss_weights, average_decay, **kwargs)
+        self.regularizers = dict(regularizers or {})
         if discriminator_start < 0 or discriminator_warmup < 0:
             raise ValueError(
                 "`discriminator_start` and `discriminator_warmup` are 0 or more steps. Received: "
@@ -128,7 +133,7 @@ class AdversarialTrainer(ReconstructionTrainer):
     # === Losses ===
     @property
     def loss_names(self):
-        return (*super().loss_names, *ADVERSARIAL_NAMES)
+        return (*super().loss_names, *ADVERSARIAL_NAMES, *self._regularizer_names)
 
     def _losses_of(self, signal, result, training):
         losses = super()._losses_of(signal, result, training)
@@ -139,6 +144,8 @@ class AdversarialTrainer(ReconstructionTrainer):
         losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
         losses["adversarial"] = self.adversarial_loss.generator(fake)
         losses["discriminator"] = self.adversarial_loss.discriminator(real, fake)
+        for name, regularizer in self.regularizers.items():
+            losses[name] = regularizer(real, fake, signal=signal, discriminator=self.discriminator, training=training)
         return losses
 
     # === Steps ===
@@ -178,7 +185,8 @@ class AdversarialTrainer(ReconstructionTrainer):
         with _tape([result.signal]) as signal_tape, _tape(opponents) as opponent_tape:
             losses = self._losses_of(signal, result, training=True)
             own = self.weighted({name: losses[name] for name in self.signal_losses})
-            discriminator = self.weighted({"discriminator": losses["discriminator"]})
+            opposing = ("discriminator", *self.regularizers)
+            discriminator = self.weighted({name: losses[name] for name in opposing})
         scale = self._scale(self.optimizer)
         by_own = _gradient(signal_tape, own, result.signal, scale)
         by_others = {
@@ -190,7 +198,7 @@ class AdversarialTrainer(ReconstructionTrainer):
         by_signal = by_own + self._share() * play
         gradients = tape.gradient([result.signal, quantizer], variables, output_gradients=[by_signal, scale])
         self.optimizer.apply(gradients, variables)
-        if self.loss_weights["discriminator"]:
+        if any(self.loss_weights[name] for name in opposing):
             scale = self._scale(self.discriminator_optimizer)
             opponent_gradients = opponent_tape.gradient(discriminator, opponents, output_gradients=scale)
             self.discriminator_optimizer.apply(opponent_gradients, opponents)
@@ -235,6 +243,9 @@ class AdversarialTrainer(ReconstructionTrainer):
         config = super().get_config()
         config["discriminator"] = keras.saving.serialize_keras_object(self.discriminator)
         config["adversarial_loss"] = keras.saving.serialize_keras_object(self.adversarial_loss)
+        config["regularizers"] = {
+            name: keras.saving.serialize_keras_object(regularizer) for name, regularizer in self.regularizers.items()
+        }
         config["discriminator_start"] = self.discriminator_start
         config["discriminator_warmup"] = self.discriminator_warmup
         config["adaptive"] = self.adaptive

@@ -225,6 +225,8 @@ class Trainer(keras.Model):
         return ("loss", *self.loss_names)
 
     def _check_names(self):
+        if len(set(self.loss_names)) < len(self.loss_names):
+            raise ValueError(f"Two losses share a name: {list(self.loss_names)}. Give a loss of your own another one.")
         if set(self.loss_weights) != set(self.loss_names):
             raise ValueError(
                 f"`loss_weights` has one number for each loss: {list(self.loss_names)}. Received: "

@@ -4,6 +4,7 @@ from vqzoo.networks.image.convolutional import convolutional_decoder
 from vqzoo.networks.image.convolutional import convolutional_encoder
 from vqzoo.networks.image.dense import dense_decoder
 from vqzoo.networks.image.dense import dense_encoder
+from vqzoo.networks.image.features import vgg16_features
 from vqzoo.networks.image.residual import residual_decoder
 from vqzoo.networks.image.residual import residual_encoder
 from vqzoo.networks.image.upsample import UpsampleNearest2D
@@ -16,4 +17,5 @@ __all__ = [
     "dense_encoder",
     "residual_decoder",
     "residual_encoder",
+    "vgg16_features",
 ]
