@@ -4,6 +4,7 @@
     python recipes/image_vqgan.py --data ~/Pictures --size 128
     python recipes/image_vqgan.py --init saved_models/image_vqgan --data ~/Pictures    # fine-tunes a preset
     python recipes/image_vqgan.py f16 --data /data/imagenet/train                      # the published size: wants GPUs
+    python recipes/image_vqgan.py --data ~/Pictures --perceptual vgg16                 # sharper: downloads VGG16 once
     python recipes/image_vqgan.py tiny --out /some/folder    # seconds: shows that it runs
 
 Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841
@@ -20,6 +21,8 @@ import vqzoo
 from vqzoo.cli import ImageRun
 from vqzoo.cli import parse_config
 from vqzoo.losses import l1_loss
+from vqzoo.networks import group_normalization
+from vqzoo.networks.discriminators import batch_norm
 from vqzoo.networks.discriminators import patch_discriminator
 from vqzoo.trainers import warmup_cosine
 
@@ -53,8 +56,14 @@ class Config:
     discriminator_depth: int = 2  # strided convolutions: 2 judges patches of 34 pixels, 3 of 70
     discriminator_start: float = 0.6  # share of the steps before the discriminator joins
     discriminator_warmup: float = 0.12  # share of the steps over which its weight grows from 0 to full
+    discriminator_batch_norm: bool = False  # batch instead of group normalization inside it
+    adaptive: bool = True  # adversarial weights are shares of the gradient of the signal's losses, not plain factors
     adversarial_weight: float = 0.5  # gradient of the adversarial loss as a fraction of the absolute error's
     feature_matching_weight: float = 0.4  # the same of the distance in the discriminator's features
+    r1_weight: float = 0.0  # of the penalty on the discriminator's gradient, 10 in MaskGIT's tokenizer; 0 leaves it out
+    lecam_weight: float = 0.0  # of the LeCAM regularizer, for small data; 0 leaves it out
+    perceptual: str = ""  # vgg16, or a .keras file: a network whose features are compared as well; empty: none
+    perceptual_weight: float = 1.0  # of that loss; the absolute error weighs 1
     batch_size: int = 32  # crops
     epochs: int = 8  # pictures and a log line after each
     steps_per_epoch: int = 100  # batches
@@ -67,8 +76,8 @@ class Config:
     seed: int = 0  # of weights, crops and noise
 
     def __post_init__(self):
-        if not 0 <= self.discriminator_start < 1:
-            raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1): {self.discriminator_start}")
+        if not 0 <= self.discriminator_start <= 1:
+            raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
 
 
 # What a preset given as `init` decides.
@@ -88,16 +97,29 @@ VARIANTS = {
 
 def build(config):
     tokenizer = vqzoo.ImageTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
-    discriminator = patch_discriminator(config.channels, config.discriminator_filters, config.discriminator_depth)
+    norm = batch_norm if config.discriminator_batch_norm else group_normalization
+    opponent = patch_discriminator(config.channels, config.discriminator_filters, config.discriminator_depth, norm)
     steps = config.epochs * config.steps_per_epoch
+    signal_losses, regularizers = {"l1": l1_loss}, {}
     weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
     weights |= {"l1": 1.0, "commitment": config.commitment_weight, "discriminator": 1.0}
     weights |= {"adversarial": config.adversarial_weight, "feature_matching": config.feature_matching_weight}
+    if config.perceptual:
+        vgg16 = config.perceptual == "vgg16"
+        network = vqzoo.networks.image.vgg16_features() if vgg16 else keras.models.load_model(config.perceptual)
+        signal_losses["perceptual"] = vqzoo.losses.PerceptualLoss(network)
+        weights["perceptual"] = config.perceptual_weight
+    if config.r1_weight:
+        regularizers["r1"], weights["r1"] = vqzoo.losses.R1Penalty(), config.r1_weight
+    if config.lecam_weight:
+        regularizers["lecam"], weights["lecam"] = vqzoo.losses.LeCamRegularizer(), config.lecam_weight
     trainer = vqzoo.AdversarialTrainer(
         tokenizer,
-        discriminator,
-        {"l1": l1_loss},
+        opponent,
+        signal_losses,
         weights,
+        regularizers=regularizers,
+        adaptive=config.adaptive,
         discriminator_start=int(config.discriminator_start * steps),
         discriminator_warmup=int(config.discriminator_warmup * steps),
         average_decay=config.average_decay,

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import vqzoo
 from vqzoo import export
+from vqzoo.export import verify
 
 
 def make(seed=1):
@@ -96,6 +97,23 @@ def test_an_export_of_other_weights_is_refused(exported, tmp_path):
     _, folder, _ = exported
     with pytest.raises(ValueError, match=r"gives .*% of its source's tokens on 2 examples; at least 99.9%"):
         export.verify_exports(make(seed=2), folder, images(2, 16, 16, 3))
+
+
+def test_of_few_tokens_two_may_fall_to_the_other_side(exported, monkeypatch):
+    tokenizer, folder, _ = exported
+    x = images(2, 16, 16, 3)
+    truth = verify._run(folder, ["portable"], x, np.asarray(tokenizer.encode(x)))
+    monkeypatch.setattr(verify, "FORMS", {"portable": "encoder.keras"})
+    for other in (2, 3):
+        tokens = truth["portable/tokens"].copy()
+        tokens.reshape(-1)[:other] = (tokens.reshape(-1)[:other] + 1) % 4
+        monkeypatch.setattr(verify, "_run", lambda *_, tokens=tokens: {**truth, "portable/tokens": tokens})
+        if other == 2:
+            (agreement,) = verify.verify_exports(tokenizer, folder, x)
+            assert agreement.tokens == 1 - 2 / tokens.size
+        else:
+            with pytest.raises(ValueError, match="of its source's tokens on 2 examples"):
+                verify.verify_exports(tokenizer, folder, x)
 
 
 def test_an_export_that_does_not_load_is_refused(tmp_path):

@@ -21,6 +21,8 @@ FORMS = {
 
 # Two forms round differently, and a latent in the middle between two codes may fall to either side.
 LEAST_AGREEMENT = 0.999
+# Of a few hundred tokens a single one would be more than the rest of that.
+TOLERATED = 2
 # Of decoded signals, on their scale of [-1, 1]: rounding stays below a tenth of it, half a step of 8 bits is twice it.
 LARGEST_DIFFERENCE = 2e-3
 
@@ -46,8 +48,8 @@ def verify_exports(tokenizer, folder, signal):
         List of `Agreement`, one for each form found. LiteRT is not verified where `ai-edge-litert` is not installed.
 
     Raises:
-        ValueError: if a form cannot be loaded, fewer than 99.9 % of its tokens agree, or a decoded signal differs by
-            more than 0.002.
+        ValueError: if a form cannot be loaded, more than 0.1 % of its tokens and more than two differ, or a decoded
+            signal differs by more than 0.002.
     """
     folder = pathlib.Path(folder)
     tokenizer = tokenizer.in_float32()
@@ -62,9 +64,10 @@ def verify_exports(tokenizer, folder, signal):
         if form not in runnable:
             agreements.append(Agreement(form, False, float("nan"), float("nan")))
             continue
-        equal = float(np.mean(results[f"{form}/tokens"] == tokens))
+        same = results[f"{form}/tokens"] == tokens
+        equal = float(np.mean(same))
         difference = _difference(results, form, decoded, signal.shape[1:-1])
-        if equal < LEAST_AGREEMENT:
+        if equal < LEAST_AGREEMENT and np.size(same) - np.sum(same) > TOLERATED:
             raise ValueError(
                 f"The export {FORMS[form]!r} in {folder} gives {equal:.2%} of its source's tokens on "
                 f"{len(signal)} examples; at least {LEAST_AGREEMENT:.1%} are expected. Do not use it; export again, "

@@ -21,7 +21,7 @@ class PerceptualLoss(keras.layers.Layer):
     Args:
         network: `keras.Model` from signals in the tokenizer's range, [-1, 1] for images; a network that expects
             another range gets its own rescaling layer in front. It is frozen.
-        layers: sequence of str, names of the layers whose outputs are compared.
+        layers: sequence of str, names of the layers whose outputs are compared. Defaults to the network's own outputs.
         heads: sequence with an array (channels,) of non-negative w_l for each layer. Defaults to ones.
 
     Call arguments:
@@ -45,13 +45,13 @@ class PerceptualLoss(keras.layers.Layer):
         Zhang et al. 2018, https://arxiv.org/abs/1801.03924, equation 1.
     """
 
-    def __init__(self, network, layers, heads=None, **kwargs):
+    def __init__(self, network, layers=None, heads=None, **kwargs):
         super().__init__(**kwargs)
         known = [layer.name for layer in network.layers]
-        missing = [name for name in layers if name not in known]
-        if missing or not layers:
+        missing = layers is not None and [name for name in layers if name not in known]
+        if missing or layers is not None and not layers:
             raise ValueError(f"`layers` names layers of the network: {known}. Received: layers={list(layers)}")
-        outputs = [network.get_layer(name).output for name in layers]
+        outputs = network.outputs if layers is None else [network.get_layer(name).output for name in layers]
         if heads is not None:
             widths = [output.shape[-1] for output in outputs]
             given = [np.shape(head) for head in heads]
@@ -63,7 +63,7 @@ class PerceptualLoss(keras.layers.Layer):
             heads = [np.asarray(head, "float32").tolist() for head in heads]
         network.trainable = False
         self.network = network
-        self.layer_names = list(layers)
+        self.layer_names = None if layers is None else list(layers)
         self.heads = heads
         self.features = keras.Model(network.inputs, outputs, name="features")
         self.built = True
@@ -87,7 +87,7 @@ class PerceptualLoss(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         config["network"] = keras.saving.serialize_keras_object(self.network)
-        config["layers"] = list(self.layer_names)
+        config["layers"] = None if self.layer_names is None else list(self.layer_names)
         config["heads"] = None if self.heads is None else [list(head) for head in self.heads]
         return config
 

@@ -3,20 +3,25 @@
 import itertools
 import time
 
+import keras
 import numpy as np
 from keras import ops
 
 from vqzoo.metrics.codebook import CodebookUsage
-from vqzoo.metrics.image import SSIM_WINDOW
+from vqzoo.metrics.image import ms_ssim
+from vqzoo.metrics.image import ms_ssim_scales
 from vqzoo.metrics.image import psnr
 from vqzoo.metrics.image import ssim
 from vqzoo.metrics.rate import bits_per_pixel
 
 # A picture that survives 8 bits exactly (a flat one) has an infinite PSNR, and would make the mean infinite.
 _LARGEST_PSNR = 100.0  # dB
+_MS_SSIM_NAMES = {5: "ms_ssim", 4: "ms_ssim_4_scales", 3: "ms_ssim_3_scales", 2: "ms_ssim_2_scales"}
+_NAMES = ("psnr", "ssim", *_MS_SSIM_NAMES.values(), "l1", "bits_per_pixel", "usage", "perplexity", "dead_codes")
+_NAMES += ("images_per_second", "images")
 
 
-def evaluate_images(tokenizer, batches, max_batches=None):
+def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
     """Encodes and decodes pictures and measures what comes back.
 
     Reconstructions are clipped to [-1, 1] and rounded to 8 bits first, because that is what a saved picture
@@ -27,16 +32,23 @@ def evaluate_images(tokenizer, batches, max_batches=None):
             `codebook_sizes`.
         batches: iterable of float32 arrays or tensors (batch, height, width, channels) in [-1, 1].
         max_batches: int, stop after so many batches; None takes them all.
+        metrics: dict name -> what to report too. Each is either a callable (images, reconstructions) -> one number
+            for the batch or one for each picture, for instance a `PerceptualLoss`; or an object with
+            `update_state(images, reconstructions)`, `result()` and `reset_state()`, which begins anew here, for
+            instance a `FrechetDistance`. Name it after its network. Defaults to none.
 
     Returns:
-        A dict of Python numbers, means over the pictures: `psnr` (dB, at most 100 for one picture), `ssim`
-        (left out if all pictures are smaller than 11 pixels), `l1` (mean absolute difference in [-1, 1]
-        units) and `bits_per_pixel`; over all tokens `usage`, `perplexity` and `dead_codes` (see
-        `CodebookUsage`); `images_per_second` (through encode and decode, compilation not counted) and
-        `images`, their number.
+        A dict of Python numbers, means over the pictures: `psnr` (dB, at most 100 for one picture), `ssim` (of
+        intensities from 0 up, over the pictures of 11 pixels or more), `ms_ssim` (the same, over the pictures of 161
+        pixels or more, which have all five scales; smaller ones are in `ms_ssim_4_scales`, `ms_ssim_3_scales` and
+        `ms_ssim_2_scales`, from 81, 41 and 21 pixels), `l1` (mean absolute difference in [-1, 1] units),
+        `bits_per_pixel`, and those of `metrics`; over all tokens `usage`, `perplexity` and `dead_codes` (see
+        `CodebookUsage`); `images_per_second` (through encode and decode, compilation not counted) and `images`, their
+        number. A number without a picture of its size is left out.
 
     Raises:
-        ValueError: there is no picture, or a batch is not (batch, height, width, channels).
+        ValueError: there is no picture, a batch is not (batch, height, width, channels), a metric has the name of
+            one of ours, or returns something else.
 
     Example:
     >>> import numpy as np
@@ -50,8 +62,9 @@ def evaluate_images(tokenizer, batches, max_batches=None):
     >>> round(report["psnr"], 2), round(report["bits_per_pixel"], 3), report["dead_codes"], report["images"]
     (20.0, 1.585, 2, 2)
     """
+    per_picture, streaming = _split(metrics or {})
     codebook = CodebookUsage(tokenizer.codebook_sizes)
-    scores = {"psnr": [], "ssim": [], "l1": [], "bits_per_pixel": []}  # name -> one array (batch,) per batch
+    scores = {name: [] for name in (*_NAMES, *per_picture)}  # name -> one array (batch,) per batch
     seconds = 0.0
     compiled = set()
     for images in itertools.islice(batches, max_batches):
@@ -65,8 +78,13 @@ def evaluate_images(tokenizer, batches, max_batches=None):
         codebook.update_state(tokens)
         bits = bits_per_pixel(tokens.shape, tokenizer.codebook_sizes, *images.shape[1:3])
         scores["bits_per_pixel"].append(np.full(len(images), bits))
-        for name, values in _distances(images, _as_saved(decoded)).items():
+        saved = _as_saved(decoded)
+        for name, values in _distances(images, saved).items():
             scores[name].append(values)
+        for name, distance in per_picture.items():
+            scores[name].append(_for_each_picture(name, distance(images, saved), len(images)))
+        for metric in streaming.values():
+            metric.update_state(images, saved)
     scores = {name: np.concatenate(values) for name, values in scores.items() if values}
     count = len(scores.get("psnr", ()))
     if not count:
@@ -74,6 +92,7 @@ def evaluate_images(tokenizer, batches, max_batches=None):
     usage = {name: float(value) for name, value in codebook.result().items()}
     return {
         **{name: float(np.mean(values, dtype="float64")) for name, values in scores.items()},
+        **{name: float(metric.result()) for name, metric in streaming.items()},
         **usage,
         "dead_codes": int(usage["dead_codes"]),
         "images_per_second": count / seconds,
@@ -91,14 +110,40 @@ def _check_batch(images):
     return images
 
 
+def _split(metrics):
+    """Those that judge each picture or batch by itself, and those that gather all, begun anew."""
+    taken = sorted(set(metrics) & set(_NAMES))
+    if taken:
+        raise ValueError(f"`metrics` must have names that the report does not use itself. Received: {taken}")
+    streaming = {name: metric for name, metric in metrics.items() if hasattr(metric, "update_state")}
+    for metric in streaming.values():
+        metric.reset_state()
+    return {name: metric for name, metric in metrics.items() if name not in streaming}, streaming
+
+
+def _for_each_picture(name, value, count):
+    """One number for the batch, or one for each picture -> array (batch,)."""
+    shapes = [tuple(np.shape(x)) for x in keras.tree.flatten(value)]
+    if shapes not in ([()], [(count,)]):
+        raise ValueError(
+            f"A metric must return one number for the batch or one for each of its {count} pictures. Received: from "
+            f"{name}, shapes {shapes}. A network alone is no metric: use FrechetDistance(network)."
+        )
+    return np.broadcast_to(ops.convert_to_numpy(value), (count,))
+
+
 def _distances(images, reconstructions):
     """One number per picture: {name: array (batch,)}."""
     distances = {
         "psnr": np.minimum(ops.convert_to_numpy(psnr(images, reconstructions)), _LARGEST_PSNR),
         "l1": np.abs(images - reconstructions).mean(axis=(1, 2, 3)),
     }
-    if min(images.shape[1:3]) >= SSIM_WINDOW:
+    images, reconstructions = images + 1.0, reconstructions + 1.0  # both measures are of intensities from 0 up
+    scales = ms_ssim_scales(*images.shape[1:3])
+    if scales:
         distances["ssim"] = ops.convert_to_numpy(ssim(images, reconstructions))
+    if scales in _MS_SSIM_NAMES:  # one scale is SSIM
+        distances[_MS_SSIM_NAMES[scales]] = ops.convert_to_numpy(ms_ssim(images, reconstructions, scales=scales))
     return distances
 
 

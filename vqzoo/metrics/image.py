@@ -1,4 +1,4 @@
-"""How near a picture is to its original: PSNR and SSIM, one number per picture."""
+"""How near a picture is to its original: PSNR, SSIM and multi-scale SSIM, one number per picture."""
 
 import numpy as np
 from keras import ops
@@ -8,6 +8,8 @@ SSIM_WINDOW = 11  # pixels
 _SSIM_SIGMA = 1.5  # pixels
 _SSIM_K1 = 0.01
 _SSIM_K2 = 0.03
+# Wang, Simoncelli and Bovik 2003, section 3.2, from the finest scale to the coarsest. They sum to 1.0001, by rounding.
+_MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def psnr(images, reconstructions, max_value=2.0):
@@ -44,6 +46,9 @@ def ssim(images, reconstructions, max_value=2.0):
     where `c1 = (0.01 max_value)^2` and `c2 = (0.03 max_value)^2`. Equal to `tf.image.ssim`, and to
     scikit-image's `structural_similarity` with `gaussian_weights=True, use_sample_covariance=False`.
 
+    The first factor, the luminance, depends on where 0 is. The papers have intensities from 0 up, which for pictures
+    in [-1, 1] is `ssim(images + 1, reconstructions + 1)`; the pictures as they are give lower numbers.
+
     Args:
         images: float tensor (batch, height, width, channels), at least 11 x 11 pixels.
         reconstructions: float tensor of the same shape.
@@ -69,6 +74,99 @@ def ssim(images, reconstructions, max_value=2.0):
             f"SSIM compares windows of {SSIM_WINDOW} x {SSIM_WINDOW} pixels, so pictures must be at least "
             f"that large. Received: images of shape {tuple(images.shape)}. Use larger pictures, or PSNR."
         )
+    similarity, _ = _similarity(images, reconstructions, max_value)
+    return ops.mean(similarity, axis=1)
+
+
+def ms_ssim(images, reconstructions, max_value=2.0, scales=5):
+    """Multi-scale structural similarity of each picture, the mean over its channels.
+
+    With `SSIM_M` at the coarsest of the `M` scales and `CS_j`, the contrast and structure terms
+    `(2 c + c2) / (v_x + v_y + c2)` alone, at the finer ones, each the mean over the whole windows of `ssim`, it is
+    `SSIM_M^(w_M) prod_(j < M) CS_j^(w_j)`. Each scale halves the one before by 2x2 means; an odd row or column at the
+    end counts by itself. A term below 0 counts as 0. Equal to `tf.image.ssim_multiscale`. Add 1 to pictures in
+    [-1, 1] for the paper's intensities from 0 up, as for `ssim`.
+
+    Five scales, those of the paper, need 161 pixels. A smaller picture has fewer, `ms_ssim_scales` of them, with the
+    same window and with the paper's first weights divided by their sum: as in the paper the weights add up to 1,
+    and one scale is SSIM. That is another measure: compare numbers of equally many scales alone, and say how many.
+
+    Args:
+        images: float tensor (batch, height, width, channels), at least `10 * 2^(scales - 1) + 1` pixels each way:
+            11, 21, 41, 81 and 161 for 1 to 5 scales.
+        reconstructions: float tensor of the same shape.
+        max_value: float, largest minus smallest possible value; 2 for the signal range [-1, 1].
+        scales: int, 1 to 5.
+
+    Returns:
+        float32 tensor (batch,), from 0 to 1; 1 for equal pictures.
+
+    Raises:
+        ValueError: the two are not batches of pictures of one shape, there are no such scales, or the coarsest would
+            be smaller than the window.
+
+    Reference:
+        Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", 2003, eq. 7.
+
+    Example:
+    >>> import numpy as np
+    >>> round(float(ms_ssim(np.zeros((1, 64, 64, 3)), np.full((1, 64, 64, 3), 0.02), scales=3)[0]), 3)
+    0.719
+    """
+    if scales not in range(1, len(_MS_SSIM_WEIGHTS) + 1):
+        raise ValueError(f"`scales` must be an int from 1 to {len(_MS_SSIM_WEIGHTS)}. Received: scales={scales}")
+    images, reconstructions = _check_pair(images, reconstructions)
+    _check_scales(images, scales)
+    weights = np.array(_MS_SSIM_WEIGHTS[:scales], "float32")
+    if scales < len(_MS_SSIM_WEIGHTS):
+        weights = weights / weights.sum()
+    product = 1.0
+    for scale, weight in enumerate(weights):
+        if scale:
+            images, reconstructions = _halve(images), _halve(reconstructions)
+        similarity, structure = _similarity(images, reconstructions, max_value)
+        term = similarity if scale == scales - 1 else structure
+        # Pictures that vary against each other have a negative term, and its broken power would be NaN.
+        product = product * ops.power(ops.relu(term), weight)
+    return ops.mean(product, axis=1)
+
+
+def ms_ssim_scales(height, width):
+    """How many scales `ms_ssim` has for pictures of a size: the most whose coarsest holds a whole window.
+
+    Args:
+        height: int, in pixels.
+        width: int, in pixels.
+
+    Returns:
+        int, 0 to 5; 0 for less than 11 pixels.
+
+    Example:
+    >>> [ms_ssim_scales(size, 256) for size in (8, 16, 32, 64, 128, 256)]
+    [0, 1, 2, 3, 4, 5]
+    """
+    fitting = [scale for scale in range(1, len(_MS_SSIM_WEIGHTS) + 1) if min(height, width) >= _smallest_size(scale)]
+    return len(fitting)
+
+
+def _smallest_size(scales):
+    """Halved `scales - 1` times and rounded up each time, it is the window."""
+    return (SSIM_WINDOW - 1) * 2 ** (scales - 1) + 1
+
+
+def _check_scales(images, scales):
+    known = [size for size in images.shape[1:3] if size is not None]
+    if known and min(known) < _smallest_size(scales):
+        fitting = ms_ssim_scales(min(known), min(known))
+        raise ValueError(
+            f"{scales} scales need pictures of at least {_smallest_size(scales)} pixels, so that the coarsest holds "
+            f"a window of {SSIM_WINDOW} x {SSIM_WINDOW}. Received: images of shape {tuple(images.shape)}. Use "
+            + (f"scales={fitting}, and tell the number with the result." if fitting else "larger pictures, or PSNR.")
+        )
+
+
+def _similarity(images, reconstructions, max_value):
+    """The means over all whole windows of SSIM and of its contrast and structure terms, both (batch, channels)."""
     mean_x, mean_y = _window_mean(images), _window_mean(reconstructions)
     product_of_means = mean_x * mean_y
     squared_means = ops.square(mean_x) + ops.square(mean_y)
@@ -77,7 +175,19 @@ def ssim(images, reconstructions, max_value=2.0):
     c1, c2 = (_SSIM_K1 * max_value) ** 2, (_SSIM_K2 * max_value) ** 2
     luminance = (2.0 * product_of_means + c1) / (squared_means + c1)
     structure = (2.0 * covariance + c2) / (variances + c2)
-    return ops.mean(luminance * structure, axis=(1, 2, 3))
+    return _mean_of_grid(luminance * structure), _mean_of_grid(structure)
+
+
+def _mean_of_grid(x):
+    """(batch, h, w, c) -> (batch, c)."""
+    # In two steps: TensorFlow's float32 mean over both axes at once is off by 5e-4 for 512 pixels and three channels.
+    return ops.mean(ops.mean(x, axis=2), axis=1)
+
+
+def _halve(x):
+    """Means of 2x2 pixels: (batch, h, w, c) -> (batch, ceil(h / 2), ceil(w / 2), c)."""
+    # "same" pooling leaves the padding out of the mean, as if an odd last row or column stood there twice.
+    return ops.average_pool(x, 2, 2, padding="same", data_format="channels_last")
 
 
 def _check_pair(images, reconstructions):
