@@ -96,7 +96,7 @@ def test_no_piece_is_larger_than_the_limit(monkeypatch):
     calls = []
     whole = nearest._highest
     monkeypatch.setattr(nearest, "DISTANCES_AT_ONCE", 40)
-    monkeypatch.setattr(nearest, "_highest", lambda v, c: calls.append(len(v) * len(c)) or whole(v, c))
+    monkeypatch.setattr(nearest, "_highest", lambda v, c, m: calls.append(len(v) * len(c)) or whole(v, c, m))
     nearest_codes(random(0, 23, 8), random(1, 8, 8))
     assert calls == [40] * 5
 
@@ -194,6 +194,8 @@ def test_typed_out_highest_scores():
     assert highest_scores(vectors, rows).numpy().tolist() == [1, 0, 2, 0]
     # With 0, -3, 4 added: 1, 0, 2; 5, 0, -2; -2, -2.7, 5.9; 0, -3, 4.
     assert highest_scores(vectors, rows, [0.0, -3.0, 4.0]).numpy().tolist() == [2, 0, 2, 2]
+    moved = highest_scores(np.array(vectors) + [5.0, -7.0], rows, [0.0, -3.0, 4.0], centre=np.array([5.0, -7.0], "f4"))
+    assert moved.numpy().tolist() == [2, 0, 2, 2]
 
 
 @pytest.mark.parametrize("with_offsets", [False, True])

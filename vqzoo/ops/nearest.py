@@ -54,20 +54,22 @@ def nearest_codes(vectors, codebook):
     >>> np.asarray(nearest_codes(np.array([[0.1], [0.9]]), np.array([[0.0], [1.0]])))
     array([0, 1], dtype=int32)
     """
-    return highest_scores(*_relative(vectors, codebook))
+    return highest_scores(vectors, *_relative(codebook))
 
 
-def highest_scores(vectors, rows, offsets=None):
+def highest_scores(vectors, rows, offsets=None, centre=None):
     r"""Finds the row with which each vector has the largest product.
 
-    $$t_n = \arg\max_k \left(v_n \cdot w_k + b_k\right)$$
+    $$t_n = \arg\max_k \left((v_n - m) \cdot w_k + b_k\right)$$
 
-    In pieces and in float32, as `nearest_codes`, which is the case w = c, b = -|c|²/2. Of equal scores the first wins.
+    In pieces and in float32, as `nearest_codes`, which is the case w = c - m, b = -|c - m|²/2 with m the mean code. Of
+    equal scores the first wins.
 
     Args:
         vectors: float tensor, shape (n, width).
         rows: float tensor w, shape (count, width).
         offsets: float tensor b, shape (count,). Defaults to zeros.
+        centre: float tensor m, shape (width,). Defaults to zeros.
 
     Returns:
         int32 tensor, shape (n,), in [0, count).
@@ -86,8 +88,8 @@ def highest_scores(vectors, rows, offsets=None):
     count = vectors.shape[0]
     known = isinstance(count, int)  # JAX has a symbol where TensorFlow has None, and knows all sizes when it runs
     if _in_one_piece.get() or (known and count <= most) or (not known and keras.backend.backend() != "tensorflow"):
-        return _highest(vectors, rows)
-    return _highest_in_chunks(vectors, rows, most)
+        return _highest(vectors, rows, centre)
+    return _highest_in_chunks(vectors, rows, centre, most)
 
 
 def sampled_codes(vectors, codebook, temperature, seed):
@@ -109,7 +111,8 @@ def sampled_codes(vectors, codebook, temperature, seed):
     >>> np.asarray(sampled_codes(np.array([[0.1], [0.9]]), np.array([[0.0], [1.0]]), 1e-3, seed=0))
     array([0, 1], dtype=int32)
     """
-    vectors, codebook, offsets = _relative(vectors, codebook)
+    codebook, offsets, centre = _relative(codebook)
+    vectors = keras.ops.cast(vectors, "float32") - centre
     scores = keras.ops.matmul(vectors, keras.ops.transpose(codebook)) + offsets  # -distance² / 2 + what all codes share
     drawn = keras.random.categorical(scores * (2.0 / temperature), 1, dtype="int32", seed=seed)
     return keras.ops.squeeze(drawn, -1)
@@ -145,21 +148,24 @@ def largest(scores):
     return best * BLOCK + inside
 
 
-def _relative(vectors, codebook):
-    """Vectors and codes relative to the mean code, and -|c|²/2: their highest score is the nearest code."""
-    vectors, codebook = keras.ops.cast(vectors, "float32"), keras.ops.cast(codebook, "float32")
+def _relative(codebook):
+    """Codes relative to their mean, -|c|²/2, and the mean: for vectors relative to it the nearest code scores most."""
+    codebook = keras.ops.cast(codebook, "float32")
     centre = keras.ops.mean(codebook, axis=0)
     codebook = codebook - centre
-    return vectors - centre, codebook, -0.5 * keras.ops.sum(keras.ops.square(codebook), axis=1)
+    return codebook, -0.5 * keras.ops.sum(keras.ops.square(codebook), axis=1), centre
 
 
-def _highest(vectors, rows):
+def _highest(vectors, rows, centre):
+    # Here and not before the pieces are made: a copy of all vectors would be the largest thing in memory.
+    if centre is not None:
+        vectors = vectors - centre
     if rows.shape[1] > vectors.shape[1]:
         vectors = keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=1)
     return largest(keras.ops.matmul(vectors, keras.ops.transpose(rows)))  # of (n, count)
 
 
-def _highest_in_chunks(vectors, rows, most):
+def _highest_in_chunks(vectors, rows, centre, most):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -169,11 +175,11 @@ def _highest_in_chunks(vectors, rows, most):
         padded = tf.pad(vectors, [[0, chunks * size - count], [0, 0]])
         pieces = tf.reshape(padded, (chunks, size, vectors.shape[1]))
         tokens = tf.map_fn(
-            lambda piece: _highest(piece, rows),
+            lambda piece: _highest(piece, rows, centre),
             pieces,
             parallel_iterations=1,  # ten at once, TensorFlow's default in graphs, need ten times the memory
             fn_output_signature=tf.TensorSpec((None,), tf.int32),
         )
         return tf.ensure_shape(tf.reshape(tokens, (-1,))[:count], vectors.shape[:1])
-    pieces = [_highest(vectors[i : i + most], rows) for i in range(0, vectors.shape[0], most)]
+    pieces = [_highest(vectors[i : i + most], rows, centre) for i in range(0, vectors.shape[0], most)]
     return keras.ops.concatenate(pieces)
