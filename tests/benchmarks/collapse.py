@@ -41,7 +41,7 @@ def _two(size):
 
 def _gumbel(size, steps):
     temperature = keras.optimizers.schedules.CosineDecay(1.0, steps, alpha=1 / 16)
-    return quantizers.GumbelQuantizer(size, 32, temperature, seed=0)
+    return quantizers.GumbelQuantizer(size, 32, temperature, straight_through=False, seed=0)
 
 
 def _multi_scale(size, steps):

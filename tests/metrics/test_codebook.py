@@ -94,6 +94,16 @@ def test_a_token_outside_its_codebook_counts_for_none():
     assert_counts(metric, [[1, 1], [1, 1]])
 
 
+@pytest.mark.parametrize("graph", [False, True])
+def test_padding_counts_for_no_code(graph):
+    metric = CodebookUsage((4, 4))
+    tokens = np.array([[[1, 2], [3, 2], [0, 0]], [[1, 3], [0, 0], [0, 0]]], "int32")
+    mask = np.array([[True, True, False], [True, False, False]])
+    update = tf.function(metric.update_state) if graph else metric.update_state
+    update(tokens, mask)
+    assert [counts.tolist() for counts in metric.counts_per_codebook()] == [[0, 2, 0, 1], [0, 0, 2, 1]]
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_in_a_graph_of_unknown_shape(jit_compile):
     metric = CodebookUsage(SIZES)

@@ -243,3 +243,18 @@ def test_a_small_temperature_draws_the_nearest():
     codebook, vectors = random(1, 32, 4), random(0, 500, 4)
     tokens = sampled_codes(vectors, codebook, 1e-5, 0).numpy()
     assert (tokens == nearest_codes(vectors, codebook).numpy()).mean() > 0.99
+
+
+@pytest.mark.parametrize("far", [1e4, 1e6, 1e12])
+def test_one_code_far_away_does_not_blur_the_others(far):
+    rng = np.random.default_rng(0)
+    codes, vectors = rng.normal(size=(64, 8)), rng.normal(size=(500, 8))
+    codes[7] *= far
+    expected = ((vectors[:, None] - codes) ** 2).sum(-1).argmin(1)
+    np.testing.assert_array_equal(nearest_codes(vectors, codes), expected)
+
+
+def test_the_middle_of_codes_leaves_out_those_a_hundred_times_longer():
+    codes = np.array(8 * [[1.0, 2.0], [3.0, 4.0]] + [[1e6, 0.0], [0.0, 0.0]], "float32")
+    np.testing.assert_allclose(nearest.central_code(codes), [32 / 17, 48 / 17], rtol=1e-6)
+    np.testing.assert_array_equal(nearest.central_code(np.zeros((3, 2), "float32")), [0.0, 0.0])

@@ -12,9 +12,9 @@ def test_typed_out_answers():
     np.testing.assert_allclose(l2_normalize(np.array(vectors, "float32")), expected, rtol=1e-6)
 
 
-def test_zeros_stay_zeros_and_shorter_vectors_shrink():
+def test_vectors_without_a_direction_stay_as_they_are():
     result = l2_normalize(np.array([[0.0, 0.0], [0.0, 1e-7]], "float32"))
-    np.testing.assert_allclose(result, [[0.0, 0.0], [0.0, 0.1]], rtol=1e-5)
+    np.testing.assert_allclose(result, [[0.0, 0.0], [0.0, 1e-7]], rtol=1e-5)
 
 
 def test_the_gradient_is_the_projection_beside_the_vector():

@@ -20,6 +20,7 @@ class CodebookUsage(keras.metrics.Metric):
 
     Call arguments:
         tokens: int tensor (batch, *grid, num_codebooks). A token outside its codebook is not counted.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         A dict of float32 scalars: `usage`, the fraction of the codes that were used, and `perplexity`, both
@@ -57,11 +58,13 @@ class CodebookUsage(keras.metrics.Metric):
             name="counts",
         )
 
-    def update_state(self, tokens):
+    def update_state(self, tokens, mask=None):
         """Adds the tokens to the counts.
 
         Args:
             tokens: int tensor (batch, *grid, num_codebooks).
+            mask: bool tensor (batch, *grid), True where a position is real: padding has token 0, and would count as
+                that code. Defaults to all.
         """
         tokens = ops.convert_to_tensor(tokens)
         dtype = keras.backend.standardize_dtype(tokens.dtype)
@@ -80,6 +83,8 @@ class CodebookUsage(keras.metrics.Metric):
         tokens = ops.cast(tokens, "int64")
         # Without a bin of its own, a token outside its codebook would count for the codebook beside it.
         inside = ops.logical_and(tokens >= 0, tokens < sizes)
+        if mask is not None:
+            inside = ops.logical_and(inside, ops.expand_dims(ops.cast(mask, "bool"), -1))
         bins = ops.reshape(ops.where(inside, tokens + (np.cumsum(sizes) - sizes), total), (-1,))
         (counts,) = replica_sum(ops.segment_sum(ops.ones_like(bins, dtype="int32"), bins, num_segments=total + 1))
         self.counts.assign_add(ops.cast(counts, "int64")[:total])

@@ -13,6 +13,7 @@ from vqzoo.ops.gradients import input_gradient
 from vqzoo.ops.masks import masked_gradient
 from vqzoo.ops.masks import masked_mean
 from vqzoo.ops.masks import masked_tokens
+from vqzoo.ops.nearest import central_code
 from vqzoo.ops.nearest import distances_in_one_piece
 from vqzoo.ops.nearest import highest_scores
 from vqzoo.ops.nearest import largest
@@ -28,11 +29,14 @@ from vqzoo.ops.resize import resize
 from vqzoo.ops.rows import spread_rows
 from vqzoo.ops.shapes import crop
 from vqzoo.ops.shapes import upsample_nearest
+from vqzoo.ops.upsample_conv import upsample_conv
+from vqzoo.ops.upsample_conv import upsampling_in_phases
 
 __all__ = [
     "area_matrix",
     "bicubic_matrix",
     "bit_entropy",
+    "central_code",
     "compiled",
     "crop",
     "digits_to_tokens",
@@ -57,5 +61,7 @@ __all__ = [
     "spread_rows",
     "straight_through",
     "tokens_to_digits",
+    "upsample_conv",
     "upsample_nearest",
+    "upsampling_in_phases",
 ]

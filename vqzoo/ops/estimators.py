@@ -39,7 +39,7 @@ def rotation_trick(codes, latents):
 
     takes e to q. Its factors count as constants, so that the gradient in e is the transposed map of the gradient in q:
     unlike with `straight_through`, the angle between a gradient and its vector stays. A latent vector shorter than 1e-6
-    has no direction: its gradient is not scaled.
+    has no direction: its gradient is that of `straight_through`.
 
     Args:
         codes: float tensor (..., latent_dim), the result of a step without gradient.
@@ -62,8 +62,8 @@ def rotation_trick(codes, latents):
     turned = latents - 2.0 * middle * _dot(middle, latents) + 2.0 * code * _dot(latent, latents)
     code_length, latent_length = keras.ops.sqrt(_dot(codes, codes)), keras.ops.sqrt(_dot(fixed, fixed))
     # Dividing by almost nothing would hand on a gradient a million times as large.
-    scale = keras.ops.where(latent_length > SHORTEST, code_length / keras.ops.maximum(latent_length, SHORTEST), 1.0)
-    turned = turned * scale
+    turned = turned * (code_length / keras.ops.maximum(latent_length, SHORTEST))
+    turned = keras.ops.where(latent_length > SHORTEST, turned, latents)
     return codes + (turned - keras.ops.stop_gradient(turned))
 
 

@@ -36,11 +36,11 @@ def nearest_codes(vectors, codebook):
     $$t_n = \arg\min_k \lVert v_n - c_k \rVert^2
     = \arg\max_k \left(v_n \cdot c_k - \tfrac12 \lVert c_k \rVert^2\right)$$
 
-    Both sides are taken relative to the mean of the codebook, or the digits that tell codes apart would drown in a
-    common offset. The matrix of scores is one product, with the squared lengths as its last row; it is made in pieces
-    of at most `DISTANCES_AT_ONCE` numbers, so that 65,536 vectors against 16,384 codes need 128 MB instead of
-    4.3 GB. Half precision is cast up first: there, 1 to 8 % of the answers would be wrong. Of equally near codes the
-    first wins.
+    Both sides are taken relative to the middle of the codebook (`central_code`), or the digits that tell codes apart
+    would drown in a common offset. The matrix of scores is one product, with the squared lengths as its last row; it is
+    made in pieces of at most `DISTANCES_AT_ONCE` numbers, so that 65,536 vectors against 16,384 codes need 128 MB
+    instead of 4.3 GB. Half precision is cast up first: there, 1 to 8 % of the answers would be wrong. Of equally near
+    codes the first wins.
 
     Args:
         vectors: float tensor, shape (n, latent_dim).
@@ -62,8 +62,8 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
 
     $$t_n = \arg\max_k \left((v_n - m) \cdot w_k + b_k\right)$$
 
-    In pieces and in float32, as `nearest_codes`, which is the case w = c - m, b = -|c - m|²/2 with m the mean code. Of
-    equal scores the first wins.
+    In pieces and in float32, as `nearest_codes`, which is the case w = c - m, b = -|c - m|²/2 with m the middle of the
+    codebook. Of equal scores the first wins.
 
     Args:
         vectors: float tensor, shape (n, width).
@@ -148,10 +148,33 @@ def largest(scores):
     return best * BLOCK + inside
 
 
-def _relative(codebook):
-    """Codes relative to their mean, -|c|²/2, and the mean: for vectors relative to it the nearest code scores most."""
+def central_code(codebook):
+    """The mean of the codes, but for those a hundred times longer than usual: one of them would move it far away.
+
+    Args:
+        codebook: float tensor, shape (codebook_size, latent_dim).
+
+    Returns:
+        float32 tensor, shape (latent_dim,).
+
+    Example:
+    >>> codebook = keras.ops.convert_to_tensor([[1.0, 0.0], [0.0, 2.0], [1e9, 0.0]])
+    >>> [float(x) for x in central_code(codebook)]
+    [0.5, 1.0]
+    """
     codebook = keras.ops.cast(codebook, "float32")
-    centre = keras.ops.mean(codebook, axis=0)
+    lengths = keras.ops.sqrt(keras.ops.sum(keras.ops.square(codebook), axis=1, keepdims=True))
+    # The squared mean of the roots: unlike a mean it hardly sees a few long ones, unlike a median it needs no sorting.
+    usual = keras.ops.square(keras.ops.mean(keras.ops.sqrt(lengths)))
+    counted = lengths <= 100.0 * usual
+    total = keras.ops.sum(keras.ops.where(counted, codebook, 0.0), axis=0)
+    return total / keras.ops.maximum(keras.ops.sum(keras.ops.cast(counted, "float32")), 1.0)
+
+
+def _relative(codebook):
+    """Codes relative to the middle, -|c|²/2, the middle: for vectors relative to it the nearest code scores most."""
+    codebook = keras.ops.cast(codebook, "float32")
+    centre = central_code(codebook)
     codebook = codebook - centre
     return codebook, -0.5 * keras.ops.sum(keras.ops.square(codebook), axis=1), centre
 

@@ -2,16 +2,16 @@
 
 import keras
 
-# A shorter vector has no direction in float32, and its gradient would be its inverse length.
+# A shorter vector has no direction in float32, and its gradient, of its inverse length, would outweigh all others.
 SHORTEST = 1e-6
 
 
 def l2_normalize(vectors):
     r"""Scales each vector to length 1.
 
-    $$\hat v = v / \max(\lVert v \rVert, 10^{-6})$$
+    $$\hat v = v / \lVert v \rVert \text{ where } \lVert v \rVert > 10^{-6}, \qquad \hat v = v \text{ elsewhere}$$
 
-    `keras.ops.normalize` has a gradient of NaN at a vector of zeros; here it is finite.
+    `keras.ops.normalize` has a gradient of NaN at a vector of zeros; here it is that of the identity.
 
     Args:
         vectors: float tensor (..., width).
@@ -25,4 +25,4 @@ def l2_normalize(vectors):
     [[0.6, 0.8]]
     """
     squares = keras.ops.sum(keras.ops.square(vectors), axis=-1, keepdims=True)
-    return vectors / keras.ops.sqrt(keras.ops.maximum(squares, SHORTEST**2))
+    return vectors / keras.ops.sqrt(keras.ops.where(squares > SHORTEST**2, squares, 1.0))

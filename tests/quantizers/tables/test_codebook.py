@@ -110,6 +110,16 @@ def test_the_portable_form_gives_the_same_tokens_and_codes():
     assert {type(part).__module__.split(".")[0] for part in encoder.layers + decoder.layers} == {"keras"}
 
 
+def test_the_portable_form_tells_codes_apart_that_share_a_large_offset(tmp_path):
+    rng = np.random.default_rng(0)
+    codebook, vectors = (100.0 + 0.1 * rng.normal(size=(n, 3)).astype("float32") for n in (50, 400))
+    layer = quantizer(codebook)
+    latents = keras.Input((None, 3))
+    keras.Model(latents, layer.portable_encode(latents)).save(tmp_path / "encoder.keras")
+    again = keras.models.load_model(tmp_path / "encoder.keras")
+    np.testing.assert_array_equal(again(vectors[None]), layer.encode(vectors[None]))
+
+
 CLASSES = pytest.mark.parametrize("cls", [VectorQuantizer, EMAVectorQuantizer])
 
 
@@ -133,9 +143,10 @@ def test_the_estimator_is_a_callable():
         VectorQuantizer(4, estimator="st")
 
 
-def test_the_temperature_is_not_negative():
-    with pytest.raises(ValueError, match="`temperature` is 0 or more. Received: temperature=-0.1"):
-        VectorQuantizer(4, temperature=-0.1)
+@pytest.mark.parametrize("temperature", [-0.1, float("nan"), keras.optimizers.schedules.CosineDecay(1.0, 10)])
+def test_the_temperature_is_a_number_and_not_negative(temperature):
+    with pytest.raises(ValueError, match="`temperature` is a number, 0 or more. Received: .* is for GumbelQuantizer"):
+        VectorQuantizer(4, temperature=temperature)
 
 
 @CLASSES

@@ -1,7 +1,12 @@
 """What all quantizers share that take the nearest code of one table."""
 
-import keras
+import math
+import numbers
 
+import keras
+import numpy as np
+
+from vqzoo.ops import central_code
 from vqzoo.ops import masked_mean
 from vqzoo.ops import masked_tokens
 from vqzoo.ops import nearest_codes
@@ -50,8 +55,11 @@ class CodebookQuantizer(TableQuantizer):
                 "`estimator` is a callable (codes, latents), such as vqzoo.ops.rotation_trick. "
                 f"Received: estimator={estimator!r}"
             )
-        if temperature < 0.0:
-            raise ValueError(f"`temperature` is 0 or more. Received: temperature={temperature}")
+        if not isinstance(temperature, numbers.Real) or not 0.0 <= temperature < math.inf:
+            raise ValueError(
+                f"`temperature` is a number, 0 or more. Received: temperature={temperature!r}. A schedule is for "
+                "GumbelQuantizer."
+            )
         self.estimator = estimator
         self.temperature = temperature
         self.seed = seed
@@ -79,8 +87,12 @@ class CodebookQuantizer(TableQuantizer):
     def portable_encode(self, latents):
         # -|v - c|^2 = 2 v.c - |c|^2 - |v|^2, and |v|^2 is the same for every code.
         codebook = keras.ops.convert_to_numpy(self.codebook)
+        # Relative to the middle, as in `nearest_codes`, or a common offset costs the digits that tell codes apart.
+        centre = keras.ops.convert_to_numpy(central_code(codebook))
+        codebook = codebook - centre
+        move = keras.layers.Normalization(mean=centre, variance=np.ones_like(centre), dtype="float32", name="centre")
         bias = -(codebook**2).sum(axis=1)
-        return portable_highest(self._compared(latents), 2.0 * codebook.T, bias, name="nearest_code")
+        return portable_highest(move(self._compared(latents)), 2.0 * codebook.T, bias, name="nearest_code")
 
     def _compared(self, latents):
         """What is compared with the codebook: the latents as they are."""

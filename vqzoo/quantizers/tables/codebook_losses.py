@@ -1,22 +1,22 @@
 """Losses on a codebook that any quantizer with one may take as `extra_losses`."""
 
 import keras
-import numpy as np
 
 from vqzoo.ops import l2_normalize
-
-# The similarities of 4,096 codes are 64 MB; of a larger codebook as many codes are compared, evenly spread.
-MOST_CODES = 4096
+from vqzoo.ops import replica_sum
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 def orthogonality_loss(codebook, vectors, weights):
     r"""Pushes the directions of different codes apart: mean squared cosine between them.
 
-    $$L = \frac{1}{K^2} \sum_{i,j} (\hat c_i \cdot \hat c_j)^2 - \frac{1}{K}$$
+    $$L = \frac{1}{K^2} \sum_{i,j} (\hat c_i \cdot \hat c_j)^2 - \frac{1}{K}
+    = \frac{1}{K^2} \lVert \hat C^\top \hat C \rVert_F^2 - \frac{1}{K}$$
+
+    The second form needs no K × K similarities, which of 16,384 codes are 1 GB.
 
     Args:
-        codebook: float tensor (codebook_size, latent_dim). Of more than 4,096 codes, 4,096 evenly spread ones count.
+        codebook: float tensor (codebook_size, latent_dim).
         vectors: float tensor (n, latent_dim), not used.
         weights: float tensor (n,), not used.
 
@@ -31,12 +31,9 @@ def orthogonality_loss(codebook, vectors, weights):
         Shin et al. 2021, https://arxiv.org/abs/2112.00384, the loss on the codebook.
     """
     size = codebook.shape[0]
-    if size > MOST_CODES:
-        codebook = keras.ops.take(codebook, np.linspace(0, size - 1, MOST_CODES).astype("int32"), axis=0)
-        size = MOST_CODES
     directions = l2_normalize(codebook)
-    similarities = keras.ops.matmul(directions, keras.ops.transpose(directions))
-    return keras.ops.sum(keras.ops.square(similarities)) / size**2 - 1.0 / size
+    products = keras.ops.matmul(keras.ops.transpose(directions), directions)
+    return keras.ops.sum(keras.ops.square(products)) / size**2 - 1.0 / size
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -46,7 +43,8 @@ def entropy_loss(codebook, vectors, weights):
     $$L = \mathbb{E}_n\, H(p_n) - H(\mathbb{E}_n\, p_n), \qquad
     p_n = \operatorname{softmax}_k\left(-\lVert v_n - c_k \rVert^2 / 0.01\right)$$
 
-    with H the entropy in nats. All n × codebook_size probabilities are held at once.
+    with H the entropy in nats, the second one's mean over all replicas. All n × codebook_size probabilities are held at
+    once.
 
     Args:
         codebook: float tensor (codebook_size, latent_dim).
@@ -76,7 +74,8 @@ def similarity_entropy_loss(codebook, vectors, weights):
 
     $$L = \mathbb{E}_n\, H(p_n) - H(\mathbb{E}_n\, p_n), \qquad p_n = \operatorname{softmax}_k(v_n \cdot c_k / 0.01)$$
 
-    with H the entropy in nats. All n × codebook_size probabilities are held at once.
+    with H the entropy in nats, the second one's mean over all replicas. All n × codebook_size probabilities are held at
+    once.
 
     Args:
         codebook: float tensor (codebook_size, latent_dim).
@@ -100,7 +99,10 @@ def similarity_entropy_loss(codebook, vectors, weights):
 def _entropy(logits, weights):
     """Mean entropy of the rows' probabilities less the entropy of their mean."""
     logs = keras.ops.log_softmax(logits, axis=-1)
-    shares = weights / keras.ops.maximum(keras.ops.sum(weights), 1.0)
-    each = -keras.ops.sum(shares * keras.ops.sum(keras.ops.exp(logs) * logs, axis=-1))
-    together = keras.ops.sum(keras.ops.expand_dims(shares, -1) * keras.ops.exp(logs), axis=0)
+    count = keras.ops.sum(weights)
+    each = -keras.ops.sum(weights * keras.ops.sum(keras.ops.exp(logs) * logs, axis=-1)) / keras.ops.maximum(count, 1.0)
+    together = keras.ops.sum(keras.ops.expand_dims(weights, -1) * keras.ops.exp(logs), axis=0)
+    # As `mean_code_entropy`: averaged over the replicas, the gradient is that of the whole batch.
+    together, count = replica_sum(together, count)
+    together = together / keras.ops.maximum(count, 1.0)
     return each + keras.ops.sum(together * keras.ops.log(together + 1e-12))
