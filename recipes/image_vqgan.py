@@ -113,17 +113,10 @@ def build(config):
         regularizers["r1"], weights["r1"] = vqzoo.losses.R1Penalty(), config.r1_weight
     if config.lecam_weight:
         regularizers["lecam"], weights["lecam"] = vqzoo.losses.LeCamRegularizer(), config.lecam_weight
-    trainer = vqzoo.AdversarialTrainer(
-        tokenizer,
-        opponent,
-        signal_losses,
-        weights,
-        regularizers=regularizers,
-        adaptive=config.adaptive,
-        discriminator_start=int(config.discriminator_start * steps),
-        discriminator_warmup=int(config.discriminator_warmup * steps),
-        average_decay=config.average_decay,
-    )
+    joining = {"discriminator_start": int(config.discriminator_start * steps)}
+    joining |= {"discriminator_warmup": int(config.discriminator_warmup * steps)}
+    options = {"regularizers": regularizers, "adaptive": config.adaptive, "average_decay": config.average_decay}
+    trainer = vqzoo.AdversarialTrainer(tokenizer, opponent, signal_losses, weights, **joining, **options)
     trainer.build((None, config.size, config.size, config.channels))
     trainer.compile(
         keras.optimizers.Adam(warmup_cosine(config.learning_rate, steps, config.warmup), global_clipnorm=1.0),

@@ -5,9 +5,15 @@ import numbers
 import keras
 import numpy as np
 
+from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import known_value
+from vqzoo.tokenizers.tiles import bands_of_tiles
+from vqzoo.tokenizers.tiles import decoding_tiles
+from vqzoo.tokenizers.tiles import encoding_tiles
+from vqzoo.tokenizers.tiles import grid_of
 from vqzoo.tokenizers.tokenizer import Tokenizer
+from vqzoo.tokenizers.tokenizer import check_batch_size
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -44,34 +50,133 @@ class ImageTokenizer(Tokenizer):
 
     modality = "image"
 
-    def decode(self, tokens, size=None, batch_size=None):
+    def __init__(self, encoder, quantizer, decoder, **kwargs):
+        super().__init__(encoder, quantizer, decoder, **kwargs)
+        # === Compiled functions of tiles ===
+        self._compiled_latents = compiled(self._latents)
+        self._compiled_tokens = compiled(self.quantizer.encode)
+
+    def encode(self, signal, batch_size=None, tile_size=None, tile_margin=None):
+        """Turns images into tokens; large ones in tiles, so that the networks' memory does not grow with them.
+
+        The latents of tiles that overlap fade into each other over half of each margin; the other half, next to a
+        tile's border, is thrown away. Where that half covers what the encoder sees around a token, the tokens are
+        those of the whole picture, but for near ties that rounding decides. Normalisation over positions and attention
+        see the tile instead of the picture, and many tokens differ.
+
+        Args:
+            signal: float array or tensor (batch, height, width, channels) in [-1, 1].
+            batch_size: int, images at once, to bound memory. Defaults to all. With `tile_size`, tiles at once, and
+                one by default.
+            tile_size: int, pixels a side of a tile without its margins, at most; rounded up to whole strides, and
+                smaller pictures are one tile. Defaults to the whole picture.
+            tile_margin: int, pixels around each tile, rounded up to whole strides. For the tokens of the whole picture
+                the networks of `image_vqvae` need `2 * (blocks + 3)` strides. Defaults to 10 strides.
+
+        Returns:
+            int32 tensor (batch, *grid, num_codebooks), the same grid with tiles and without.
+
+        Raises:
+            ValueError: on another shape or dtype, or a `tile_size` in a graph or for a tokenizer of pictures of one
+                size; in eager calls also if values lie outside [-1.5, 1.5] or are not finite.
+        """
+        if tile_size is None:
+            return super().encode(signal, batch_size)
+        check_batch_size(batch_size)
+        images = _value_to_tile(self._checked_array(signal), tile_size)
+        strides, latent_dim = grid_of(self)
+        rows, columns = (
+            encoding_tiles(length, stride, tile_size, tile_margin)
+            for length, stride in zip(images.shape[1:3], strides, strict=True)
+        )
+        grid = (rows[-1].target.stop, columns[-1].target.stop)
+        tokens = np.empty((len(images), *grid, self.num_codebooks), "int32")
+        bands = bands_of_tiles(self._compiled_latents, images, rows, columns, latent_dim, batch_size or 1)
+        for place, latents in bands if len(images) else ():  # quantizers may refuse an empty batch
+            found = self._compiled_tokens(keras.ops.convert_to_tensor(latents))
+            tokens[:, place] = keras.ops.convert_to_numpy(found)
+        return keras.ops.convert_to_tensor(tokens)
+
+    def decode(self, tokens, size=None, batch_size=None, tile_size=None, tile_margin=None):
         """Turns tokens into images; the result is not clipped to [-1, 1].
+
+        Tiles fade into each other over half of each margin; the other half, next to a tile's border, is thrown away.
+        Where that half covers what the decoder sees around a pixel, the pixels are those of the whole picture. They are
+        put together in main memory, and become a tensor at the end.
 
         Args:
             tokens: integer array or tensor (batch, *grid, num_codebooks).
             size: tuple or integer tensor (height, width), pixels to keep of each image. Tokens do not know how large
                 their image was. Defaults to whole strides.
-            batch_size: int, images at once, to bound memory. Defaults to all.
+            batch_size: int, images at once, to bound memory. Defaults to all. With `tile_size`, tiles at once, and
+                one by default.
+            tile_size: int, pixels a side of a tile without its margins, as in `encode`, which may have had another.
+                Defaults to the whole picture.
+            tile_margin: int, pixels around each tile, as in `encode`. Defaults to 10 strides.
 
         Returns:
             float32 tensor (batch, height, width, channels).
 
         Raises:
-            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range, or `size` is not
-                within the decoded images.
+            ValueError: on another dtype or last axis, or a `tile_size` in a graph or for a tokenizer of pictures of
+                one size; in eager calls also if tokens are out of range, or `size` is not within the decoded images.
         """
-        images = super().decode(tokens, batch_size)
-        if size is None:
-            return images
-        known = known_value(size) if hasattr(size, "shape") else size
-        if known is None:  # a tensor of a graph
-            return crop(images, (size[0], size[1]))
-        if np.ndim(known) == 0 or len(known) != 2:
-            raise ValueError(f"`size` is (height, width) in pixels. Received: size={size!r}")
-        for length, whole in zip(known, images.shape[1:3], strict=True):
-            if isinstance(length, numbers.Integral) and whole is not None and not 0 < length <= whole:
-                raise ValueError(
-                    f"`size` is (height, width) in pixels, at most {tuple(images.shape[1:3])} for these tokens. "
-                    f"Received: size={tuple(known)}"
-                )
-        return crop(images, size)
+        if tile_size is None:
+            images = super().decode(tokens, batch_size)
+            _check_size(size, images.shape[1:3])
+        else:
+            images = self._decode_tiles(tokens, size, batch_size, tile_size, tile_margin)
+        if size is not None:
+            images = crop(images, (size[0], size[1]))
+        return keras.ops.convert_to_tensor(images)
+
+    def _decode_tiles(self, tokens, size, batch_size, tile_size, tile_margin):
+        """The decoded images as an array, whole strides large."""
+        check_batch_size(batch_size)
+        self.quantizer.check_tokens(tokens)
+        tokens = _value_to_tile(tokens, tile_size)
+        strides, _ = grid_of(self)
+        if tokens.ndim != 4 or 0 in tokens.shape[1:]:
+            raise ValueError(
+                f"Tiles need tokens of the shape (batch, rows, columns, num_codebooks). Received: shape={tokens.shape}"
+            )
+        whole = tuple(positions * stride for positions, stride in zip(tokens.shape[1:3], strides, strict=True))
+        _check_size(size, whole)
+        rows, columns = (
+            decoding_tiles(positions, stride, tile_size, tile_margin)
+            for positions, stride in zip(tokens.shape[1:3], strides, strict=True)
+        )
+        images = np.empty((len(tokens), *whole, self.signal_shape[-1]), "float32")
+        bands = bands_of_tiles(self._compiled_decode, tokens, rows, columns, images.shape[-1], batch_size or 1)
+        for place, band in bands:
+            images[:, place] = band
+        return images
+
+    def _latents(self, signal):
+        return keras.ops.cast(self.encoder(signal, training=False), "float32")
+
+
+def _check_size(size, whole):
+    """Raises where `size` is not within images of the size `whole`; tensors of a graph pass unseen."""
+    known = known_value(size) if hasattr(size, "shape") else size
+    if known is None:
+        return
+    if np.ndim(known) == 0 or len(known) != 2:
+        raise ValueError(f"`size` is (height, width) in pixels. Received: size={size!r}")
+    for length, most in zip(known, whole, strict=True):
+        if isinstance(length, numbers.Integral) and most is not None and not 0 < length <= most:
+            raise ValueError(
+                f"`size` is (height, width) in pixels, at most {tuple(whole)} for these tokens. "
+                f"Received: size={tuple(known)}"
+            )
+
+
+def _value_to_tile(tensor, tile_size):
+    """The numpy value; raises in a graph, whose sizes are not known."""
+    value = known_value(tensor)
+    if value is None:
+        raise ValueError(
+            f"Tiles are laid in eager calls. Received: tile_size={tile_size!r} inside a graph, such as that of "
+            "`dataset.map`. Leave `tile_size` out there, or loop over the pictures in Python."
+        )
+    return value

@@ -93,7 +93,7 @@ class Tokenizer(keras.Model):
             ValueError: on another shape or dtype; in eager calls also if values lie outside [-1.5, 1.5] or are not
                 finite.
         """
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         signal = self.checked_signal(signal)
         if known_value(signal[:0]) is None:
             return self._encode(signal)
@@ -112,7 +112,7 @@ class Tokenizer(keras.Model):
         Raises:
             ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
         """
-        _check_batch_size(batch_size)
+        check_batch_size(batch_size)
         self.quantizer.check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
         if known_value(tokens[:0]) is None:
@@ -230,6 +230,10 @@ class Tokenizer(keras.Model):
             ValueError: on another shape or dtype; in eager calls also if values lie outside [-1.5, 1.5] or are not
                 finite.
         """
+        return keras.ops.convert_to_tensor(self._checked_array(signal), "float32")
+
+    def _checked_array(self, signal):
+        """`checked_signal`, but as it came: a large picture is not copied."""
         if isinstance(signal, str):
             raise ValueError(f"A signal is an array. Received: {signal!r}. Read the file first.")
         signal = signal if hasattr(signal, "dtype") else np.asarray(signal)
@@ -251,13 +255,13 @@ class Tokenizer(keras.Model):
             raise ValueError(f"An empty signal has no tokens. Received: shape={shape}. Leave such examples out.")
         values = known_value(signal)
         if values is not None and values.size:
-            largest = float(np.abs(values).max())
+            largest = float(np.maximum(values.max(), -values.min()))  # makes no copy, keeps NaN
             if not largest <= LARGEST_VALUE:
                 raise ValueError(
                     f"A signal lies in [-1, 1]. Received: values up to {largest:g} in magnitude. Pixels in [0, 255] "
                     "become one by `x / 127.5 - 1`; NaN comes from a damaged input."
                 )
-        return keras.ops.convert_to_tensor(signal, "float32")
+        return signal
 
     def _check_decoded(self, signal, latents, decoded):
         """Raises where the decoder enlarges less or more than the encoder reduces; unknown sizes pass unseen."""
@@ -300,7 +304,8 @@ def _fits(shape, expected):
     )
 
 
-def _check_batch_size(batch_size):
+def check_batch_size(batch_size):
+    """Raises where `batch_size` is neither None nor a positive integer."""
     if batch_size is not None and (not isinstance(batch_size, numbers.Integral) or batch_size < 1):
         raise ValueError(
             f"`batch_size` is a positive integer. Received: batch_size={batch_size!r}. A data set of pairs gives "
