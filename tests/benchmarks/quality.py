@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--scale", type=float, default=0.5)
     parser.add_argument("--crops", type=int, default=2048)
     parser.add_argument("--grid", help="PNG of some crops as each preset gives them back")
-    parser.add_argument("--rows", type=int, nargs="+", default=range(8), help="numbers of the crops in the grid")
+    parser.add_argument("--shown", type=int, nargs="+", default=range(8), help="numbers of the crops in the grid")
     arguments = parser.parse_args()
     metrics = {"laplacian": Sharpness()}
     if arguments.networks:
@@ -61,7 +61,7 @@ def main():
     files = vqzoo.data.find_images(arguments.pictures)
     crops = vqzoo.data.ImageCrops(files, size=arguments.size, batch_size=32, flip=False, scale=scale, max_side=1024)
     batches = [crops.batch(i) for i in range(-(-arguments.crops // 32))]
-    columns = [np.concatenate(batches[: max(arguments.rows) // 32 + 1])[list(arguments.rows)]]
+    columns = [np.concatenate(batches[: max(arguments.shown) // 32 + 1])[list(arguments.shown)]]
     print("| preset | " + " | ".join(SHOWN) + " |\n|---|" + "---|" * len(SHOWN), flush=True)
     for preset in arguments.presets:
         tokenizer = vqzoo.Tokenizer.from_preset(preset)
@@ -71,9 +71,10 @@ def main():
         print(json.dumps({"preset": preset, **report}), flush=True)
         columns.append(np.asarray(tokenizer.decode(tokenizer.encode(columns[0]), size=columns[0].shape[1:3])))
     if arguments.grid:
-        rows = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
+        # Originals above, then a row for each preset.
+        rows = [np.concatenate(list(pictures), axis=1) for pictures in columns]
         pixels = np.rint((np.clip(np.concatenate(rows), -1.0, 1.0) + 1.0) * 127.5).astype("uint8")
-        factor = max(1, 192 // arguments.size)
+        factor = max(1, 128 // arguments.size)
         Image.fromarray(pixels).resize((pixels.shape[1] * factor, pixels.shape[0] * factor), 0).save(arguments.grid)
 
 
