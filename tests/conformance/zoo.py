@@ -12,6 +12,7 @@ from vqzoo.losses import l2_loss
 from vqzoo.networks import discriminators
 from vqzoo.networks import image
 from vqzoo.networks.normalization import FastGroupNormalization
+from vqzoo.networks.normalization import GroupNormalizationSwish
 
 
 class Entry(NamedTuple):
@@ -102,8 +103,10 @@ NETWORKS = [
         LATENTS,
         ANY_LATENTS,
     ),
+    Entry("UpsampleConv2D", lambda: image.UpsampleConv2D(6), LATENTS, ANY_LATENTS),
     Entry("UpsampleNearest2D", image.UpsampleNearest2D, LATENTS, ANY_LATENTS),
     Entry("FastGroupNormalization", lambda: FastGroupNormalization(4, epsilon=1e-6), LATENTS, ANY_LATENTS),
+    Entry("GroupNormalizationSwish", lambda: GroupNormalizationSwish(4, epsilon=1e-6), LATENTS, ANY_LATENTS),
     Entry("patch_discriminator", lambda: discriminators.patch_discriminator(filters=8, depth=1), IMAGES, ANY_IMAGES),
 ]
 
@@ -166,6 +169,19 @@ def compiled(trainer):
         optimizers.append(keras.optimizers.Adam(2e-3, beta_1=0.5))
     trainer.compile(*optimizers)
     return trainer
+
+
+def stirred(thing):
+    """Other values in every weight than its initializer gave: a file that lost them would come back with the same."""
+    rng = np.random.default_rng(0)
+    for variable in thing.weights:  # not `variables`: of its random generators Keras keeps no state
+        values = keras.ops.convert_to_numpy(variable)
+        if "float" in variable.dtype:
+            # Upwards alone, so that counts and variances stay positive.
+            variable.assign(values + rng.uniform(0.01, 0.1, values.shape))
+        else:
+            variable.assign(values + np.ones_like(values))
+    return thing
 
 
 def flat(outputs):

@@ -96,3 +96,15 @@ def test_unknown_shapes_in_a_graph(jit_compile):
     assert float(mean) == values[MASK].mean()
     np.testing.assert_array_equal(same, values)
     np.testing.assert_array_equal(tokens, values * MASK[..., None])
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (0, 4, 3)])
+def test_the_mean_of_an_empty_batch_is_zero_and_not_nan(shape):
+    function = tf.function(masked_mean, input_signature=[tf.TensorSpec((None, *shape[1:]))])
+    values = tf.zeros(shape)
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        mean = masked_mean(values)
+    assert float(mean) == float(function(values)) == float(masked_mean(values, np.zeros(shape[:2], bool))) == 0.0
+    assert tape.gradient(mean, values).shape == shape
+    assert float(function(tf.fill((2, *shape[1:]), 3.0))) == 3.0

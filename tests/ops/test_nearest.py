@@ -254,6 +254,11 @@ def test_one_code_far_away_does_not_blur_the_others(far):
     np.testing.assert_array_equal(nearest_codes(vectors, codes), expected)
 
 
+def test_a_token_drawn_for_nan_is_one_of_the_codes():
+    drawn = nearest.sampled_codes(np.full((20, 2), np.nan, "f4"), np.eye(2, dtype="f4"), 1.0, seed=0)
+    assert set(np.asarray(drawn).tolist()) <= {0, 1}
+
+
 def test_the_middle_of_codes_leaves_out_those_a_hundred_times_longer():
     codes = np.array(8 * [[1.0, 2.0], [3.0, 4.0]] + [[1e6, 0.0], [0.0, 0.0]], "float32")
     np.testing.assert_allclose(nearest.central_code(codes), [32 / 17, 48 / 17], rtol=1e-6)

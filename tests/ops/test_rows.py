@@ -92,3 +92,20 @@ def test_real_rows_in_a_graph(jit_compile):
     function = tf.function(lambda m, r: spread_rows(m, 20, 7, r), jit_compile=jit_compile)
     rows = function(tf.range(50.0)[:, None], tf.constant(real)).numpy()[:, 0].astype(int)
     assert rows.tolist() == picked_of(real, 20, 7).tolist()
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_of_an_empty_matrix_zeros_come_back(jit_compile, with_mask):
+    def function(matrix, real):
+        return spread_rows(matrix, 5, 3, real if with_mask else None)
+
+    if jit_compile is not None:
+        signature = [tf.TensorSpec((None, 3)), tf.TensorSpec((None,), tf.bool)]
+        function = tf.function(function, jit_compile=jit_compile, input_signature=signature)
+    rows = function(tf.zeros((0, 3)), tf.zeros((0,), tf.bool))
+    assert rows.numpy().tolist() == [[0.0] * 3] * 5
+    # The same function still picks where there is something.
+    matrix, real = tf.reshape(tf.range(60.0), (20, 3)), tf.range(20) % 3 == 0
+    expected = matrix.numpy()[picked_of(real, 5, 3) if with_mask else picked(20, 5, 3)]
+    np.testing.assert_array_equal(function(matrix, real), expected)

@@ -3,7 +3,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import vqzoo
+from vqzoo.quantizers import CosineVectorQuantizer
+from vqzoo.quantizers import EMAVectorQuantizer
+from vqzoo.quantizers import FiniteScalarQuantizer
+from vqzoo.quantizers import GaussianQuantizer
+from vqzoo.quantizers import GroupedQuantizer
+from vqzoo.quantizers import GumbelQuantizer
+from vqzoo.quantizers import IndexPropagationQuantizer
+from vqzoo.quantizers import MultiScaleResidualQuantizer
+from vqzoo.quantizers import ProjectedQuantizer
 from vqzoo.quantizers import Quantizer
+from vqzoo.quantizers import ResidualQuantizer
+from vqzoo.quantizers import SimVectorQuantizer
 from vqzoo.quantizers import VectorQuantizer
 
 
@@ -207,3 +219,107 @@ def test_symbolic_latents_and_masks_pass_unseen():
     trace(np.full((1, 2, 4), np.nan, "float32"), np.ones((1, 2), bool))
     assert passed == [(None, None, 4)]
     assert Quantizer().check_latents(keras.Input((None, 4)), 4).shape == (None, None, 4)
+
+
+def vector():
+    return VectorQuantizer(4, name="inner")
+
+
+UNBUILT = {
+    "gaussian": lambda **options: GaussianQuantizer(vector(), 3, **options),
+    "grouped": lambda **options: GroupedQuantizer([vector(), vector()], **options),
+    "gumbel": lambda **options: GumbelQuantizer(
+        4, 3, temperature=keras.optimizers.schedules.CosineDecay(1.0, 9), **options
+    ),
+    "multi_scale": lambda **options: MultiScaleResidualQuantizer(vector(), [1, 2], **options),
+    "projected": lambda **options: ProjectedQuantizer(vector(), 3, **options),
+    "residual": lambda **options: ResidualQuantizer([vector(), vector()], **options),
+    "vector": lambda **options: VectorQuantizer(4, **options),
+}
+each_kind = pytest.mark.parametrize("kind", UNBUILT)
+
+
+@each_kind
+def test_before_build_nothing_is_encoded_or_decoded(kind):
+    layer = UNBUILT[kind](name="outer")
+    message = (
+        r"has no codebook yet: it is built on the first latents. Call it, .*`build\(\(None, \*grid, latent_dim\)\)`"
+    )
+    with pytest.raises(ValueError, match="The quantizer 'outer' " + message):
+        layer.encode(np.zeros((1, 2, 2, 4), "float32"))
+    tokens = np.zeros((1, 5, 1) if kind == "multi_scale" else (1, 2, 2, layer.num_codebooks), "int32")
+    # A list of quantizers has nothing of its own to decode with.
+    with pytest.raises(ValueError, match="The quantizer '(outer|inner)' " + message):
+        layer.decode(tokens)
+
+
+@pytest.mark.parametrize("kind", ["projected", "multi_scale"])
+def test_before_build_nothing_is_decoded_by_built_codes_alone(kind):
+    layer = UNBUILT[kind](name="outer")
+    layer.quantizer.build((None, None, 4))
+    with pytest.raises(ValueError, match="The quantizer 'outer' has no codebook yet"):
+        layer.decode(np.zeros((1, 5, 1), "int32"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: EMAVectorQuantizer(4, name="codes"),
+        lambda: GumbelQuantizer(4, 3, name="codes"),
+        lambda: IndexPropagationQuantizer(4, name="codes"),
+        lambda: SimVectorQuantizer(4, name="codes"),
+        lambda: VectorQuantizer(4, name="codes"),
+    ],
+)
+def test_before_build_there_is_no_codebook(make):
+    layer = make()
+    for ask in (lambda: layer.codebook, lambda: layer.assign_codebook(np.zeros((4, 3)))):
+        with pytest.raises(ValueError, match="The quantizer 'codes' has no codebook yet"):
+            ask()
+    assert not hasattr(layer, "codebook")
+    layer.build((None, 3))
+    layer.assign_codebook(np.eye(4, 3))
+    np.testing.assert_array_equal(layer.codebook, np.eye(4, 3))
+
+
+@each_kind
+@pytest.mark.parametrize("by", ["constructor", "attribute", "file"])
+def test_what_was_frozen_before_build_stays_frozen_in_a_model(kind, by, tmp_path):
+    layer = UNBUILT[kind](trainable=by == "attribute")
+    if by == "attribute":
+        layer.trainable = False
+    inputs = keras.Input((2, 2, 4))
+    model = keras.Model(inputs, layer(inputs).latents)
+    if by == "file":
+        model.save(tmp_path / "it.keras")
+        model = keras.models.load_model(tmp_path / "it.keras")
+    assert len(model.variables) > 0
+    assert model.trainable_variables == []
+
+
+@each_kind
+def test_a_frozen_part_is_no_reason_to_freeze_or_thaw_the_rest(kind):
+    layer = UNBUILT[kind]()
+    inner = layer.inner_quantizers()[:1]
+    for part in inner:
+        part.trainable = False
+    inputs = keras.Input((2, 2, 4))
+    model = keras.Model(inputs, layer(inputs).latents)
+    frozen = {id(variable) for part in inner for variable in part.variables}
+    every = {id(v) for v in model.variables if v.name not in ("steps", "seed_generator_state")}
+    assert {id(variable) for variable in model.trainable_variables} == every - frozen
+
+
+def test_which_quantizers_map_the_latents():
+    for kind, make in UNBUILT.items():
+        assert make().maps_latents == (kind in ("gaussian", "gumbel", "projected")), kind
+    for layer in (CosineVectorQuantizer(4), FiniteScalarQuantizer((3,)), SimVectorQuantizer(4)):
+        assert not layer.maps_latents
+    assert GroupedQuantizer([vector(), ResidualQuantizer([vector(), UNBUILT["projected"]()])]).maps_latents
+
+
+def test_every_public_quantizer_can_be_loaded():
+    registered = set(keras.saving.get_custom_objects().values())
+    public = [getattr(vqzoo.quantizers, name) for name in vqzoo.quantizers.__all__]
+    layers = {thing for thing in public if isinstance(thing, type) and issubclass(thing, keras.layers.Layer)}
+    assert layers - registered == {Quantizer}

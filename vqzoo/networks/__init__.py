@@ -3,6 +3,15 @@
 from vqzoo.networks import discriminators
 from vqzoo.networks import image
 from vqzoo.networks.normalization import FastGroupNormalization
+from vqzoo.networks.normalization import GroupNormalizationSwish
 from vqzoo.networks.normalization import group_normalization
+from vqzoo.networks.normalization import group_normalization_swish
 
-__all__ = ["FastGroupNormalization", "discriminators", "group_normalization", "image"]
+__all__ = [
+    "FastGroupNormalization",
+    "GroupNormalizationSwish",
+    "discriminators",
+    "group_normalization",
+    "group_normalization_swish",
+    "image",
+]

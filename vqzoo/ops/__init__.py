@@ -1,6 +1,7 @@
 """Numbers only: functions of tensors, with no classes and no weights."""
 
 from vqzoo.ops.compiled import compiled
+from vqzoo.ops.compiled import fused
 from vqzoo.ops.compiled import known_value
 from vqzoo.ops.digits import digits_to_tokens
 from vqzoo.ops.digits import reverse_bits
@@ -41,6 +42,7 @@ __all__ = [
     "crop",
     "digits_to_tokens",
     "distances_in_one_piece",
+    "fused",
     "highest_scores",
     "input_gradient",
     "known_value",

@@ -11,7 +11,7 @@ def masked_mean(values, mask=None):
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
-        Scalar float32; 0 where no position is real.
+        Scalar float32; 0 where no position is real, or the batch is empty.
 
     Example:
     >>> float(masked_mean(keras.ops.convert_to_tensor([[1.0, 5.0]]), keras.ops.convert_to_tensor([[True, False]])))
@@ -19,7 +19,9 @@ def masked_mean(values, mask=None):
     """
     values = keras.ops.cast(values, "float32")
     if mask is None:
-        return keras.ops.mean(values)
+        # An empty batch is a sum of nothing, and not 0 / 0: a replica may get one at the end of an epoch.
+        count = keras.ops.cast(keras.ops.size(values), "float32")
+        return keras.ops.sum(values) / keras.ops.maximum(count, 1.0)
     mask = keras.ops.cast(mask, "bool")
     if len(values.shape) > len(mask.shape):
         values = keras.ops.mean(values, axis=-1)

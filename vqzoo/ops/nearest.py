@@ -115,7 +115,8 @@ def sampled_codes(vectors, codebook, temperature, seed):
     vectors = keras.ops.cast(vectors, "float32") - centre
     scores = keras.ops.matmul(vectors, keras.ops.transpose(codebook)) + offsets  # -distance² / 2 + what all codes share
     drawn = keras.random.categorical(scores * (2.0 / temperature), 1, dtype="int32", seed=seed)
-    return keras.ops.squeeze(drawn, -1)
+    # For scores of NaN TensorFlow draws one more than there is.
+    return keras.ops.minimum(keras.ops.squeeze(drawn, -1), codebook.shape[0] - 1)
 
 
 def largest(scores):

@@ -10,7 +10,6 @@ from vqzoo.quantizers.quantizer import Quantizer
 from vqzoo.quantizers.scalars.binary_spherical import BinarySphericalQuantizer
 from vqzoo.quantizers.scalars.finite_scalar import FiniteScalarQuantizer
 from vqzoo.quantizers.scalars.lookup_free import LookupFreeQuantizer
-from vqzoo.quantizers.tables.codebook import CodebookQuantizer
 from vqzoo.quantizers.tables.codebook_losses import entropy_loss
 from vqzoo.quantizers.tables.codebook_losses import orthogonality_loss
 from vqzoo.quantizers.tables.codebook_losses import similarity_entropy_loss
@@ -23,7 +22,6 @@ from vqzoo.quantizers.tables.vector import VectorQuantizer
 
 __all__ = [
     "BinarySphericalQuantizer",
-    "CodebookQuantizer",
     "CosineVectorQuantizer",
     "EMAVectorQuantizer",
     "FiniteScalarQuantizer",

@@ -17,12 +17,17 @@ class Quantized(NamedTuple):
     losses: dict  # name -> scalar float32, unweighted
 
 
+class NotBuiltError(ValueError, AttributeError):
+    """Something was asked for that `build` makes; for `hasattr` it is not there yet."""
+
+
 class Quantizer(keras.layers.Layer):
     """Turns continuous latents into integer tokens, and back.
 
     A subclass writes `encode`, `decode`, `call`, `codebook_sizes`, `loss_names`, `portable_encode` and
-    `portable_decode`. `call(latents).latents` equals `decode(encode(latents))` in inference. Losses are returned and
-    never added with `add_loss`: replica threads share that list.
+    `portable_decode`; one that holds other quantizers also `inner_quantizers`, and one that learns a map of the latents
+    `maps_latents`. `call(latents).latents` equals `decode(encode(latents))` in inference. Losses are returned and never
+    added with `add_loss`: replica threads share that list.
 
     A mask tells which positions are real, as Keras passes it: padded positions do not count in the losses, train no
     codebook, and have token 0. `trainable = False` freezes a codebook also where no gradient moves it.
@@ -58,6 +63,16 @@ class Quantizer(keras.layers.Layer):
         """Tuple with the names in `Quantized.losses`."""
         raise NotImplementedError
 
+    @property
+    def maps_latents(self):
+        """Whether weights other than the codebook act on the latents before the look-up, such as a projection's."""
+        return any(quantizer.maps_latents for quantizer in self.inner_quantizers())
+
+    def inner_quantizers(self):
+        """Tuple of the quantizers that this one is made of."""
+        # No property: Keras would save them under its name as well.
+        return ()
+
     def encode(self, latents, mask=None):
         """Latents (batch, *grid, latent_dim) to int32 tokens (batch, *grid, num_codebooks)."""
         raise NotImplementedError
@@ -73,6 +88,26 @@ class Quantizer(keras.layers.Layer):
     def portable_decode(self, tokens):
         """`decode` as Keras built-ins: a `KerasTensor` of tokens to a `KerasTensor` of latents."""
         raise NotImplementedError
+
+    def made_in_build(self, name):
+        """The attribute that `build` makes under this name; raises where there is none yet."""
+        made = getattr(self, name, None)
+        if made is None:
+            raise NotBuiltError(
+                f"The quantizer {self.name!r} has no codebook yet: it is built on the first latents. Call it, train "
+                "its tokenizer, or call `build((None, *grid, latent_dim))`."
+            )
+        return made
+
+    def keep_frozen(self):
+        """The last line of a `build` with layers inside: freezes those that `trainable=False` did not reach.
+
+        Keras hands the setting on to the layers that exist when it is set: not to those that are made later, nor from
+        the constructor.
+        """
+        if not self.trainable:
+            self.trainable = True  # the TensorFlow backend skips assignments that change nothing
+            self.trainable = False
 
     def check_latents(self, latents, latent_dim=None, mask=None):
         """Raises where `latents` cannot be quantized; the values of a symbolic tensor pass unseen.
@@ -161,3 +196,13 @@ class Quantizer(keras.layers.Layer):
                 "True where a position is real."
             )
         return keras.ops.cast(mask, "bool")
+
+
+def known_width(input_shape):
+    """The last axis of `input_shape`; raises where it is unknown."""
+    if input_shape[-1] is None:
+        raise ValueError(
+            "The last axis of the latents is their width and must be known when a quantizer is built. "
+            f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
+        )
+    return int(input_shape[-1])

@@ -182,7 +182,7 @@ def test_the_ends_of_the_decoder():
     x = random(2, 3, 5, 5)
     y = conv(conv(x, get("post_quant_conv").get_weights()), get("conv_in").get_weights())
     np.testing.assert_allclose(model(x), y, rtol=1e-4, atol=1e-4)
-    up = part(decoder, "up_1_upsample", "up_1_upsample_conv")
+    up = part(decoder, "up_1_upsample_conv", "up_1_upsample_conv")
     x = random(2, 3, 5, 16)
     expected = conv(x.repeat(2, axis=1).repeat(2, axis=2), get("up_1_upsample_conv").get_weights())
     np.testing.assert_allclose(up(x), expected, rtol=1e-4, atol=1e-4)

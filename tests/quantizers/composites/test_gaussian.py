@@ -5,9 +5,12 @@ import tensorflow as tf
 
 from vqzoo.quantizers import EMAVectorQuantizer
 from vqzoo.quantizers import GaussianQuantizer
+from vqzoo.quantizers import GumbelQuantizer
+from vqzoo.quantizers import ProjectedQuantizer
 from vqzoo.quantizers import Quantized
 from vqzoo.quantizers import Quantizer
 from vqzoo.quantizers import VectorQuantizer
+from vqzoo.quantizers import orthogonality_loss
 
 
 class Nothing(Quantizer):
@@ -228,3 +231,34 @@ def test_config_round_trip():
     again = GaussianQuantizer.from_config(layer.get_config())
     assert again.quantizer.get_config() == layer.quantizer.get_config()
     assert (again.latent_dim, again.seed) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("inner", "names"),
+    [
+        (lambda: GumbelQuantizer(4, 3, name="drawn"), r"\('kl',\)"),
+        (lambda: ProjectedQuantizer(GumbelQuantizer(4, 3), 2, name="drawn"), r"\('kl',\)"),
+        (
+            lambda: EMAVectorQuantizer(4, extra_losses={"kl": orthogonality_loss}, name="drawn"),
+            r"\('commitment', 'kl'\)",
+        ),
+    ],
+)
+def test_another_loss_named_kl_is_refused(inner, names):
+    message = (
+        f"adds the loss `kl`, .*Received: 'drawn' with the losses {names}. Take a GumbelQuantizer without the head"
+    )
+    with pytest.raises(ValueError, match=message):
+        GaussianQuantizer(inner(), 5)
+
+
+def test_the_width_of_the_latents_is_known_when_built():
+    with pytest.raises(
+        ValueError, match=r"must be known when a quantizer is built. Received: input shape \(None, 3, None"
+    ):
+        GaussianQuantizer(VectorQuantizer(4), 2).build((None, 3, None))
+
+
+def test_a_config_may_be_used_twice():
+    config = GaussianQuantizer(VectorQuantizer(20), 3).get_config()
+    assert [GaussianQuantizer.from_config(config).quantizer.codebook_size for _ in range(2)] == [20, 20]

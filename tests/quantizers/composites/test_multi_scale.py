@@ -8,7 +8,12 @@ from vqzoo.ops import bicubic_matrix
 from vqzoo.quantizers import EMAVectorQuantizer
 from vqzoo.quantizers import GaussianQuantizer
 from vqzoo.quantizers import GroupedQuantizer
+from vqzoo.quantizers import GumbelQuantizer
 from vqzoo.quantizers import MultiScaleResidualQuantizer
+from vqzoo.quantizers import ProjectedQuantizer
+from vqzoo.quantizers import Quantized
+from vqzoo.quantizers import Quantizer
+from vqzoo.quantizers import ResidualQuantizer
 from vqzoo.quantizers import VectorQuantizer
 from vqzoo.quantizers import entropy_loss
 
@@ -272,10 +277,76 @@ def test_another_grid_is_refused(shape):
         MultiScaleResidualQuantizer(VectorQuantizer(3), [(2, 3)]).build(shape)
 
 
+MAPPING = {
+    "projected": lambda: ProjectedQuantizer(VectorQuantizer(4), 2, name="mapped"),
+    "gaussian": lambda: GaussianQuantizer(VectorQuantizer(4), 4, name="mapped"),
+    "gumbel": lambda: GumbelQuantizer(4, 4, name="mapped"),
+    "grouped": lambda: GroupedQuantizer([VectorQuantizer(4), GumbelQuantizer(4, 2)], name="mapped"),
+    "residual": lambda: ResidualQuantizer([GroupedQuantizer([MAPPING["projected"]()])], name="mapped"),
+}
+
+
+@pytest.mark.parametrize("kind", MAPPING)
+def test_an_inner_map_which_would_never_learn_is_refused(kind):
+    message = (
+        "would never learn. Received: 'mapped', which maps the latents. Put a projection or .* around all scales, as"
+    )
+    with pytest.raises(ValueError, match=message):
+        MultiScaleResidualQuantizer(MAPPING[kind](), [1, 2])
+
+
+@pytest.mark.parametrize("around", [ProjectedQuantizer, GaussianQuantizer])
+def test_a_map_around_all_scales_learns(around):
+    layer = around(MultiScaleResidualQuantizer(VectorQuantizer(20, "random_normal"), [1, 2]), 3)
+    latents = random(2, 2, 2, 5, seed=9)
+    with tf.GradientTape(persistent=True) as tape:
+        quantized = layer(latents, training=True)
+        total = tf.reduce_sum(quantized.latents * random(*quantized.latents.shape))
+    head = layer.project_in if around is ProjectedQuantizer else layer.mean
+    for target in (total, quantized.losses["commitment"]):
+        for gradient in tape.gradient(target, [weight.value for weight in head.trainable_variables]):
+            assert np.abs(gradient).max() > 1e-3
+    np.testing.assert_array_equal(layer.decode(layer.encode(latents)), layer(latents).latents)
+
+
+def test_an_inner_estimator_has_no_effect():
+    def none(codes, latents):
+        return keras.ops.stop_gradient(codes)
+
+    latents = tf.constant(random(2, 2, 2, 4, seed=9))
+    layers = [
+        multi_scale([1, 2], inner=VectorQuantizer(20, "ones", **options)) for options in ({}, {"estimator": none})
+    ]
+    for layer in layers:
+        layer.quantizer.assign_codebook(random(20, 4))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(latents)
+        plain, other = (layer(latents, training=True).latents for layer in layers)
+    np.testing.assert_array_equal(plain, other)
+    for sums in (plain, other):
+        np.testing.assert_array_equal(tape.gradient(sums, latents), np.ones((2, 2, 2, 4)))
+
+
+class FirstTwo(Quantizer):
+    """Gives back two channels, whatever the latents' width."""
+
+    codebook_sizes = (1,)
+    loss_names = ()
+
+    def encode(self, latents, mask=None):
+        return keras.ops.zeros((*latents.shape[:-1], 1), "int32")
+
+    def decode(self, tokens):
+        return keras.ops.zeros((*tokens.shape[:-1], 2))
+
+    def call(self, latents, mask=None):
+        return Quantized(latents[..., :2], self.encode(latents), {})
+
+
 def test_another_width_is_refused():
     with pytest.raises(ValueError, match=r"must be known.*Received: input shape \(None, 2, 2, None\)"):
         MultiScaleResidualQuantizer(VectorQuantizer(3), [2]).build((None, 2, 2, None))
-    layer = MultiScaleResidualQuantizer(GaussianQuantizer(VectorQuantizer(3), 2, name="narrow"), [1, 2])
+    layer = MultiScaleResidualQuantizer(FirstTwo(name="narrow"), [1, 2])
     layer.build((None, 2, 2, 4))
     for run in (layer, layer.encode):
         with pytest.raises(ValueError, match="latents' width, here 4. Received: 'narrow', which gives width 2"):

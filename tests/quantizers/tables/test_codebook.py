@@ -6,11 +6,11 @@ import tensorflow as tf
 from vqzoo.ops import nearest
 from vqzoo.ops import rotation_trick
 from vqzoo.ops import straight_through
-from vqzoo.quantizers import CodebookQuantizer
 from vqzoo.quantizers import EMAVectorQuantizer
 from vqzoo.quantizers import VectorQuantizer
 from vqzoo.quantizers import entropy_loss
 from vqzoo.quantizers import orthogonality_loss
+from vqzoo.quantizers.tables.codebook import CodebookQuantizer
 
 CODEBOOK = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], "float32")
 

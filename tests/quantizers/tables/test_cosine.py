@@ -192,3 +192,20 @@ def test_the_portable_form_gives_the_same_tokens_and_codes():
     expected = layer.encode(latents)
     np.testing.assert_array_equal(encoder(latents), expected)
     np.testing.assert_allclose(decoder(expected), layer.decode(expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_k_means_and_restarts_leave_latents_without_a_direction_out(share):
+    rng = np.random.default_rng(0)
+    layer = CosineVectorQuantizer(32, kmeans_steps=2, restart_below=0.5, decay=0.5)
+    layer.build((None, None, 4))
+    train = tf.function(lambda latents: layer(latents, training=True).tokens)
+    for _ in range(6):
+        latents = np.maximum(rng.normal(size=(300, 4)), 0.0)
+        latents[rng.random(300) < share] = 0.0
+        latents[0] = 1e-9  # too short for a direction
+        train(tf.constant(latents[None], tf.float32))
+        np.testing.assert_allclose(np.linalg.norm(layer.codebook, axis=1), 1.0, rtol=1e-5)
+    # Nor do they count for code 0, which all of them get.
+    assert int(layer.steps) == (6 if share < 1.0 else 0)
+    assert layer.counts.numpy().sum() <= 32 + 200

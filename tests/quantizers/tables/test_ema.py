@@ -454,3 +454,136 @@ def test_a_mask_from_a_keras_layer_reaches_the_statistics():
     latents[0, 60:] = 0.0
     model(latents, training=True)
     assert float(keras.ops.sum(layer.counts)) == pytest.approx(60.0)
+
+
+class Tokens(keras.Model):
+    """A model that is built on its first batch, as users write them."""
+
+    def __init__(self, quantizer):
+        super().__init__()
+        self.encoder = keras.layers.Dense(3, kernel_initializer="identity")
+        self.quantizer = quantizer
+
+    def call(self, latents, training=False):
+        quantized = self.quantizer(self.encoder(latents), training=training)
+        self.add_loss(quantized.losses["commitment"])
+        return quantized.latents
+
+
+@pytest.mark.parametrize("how", ["fit", "graph", "eager"])
+def test_a_layer_that_is_built_in_its_first_step_follows_as_one_that_was_built_before(how):
+    start = clusters(0, 8)
+    options = {"kmeans_steps": 0, "restart_below": 0.0, "decay": 0.9}
+    lazy = EMAVectorQuantizer(8, lambda shape, dtype: tf.constant(start, dtype), **options)
+    oracle = Oracle(start, decay=0.9)
+    batches = np.stack([clusters(i, 4) for i in range(5)])  # few latents: most codes are never chosen
+    if how == "fit":
+        model = Tokens(lazy)
+        model.compile(keras.optimizers.SGD(0.0))
+        model.fit(batches[:, None], batch_size=1, shuffle=False, verbose=0)
+    else:
+        train = lambda x: lazy(x, training=True).tokens  # noqa: E731
+        train = tf.function(train) if how == "graph" else train
+        for batch in batches:
+            train(batch[None])
+    for batch in batches:
+        oracle.step(batch, None)
+    np.testing.assert_allclose(lazy.codebook, oracle.codebook, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(lazy.sums, oracle.sums, rtol=1e-4, atol=1e-5)
+
+
+def test_a_codebook_assigned_before_the_first_step_is_where_the_averages_start():
+    layer, expected = quantizer(clusters(0, 8)), quantizer(clusters(1, 8))
+    layer.assign_codebook(clusters(1, 8))
+    for each in (layer, expected):
+        each(clusters(2, 20)[None], training=True)
+    for name, value in state(expected).items():
+        np.testing.assert_array_equal(state(layer)[name], value, err_msg=name)
+
+
+BAD = [np.nan, np.inf, -np.inf, 1e30]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("options", [{}, {"kmeans_steps": 3, "restart_below": 0.2, "decay": 0.8}])
+def test_latents_that_are_not_finite_count_as_padding_does(bad, options):
+    start = clusters(99, 16)
+    layer, alone = quantizer(start, **options), quantizer(start, **options)
+    train = tf.function(lambda latents: layer(latents, training=True).tokens)
+    for i in range(6):
+        latents = clusters(i, 120)
+        out = np.random.default_rng(i).random(120) < 0.3
+        spoilt = latents.copy()
+        spoilt[out, i % 3] = bad
+        train(spoilt[None])
+        alone(latents[~out][None], training=True)
+        for name, value in state(alone).items():
+            np.testing.assert_allclose(state(layer)[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("steps_before", [0, 5])
+def test_a_batch_without_a_finite_latent_is_no_step(bad, steps_before):
+    layer = quantizer(clusters(0, 8), kmeans_steps=2, restart_below=0.2)
+    train = tf.function(lambda latents: layer(latents, training=True).tokens)
+    for i in range(steps_before):
+        train(clusters(i, 50)[None])
+    before = state(layer)
+    train(np.full((1, 50, 3), bad, "float32"))
+    for name, value in state(layer).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    for i in range(20):
+        train(clusters(i, 200)[None])
+    assert float(layer(clusters(7, 200)[None]).losses["commitment"]) < 1.0
+
+
+def test_a_sample_that_overflows_half_precision_leaves_the_state_finite():
+    layer = quantizer(clusters(0, 8), restart_below=0.2)
+    train = tf.function(lambda latents: layer(latents, training=True).tokens)
+    latents = np.stack([clusters(1, 50), 1e6 * clusters(2, 50)])
+    assert not np.isfinite(tf.cast(latents, "float16")).all()
+    train(tf.cast(latents, "float16"))
+    assert np.abs(layer.codebook).max() < 20.0
+    assert len(np.unique(layer.encode(clusters(3, 200)[None]))) > 3
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+@pytest.mark.parametrize("options", [{}, {"kmeans_steps": 3, "restart_below": 0.2}])
+def test_an_empty_batch_is_no_step(jit_compile, options):
+    layer = quantizer(clusters(0, 8), **options)
+
+    def train(latents):
+        quantized = layer(latents, training=True)
+        return quantized.tokens, quantized.losses["commitment"]
+
+    if jit_compile is not None:
+        signature = [tf.TensorSpec((None, 4, 3))]
+        train = tf.function(train, jit_compile=jit_compile, input_signature=signature)
+    for steps in range(3):
+        before = state(layer)
+        tokens, commitment = train(tf.zeros((0, 4, 3)))
+        assert tokens.shape == (0, 4, 1)
+        assert float(commitment) == 0.0
+        for name, value in state(layer).items():
+            np.testing.assert_array_equal(value, before[name], err_msg=name)
+        train(tf.constant(clusters(steps, 80).reshape(20, 4, 3)))
+        assert int(layer.steps) == steps + 1
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_k_means_counts_the_nearest_latents_where_a_temperature_draws_tokens(in_graph):
+    options = {"kmeans_steps": 3, "restart_below": 0.0, "decay": 0.8}
+    drawing = quantizer(clusters(0, 8), temperature=20.0, seed=0, **options)
+    sure = quantizer(clusters(0, 8), **options)
+    train = lambda latents: drawing(latents, training=True).tokens  # noqa: E731
+    train = tf.function(train) if in_graph else train
+    for i in range(3):
+        tokens = train(clusters(i, 100)[None])
+        nearest = sure(clusters(i, 100)[None], training=True).tokens
+        assert (tokens.numpy() != nearest.numpy()).mean() > 0.2
+        for name, value in state(sure).items():
+            np.testing.assert_allclose(state(drawing)[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+    # Afterwards the drawn ones count.
+    before = drawing.counts.numpy()
+    tokens = train(clusters(3, 100)[None]).numpy().ravel()
+    np.testing.assert_allclose(drawing.counts, 0.8 * before + 0.2 * np.bincount(tokens, minlength=8), rtol=1e-5)

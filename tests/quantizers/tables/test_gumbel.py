@@ -287,3 +287,16 @@ def test_the_portable_form_gives_the_same_tokens_and_codes():
     assert len(np.unique(expected)) > 20
     np.testing.assert_array_equal(encoder(latents), expected)
     np.testing.assert_array_equal(decoder(expected), layer.decode(expected))
+
+
+def test_an_assigned_codebook_is_used_and_checked():
+    layer = quantizer()
+    values = np.arange(12, dtype="float32").reshape(3, 4)
+    layer.assign_codebook(values.tolist())
+    np.testing.assert_array_equal(layer.codebook, values)
+    np.testing.assert_array_equal(layer.decode(np.array([[[2], [0]]])), values[[[2, 0]]])
+    with pytest.raises(ValueError, match=r"here \(3, 4\). Received: shape=\(4, 3\)"):
+        layer.assign_codebook(values.reshape(4, 3))
+    with pytest.raises(ValueError, match="A codebook is finite. Received: values that are NaN or infinite"):
+        layer.assign_codebook(np.full((3, 4), np.nan))
+    np.testing.assert_array_equal(layer.codebook, values)

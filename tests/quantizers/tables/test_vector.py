@@ -208,3 +208,42 @@ def test_not_trainable_means_that_no_gradient_step_moves_it():
     layer.trainable = False
     assert not layer.trainable_variables
     assert float(layer(LATENTS, training=True).losses["codebook"]) == 0.09375
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+@pytest.mark.parametrize("options", [{}, {"kmeans_steps": 2, "restart_below": 0.3}])
+def test_an_empty_batch_moves_nothing_and_its_losses_are_zero(jit_compile, options):
+    layer = VectorQuantizer(3, **options)
+    layer.build((None, None, 2))
+
+    def train(latents):
+        with tf.GradientTape() as tape:
+            quantized = layer(latents, training=True)
+            total = sum(quantized.losses.values()) + tf.reduce_sum(quantized.latents)
+        return quantized.tokens, quantized.losses, tape.gradient(total, layer.codebook.value)
+
+    if jit_compile is not None:
+        train = tf.function(train, jit_compile=jit_compile, input_signature=[tf.TensorSpec((None, 4, 2))])
+    for _ in range(3):
+        before = [v.numpy().copy() for v in layer.variables]
+        tokens, losses, gradient = train(tf.zeros((0, 4, 2)))
+        assert tokens.shape == (0, 4, 1)
+        assert {name: float(loss) for name, loss in losses.items()} == {"codebook": 0.0, "commitment": 0.0}
+        assert not np.any(tf.convert_to_tensor(gradient))
+        for variable, value in zip(layer.variables, before, strict=True):
+            np.testing.assert_array_equal(variable, value)
+        train(tf.constant(np.random.default_rng(0).normal(size=(5, 4, 2)), tf.float32))
+
+
+def test_latents_that_are_not_finite_restart_no_code_and_start_no_k_means():
+    layer = VectorQuantizer(16, kmeans_steps=2, restart_below=0.5)
+    layer.build((None, None, 2))
+    train = tf.function(lambda latents: layer(latents, training=True).tokens)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        latents = rng.normal(size=(100, 2))
+        latents[rng.random(100) < 0.5, 0] = rng.choice([np.nan, np.inf, -np.inf, 1e30])
+        train(tf.constant(latents[None], tf.float32))
+        assert np.abs(layer.codebook).max() < 10.0
+        assert np.isfinite(layer.counts).all()
+    assert int(layer.steps) == 5

@@ -7,9 +7,11 @@ from vqzoo.networks.image.dense import dense_encoder
 from vqzoo.networks.image.features import vgg16_features
 from vqzoo.networks.image.residual import residual_decoder
 from vqzoo.networks.image.residual import residual_encoder
+from vqzoo.networks.image.upsample import UpsampleConv2D
 from vqzoo.networks.image.upsample import UpsampleNearest2D
 
 __all__ = [
+    "UpsampleConv2D",
     "UpsampleNearest2D",
     "convolutional_decoder",
     "convolutional_encoder",

@@ -2,7 +2,7 @@
 
 import keras
 
-from vqzoo.networks.image.upsample import UpsampleNearest2D
+from vqzoo.networks.image.upsample import UpsampleConv2D
 
 
 def convolutional_encoder(latent_dim, channels=3, filters=128, stride=4, blocks=2, residual_filters=None):
@@ -74,12 +74,10 @@ def convolutional_decoder(latent_dim, channels=3, filters=128, stride=4, blocks=
     x = latents = keras.Input((None, None, latent_dim), name="latents")
     x = keras.layers.Conv2D(filters, 3, padding="same", name="conv_in")(x)
     x = _residual_blocks(x, filters, blocks, residual_filters or filters)
-    for i in reversed(range(halvings)):
-        x = UpsampleNearest2D(name=f"upsample_{i}")(x)
-        if i > 0:
-            width = filters // 2 if i == 1 else filters
-            x = keras.layers.Conv2D(width, 3, padding="same", activation="relu", name=f"up_{i}")(x)
-    images = keras.layers.Conv2D(channels, 3, padding="same", dtype="float32", name="images")(x)
+    for i in reversed(range(1, halvings)):
+        width = filters // 2 if i == 1 else filters
+        x = UpsampleConv2D(width, activation="relu", name=f"up_{i}")(x)
+    images = UpsampleConv2D(channels, dtype="float32", name="images")(x)
     return keras.Model(latents, images, name="decoder")
 
 

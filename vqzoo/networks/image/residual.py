@@ -6,8 +6,9 @@ decoder's `up_{i}` counts from high to low resolution as there, so that public c
 
 import keras
 
-from vqzoo.networks.image.upsample import UpsampleNearest2D
+from vqzoo.networks.image.upsample import UpsampleConv2D
 from vqzoo.networks.normalization import group_normalization
+from vqzoo.networks.normalization import group_normalization_swish
 
 
 def residual_encoder(
@@ -63,7 +64,7 @@ def residual_encoder(
         if i < len(multipliers) - 1:
             x = keras.layers.Conv2D(filters * multiplier, 3, 2, "same", name=f"down_{i}_downsample_conv")(x)
     x = _middle(x, mid_attention, dropout)
-    x = _norm_swish(x, "norm_out")
+    x = group_normalization_swish(x.shape[-1], "norm_out")(x)
     x = _conv3x3(z_channels or latent_dim, "conv_out")(x)
     latents = keras.layers.Conv2D(latent_dim, 1, name="quant_conv")(x)
     return keras.Model(images, latents, name="encoder")
@@ -115,9 +116,8 @@ def residual_decoder(
             if i in attention:
                 x = _attention_block(x, f"up_{i}_attn_{j}")
         if i > 0:
-            x = UpsampleNearest2D(name=f"up_{i}_upsample")(x)
-            x = _conv3x3(filters * multipliers[i], f"up_{i}_upsample_conv")(x)
-    x = _norm_swish(x, "norm_out")
+            x = UpsampleConv2D(filters * multipliers[i], name=f"up_{i}_upsample_conv")(x)
+    x = group_normalization_swish(x.shape[-1], "norm_out")(x)
     images = keras.layers.Conv2D(channels, 3, padding="same", dtype="float32", name="conv_out")(x)
     return keras.Model(latents, images, name="decoder")
 
@@ -134,14 +134,10 @@ def _conv3x3(filters, name):
     return keras.layers.Conv2D(filters, 3, padding="same", name=name)
 
 
-def _norm_swish(x, name):
-    return keras.layers.Activation("silu", name=f"{name}_swish")(group_normalization(x.shape[-1], name)(x))
-
-
 def _residual_block(x, filters, name, dropout):
-    y = _norm_swish(x, f"{name}_norm1")
+    y = group_normalization_swish(x.shape[-1], f"{name}_norm1")(x)
     y = _conv3x3(filters, f"{name}_conv1")(y)
-    y = _norm_swish(y, f"{name}_norm2")
+    y = group_normalization_swish(filters, f"{name}_norm2")(y)
     if dropout:
         y = keras.layers.Dropout(dropout, name=f"{name}_dropout")(y)
     y = _conv3x3(filters, f"{name}_conv2")(y)

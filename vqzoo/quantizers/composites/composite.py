@@ -1,5 +1,7 @@
 """What all quantizers that are a list of other quantizers share."""
 
+import collections
+
 import keras
 
 from vqzoo.quantizers.quantizer import Quantizer
@@ -16,7 +18,8 @@ class CompositeQuantizer(Quantizer):
         quantizers: list of `Quantizer`s, built or not, of any kinds and sizes.
 
     Raises:
-        ValueError: if `quantizers` is no such list, or empty.
+        ValueError: if `quantizers` is no such list, or empty, or if a quantizer inside of one of them also occurs
+            elsewhere.
     """
 
     def __init__(self, quantizers, **kwargs):
@@ -27,7 +30,12 @@ class CompositeQuantizer(Quantizer):
                 "`quantizers` is a list of one or more vqzoo.quantizers.Quantizer, such as "
                 f"[VectorQuantizer(1024) for _ in range(8)]. Received: quantizers={quantizers!r}"
             )
+        _check_shared(quantizers)
         self.quantizers = list(quantizers)
+
+    def inner_quantizers(self):
+        """Those of the list."""
+        return tuple(self.quantizers)
 
     @property
     def codebook_sizes(self):
@@ -43,6 +51,7 @@ class CompositeQuantizer(Quantizer):
         for quantizer in self.quantizers:
             if not quantizer.built:  # a loaded one is, and so is one that stands twice in the list
                 quantizer.build(shape)
+        self.keep_frozen()
 
     def _mean_losses(self, losses):
         """One dict from a list of each quantizer's dict."""
@@ -75,14 +84,24 @@ class CompositeQuantizer(Quantizer):
         return cls(quantizers, **config)
 
 
-def known_width(input_shape):
-    """The last axis of `input_shape`; raises where it is unknown."""
-    if input_shape[-1] is None:
+def _check_shared(quantizers):
+    """Raises where a quantizer occurs twice, other than by standing twice in this list."""
+    found = [inner for quantizer in dict.fromkeys(quantizers) for inner in _with_inner(quantizer)]
+    twice = [quantizer.name for quantizer, count in collections.Counter(found).items() if count > 1]
+    if twice:
         raise ValueError(
-            "The last axis of the latents is their width and must be known when a quantizer is built. "
-            f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
+            "A quantizer is shared by standing several times in one list, as in "
+            "`ProjectedQuantizer(ResidualQuantizer([shared, shared]), 4)`; other ways to share it are lost in a file. "
+            f"Received: {twice[0]!r} in several places inside of the `quantizers`. Share it in one list, or make two."
         )
-    return int(input_shape[-1])
+
+
+def _with_inner(quantizer):
+    """A quantizer and all that are inside it, each once, from the outside in."""
+    found = dict.fromkeys([quantizer])
+    for inner in quantizer.inner_quantizers():
+        found.update(dict.fromkeys(_with_inner(inner)))
+    return list(found)
 
 
 def of_width(latent_dim, codes, quantizer):

@@ -5,6 +5,7 @@ import keras
 from vqzoo.ops import masked_mean
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.quantizer import known_width
 
 # Bounds of the log-variance: standard deviations from 3e-7 to 22,000 keep the exponential finite in float32.
 MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -30.0, 20.0
@@ -35,7 +36,8 @@ class GaussianQuantizer(Quantizer):
         and the inner quantizer's scalars with `kl`, the mean over all positions and channels, in nats.
 
     Raises:
-        ValueError: if `quantizer` is no `Quantizer`, or `latent_dim` is no positive integer.
+        ValueError: if `quantizer` is no `Quantizer` or has a loss `kl` itself, `latent_dim` is no positive integer, or
+            the last axis of the input is unknown.
 
     Example:
     >>> from vqzoo.quantizers import EMAVectorQuantizer
@@ -53,6 +55,12 @@ class GaussianQuantizer(Quantizer):
             raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
         if not isinstance(latent_dim, int) or latent_dim < 1:
             raise ValueError(f"`latent_dim` is a positive integer. Received: latent_dim={latent_dim!r}")
+        if "kl" in quantizer.loss_names:
+            raise ValueError(
+                "The Gaussian head adds the loss `kl`, so the quantizer inside has none of that name. "
+                f"Received: {quantizer.name!r} with the losses {tuple(quantizer.loss_names)}. Take a GumbelQuantizer "
+                "without the head: it draws from probabilities of its own. Give an extra loss another name."
+            )
         self.quantizer = quantizer
         self.latent_dim = latent_dim
         self.seed = seed
@@ -68,14 +76,16 @@ class GaussianQuantizer(Quantizer):
         )
 
     def build(self, input_shape):
+        self.channels = known_width(input_shape)
         self.mean.build(input_shape)
         self.log_variance.build(input_shape)
         if not self.quantizer.built:  # a loaded one is
             self.quantizer.build((*input_shape[:-1], self.latent_dim))
+        self.keep_frozen()
 
     def encode(self, latents, mask=None):
         """Quantizes the mean: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""
-        latents = self.check_latents(latents, self.mean.kernel.shape[0], mask)
+        latents = self.check_latents(latents, self.made_in_build("channels"), mask)
         return self.quantizer.encode(self.mean(latents), mask)
 
     def decode(self, tokens):
@@ -83,7 +93,7 @@ class GaussianQuantizer(Quantizer):
         return self.quantizer.decode(tokens)
 
     def call(self, latents, training=False, mask=None):
-        latents = self.check_latents(latents, self.mean.kernel.shape[0], mask)
+        latents = self.check_latents(latents, self.made_in_build("channels"), mask)
         mean = self.mean(latents)
         log_variance = keras.ops.clip(self.log_variance(latents), MIN_LOG_VARIANCE, MAX_LOG_VARIANCE)
         divergence = 0.5 * (keras.ops.square(mean) + keras.ops.exp(log_variance) - 1.0 - log_variance)
@@ -103,6 +113,15 @@ class GaussianQuantizer(Quantizer):
     def loss_names(self):
         return (*self.quantizer.loss_names, "kl")
 
+    @property
+    def maps_latents(self):
+        """True: `mean` and `log_variance`."""
+        return True
+
+    def inner_quantizers(self):
+        """The one inside."""
+        return (self.quantizer,)
+
     def portable_encode(self, latents):
         mean = keras.layers.Dense(self.latent_dim, dtype="float32", name="mean")
         tokens = self.quantizer.portable_encode(mean(latents))
@@ -121,4 +140,5 @@ class GaussianQuantizer(Quantizer):
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("quantizer")), **config)

@@ -3,10 +3,10 @@
 import keras
 
 from vqzoo.quantizers.composites.composite import CompositeQuantizer
-from vqzoo.quantizers.composites.composite import known_width
 from vqzoo.quantizers.composites.composite import nested
 from vqzoo.quantizers.composites.composite import portable_parts
 from vqzoo.quantizers.quantizer import Quantized
+from vqzoo.quantizers.quantizer import known_width
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -129,5 +129,5 @@ class GroupedQuantizer(CompositeQuantizer):
 
     def _split(self, latents, mask):
         """Each group's channels."""
-        latents = self.check_latents(latents, self.channels, mask)
+        latents = self.check_latents(latents, self.made_in_build("channels"), mask)
         return keras.ops.split(latents, len(self.quantizers), axis=-1)

@@ -7,11 +7,11 @@ from vqzoo.ops import area_matrix
 from vqzoo.ops import bicubic_matrix
 from vqzoo.ops import resize
 from vqzoo.ops import straight_through
-from vqzoo.quantizers.composites.composite import known_width
 from vqzoo.quantizers.composites.composite import nested
 from vqzoo.quantizers.composites.composite import of_width
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.quantizer import known_width
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -36,7 +36,9 @@ class MultiScaleResidualQuantizer(Quantizer):
     Args:
         quantizer: `Quantizer` shared by all scales that keeps the latents' width, such as `VectorQuantizer`. Of its
             losses, those named `codebook` and `commitment` give way to the ones above; others are averaged over the
-            scales. A moving average takes one step for each scale.
+            scales. A moving average takes one step for each scale. Its own `estimator` has no effect: the gradient of
+            the sum passes all scales by. For the same reason nothing before its look-up would learn, and a map of the
+            latents goes around all scales: `ProjectedQuantizer(MultiScaleResidualQuantizer(...), 8)`.
         scales: list of (rows, columns) or ints for squares, positions, from coarse to fine. The last is the grid of
             the latents.
         num_convolutions: int, how many convolutions the scales share; as many as scales gives each its own. Those
@@ -54,8 +56,8 @@ class MultiScaleResidualQuantizer(Quantizer):
         `quantizer`.
 
     Raises:
-        ValueError: if an argument is out of its range, the quantizer changes the width, the grid is not that of the
-            last scale, or there is a mask.
+        ValueError: if an argument is out of its range, the quantizer maps the latents or changes the width, the grid
+            is not that of the last scale, or there is a mask.
 
     Example:
     >>> from vqzoo.quantizers import VectorQuantizer
@@ -73,6 +75,13 @@ class MultiScaleResidualQuantizer(Quantizer):
         super().__init__(**kwargs)
         if not isinstance(quantizer, Quantizer):
             raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: quantizer={quantizer!r}")
+        if quantizer.maps_latents:
+            raise ValueError(
+                "The gradient passes the scales by, so weights before the look-up of `quantizer` would never learn. "
+                f"Received: {quantizer.name!r}, which maps the latents. Put a projection or a Gaussian head around all "
+                "scales, as in ProjectedQuantizer(MultiScaleResidualQuantizer(...), latent_dim), or take a quantizer "
+                "that maps nothing, such as VectorQuantizer."
+            )
         if not isinstance(num_convolutions, int) or num_convolutions < 1:
             raise ValueError(
                 f"`num_convolutions` is a positive integer. Received: num_convolutions={num_convolutions!r}. "
@@ -94,6 +103,7 @@ class MultiScaleResidualQuantizer(Quantizer):
         self.convolutions = [_convolution(self.latent_dim, i) for i in sorted(set(self._places()))]
         for convolution in self.convolutions:
             convolution.build(shape)
+        self.keep_frozen()
 
     def encode(self, latents, mask=None):
         """Finds the tokens, scale by scale.
@@ -185,6 +195,10 @@ class MultiScaleResidualQuantizer(Quantizer):
     def loss_names(self):
         return tuple(dict.fromkeys(("codebook", "commitment", *self.quantizer.loss_names)))
 
+    def inner_quantizers(self):
+        """The one inside."""
+        return (self.quantizer,)
+
     def portable_encode(self, latents):
         parts = _PortableParts(self)
         latents = keras.layers.Reshape((*self.scales[-1], self.latent_dim))(latents)
@@ -230,7 +244,7 @@ class MultiScaleResidualQuantizer(Quantizer):
                 f"Received: a mask of shape {tuple(mask.shape)}. Crop or resize the signals to one size, and pass no "
                 "mask."
             )
-        latents = self.check_latents(latents, self.latent_dim)
+        latents = self.check_latents(latents, self.made_in_build("latent_dim"))
         self._check_grid(latents.shape)
         return latents
 
@@ -259,7 +273,7 @@ class MultiScaleResidualQuantizer(Quantizer):
 
     def _enlarge(self, codes, scale):
         """The codes of a scale on the last scale's grid."""
-        codes = of_width(self.latent_dim, codes, self.quantizer)
+        codes = of_width(self.made_in_build("latent_dim"), codes, self.quantizer)
         (rows, columns), (all_rows, all_columns) = self.scales[scale], self.scales[-1]
         if self.scales[scale] != self.scales[-1]:
             codes = resize(codes, bicubic_matrix(rows, all_rows), bicubic_matrix(columns, all_columns))

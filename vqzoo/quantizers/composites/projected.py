@@ -5,6 +5,7 @@ import keras
 from vqzoo.ops import masked_gradient
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.quantizer import known_width
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -54,12 +55,7 @@ class ProjectedQuantizer(Quantizer):
         self.project_in = keras.layers.Dense(latent_dim, dtype="float32", name="project_in")
 
     def build(self, input_shape):
-        channels = input_shape[-1]
-        if channels is None:
-            raise ValueError(
-                "The last axis of the latents is their width and must be known when a quantizer is built. "
-                f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
-            )
+        channels = known_width(input_shape)
         inner_shape = (*input_shape[:-1], self.latent_dim)
         self.project_in.build(input_shape)
         if not self.quantizer.built:  # a loaded one is
@@ -68,15 +64,16 @@ class ProjectedQuantizer(Quantizer):
         # What comes back may have another width than what went in: an inner Gaussian head changes it.
         coded = self.quantizer.compute_output_spec(keras.KerasTensor(inner_shape))
         self.project_out.build(coded.latents.shape)
+        self.keep_frozen()
 
     def encode(self, latents, mask=None):
         """Quantizes the map: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""
-        latents = self.check_latents(latents, self.project_out.units, mask)
+        latents = self.check_latents(latents, self.made_in_build("project_out").units, mask)
         return self.quantizer.encode(self.project_in(latents), mask)
 
     def decode(self, tokens):
         """The inner quantizer's codes, mapped back: tokens to float32 (batch, *grid, channels)."""
-        return self.project_out(self.quantizer.decode(tokens))
+        return self.made_in_build("project_out")(self.quantizer.decode(tokens))
 
     def call(self, latents, training=False, mask=None):
         latents = self.check_latents(latents, self.project_out.units, mask)
@@ -91,6 +88,15 @@ class ProjectedQuantizer(Quantizer):
     @property
     def loss_names(self):
         return self.quantizer.loss_names
+
+    @property
+    def maps_latents(self):
+        """True: `project_in`."""
+        return True
+
+    def inner_quantizers(self):
+        """The one inside."""
+        return (self.quantizer,)
 
     def portable_encode(self, latents):
         project_in = keras.layers.Dense(self.latent_dim, dtype="float32", name="project_in")

@@ -5,11 +5,11 @@ import numpy as np
 
 from vqzoo.ops import known_value
 from vqzoo.quantizers.composites.composite import CompositeQuantizer
-from vqzoo.quantizers.composites.composite import known_width
 from vqzoo.quantizers.composites.composite import nested
 from vqzoo.quantizers.composites.composite import of_width
 from vqzoo.quantizers.composites.composite import portable_parts
 from vqzoo.quantizers.quantizer import Quantized
+from vqzoo.quantizers.quantizer import known_width
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -93,7 +93,7 @@ class ResidualQuantizer(CompositeQuantizer):
             ValueError: on another width or dtype, or a number of codebooks that ends inside a level; in eager calls,
                 on values that are not finite.
         """
-        residual = self.check_latents(latents, self.latent_dim, mask)
+        residual = self.check_latents(latents, self.made_in_build("latent_dim"), mask)
         tokens = []
         for quantizer in self._first(num_codebooks):
             tokens.append(quantizer.encode(residual, mask))

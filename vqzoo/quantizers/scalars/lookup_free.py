@@ -67,9 +67,9 @@ class LookupFreeQuantizer(ScalarQuantizer):
                 "`latent_dim` is an integer from 1 to 31: each channel is one bit of an int32 token. "
                 f"Received: latent_dim={latent_dim!r}. Split more channels over several codebooks."
             )
-        if scale <= 0.0:
+        if not scale > 0.0:
             raise ValueError(f"`scale` is positive. Received: scale={scale}")
-        if entropy_temperature <= 0.0:
+        if not entropy_temperature > 0.0:
             raise ValueError(f"`entropy_temperature` is positive. Received: entropy_temperature={entropy_temperature}")
         if not isinstance(entropy_group_bits, int) or not 1 <= entropy_group_bits <= 31:
             raise ValueError(

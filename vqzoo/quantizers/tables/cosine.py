@@ -92,7 +92,7 @@ class CosineVectorQuantizer(VectorQuantizer):
     @property
     def codebook(self):
         """The codes: float32 tensor (codebook_size, latent_dim), rows of length 1."""
-        return l2_normalize(self.directions)
+        return l2_normalize(self.made_in_build("directions"))
 
     @property
     def _table(self):
@@ -101,6 +101,10 @@ class CosineVectorQuantizer(VectorQuantizer):
 
     def _compared(self, latents):
         return l2_normalize(latents)
+
+    def _countable(self, vectors):
+        # What l2_normalize could not make 1 long, zeros above all, has no direction for a code.
+        return keras.ops.sum(keras.ops.square(vectors), axis=-1) > 0.5
 
     def _nearest(self, vectors):
         # Not by distance: a latent vector of zeros is equally far from all codes, and rounding would choose. Here it

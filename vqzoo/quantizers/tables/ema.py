@@ -10,8 +10,7 @@ from vqzoo.quantizers.tables.tracked import TrackedCodebookQuantizer
 class EMAVectorQuantizer(TrackedCodebookQuantizer):
     r"""Nearest code of a codebook that follows the latents by exponential moving averages.
 
-    In each training step, with n_k the number of latents z whose nearest code is k and s_k their sum, over all
-    replicas,
+    In each training step, with n_k the number of latents z that code k quantizes and s_k their sum, over all replicas,
 
     $$N_k \leftarrow \gamma N_k + (1 - \gamma) n_k, \quad S_k \leftarrow \gamma S_k + (1 - \gamma) s_k, \qquad
     c_k = S_k \Big/ \left(\frac{N_k + \epsilon}{\sum_j N_j + K \epsilon} \sum_j N_j\right)$$
@@ -20,6 +19,9 @@ class EMAVectorQuantizer(TrackedCodebookQuantizer):
     the decay is i / (i + 1), at most γ, so that each is a Lloyd iteration over all batches so far. A code whose N
     falls below `restart_below` times the mean is dead and starts again from a vector of the batch. Both choose the
     same vectors in every replica and need no random state. In inference, and where `trainable` is False, nothing moves.
+
+    Code k quantizes the latents that it is nearest to. With a `temperature` those that drew it count instead; in
+    k-means the nearest count there too. Latents that are padded or not finite count nowhere.
 
     Args:
         codebook_size: int, number of codes K.
@@ -83,8 +85,6 @@ class EMAVectorQuantizer(TrackedCodebookQuantizer):
         self.counts = self._add_statistic("counts", (self.codebook_size,), "ones")
         self.sums = self._add_statistic("sums", self.codebook.shape, "zeros")
         self.steps = self._add_statistic("steps", (), "zeros", "int32")
-        # A code that no latent has chosen yet stays where it is: one count at its place.
-        self.sums.assign(self.codebook)
 
     @property
     def _tracks(self):
@@ -98,7 +98,11 @@ class EMAVectorQuantizer(TrackedCodebookQuantizer):
         return {"commitment": masked_mean(keras.ops.square(latents - keras.ops.stop_gradient(codes)), mask)}
 
     def _move(self, decay, batch_sums, counts, dead, candidates, moves):
-        sums = decay * self.sums + (1.0 - decay) * batch_sums
+        # A code that no latent has chosen yet stays where it is: one count at its place. Here and not in `build`, which
+        # may run inside a graph, where what it assigns is lost.
+        at_rest = keras.ops.expand_dims(self.counts, -1) * self.codebook
+        sums = keras.ops.where(keras.ops.equal(self.steps, 0), at_rest, self.sums)
+        sums = decay * sums + (1.0 - decay) * batch_sums
         sums = keras.ops.where(dead, keras.ops.expand_dims(counts, -1) * candidates, sums)
         total = keras.ops.sum(counts)
         smoothed = (counts + self.epsilon) / (total + self.codebook_size * self.epsilon) * total

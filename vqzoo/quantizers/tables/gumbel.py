@@ -11,16 +11,16 @@ from vqzoo.ops import masked_gradient
 from vqzoo.ops import masked_mean
 from vqzoo.ops import masked_tokens
 from vqzoo.quantizers.quantizer import Quantized
-from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.quantizer import known_width
+from vqzoo.quantizers.tables.table import LookUpQuantizer
 from vqzoo.quantizers.tables.table import portable_highest
-from vqzoo.quantizers.tables.table import portable_rows
 
 # Colder, the relaxed sample is the drawn code in float32, and its gradient would be 0 or overflow.
 LOWEST_TEMPERATURE = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
-class GumbelQuantizer(Quantizer):
+class GumbelQuantizer(LookUpQuantizer):
     r"""Draws each token from probabilities that a linear map reads off the latents.
 
     $$\ell = z W + b, \qquad p = \operatorname{softmax}(\ell), \qquad
@@ -79,38 +79,31 @@ class GumbelQuantizer(Quantizer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        for name, value in (("codebook_size", codebook_size), ("latent_dim", latent_dim)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` is a positive integer. Received: {name}={value!r}")
+        if initializer is None:
+            initializer = keras.initializers.RandomNormal(stddev=1.0)
+        super().__init__(codebook_size, initializer, **kwargs)
+        if not isinstance(latent_dim, int) or latent_dim < 1:
+            raise ValueError(f"`latent_dim` is a positive integer. Received: latent_dim={latent_dim!r}")
         if not callable(temperature) and not (isinstance(temperature, int | float) and temperature > 0.0):
             raise ValueError(
                 "`temperature` is a positive number, or a schedule (step) -> number such as "
                 f"keras.optimizers.schedules.CosineDecay(1.0, 10_000, alpha=0.1). Received: temperature={temperature!r}"
             )
-        if initializer is None:
-            initializer = keras.initializers.RandomNormal(stddev=1.0)
-        self.codebook_size = codebook_size
         self.latent_dim = latent_dim
         self.temperature = temperature
         self.straight_through = straight_through
-        self.initializer = keras.initializers.get(initializer)
         self.seed = seed
         self.noise = keras.random.SeedGenerator(seed)
         self.logits = keras.layers.Dense(codebook_size, dtype="float32", name="logits")
 
     def build(self, input_shape):
-        if input_shape[-1] is None:
-            raise ValueError(
-                "The last axis of the latents is their width and must be known when a quantizer is built. "
-                f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
-            )
+        self.channels = known_width(input_shape)
         self.logits.build(input_shape)
-        shape = (self.codebook_size, self.latent_dim)
-        self.codebook = self.add_weight(name="codebook", shape=shape, initializer=self.initializer, autocast=False)
+        self.codebook = self._make_codebook((self.latent_dim,), trainable=True)
         if callable(self.temperature):
             state = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
             self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
+        self.keep_frozen()
 
     def encode(self, latents, mask=None):
         """Finds the likeliest token of each latent vector.
@@ -125,19 +118,13 @@ class GumbelQuantizer(Quantizer):
         Raises:
             ValueError: on another width or dtype; in eager calls, on values that are not finite.
         """
-        latents = self.check_latents(latents, self.logits.kernel.shape[0], mask)
+        latents = self.check_latents(latents, self.made_in_build("channels"), mask)
         vectors = keras.ops.reshape(latents, (-1, latents.shape[-1]))
         tokens = highest_scores(vectors, keras.ops.transpose(self.logits.kernel), self.logits.bias)
         return masked_tokens(keras.ops.reshape(tokens, (*keras.ops.shape(latents)[:-1], 1)), mask)
 
-    def decode(self, tokens):
-        """Looks the codes up: (batch, *grid, 1) to float32 (batch, *grid, latent_dim)."""
-        self.check_tokens(tokens)
-        tokens = keras.ops.clip(keras.ops.cast(tokens, "int32"), 0, self.codebook_size - 1)
-        return self._look_up(tokens)
-
     def call(self, latents, training=False, mask=None):
-        latents = self.check_latents(latents, self.logits.kernel.shape[0], mask)
+        latents = self.check_latents(latents, self.made_in_build("channels"), mask)
         grid = keras.ops.shape(latents)[:-1]
         logits = self.logits(keras.ops.reshape(latents, (-1, latents.shape[-1])))  # (n, codebook_size)
         logs = keras.ops.log_softmax(logits, axis=-1)
@@ -156,18 +143,16 @@ class GumbelQuantizer(Quantizer):
         return Quantized(masked_gradient(codes, mask), tokens, losses)
 
     @property
-    def codebook_sizes(self):
-        return (self.codebook_size,)
-
-    @property
     def loss_names(self):
         return ("kl",)
 
+    @property
+    def maps_latents(self):
+        """True: `logits`."""
+        return True
+
     def portable_encode(self, latents):
         return portable_highest(latents, *self.logits.get_weights(), name="logits")
-
-    def portable_decode(self, tokens):
-        return portable_rows(tokens, self.codebook)
 
     def _gumbel_noise(self, logits):
         # 1e-20 instead of 0, of which the logarithm is not finite.
@@ -185,16 +170,11 @@ class GumbelQuantizer(Quantizer):
             self.steps.assign_add(1)
         return temperature
 
-    def _look_up(self, tokens):
-        return keras.ops.take(self.codebook, keras.ops.squeeze(tokens, -1), axis=0)
-
     def get_config(self):
         config = super().get_config()
-        config["codebook_size"] = self.codebook_size
         config["latent_dim"] = self.latent_dim
         config["temperature"] = keras.saving.serialize_keras_object(self.temperature)
         config["straight_through"] = self.straight_through
-        config["initializer"] = keras.initializers.serialize(self.initializer)
         config["seed"] = self.seed
         return config
 

@@ -69,13 +69,14 @@ class SimVectorQuantizer(CodebookQuantizer):
         Raises:
             ValueError: on another shape, or values that are not finite.
         """
-        self.frozen_codebook.assign(self._checked_codebook(values))
+        values = self._checked_codebook(values)
+        self.frozen_codebook.assign(values)
         self.linear_map.assign(keras.ops.eye(self.latent_dim))
 
     @property
     def codebook(self):
         """The codes: float32 tensor (codebook_size, latent_dim)."""
-        return keras.ops.matmul(self.frozen_codebook, self.linear_map)
+        return keras.ops.matmul(self.made_in_build("frozen_codebook"), self.linear_map)
 
     def _look_up(self, tokens):
         # Only the rows that are wanted pass through the map.

@@ -4,46 +4,29 @@ import keras
 
 from vqzoo.ops import known_value
 from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.quantizer import known_width
 
 
-class TableQuantizer(Quantizer):
+class LookUpQuantizer(Quantizer):
     """Tokens are rows of one codebook: decoding looks them up. How a row is chosen is the subclass's.
 
     Args:
         codebook_size: int, number of codes.
-        initializer: Keras initializer of the codebook. Defaults to uniform in [-1/codebook_size, 1/codebook_size], as
-            in van den Oord's and Esser's code.
-        extra_losses: dict name -> callable (codebook, vectors, weights) -> scalar, with the codebook, the latents
-            (n, latent_dim) and a float (n,) that is 0 where a position is padded, such as
-            `vqzoo.quantizers.entropy_loss`. Defaults to none.
+        initializer: Keras initializer of the codebook.
 
     Raises:
-        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
+        ValueError: if an argument is out of its range.
     """
 
-    # The names of the losses that the class itself computes.
-    own_losses = ()
-    # The name of the weight that the codes are, or are made from.
-    _stored = "codebook"
+    # The attribute of the weight that the codes are, or are made from.
+    _stored = "_codebook"
 
-    def __init__(self, codebook_size, initializer=None, extra_losses=None, **kwargs):
+    def __init__(self, codebook_size, initializer, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(codebook_size, int) or codebook_size < 1:
             raise ValueError(f"`codebook_size` is a positive integer. Received: codebook_size={codebook_size!r}")
-        extra_losses = dict(extra_losses or {})
-        if not all(callable(loss) for loss in extra_losses.values()) or set(extra_losses) & set(self.own_losses):
-            raise ValueError(
-                "`extra_losses` is a dict of callables (codebook, vectors, weights), with other names than the "
-                f"quantizer's own {self.own_losses}. Received: extra_losses={extra_losses!r}"
-            )
-        if initializer is None:
-            initializer = keras.initializers.RandomUniform(-1.0 / codebook_size, 1.0 / codebook_size)
         self.codebook_size = codebook_size
         self.initializer = keras.initializers.get(initializer)
-        self.extra_losses = extra_losses
-
-    def build(self, input_shape):
-        self.codebook = self._make_codebook(input_shape, trainable=True)
 
     def decode(self, tokens):
         """Looks the codes up.
@@ -55,9 +38,10 @@ class TableQuantizer(Quantizer):
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: in eager calls, if the tokens are not this quantizer's. In a graph they are clipped.
+            ValueError: before `build`; in eager calls, if the tokens are not this quantizer's. In a graph they are
+                clipped.
         """
-        self._width_of(self._stored)
+        self.made_in_build(self._stored)
         self.check_tokens(tokens)
         return self._look_up(keras.ops.clip(keras.ops.cast(tokens, "int32"), 0, self.codebook_size - 1))
 
@@ -68,48 +52,30 @@ class TableQuantizer(Quantizer):
             values: float array (codebook_size, latent_dim).
 
         Raises:
-            ValueError: on another shape, or values that are not finite.
+            ValueError: before `build`, on another shape, or on values that are not finite.
         """
-        self.codebook.assign(self._checked_codebook(values))
+        values = self._checked_codebook(values)
+        self.codebook.assign(values)
+
+    @property
+    def codebook(self):
+        """The codes: float32 (codebook_size, latent_dim); raises before `build`."""
+        return self.made_in_build("_codebook")
+
+    @codebook.setter
+    def codebook(self, weight):
+        self._codebook = weight
 
     @property
     def codebook_sizes(self):
         return (self.codebook_size,)
 
-    @property
-    def loss_names(self):
-        return (*self.own_losses, *self.extra_losses)
-
-    @property
-    def latent_dim(self):
-        """Width of a latent vector; known once built."""
-        return self._width_of(self._stored)
-
     def portable_decode(self, tokens):
         return portable_rows(tokens, self.codebook)
 
-    def _width_of(self, name):
-        """The width of the weight `name`, which there is none of before `build`."""
-        table = self.__dict__.get(name)
-        if table is None:
-            raise ValueError(
-                f"The quantizer {self.name!r} has no codebook yet: it is built on the first latents. Call it, train "
-                "its tokenizer, or call `build((None, *grid, latent_dim))`."
-            )
-        return table.shape[-1]
-
-    def _extra_losses_of(self, latents, mask):
-        """The scalars of `extra_losses`, by name."""
-        if not self.extra_losses:
-            return {}
-        vectors = keras.ops.reshape(latents, (-1, self.latent_dim))
-        real = keras.ops.ones_like(vectors[:, 0])
-        weights = real if mask is None else keras.ops.cast(keras.ops.reshape(mask, (-1,)), "float32")
-        return {name: loss(self.codebook, vectors, weights) for name, loss in self.extra_losses.items()}
-
     def _checked_codebook(self, values):
+        shape = tuple(self.made_in_build(self._stored).shape)
         values = keras.ops.convert_to_tensor(values, "float32")
-        shape = (self.codebook_size, self.latent_dim)
         if tuple(values.shape) != shape:
             raise ValueError(
                 f"A codebook has the shape (codebook_size, latent_dim), here {shape}. "
@@ -125,15 +91,9 @@ class TableQuantizer(Quantizer):
 
     def _make_codebook(self, input_shape, trainable):
         """The weight (codebook_size, latent_dim) that the codes are, or are made from."""
-        latent_dim = input_shape[-1]
-        if latent_dim is None:
-            raise ValueError(
-                "The last axis of the latents is their width and must be known when a quantizer is built. "
-                f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
-            )
         return self.add_weight(
             name="codebook",
-            shape=(self.codebook_size, latent_dim),
+            shape=(self.codebook_size, known_width(input_shape)),
             initializer=self.initializer,
             trainable=trainable,
             autocast=False,
@@ -144,6 +104,62 @@ class TableQuantizer(Quantizer):
         config = super().get_config()
         config["codebook_size"] = self.codebook_size
         config["initializer"] = keras.initializers.serialize(self.initializer)
+        return config
+
+
+class TableQuantizer(LookUpQuantizer):
+    """The codes are as wide as the latents, and extra losses may compare them.
+
+    Args:
+        codebook_size: int, number of codes.
+        initializer: Keras initializer of the codebook. Defaults to uniform in [-1/codebook_size, 1/codebook_size], as
+            in van den Oord's and Esser's code.
+        extra_losses: dict name -> callable (codebook, vectors, weights) -> scalar, with the codebook, the latents
+            (n, latent_dim) and a float (n,) that is 0 where a position is padded, such as
+            `vqzoo.quantizers.entropy_loss`. Defaults to none.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the last axis of the input is unknown.
+    """
+
+    # The names of the losses that the class itself computes.
+    own_losses = ()
+
+    def __init__(self, codebook_size, initializer=None, extra_losses=None, **kwargs):
+        super().__init__(codebook_size, initializer, **kwargs)
+        if initializer is None:
+            self.initializer = keras.initializers.RandomUniform(-1.0 / codebook_size, 1.0 / codebook_size)
+        extra_losses = dict(extra_losses or {})
+        if not all(callable(loss) for loss in extra_losses.values()) or set(extra_losses) & set(self.own_losses):
+            raise ValueError(
+                "`extra_losses` is a dict of callables (codebook, vectors, weights), with other names than the "
+                f"quantizer's own {self.own_losses}. Received: extra_losses={extra_losses!r}"
+            )
+        self.extra_losses = extra_losses
+
+    def build(self, input_shape):
+        self.codebook = self._make_codebook(input_shape, trainable=True)
+
+    @property
+    def loss_names(self):
+        return (*self.own_losses, *self.extra_losses)
+
+    @property
+    def latent_dim(self):
+        """Width of a latent vector; known once built."""
+        return self.made_in_build(self._stored).shape[-1]
+
+    def _extra_losses_of(self, latents, mask):
+        """The scalars of `extra_losses`, by name."""
+        if not self.extra_losses:
+            return {}
+        vectors = keras.ops.reshape(latents, (-1, self.latent_dim))
+        real = keras.ops.ones_like(vectors[:, 0])
+        weights = real if mask is None else keras.ops.cast(keras.ops.reshape(mask, (-1,)), "float32")
+        return {name: loss(self.codebook, vectors, weights) for name, loss in self.extra_losses.items()}
+
+    def get_config(self):
+        config = super().get_config()
         config["extra_losses"] = {
             name: keras.saving.serialize_keras_object(loss) for name, loss in self.extra_losses.items()
         }

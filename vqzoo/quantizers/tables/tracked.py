@@ -8,11 +8,14 @@ from vqzoo.ops import replica_sum
 from vqzoo.ops import spread_rows
 from vqzoo.quantizers.tables.codebook import CodebookQuantizer
 
+# Of longer vectors the squared distances overflow float32, and with them those to every other code.
+LONGEST = 1e18
+
 
 class TrackedCodebookQuantizer(CodebookQuantizer):
     r"""A codebook that k-means over the first batches may start, and whose dead codes may start again.
 
-    With n_k the number of latents of a training step, over all replicas, whose nearest code is k,
+    With n_k the number of latents of a training step, over all replicas, that code k quantizes,
 
     $$N_k \leftarrow \gamma N_k + (1 - \gamma) n_k$$
 
@@ -20,6 +23,9 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
     a Lloyd iteration over all batches. A code whose N falls below `restart_below` times the mean is dead and starts
     again from a vector of the batch. Both choose the same vectors in every replica and need no random state. In
     inference, and where `trainable` is False, nothing moves.
+
+    Code k quantizes the latents that it is nearest to. With a `temperature` those that drew it count instead; in
+    k-means the nearest count there too. Latents that are padded or not finite count nowhere.
 
     Args:
         codebook_size: int, number of codes K.
@@ -56,13 +62,15 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
         follow = training and self.trainable and self._tracks
         if follow:
             vectors = keras.ops.stop_gradient(keras.ops.reshape(latents, (-1, self.latent_dim)))
-            real = mask if mask is None else keras.ops.cast(keras.ops.reshape(mask, (-1,)), "bool")
-            candidates = self._candidates(vectors, real)
+            counted = self._countable(vectors)
+            if mask is not None:
+                counted = keras.ops.logical_and(counted, keras.ops.cast(keras.ops.reshape(mask, (-1,)), "bool"))
+            candidates = self._candidates(vectors, counted)
             self._start(candidates)
         quantized = self._quantized(latents, training, mask)
         if follow:
-            weights = keras.ops.ones_like(vectors[:, 0]) if real is None else keras.ops.cast(real, "float32")
-            self._follow(vectors, weights, keras.ops.reshape(quantized.tokens, (-1,)), candidates)
+            tokens = self._followed_tokens(vectors, keras.ops.reshape(quantized.tokens, (-1,)))
+            self._follow(vectors, counted, tokens, candidates)
         return quantized
 
     def assign_codebook(self, values):
@@ -109,12 +117,18 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
             self.counts.assign(keras.ops.ones_like(self.counts))
             self.steps.assign(keras.ops.maximum(self.steps, self.kmeans_steps))
 
-    def _candidates(self, vectors, real=None):
+    def _countable(self, vectors):
+        """Which of the vectors (n, latent_dim) a code can be moved to: bool (n,).
+
+        In a graph nothing else stops a NaN, and one in the codebook makes all distances NaN for ever.
+        """
+        return keras.ops.sum(keras.ops.square(vectors), axis=-1) < LONGEST**2
+
+    def _candidates(self, vectors, counted):
         """One vector of the batch for each code, the same in every replica."""
-        offered = spread_rows(vectors, self.codebook_size, self.steps, real)
-        if real is not None:
-            # A replica that holds nothing but padding offers the codes as they are.
-            offered = keras.ops.where(keras.ops.any(real), offered, self._table)
+        offered = spread_rows(vectors, self.codebook_size, self.steps, counted)
+        # A replica that holds nothing, or nothing but padding, offers the codes as they are.
+        offered = keras.ops.where(keras.ops.any(counted), offered, self._table)
         gathered = replica_gather(offered)
         # Code k takes row k of replica k mod replicas. Spreading K of K rows once more would repeat an eighth of them,
         # and of two equal codes the second is never chosen.
@@ -128,11 +142,19 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
             first = keras.ops.equal(self.steps, 0)
             self._table.assign(keras.ops.where(first, candidates, self._table))
 
-    def _follow(self, vectors, weights, tokens, candidates):
-        """Moves counts and codebook by one step; padded vectors are 0, and so are their `weights`."""
+    def _followed_tokens(self, vectors, tokens):
+        """The tokens to count: those of the result, but in k-means the nearest also where a temperature draws them."""
+        if not self.temperature or not self.kmeans_steps:
+            return tokens
+        return keras.ops.cond(self.steps < self.kmeans_steps, lambda: self._nearest(vectors), lambda: tokens)
+
+    def _follow(self, vectors, counted, tokens, candidates):
+        """Moves counts and codebook by one step, by the vectors that are `counted`."""
+        # The others go to one code more, which is dropped: as a product with 0, a NaN would stay one.
+        tokens = keras.ops.where(counted, tokens, self.codebook_size)
         batch_counts, batch_sums = replica_sum(
-            keras.ops.segment_sum(weights, tokens, self.codebook_size),
-            keras.ops.segment_sum(vectors, tokens, self.codebook_size),
+            keras.ops.segment_sum(keras.ops.cast(counted, "float32"), tokens, self.codebook_size + 1)[:-1],
+            keras.ops.segment_sum(vectors, tokens, self.codebook_size + 1)[:-1],
         )
         step = keras.ops.cast(self.steps, "float32")
         # During k-means the average runs over all steps so far, afterwards over the last 1 / (1 - decay).
@@ -142,7 +164,7 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
         mean_count = keras.ops.mean(counts)
         dead = counts < self.restart_below * mean_count
         counts = keras.ops.where(dead, mean_count, counts)
-        # A batch of padding alone is no step.
+        # A batch of which nothing counts is no step.
         moves = keras.ops.sum(batch_counts) > 0.0
         self._move(decay, batch_sums, counts, keras.ops.expand_dims(dead, -1), candidates, moves)
         self.counts.assign(keras.ops.where(moves, counts, self.counts))
@@ -157,7 +179,7 @@ class TrackedCodebookQuantizer(CodebookQuantizer):
             counts: float32 (codebook_size,), the new N; `self.counts` is still the old one.
             dead: bool (codebook_size, 1).
             candidates: float32 (codebook_size, latent_dim).
-            moves: bool scalar, False if all positions were padded.
+            moves: bool scalar, False if no latent counted.
         """
         table = keras.ops.convert_to_tensor(self._table)
         if self.kmeans_steps > 0:
