@@ -28,12 +28,13 @@ def group_normalization(channels, name):
     return FastGroupNormalization(_groups(channels), epsilon=1e-6, name=name)
 
 
-def group_normalization_swish(channels, name):
+def group_normalization_swish(channels, name, dtype=None):
     """The VQGAN's group normalization followed by its activation, as one layer.
 
     Args:
         channels: int, of the activations.
         name: str, of the layer.
+        dtype: str or policy, of the layer. Defaults to the global policy.
 
     Returns:
         `GroupNormalizationSwish`, with as many groups as `group_normalization`.
@@ -42,7 +43,7 @@ def group_normalization_swish(channels, name):
     >>> group_normalization_swish(96, "norm").groups
     24
     """
-    return GroupNormalizationSwish(_groups(channels), epsilon=1e-6, name=name)
+    return GroupNormalizationSwish(_groups(channels), epsilon=1e-6, name=name, dtype=dtype)
 
 
 def _groups(channels):

@@ -56,7 +56,11 @@ def fused(function, unknown_sizes=False):
         import tensorflow as tf
 
         known = unknown_sizes or not any(None in tensor.shape for tensor in tensors)
-        return (by_xla() if known and tf.inside_function() else function)(*tensors, **options)
+        if not (known and tf.inside_function()):
+            return function(*tensors, **options)
+        # The graph's optimizer does not look into the function: it joins convolution and residual sum by their shapes.
+        results = by_xla()(*tensors, **options)
+        return tf.nest.map_structure(lambda result: tf.ensure_shape(result, result.shape), results)
 
     @functools.cache
     def by_xla():

@@ -117,7 +117,7 @@ def residual_decoder(
                 x = _attention_block(x, f"up_{i}_attn_{j}")
         if i > 0:
             x = UpsampleConv2D(filters * multipliers[i], name=f"up_{i}_upsample_conv")(x)
-    x = group_normalization_swish(x.shape[-1], "norm_out")(x)
+    x = group_normalization_swish(x.shape[-1], "norm_out", dtype="float32")(x)  # as what follows
     images = keras.layers.Conv2D(channels, 3, padding="same", dtype="float32", name="conv_out")(x)
     return keras.Model(latents, images, name="decoder")
 
