@@ -1,9 +1,12 @@
+import importlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from vqzoo.ops import compiled
+from vqzoo.ops import fused
 from vqzoo.ops import known_value
 
 
@@ -48,3 +51,78 @@ def test_the_value_of_symbolic_things_is_not_known():
     constant = tf.constant([1])
     trace(tf.constant([1]))
     assert seen == [None, None]
+
+
+def cube(x, power):
+    return x**power
+
+
+def operations(function, *signature):
+    return {
+        operation.type for operation in tf.function(function).get_concrete_function(*signature).graph.get_operations()
+    }
+
+
+KNOWN, UNKNOWN = tf.TensorSpec((2, 3)), tf.TensorSpec((None, 3))
+
+
+@pytest.mark.parametrize(
+    ("unknown_sizes", "signature", "compiles"),
+    [(False, KNOWN, True), (False, UNKNOWN, False), (True, KNOWN, True), (True, UNKNOWN, True)],
+)
+def test_xla_compiles_in_graphs_of_known_sizes(unknown_sizes, signature, compiles):
+    function = fused(cube, unknown_sizes)
+    x = tf.constant([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]])
+    graph = tf.function(lambda x: function(x, power=3), input_signature=[signature])
+    np.testing.assert_allclose(graph(x), x.numpy() ** 3, rtol=1e-6)
+    found = operations(lambda x: function(x, power=3), signature)
+    assert ("Pow" not in found) == compiles
+    assert ("PartitionedCall" in found) == compiles
+
+
+def test_eager_calls_compile_nothing():
+    traces = []
+
+    def double(x):
+        traces.append(tf.inside_function())
+        return x + x
+
+    for length in (1, 2, 3):
+        np.testing.assert_array_equal(fused(double)(tf.ones(length)), 2 * np.ones(length))
+    assert traces == [False, False, False]
+
+
+def test_sizes_are_known_after_what_xla_compiled():
+    function = fused(lambda x: (x + 1.0, tf.reduce_sum(x, axis=1)))
+    graph = tf.function(lambda x: function(x)).get_concrete_function(KNOWN)
+    assert [tuple(result.shape) for result in graph.outputs] == [(2, 3), (2,)]
+    assert {operation.type for operation in graph.graph.get_operations()} >= {"EnsureShape"}
+
+
+def test_where_there_is_no_xla_the_function_runs_as_it_is(monkeypatch):
+    def refuse(function, jit_compile=False, **options):
+        raise ValueError("built without XLA")
+
+    module = importlib.import_module("vqzoo.ops.compiled")
+    with monkeypatch.context() as patch:
+        patch.setattr(tf, "function", refuse)
+        module._xla.cache_clear()
+        assert not module._xla()
+    try:
+        assert "Pow" in operations(lambda x: fused(cube)(x, power=3), KNOWN)
+    finally:
+        module._xla.cache_clear()
+    assert module._xla()
+
+
+def test_gradients_pass_through():
+    x = tf.constant([1.0, 2.0])
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = fused(cube)(x, power=3)
+        return tape.gradient(y, x)
+
+    np.testing.assert_allclose(gradient(), [3.0, 12.0], rtol=1e-6)
