@@ -169,10 +169,27 @@ def test_the_ends_of_the_encoder():
     x = random(2, 3, 5, 16)
     y = conv(silu(group_norm(x, get("norm_out").get_weights())), get("conv_out").get_weights())
     np.testing.assert_allclose(model(x), conv(y, get("quant_conv").get_weights()), rtol=1e-4, atol=1e-4)
-    down = part(encoder, "down_0_downsample_conv", "down_0_downsample_conv")
-    x = random(1, 6, 7, 8)
-    expected = conv(x, get("down_0_downsample_conv").get_weights(), 2)
-    np.testing.assert_allclose(down(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (6, 7), (5, 8), (1, 3)])
+def test_halving_begins_with_the_first_pixel_at_every_size(height, width):
+    encoder = image.residual_encoder(5, **SMALL)
+    down = part(encoder, "down_0_downsample_pad", "down_0_downsample_conv")
+    kernel, bias = down.get_weights()
+    x = random(1, height, width, 8)
+    padded = np.pad(x, [(0, 0), (0, 2), (0, 2), (0, 0)])
+    rows, columns = range(0, height, 2), range(0, width, 2)
+    expected = [[np.tensordot(padded[0, i : i + 3, j : j + 3], kernel, 3) + bias for j in columns] for i in rows]
+    np.testing.assert_allclose(down(x)[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_picture_without_its_last_pixels_keeps_its_latents():
+    encoder = image.residual_encoder(5, filters=8, multipliers=(1, 1, 2), blocks=1, mid_attention=False)
+    images = keras.ops.image.resize(random(1, 13, 13, 3), (128, 128), interpolation="bicubic")
+    whole, cut = (np.asarray(encoder(images[:, :n, :n])) for n in (128, 125))
+    # Away from the edges what is left is the normalization's statistics; a shift would be as large as the signal.
+    difference = (whole - cut)[:, 4:-8, 4:-8]
+    assert difference.std() < 0.1 * whole.std()
 
 
 def test_the_ends_of_the_decoder():

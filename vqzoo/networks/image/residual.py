@@ -62,7 +62,7 @@ def residual_encoder(
             if i in attention:
                 x = _attention_block(x, f"down_{i}_attn_{j}")
         if i < len(multipliers) - 1:
-            x = keras.layers.Conv2D(filters * multiplier, 3, 2, "same", name=f"down_{i}_downsample_conv")(x)
+            x = _halve(x, filters * multiplier, f"down_{i}_downsample")
     x = _middle(x, mid_attention, dropout)
     x = group_normalization_swish(x.shape[-1], "norm_out")(x)
     x = _conv3x3(z_channels or latent_dim, "conv_out")(x)
@@ -132,6 +132,16 @@ def _check_levels(attention, multipliers):
 
 def _conv3x3(filters, name):
     return keras.layers.Conv2D(filters, 3, padding="same", name=name)
+
+
+def _halve(x, filters, name):
+    """A 3x3 convolution from every second position, beginning with the first.
+
+    Padding "same" would begin one pixel earlier where the size is odd: a network trained on even sizes would see
+    pictures of odd ones shifted.
+    """
+    x = keras.layers.ZeroPadding2D(((0, 2), (0, 2)), name=f"{name}_pad")(x)  # 1 is enough for even sizes
+    return keras.layers.Conv2D(filters, 3, 2, "valid", name=f"{name}_conv")(x)
 
 
 def _residual_block(x, filters, name, dropout):
