@@ -275,7 +275,7 @@ def _litert(form, threads, tokenizer, check, what, folder):
     import vqzoo
 
     path = os.path.join(folder, f"{form}.tflite")
-    vqzoo.export.export_litert(tokenizer, path)
+    vqzoo.export.export_litert(tokenizer, path, form)
     interpreter = Interpreter(path, num_threads=threads)
     images, tokens = check["images"], check["tokens"]
     encode, decode = (interpreter.get_signature_runner(name) for name in ("encode", "decode"))

@@ -72,6 +72,43 @@ def test_the_agreement_is_in_the_metadata_and_the_manifest_covers_all(exported):
     assert {"encoder.keras", "decoder.keras", "tokenizer.tflite", "saved_model/saved_model.pb"} <= set(files)
 
 
+def test_smaller_litert_files_and_what_they_lose(exported):
+    tokenizer, folder, agreements = exported
+    by_form = {a.form: a for a in agreements}
+    sizes = [by_form[form].bytes for form in ("litert", "litert_float16", "litert_int8")]
+    files = ["tokenizer.tflite", "tokenizer_float16.tflite", "tokenizer_int8.tflite"]
+    assert sizes == [(folder / file).stat().st_size for file in files] == sorted(sizes, reverse=True)
+    assert by_form["litert_float16"].tokens > 0.9 and 0 < by_form["litert_float16"].signal < 0.01
+    assert by_form["litert"].signal < by_form["litert_float16"].signal < by_form["litert_int8"].signal < 0.5
+    x = images(2, 9, 14, 3)
+    again = np.clip(tokenizer.decode(tokenizer.encode(x), size=(9, 14)), -1, 1)
+    expected = 10 * np.log10(4 / np.mean((again - x) ** 2))
+    assert by_form["tokenizer"].psnr == pytest.approx(expected, abs=1e-3)
+    assert by_form["litert_int8"].psnr == pytest.approx(expected, abs=1.0)
+    written = vqzoo.presets.read_metadata(folder)["exports"]
+    assert written["litert_int8"]["bytes"] == sizes[2]
+    assert written["portable"]["bytes"] == sum((folder / f"{name}.keras").stat().st_size for name in PARTS)
+
+
+def test_a_small_file_that_decodes_nan_is_refused(exported, monkeypatch):
+    tokenizer, folder, _ = exported
+    x = images(2, 16, 16, 3)
+    forms = {"litert_int8": "tokenizer_int8.tflite"}
+    truth = verify._run(folder, list(forms), x, np.asarray(tokenizer.encode(x)))
+    monkeypatch.setattr(verify, "FORMS", forms)
+    broken = {**truth, "litert_int8/signal": np.nan * truth["litert_int8/signal"]}
+    monkeypatch.setattr(verify, "_run", lambda *_: broken)
+    with pytest.raises(ValueError, match="to signals that differ from its source's by nan"):
+        verify.verify_exports(tokenizer, folder, x)
+
+
+def test_no_such_precision(tmp_path):
+    with pytest.raises(ValueError, match="`precision` is one of float32, float16, int8. Received: 'int4'"):
+        export.export_litert(make(), tmp_path / "tokenizer.tflite", "int4")
+    assert not list(tmp_path.iterdir())
+
+
+PARTS = ("encoder", "decoder")
 PLAIN = """
 import sys, numpy as np, keras
 encoder, decoder = (keras.models.load_model(f"{sys.argv[1]}/{name}.keras") for name in ("encoder", "decoder"))
@@ -169,7 +206,7 @@ def test_a_tokenizer_of_half_precision_is_exported_in_float32(tmp_path):
         keras.config.set_dtype_policy("float32")
     assert tokenizer.encoder.layers[-1].compute_dtype != "float32"
     tokenizer.save_to_preset(tmp_path / "preset")
-    agreements = export.export_preset(tokenizer, tmp_path / "preset", images(2, 9, 14, 3))
+    agreements = export.export_preset(tokenizer, tmp_path / "preset", images(2, 9, 14, 3), litert=("float32",))
     assert all(a.tokens == 1.0 and a.signal < 1e-4 for a in agreements)
     again = vqzoo.Tokenizer.from_preset(tmp_path / "preset")
     assert again.in_float32() is again
@@ -196,11 +233,13 @@ def test_an_export_that_fails_leaves_a_complete_preset_without_exports(exported,
         raise ValueError("no portable form")
 
     monkeypatch.setattr(export.preset, "export_saved_model", lambda tokenizer, folder: folder.mkdir())
-    monkeypatch.setattr(export.preset, "export_litert", lambda tokenizer, path: path.write_bytes(b"a file"))
+    monkeypatch.setattr(
+        export.preset, "export_litert_files", lambda tokenizer, paths: paths["int8"].write_bytes(b"a file")
+    )
     monkeypatch.setattr(export.preset, "export_portable", fail)
     with pytest.raises(ValueError, match="no portable form"):
         export.export_preset(tokenizer, tmp_path, images(1, 8, 8, 3))
-    assert "tokenizer.tflite" not in vqzoo.presets.verify_preset(tmp_path)["files"]
+    assert "tokenizer_int8.tflite" not in vqzoo.presets.verify_preset(tmp_path)["files"]
     assert not (tmp_path / "saved_model").exists()
 
 
@@ -234,5 +273,5 @@ def test_sequential_networks_of_the_user_export(tmp_path):
     tokenizer.save_to_preset(tmp_path / "mine")
     loaded = vqzoo.Tokenizer.from_preset(tmp_path / "mine")
     for of in (tokenizer, loaded):
-        agreements = export.export_preset(of, tmp_path / "mine", images(2, 8, 8, 3))
+        agreements = export.export_preset(of, tmp_path / "mine", images(2, 8, 8, 3), litert=("float32",))
         assert [agreement.tokens for agreement in agreements] == 4 * [1.0]

@@ -13,6 +13,7 @@ from vqzoo.data import find_images
 from vqzoo.data import load_image
 from vqzoo.data import sample_images
 from vqzoo.data import split_images
+from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.metrics import CodebookUsage
 from vqzoo.metrics import evaluate_images
@@ -148,8 +149,9 @@ class ImageRun:
         for name, value in report.items():
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
         for agreement in agreements:
-            equal = f"{agreement.tokens:.2%} of tokens equal, decoded within {agreement.signal:.0e}"
-            told = equal if agreement.verified else "not verified: no ai-edge-litert"
+            told = f"{agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, "
+            told += f"decoded within {agreement.signal:.0e}, PSNR {agreement.psnr:.2f} dB"
+            told = told if agreement.verified else "not verified: no ai-edge-litert"
             table.add_row(f"export {agreement.form}", told)
         console.print(table)
         skipped = {**self.crops.skipped, **self.validation_crops.skipped}
@@ -157,7 +159,8 @@ class ImageRun:
             console.print(f"{len(skipped)} pictures could not be read and were skipped:")
         for path, reason in skipped.items():
             console.print(f"  {path}: {reason}", soft_wrap=True, markup=False, highlight=False)
-        for path in ("tokenizer.keras", "encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite"):
+        exports = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values())
+        for path in ("tokenizer.keras", *exports):
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
         for path in ("samples.png", "README.md", "run/curves.png", "run/usage.png", "run/metrics.csv"):
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)

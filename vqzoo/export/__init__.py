@@ -1,6 +1,8 @@
 """A tokenizer as files that other programs load: SavedModel, LiteRT, and plain Keras models."""
 
+from vqzoo.export.litert import LITERT_FILES
 from vqzoo.export.litert import export_litert
+from vqzoo.export.litert import export_litert_files
 from vqzoo.export.portable import export_portable
 from vqzoo.export.portable import portable_models
 from vqzoo.export.preset import export_preset
@@ -10,7 +12,9 @@ from vqzoo.export.verify import verify_exports
 
 __all__ = [
     "Agreement",
+    "LITERT_FILES",
     "export_litert",
+    "export_litert_files",
     "export_portable",
     "export_preset",
     "export_saved_model",

@@ -1,4 +1,4 @@
-"""One LiteRT (TFLite) file with the signatures of the SavedModel, for phones, browsers and small devices."""
+"""LiteRT (TFLite) files with the signatures of the SavedModel, for phones, browsers and small devices."""
 
 import tempfile
 
@@ -9,10 +9,16 @@ from vqzoo.files import atomic_path
 from vqzoo.ops import distances_in_one_piece
 
 SIGNATURES = ("encode", "decode", "decode_to_size")
+# What the weights are stored in -> the file of a preset folder.
+LITERT_FILES = {
+    "float32": "tokenizer.tflite",
+    "float16": "tokenizer_float16.tflite",
+    "int8": "tokenizer_int8.tflite",
+}
 
 
-def export_litert(tokenizer, path):
-    """Writes a float32 `.tflite` file of builtin operations alone, with dynamic batch and sizes.
+def export_litert(tokenizer, path, precision="float32"):
+    """Writes a `.tflite` file of builtin operations alone, with dynamic batch and sizes.
 
     Run it with `ai_edge_litert.interpreter.Interpreter(path).get_signature_runner("encode")(signal=x)["tokens"]`. The
     distances of all vectors to all codes are held at once: 4 bytes times positions times codebook size.
@@ -20,15 +26,47 @@ def export_litert(tokenizer, path):
     Args:
         tokenizer: built `Tokenizer`.
         path: str or path ending in `.tflite`.
+        precision: str, of the stored weights. "float32"; "float16", half the size, computed in float32 but where the
+            device computes in float16; "int8", a quarter of the size ("dynamic range": weights of convolutions and
+            products in 8 bits, one scale a channel, their inputs rounded to 8 bits at run time), which finds other
+            codes for some latents. Defaults to "float32".
 
     Returns:
         The path.
+
+    Raises:
+        ValueError: if there is no such precision.
     """
-    with tempfile.TemporaryDirectory() as folder, distances_in_one_piece():
-        export_saved_model(tokenizer, folder + "/saved_model")
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder + "/saved_model", signature_keys=list(SIGNATURES))
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        model = converter.convert()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(model)
+    if precision not in LITERT_FILES:
+        raise ValueError(f"`precision` is one of {', '.join(LITERT_FILES)}. Received: {precision!r}")
+    export_litert_files(tokenizer, {precision: path})
     return path
+
+
+def export_litert_files(tokenizer, paths):
+    """Writes LiteRT files of several precisions from one trace of the tokenizer.
+
+    Args:
+        tokenizer: built `Tokenizer`.
+        paths: dict precision -> str or path ending in `.tflite`, as `export_litert` takes them.
+
+    Raises:
+        ValueError: if there is no such precision.
+    """
+    for precision in paths:
+        if precision not in LITERT_FILES:
+            raise ValueError(f"`precision` is one of {', '.join(LITERT_FILES)}. Received: {precision!r}")
+    with tempfile.TemporaryDirectory() as folder:
+        with distances_in_one_piece():
+            export_saved_model(tokenizer, folder + "/saved_model")
+        for precision, path in paths.items():
+            converter = tf.lite.TFLiteConverter.from_saved_model(
+                folder + "/saved_model", signature_keys=list(SIGNATURES)
+            )
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+            if precision != "float32":
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]  # int8 by itself
+            if precision == "float16":
+                converter.target_spec.supported_types = [tf.float16]
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(converter.convert())

@@ -2,8 +2,8 @@
 
 Run as a script, without importing vqzoo, to show that the files need nothing of it; only `tokenizer.keras` does, and
 comes last. EXAMPLES holds `signal` and `tokens`; RESULTS receives `FORM/tokens`, what each form encodes, and
-`FORM/signal`, what it decodes from the given tokens, and `FORM/cropped`, the same to the size of `signal`, from the
-forms that crop.
+`FORM/signal`, what it decodes from the given tokens, `FORM/again`, what it decodes from its own, and `FORM/cropped`,
+what it decodes to the size of `signal`, from the forms that crop.
 """
 
 import os
@@ -21,25 +21,39 @@ def saved_model(folder, signal, tokens):
     model = tf.saved_model.load(os.path.join(folder, "saved_model"))  # kept: its variables die with it
     call, size = model.signatures, tf.constant(signal.shape[1:-1])
     signal, tokens = tf.constant(signal), tf.constant(tokens)
+    own = call["encode"](signal=signal)["tokens"]
     outputs = {
-        "tokens": call["encode"](signal=signal)["tokens"],
+        "tokens": own,
         "signal": call["decode"](tokens=tokens)["signal"],
+        "again": call["decode"](tokens=own)["signal"],
         "cropped": call["decode_to_size"](tokens=tokens, size=size)["signal"],
     }
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-def litert(folder, signal, tokens):
-    """Runs the LiteRT file's signatures."""
+def litert(folder, signal, tokens, file="tokenizer.tflite"):
+    """Runs a LiteRT file's signatures."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(os.path.join(folder, "tokenizer.tflite"))
+    interpreter = Interpreter(os.path.join(folder, file))
     call, size = interpreter.get_signature_runner, np.array(signal.shape[1:-1], "int32")
+    own = call("encode")(signal=signal)["tokens"]
     return {
-        "tokens": call("encode")(signal=signal)["tokens"],
+        "tokens": own,
         "signal": call("decode")(tokens=tokens)["signal"],
+        "again": call("decode")(tokens=own)["signal"],
         "cropped": call("decode_to_size")(tokens=tokens, size=size)["signal"],
     }
+
+
+def litert_float16(folder, signal, tokens):
+    """Runs the signatures of the file with weights in float16."""
+    return litert(folder, signal, tokens, "tokenizer_float16.tflite")
+
+
+def litert_int8(folder, signal, tokens):
+    """Runs the signatures of the file with weights in 8 bits."""
+    return litert(folder, signal, tokens, "tokenizer_int8.tflite")
 
 
 def portable(folder, signal, tokens):
@@ -47,7 +61,12 @@ def portable(folder, signal, tokens):
     import keras
 
     encoder, decoder = (keras.models.load_model(os.path.join(folder, f"{n}.keras")) for n in ("encoder", "decoder"))
-    return {"tokens": encoder.predict(signal, verbose=0), "signal": decoder.predict(tokens, verbose=0)}
+    own = encoder.predict(signal, verbose=0)
+    return {
+        "tokens": own,
+        "signal": decoder.predict(tokens, verbose=0),
+        "again": decoder.predict(own, verbose=0),
+    }
 
 
 def tokenizer(folder, signal, tokens):
@@ -57,7 +76,9 @@ def tokenizer(folder, signal, tokens):
     import vqzoo  # noqa: F401  registers the classes
 
     model = keras.models.load_model(os.path.join(folder, "tokenizer.keras"), compile=False)
-    return {"tokens": np.asarray(model.encode(signal)), "signal": np.asarray(model.decode(tokens))}
+    own = model.encode(signal)
+    outputs = {"tokens": own, "signal": model.decode(tokens), "again": model.decode(own)}
+    return {name: np.asarray(value) for name, value in outputs.items()}
 
 
 def main(folder, examples, results, *forms):

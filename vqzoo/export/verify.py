@@ -15,9 +15,14 @@ from vqzoo.export import loaders
 FORMS = {
     "saved_model": "saved_model/saved_model.pb",
     "litert": "tokenizer.tflite",
+    "litert_float16": "tokenizer_float16.tflite",
+    "litert_int8": "tokenizer_int8.tflite",
     "portable": "encoder.keras",
     "tokenizer": "tokenizer.keras",
 }
+
+# Their weights are not their source's: told how well they agree, and not refused.
+LOSSY = ("litert_float16", "litert_int8")
 
 # Two forms round differently, and a latent in the middle between two codes may fall to either side.
 LEAST_AGREEMENT = 0.999
@@ -34,6 +39,8 @@ class Agreement(NamedTuple):
     verified: bool  # False where it could not be run here
     tokens: float  # fraction of equal tokens
     signal: float  # largest difference of the decoded signals, on their scale of [-1, 1]
+    psnr: float  # dB, of the examples encoded and decoded by this form, on the same scale
+    bytes: int  # of its files
 
 
 def verify_exports(tokenizer, folder, signal):
@@ -49,12 +56,14 @@ def verify_exports(tokenizer, folder, signal):
 
     Raises:
         ValueError: if a form cannot be loaded, more than 0.1 % of its tokens and more than two differ, or a decoded
-            signal differs by more than 0.002.
+            signal differs by more than 0.002. Of LiteRT files of less than float32 only the shapes are asked, and
+            that what they decode is finite.
     """
     folder = pathlib.Path(folder)
     tokenizer = tokenizer.in_float32()
     forms = [form for form, file in FORMS.items() if (folder / file).exists()]
-    runnable = [f for f in forms if f != "litert" or importlib.util.find_spec("ai_edge_litert") is not None]
+    interpreter = importlib.util.find_spec("ai_edge_litert") is not None
+    runnable = [form for form in forms if interpreter or not form.startswith("litert")]
     signal = np.asarray(signal, "float32")
     tokens = np.asarray(tokenizer.encode(signal))
     decoded = np.asarray(tokenizer.decode(tokens))
@@ -62,25 +71,43 @@ def verify_exports(tokenizer, folder, signal):
     agreements = []
     for form in forms:
         if form not in runnable:
-            agreements.append(Agreement(form, False, float("nan"), float("nan")))
+            agreements.append(Agreement(form, False, *3 * (float("nan"),), _bytes(folder, form)))
             continue
         same = results[f"{form}/tokens"] == tokens
         equal = float(np.mean(same))
         difference = _difference(results, form, decoded, signal.shape[1:-1])
-        if equal < LEAST_AGREEMENT and np.size(same) - np.sum(same) > TOLERATED:
-            raise ValueError(
-                f"The export {FORMS[form]!r} in {folder} gives {equal:.2%} of its source's tokens on "
-                f"{len(signal)} examples; at least {LEAST_AGREEMENT:.1%} are expected. Do not use it; export again, "
-                "and report it with the versions in metadata.json if it stays."
-            )
-        if not difference <= LARGEST_DIFFERENCE:  # nor NaN
-            raise ValueError(
-                f"The export {FORMS[form]!r} in {folder} decodes the same tokens to signals that differ from its "
-                f"source's by {difference:.2g}; at most {LARGEST_DIFFERENCE} is expected. Do not use it; export again, "
-                "and report it with the versions in metadata.json if it stays."
-            )
-        agreements.append(Agreement(form, True, equal, difference))
+        _check(form, folder, len(signal), same, difference)
+        psnr = _psnr(signal, results[f"{form}/again"])
+        agreements.append(Agreement(form, True, equal, difference, psnr, _bytes(folder, form)))
     return agreements
+
+
+def _check(form, folder, examples, same, difference):
+    equal, lossy = float(np.mean(same)), form in LOSSY
+    if not lossy and equal < LEAST_AGREEMENT and np.size(same) - np.sum(same) > TOLERATED:
+        raise ValueError(
+            f"The export {FORMS[form]!r} in {folder} gives {equal:.2%} of its source's tokens on "
+            f"{examples} examples; at least {LEAST_AGREEMENT:.1%} are expected. Do not use it; export again, "
+            "and report it with the versions in metadata.json if it stays."
+        )
+    if not (np.isfinite(difference) if lossy else difference <= LARGEST_DIFFERENCE):  # NaN is refused too
+        raise ValueError(
+            f"The export {FORMS[form]!r} in {folder} decodes the same tokens to signals that differ from its "
+            f"source's by {difference:.2g}; at most {LARGEST_DIFFERENCE} is expected. Do not use it; export again, "
+            "and report it with the versions in metadata.json if it stays."
+        )
+
+
+def _psnr(signal, again):
+    """Of the signal that came back, cut to its size and clipped as a file would hold it."""
+    again = np.clip(again[tuple(slice(0, length) for length in signal.shape)], -1.0, 1.0)
+    return float(10.0 * np.log10(4.0 / max(np.mean(np.square(again - signal)), 1e-10)))
+
+
+def _bytes(folder, form):
+    names = ("encoder.keras", "decoder.keras") if form == "portable" else (pathlib.PurePath(FORMS[form]).parts[0],)
+    files = (file for name in names for file in [folder / name, *(folder / name).rglob("*")])
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _difference(results, form, decoded, size):

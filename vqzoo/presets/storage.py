@@ -29,6 +29,7 @@ _RECIPE = "recipe.json"
 _TOKENIZER = "tokenizer.keras"
 _SAMPLES = "samples.png"
 _EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
+_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite")
 
 
 def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
