@@ -6,6 +6,8 @@ import pytest
 from vqzoo.presets import find
 from vqzoo.presets import find_preset
 from vqzoo.presets import list_presets
+from vqzoo.presets import read_metadata
+from vqzoo.presets import update_metadata
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +78,30 @@ def test_list_names_each_complete_preset_once(put, monkeypatch, tmp_path):
     put("first", ".hidden")
     (put("first", "unfinished") / "manifest.json").unlink()
     (tmp_path / "first" / "a file").write_text("")
-    assert list_presets() == ["a", "b", "c"]
+    assert [preset.name for preset in list_presets()] == ["a", "b", "c"]
+    assert list_presets()[1].folder == str(tmp_path / "first" / "b")
+
+
+def test_a_preset_in_the_list_tells_what_it_is(put):
+    folder = put("checkout/saved_models", "image-tiny")
+    example = {"signal": [64, 48, 3], "tokens": [16, 12, 1]}
+    update_metadata(folder, modality="image", example=example, codebook_sizes=[512], metrics={"psnr": 24.5})
+    (preset,) = list_presets()
+    parameters = read_metadata(folder)["parameters"]
+    known = ("image-tiny", str(folder), "image", (64, 48, 3), (16, 12, 1), (512,), parameters, {"psnr": 24.5})
+    assert preset == known and parameters > 0
+
+
+def test_a_preset_that_does_not_tell_is_listed(put):
+    put("checkout/saved_models", "mine")
+    (preset,) = list_presets()
+    assert preset.name == "mine" and preset.tokens == () and preset.metrics == {}
+
+
+def test_damaged_metadata_in_the_list_are_named(put):
+    (put("checkout/saved_models", "mine") / "metadata.json").write_text("{")
+    with pytest.raises(ValueError, match="mine.metadata.json' is damaged"):
+        list_presets()
 
 
 def test_an_unknown_name_tells_near_and_known_names_and_where_it_looked(put, monkeypatch, tmp_path):

@@ -41,6 +41,8 @@ def test_tiny_ends_with_a_complete_preset(path, tmp_path):
     assert "100.00% of tokens equal" in ended.stdout and str(out / "tokenizer.tflite") in ended.stdout
     metadata = json.loads((out / "metadata.json").read_text())
     assert 5.0 < metadata["metrics"]["psnr"] < 60.0
+    assert metadata["example"] == {"signal": [32, 32, 3], "tokens": [8, 8, 1]}
+    assert {"litert_float16", "litert_int8"} <= set(metadata["exports"])
     recipe = json.loads((out / "recipe.json").read_text())
     assert recipe["recipe"] == path.stem and recipe["out"] == str(out)
     rows = list(csv.DictReader((out / "run" / "metrics.csv").read_text().splitlines()))

@@ -114,6 +114,7 @@ class ImageRun:
                     "metrics": report,
                     "data": self._told_data(),
                     "signal": {"range": [-1.0, 1.0], "channels": self.config.channels},
+                    "example": _example(tokenizer, self.samples[:1]),
                 },
                 recipe={"recipe": self.name, **self._settings()},
                 seal=False,
@@ -164,6 +165,11 @@ class ImageRun:
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
         for path in ("samples.png", "README.md", "run/curves.png", "run/usage.png", "run/metrics.csv"):
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _example(tokenizer, signal):
+    """Shapes of one training crop and of its tokens."""
+    return {"signal": list(signal.shape[1:]), "tokens": list(tokenizer.encode(signal).shape[1:])}
 
 
 def _check_settings(config):

@@ -5,6 +5,7 @@ A preset is a folder: the model (`tokenizer.keras` or `prior.keras`), `metadata.
 complete.
 """
 
+from vqzoo.presets.find import PresetInfo
 from vqzoo.presets.find import find_preset
 from vqzoo.presets.find import list_presets
 from vqzoo.presets.manifest import FORMAT_VERSION
@@ -19,6 +20,7 @@ from vqzoo.presets.storage import update_metadata
 
 __all__ = [
     "FORMAT_VERSION",
+    "PresetInfo",
     "check_folder",
     "find_preset",
     "list_presets",

@@ -3,10 +3,25 @@
 import difflib
 import os
 import pathlib
+from typing import NamedTuple
 
 from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import read_json
 
 ENVIRONMENT = "VQZOO_PRESETS"  # folders of presets, separated like $PATH
+
+
+class PresetInfo(NamedTuple):
+    """What a preset tells about itself, in plain JSON values."""
+
+    name: str  # as `find_preset` takes it
+    folder: str
+    modality: str  # image, audio or text; "" where the preset does not tell
+    signal: tuple  # shape of the example that the next counts, such as (64, 64, 3); () where it does not tell
+    tokens: tuple  # shape of its tokens, such as (16, 16, 1)
+    codebook_sizes: tuple
+    parameters: int
+    metrics: dict  # name -> number, on pictures, clips or sentences held out from training
 
 
 def find_preset(name):
@@ -57,17 +72,41 @@ def find_preset(name):
 
 
 def list_presets():
-    """The names of the complete presets in `$VQZOO_PRESETS` and in `saved_models/` beside the package.
+    """The complete presets in `$VQZOO_PRESETS` and in `saved_models/` beside the package.
 
     Returns:
-        A sorted list of str, each once, as `find_preset` takes them.
+        A list of `PresetInfo`, sorted by name; of two of one name that which `find_preset` takes. Their files are not
+        verified.
+
+    Raises:
+        ValueError: a preset's metadata cannot be read.
 
     Example:
-    >>> all(find_preset(name).name == name for name in list_presets())
+    >>> all(find_preset(preset.name).name == preset.name for preset in list_presets())
     True
     """
+    return [_info(name) for name in _names()]
+
+
+def _names():
     folders = (folder for root in _roots() if root.is_dir() for folder in root.iterdir())
     return sorted({f.name for f in folders if (f / MANIFEST).is_file() and not f.name.startswith(".")})
+
+
+def _info(name):
+    folder = next(root / name for root in _roots() if (root / name / MANIFEST).is_file())
+    told = read_json(folder / "metadata.json")
+    example = told.get("example") or {}
+    return PresetInfo(
+        name,
+        str(folder),
+        told.get("modality") or "",
+        tuple(example.get("signal", ())),
+        tuple(example.get("tokens", ())),
+        tuple(told.get("codebook_sizes") or ()),
+        told.get("parameters") or 0,
+        told.get("metrics") or {},
+    )
 
 
 def _is_path(text):
@@ -82,7 +121,7 @@ def _roots():
 
 
 def _unknown(text, candidates):
-    known = list_presets()
+    known = _names()
     near = difflib.get_close_matches(pathlib.PurePath(text).name, known)
     return (
         f"There is no preset {text!r}."

@@ -27,8 +27,8 @@ class CosineVectorQuantizer(VectorQuantizer):
         codebook_size: int, number of codes.
         initializer: Keras initializer of w. Defaults to a normal distribution of variance 1 / latent_dim: random
             directions.
-        **kwargs: `decay`, `kmeans_steps`, `restart_below` as in `VectorQuantizer`; `estimator`, `temperature`,
-            `extra_losses`, `seed` as in `CodebookQuantizer`. All see ẑ and c.
+        **kwargs: `decay`, `kmeans_steps`, `restart_below`, `estimator`, `temperature`, `extra_losses`, `seed` as in
+            `VectorQuantizer`. All see ẑ and c.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).

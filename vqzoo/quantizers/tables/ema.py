@@ -32,7 +32,7 @@ class EMAVectorQuantizer(TrackedCodebookQuantizer):
         kmeans_steps: int, training steps that are k-means; 0 starts from `initializer`. Defaults to 10.
         restart_below: float, the fraction of the mean count below which a code restarts; 0 never restarts.
             Defaults to 0.05.
-        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`.
+        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `VectorQuantizer`.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).

@@ -32,7 +32,8 @@ class IndexPropagationQuantizer(TableQuantizer):
     Args:
         codebook_size: int, number of codes.
         initializer: Keras initializer of the codebook. Defaults to a standard normal distribution.
-        extra_losses: dict name -> callable (codebook, vectors, weights), as in `CodebookQuantizer`.
+        extra_losses: dict name -> callable (codebook, vectors, weights) -> scalar, as in `VectorQuantizer`. Defaults to
+            none.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).

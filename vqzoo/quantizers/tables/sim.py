@@ -21,7 +21,7 @@ class SimVectorQuantizer(CodebookQuantizer):
         codebook_size: int, number of codes.
         initializer: Keras initializer of f. Defaults to a normal distribution of variance 1 / latent_dim. W starts as
             the identity.
-        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`.
+        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `VectorQuantizer`.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).

@@ -28,7 +28,12 @@ class VectorQuantizer(TrackedCodebookQuantizer):
             `initializer`.
         restart_below: float, the fraction of the mean count below which a code restarts from a vector of the batch.
             Defaults to 0: never.
-        **kwargs: `estimator`, `temperature`, `extra_losses`, `seed` as in `CodebookQuantizer`.
+        **kwargs: `estimator`, callable (codes, latents) -> codes with a gradient in the latents, by default
+            `vqzoo.ops.straight_through`; `vqzoo.ops.rotation_trick` is another. `temperature`, float, in squared
+            distance: above 0, training draws each token with the probabilities softmax(-distance² / temperature)
+            instead of taking the nearest. `extra_losses`, dict name -> callable (codebook, vectors, weights) -> scalar,
+            with the codebook, the latents (n, latent_dim) and a float (n,) that is 0 where a position is padded, such
+            as `vqzoo.quantizers.entropy_loss`. `seed`, int, of the drawn tokens.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
