@@ -3,10 +3,10 @@
     python tests/benchmarks/features.py FEATURES_DIR NETWORKS
     python tests/benchmarks/quality.py PICTURES PRESET... --networks NETWORKS --size 64 --scale 0.5 --grid grid.png
 
-One line of JSON and one row of a table for each preset. `perceptual_vgg16_hed` is the distance of unit-normalised
-activations of VGG16 tuned for edges, all five blocks; `frechet_efficientnet_lite0` the Fréchet distance of 1,280 pooled
-features: neither is LPIPS or FID. `laplacian` is the share of the originals' finest detail, the energy of the
-Laplacian, that is left.
+One line of JSON and one row of a table for each preset; with `--record` the numbers go into its metadata and card too.
+`perceptual_vgg16_hed` is the distance of unit-normalised activations of VGG16 tuned for edges, all five blocks;
+`frechet_efficientnet_lite0` the Fréchet distance of 1,280 pooled features: neither is LPIPS or FID. `laplacian` is the
+share of the originals' finest detail, the energy of the Laplacian, that is left.
 """
 
 import argparse
@@ -45,7 +45,10 @@ def main():
     parser.add_argument("pictures")
     parser.add_argument("presets", nargs="+")
     parser.add_argument("--networks", type=pathlib.Path, help="folder of features.py; without: no such distances")
+    parser.add_argument("--share", type=float, help="of PICTURES that the recipe held out; without: all were")
+    parser.add_argument("--record", action="store_true", help="writes the numbers into the presets")
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--scale", type=float, default=0.5)
     parser.add_argument("--crops", type=int, default=2048)
     parser.add_argument("--grid", help="PNG of some crops as each preset gives them back")
@@ -59,7 +62,10 @@ def main():
         metrics["frechet_efficientnet_lite0"] = FrechetDistance(efficientnet)
     scale = (arguments.scale, arguments.scale)
     files = vqzoo.data.find_images(arguments.pictures)
-    crops = vqzoo.data.ImageCrops(files, size=arguments.size, batch_size=32, flip=False, scale=scale, max_side=1024)
+    if arguments.share:
+        _, files = vqzoo.data.split_images(files, arguments.share)
+    crop = {"size": arguments.size, "channels": arguments.channels, "scale": scale, "max_side": 1024}
+    crops = vqzoo.data.ImageCrops(files, batch_size=32, flip=False, **crop)
     batches = [crops.batch(i) for i in range(-(-arguments.crops // 32))]
     columns = [np.concatenate(batches[: max(arguments.shown) // 32 + 1])[list(arguments.shown)]]
     print("| preset | " + " | ".join(SHOWN) + " |\n|---|" + "---|" * len(SHOWN), flush=True)
@@ -69,6 +75,9 @@ def main():
         cells = [f"{report[name]:.4g}" if name in report else "" for name in SHOWN]
         print(f"| {pathlib.Path(preset).name} | " + " | ".join(cells) + " |")
         print(json.dumps({"preset": preset, **report}), flush=True)
+        if arguments.record:
+            report.pop("images_per_second")  # of this machine
+            vqzoo.presets.update_metadata(preset, metrics=report)
         columns.append(np.asarray(tokenizer.decode(tokenizer.encode(columns[0]), size=columns[0].shape[1:3])))
     if arguments.grid:
         # Originals above, then a row for each preset.
