@@ -19,7 +19,7 @@ import keras
 
 import vqzoo
 from vqzoo.cli import ImageRun
-from vqzoo.cli import parse_config
+from vqzoo.cli import run_recipe
 from vqzoo.losses import l1_loss
 from vqzoo.networks import group_normalization
 from vqzoo.networks.discriminators import batch_norm
@@ -74,6 +74,8 @@ class Config:
     average_decay: float = 0.998  # of the weights' moving average
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
     seed: int = 0  # of weights, crops and noise
+    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
+    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
     def __post_init__(self):
         if not 0 <= self.discriminator_start <= 1:
@@ -144,4 +146,4 @@ def main(config):
 
 
 if __name__ == "__main__":
-    main(parse_config(VARIANTS, replaced={"init": NETWORKS}))
+    run_recipe(main, VARIANTS, replaced={"init": NETWORKS})

@@ -17,7 +17,7 @@ import keras
 
 import vqzoo
 from vqzoo.cli import ImageRun
-from vqzoo.cli import parse_config
+from vqzoo.cli import run_recipe
 from vqzoo.losses import l2_loss
 from vqzoo.trainers import warmup_cosine
 
@@ -56,6 +56,8 @@ class Config:
     average_decay: float = 0.998  # of the weights' moving average
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
     seed: int = 0  # of weights, crops and noise
+    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
+    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
 
 # What a preset given as `init` decides.
@@ -109,4 +111,4 @@ def main(config):
 
 
 if __name__ == "__main__":
-    main(parse_config(VARIANTS, replaced={"init": NETWORKS}))
+    run_recipe(main, VARIANTS, replaced={"init": NETWORKS})

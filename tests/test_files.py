@@ -128,3 +128,18 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
             kills_with_a_half_file += 1
             half.unlink()
     assert kills_with_a_half_file  # else no kill came in the middle, and nothing was tested
+
+
+def test_what_killed_processes_left_is_swept(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "run").mkdir()
+    stale = [tmp_path / f".tokenizer.{dead.pid}.tmp.keras", tmp_path / "run" / f".metrics.{dead.pid}.tmp.csv"]
+    kept = [tmp_path / f".tokenizer.{os.getpid()}.tmp.keras", tmp_path / ".notes.tmp", tmp_path / f"a.{dead.pid}.tmp.b"]
+    for path in (*stale, *kept):
+        path.write_text("half")
+    folder = tmp_path / f".saved_model.{dead.pid}.tmp"
+    folder.mkdir()
+    (folder / "weights").write_text("half")
+    assert set(vqzoo.files.sweep_temporaries(tmp_path)) == {*stale, folder}
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in (*stale, folder))

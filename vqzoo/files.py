@@ -6,7 +6,13 @@ The bottom row of the package beside `ops`: data, presets, trainers and export a
 import contextlib
 import os
 import pathlib
+import re
 import shutil
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 @contextlib.contextmanager
@@ -74,3 +80,78 @@ def _fsync(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class FolderLock:
+    """Keeps other processes out of a folder until `release`, its end as an object, or the process's end.
+
+    Where the system has no such locks (Windows), nothing is locked.
+
+    Args:
+        folder: str or path, made when missing.
+
+    Raises:
+        ValueError: if another process, or another lock of this one, has the folder.
+
+    Example:
+    >>> import tempfile
+    >>> lock = FolderLock(tempfile.mkdtemp())
+    >>> lock.release()
+    """
+
+    def __init__(self, folder):
+        self._file = None
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if fcntl is None:
+            return
+        self._file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(self._file, 100).decode()
+            self.release()
+            raise ValueError(
+                f"Another process ({owner or 'unknown'}) is writing into {str(folder)!r}. Wait for it, end it, or "
+                "choose another folder."
+            ) from None
+        os.truncate(self._file, 0)
+        os.write(self._file, f"process {os.getpid()}".encode())
+
+    def release(self):
+        """Lets others in."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    __del__ = release
+
+
+def sweep_temporaries(folder):
+    """Deletes what killed processes left of files that `atomic_path` was writing, here and in the folders below.
+
+    Args:
+        folder: str or path, which need not exist.
+
+    Returns:
+        List of the deleted paths.
+
+    Example:
+    >>> sweep_temporaries("no/such/folder")
+    []
+    """
+    found = {path: re.fullmatch(r"\..+\.(\d+)\.tmp(\..*)?", path.name) for path in pathlib.Path(folder).rglob(".*")}
+    stale = [path for path, match in found.items() if match and not _is_running(int(match[1]))]
+    for path in stale:
+        _remove(path)
+    return stale
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError, OSError):
+        return True  # of somebody else, or not to be known
+    return True

@@ -4,22 +4,21 @@
     python tests/benchmarks/twin.py PHOTOS/train PHOTOS/val --peer ... --steps 20 --seeds 0 --held-out 64   # a try
 
 The peer's environment: `pip install torch==2.13.0 vector-quantize-pytorch==1.32.0 numpy`. Without `--peer` only ours is
-trained. Each training is a process with one thread. Printed are, for each seed, PSNR of the held-out crops as 8-bit
-pictures, share of the codes in use and perplexity of the codes; then the mean differences. The exit status is 1 if ours
-is more than 0.1 dB below the twin.
+trained. Each training is a process with one thread; all take 25 minutes of CPU. Printed are, for each seed, PSNR of the
+held-out crops as 8-bit pictures, share of the codes in use and their perplexity; then the mean differences. The exit
+status is 1 if ours is more than 0.1 dB below the twin. Measured: 24.10 dB here, 24.09 there, by seed -0.01, +0.22 and
+-0.18 dB apart: one seed alone says little.
 
-Equal on both sides: the crops and their order (a permutation of the batches for each seed), the initial weights of the
-networks (copied; before the training both have to give the same latents and decoded images within 1e-4), the loss
-mean((x - y)^2) + 0.25 commitment, straight-through gradients (the peer's default is the rotation trick), Adam with its
-epsilon and the learning rate of every step, codebook size, decay and epsilon of the moving averages. No weights are
-averaged. Both start their codebooks by 10 iterations of k-means and restart codes whose moving count falls below a
-twentieth of the mean count. Three things differ, all in the quantizers:
+Equal on both sides: crops, their order (a permutation of the batches for each seed), the networks' initial weights
+(copied; before any training both have to give the same latents and decoded images within 1e-4), the loss mean((x -
+y)^2) + 0.25 commitment, straight-through gradients (the peer's default is the rotation trick), Keras's Adam with its
+epsilon, each step's learning rate, codebook size, decay and epsilon of the moving averages. No weights are averaged.
+Both start by 10 iterations of k-means and restart codes whose count falls below a twentieth of the mean. They differ in
 
-- the peer runs all 10 iterations on the first batch; ours makes one in each of the first 10 steps, over all batches so
-  far;
-- a restarted code begins with the mean count here, with the threshold there (`reset_cluster_size`, which
+- k-means: on the first batch there; one iteration in each of the first 10 steps, over all batches so far, here;
+- restarts: a code begins again with the mean count here, with the threshold there (`reset_cluster_size`, which
   `VectorQuantize` does not pass on), so that it is tried for longer here;
-- the vectors that codes start from are drawn at random there, and spread evenly over the batch here.
+- the vectors that codes start from: drawn at random there, and spread evenly over the batch here.
 """
 
 import argparse

@@ -29,6 +29,8 @@ class Config:
     validation_crops: int = 8
     precision: str = "float32"
     seed: int = 0
+    resume: bool = False
+    checkpoint_minutes: float = 10.0
 
 
 @pytest.fixture

@@ -2,5 +2,6 @@
 
 from vqzoo.cli.config import parse_config
 from vqzoo.cli.image_run import ImageRun
+from vqzoo.cli.recipe import run_recipe
 
-__all__ = ["ImageRun", "parse_config"]
+__all__ = ["ImageRun", "parse_config", "run_recipe"]

@@ -8,6 +8,7 @@ import numpy as np
 import rich.console
 import rich.table
 
+from vqzoo.cli.run_folder import RunFolder
 from vqzoo.data import ImageCrops
 from vqzoo.data import find_images
 from vqzoo.data import load_image
@@ -39,13 +40,14 @@ class ImageRun:
     Args:
         config: the recipe's settings, a dataclass with at least `data`, `validation_data`, `out`, `size`, `channels`,
             `batch_size`, `epochs`, `steps_per_epoch`, `validation_crops`, `min_scale`, `max_scale`, `flip`, `jitter`,
-            `precision` and `seed`.
+            `precision`, `seed`, `resume` and `checkpoint_minutes`.
         name: str, the recipe's, for the card.
         networks: names of the settings that a preset given as `config.init` replaces. Defaults to none.
 
     Raises:
         ValueError: if a setting is out of its range, the data hold no pictures, the output folder holds somebody's
-            files, or a preset is to be trained in another precision than float32.
+            files or is in use, the run to be resumed was another, or a preset is to be trained in another precision
+            than float32.
     """
 
     def __init__(self, config, name, networks=()):
@@ -63,6 +65,7 @@ class ImageRun:
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.files, validation_files = _split(config)
+        self.run_folder = RunFolder(self.folder / "run", config, self.files)
         crop = {"size": config.size, "channels": config.channels, "scale": (config.min_scale, config.max_scale)}
         crop["max_side"] = config.max_side
         self.crops = ImageCrops(
@@ -78,21 +81,34 @@ class ImageRun:
         self.samples = np.concatenate([x.numpy() for x in self.validation.take(-(-PICTURES // batch))])[:PICTURES]
 
     def fit(self, trainer):
-        """Trains for `epochs` epochs of `steps_per_epoch` steps, watched by a progress line, logs and pictures."""
-        trainer.fit(
-            self.crops.dataset(),
-            epochs=self.config.epochs,
-            steps_per_epoch=self.config.steps_per_epoch,
-            validation_data=self.validation,
-            callbacks=[
-                StopOnNonFinite(),
-                Progress(self.config.batch_size),
-                RunLog(self.folder / "run"),
-                Pictures(self.folder / "run" / "pictures", trainer.tokenizer, self.samples),
-            ],
-            verbose=0,
-            shuffle=False,
-        )
+        """Trains for `epochs` epochs of `steps_per_epoch` steps, watched by a progress line, logs and pictures.
+
+        Goes on from the latest checkpoint where the run is resumed.
+        """
+        start = self.run_folder.start(trainer)
+        console = rich.console.Console()
+        if self.run_folder.resuming:
+            console.print(f"resumed after {start.step} steps", highlight=False)
+        try:
+            trainer.fit(
+                self.crops.dataset(start=start.step),
+                initial_epoch=start.epoch,
+                epochs=self.config.epochs,
+                steps_per_epoch=self.config.steps_per_epoch,
+                validation_data=self.validation,
+                callbacks=[
+                    StopOnNonFinite(),
+                    Progress(self.config.batch_size),
+                    RunLog(self.folder / "run"),
+                    Pictures(self.folder / "run" / "pictures", trainer.tokenizer, self.samples),
+                    self.run_folder.checkpoints,
+                ],
+                verbose=0,
+                shuffle=False,
+            )
+        except SystemExit:  # a signal
+            console.print("Stopped, and saved. The same command with --resume goes on from here.", highlight=False)
+            raise
 
     def finish(self, trainer, marks=None):
         """Evaluates, writes the preset folder with its pictures and exports, and prints what came out.
@@ -125,6 +141,7 @@ class ImageRun:
                 agreements = export_preset(tokenizer, self.folder, self.samples)
             finally:
                 seal_preset(self.folder)  # also where an export failed: the tokenizer itself is whole
+        self.run_folder.end()
         self._print(report, agreements)
         return report
 

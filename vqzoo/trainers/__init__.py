@@ -1,6 +1,8 @@
 """`keras.Model`s whose `train_step` fits a tokenizer, and what watches them."""
 
 from vqzoo.trainers.adversarial import AdversarialTrainer
+from vqzoo.trainers.checkpoints import Checkpoints
+from vqzoo.trainers.checkpoints import Position
 from vqzoo.trainers.logs import RunLog
 from vqzoo.trainers.logs import StopOnNonFinite
 from vqzoo.trainers.logs import read_log
@@ -16,7 +18,9 @@ from vqzoo.trainers.trainer import Trainer
 
 __all__ = [
     "AdversarialTrainer",
+    "Checkpoints",
     "Pictures",
+    "Position",
     "Progress",
     "ReconstructionTrainer",
     "RunLog",

@@ -130,6 +130,10 @@ class AdversarialTrainer(ReconstructionTrainer):
         if not self.discriminator_optimizer.built:
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
+    @property
+    def optimizers(self):
+        return {**super().optimizers, "discriminator": self.discriminator_optimizer}
+
     # === Losses ===
     @property
     def loss_names(self):
@@ -162,7 +166,7 @@ class AdversarialTrainer(ReconstructionTrainer):
                 self._step_count += self.steps_per_execution
                 return (playing if self._playing else alone)(iterator)
 
-            self.train_function = function
+            self.train_function = self._skipping(function)
         # Counted in Python as well, because reading a variable in each step would wait for the device.
         self._step_count = int(self.steps.numpy()) if self.built else 0
 

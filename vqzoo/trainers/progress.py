@@ -81,7 +81,8 @@ class Progress(keras.callbacks.Callback):
         self._step = batch + 1
         self._last = self._moment()
         if self._compiling:
-            self._epoch_start, self._compiling = self._last, False
+            # Steps that a resumed run skips take no time, and the one after them compiles.
+            self._epoch_start, self._compiling = self._last, bool(getattr(self.model, "steps_to_skip", 0))
         if self._due():
             if self._live:
                 self._draw(self._losses(logs or {}))

@@ -39,6 +39,8 @@ class Trainer(keras.Model):
         # Seconds that `fit` has waited for data since the trainer was made; with `steps_per_execution` above 1 the
         # wait happens inside the graph and is not seen.
         self.seconds_waiting = 0.0
+        # Steps of the epoch that `fit` begins with which an earlier run has taken: they pass at once, without data.
+        self.steps_to_skip = 0
         self._saw_data = False
 
     # === Layers ===
@@ -94,6 +96,11 @@ class Trainer(keras.Model):
 
     def call(self, signal, training=False):
         return self.tokenizer(signal, training=training).signal
+
+    @property
+    def optimizers(self):
+        """Dict name -> `keras.optimizers.Optimizer`, of a compiled trainer."""
+        return {"tokenizer": self.optimizer}
 
     # === Losses ===
     @property
@@ -204,8 +211,18 @@ class Trainer(keras.Model):
                     self.tokenizer.checked_signal(first)  # its values too, which a graph does not show
             return step(iter([batch]))
 
-        if self.steps_per_execution == 1:
-            self.train_function = timed
+        self.train_function = self._skipping(timed if self.steps_per_execution == 1 else step)
+
+    def _skipping(self, step):
+        """`step`, but for those that are to be skipped."""
+
+        def function(iterator):
+            if self.steps_to_skip:
+                self.steps_to_skip = max(0, self.steps_to_skip - self.steps_per_execution)
+                return self.get_metrics_result()
+            return step(iterator)
+
+        return function
 
     def _scale(self, optimizer):
         """The factor for gradients: the loss scale over the number of replicas, whose gradients are summed."""

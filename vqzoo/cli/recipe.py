@@ -1,0 +1,32 @@
+"""Runs a recipe from the command line."""
+
+import os
+import sys
+
+from vqzoo.cli.config import parse_config
+
+TRACEBACK = "VQZOO_TRACEBACK"  # set to anything: an error of the user's shows its traceback
+
+
+def run_recipe(main, variants, replaced=None):
+    """Reads the settings, runs `main(config)`, and tells what a user can mend in one line, without a traceback.
+
+    Such errors are ValueErrors, those of the file system, and losses that are not finite; the exit status is 1. With
+    the variable VQZOO_TRACEBACK set they come as any other.
+
+    Args:
+        main: callable that takes the settings.
+        variants: dict name -> settings, as `parse_config` takes them.
+        replaced: as `parse_config` takes it. Defaults to none.
+
+    Raises:
+        SystemExit: with status 1 on such an error, 2 on a wrong flag.
+    """
+    config = parse_config(variants, replaced=replaced)
+    try:
+        main(config)
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,237 @@
+"""A run that survives: checkpoints in the middle of an epoch, and the way back to them."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import threading
+import time
+import zipfile
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from vqzoo.files import atomic_path
+
+_STEP, _BEST, _SUFFIX = "step_", "best_", ".npz"
+_POSITION = "position"
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Position(NamedTuple):
+    """Where a run stands."""
+
+    step: int  # training steps taken, over all epochs: the data set goes on with this batch
+    epoch: int  # epochs that have ended
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the whole state of a trainer, and puts it back.
+
+    The state is every variable: weights and their moving average, codebooks and their statistics, random generators,
+    each optimizer, the sums behind the epoch's logs; and the position in the data. A run that goes on from it takes the
+    steps that it would have taken. With data whose batch is a function of the step, such as `ImageCrops`, and on a
+    processor, the weights end the same to the last bit.
+
+    SIGTERM and Ctrl-C (SIGINT) let the running step end, save, and exit with 143 and 130; a second one ends at once.
+    Make this the last callback, so that what is saved has been logged.
+
+    Args:
+        folder: str or path, made when missing.
+        every_seconds: float, of training between two checkpoints inside an epoch; the end of each epoch is one more.
+            Defaults to 600.
+        every_steps: int, the same in steps, in place of `every_seconds`. Defaults to None.
+        keep: int, latest checkpoints that are kept. Defaults to 2.
+        monitor: str, a value of the logs: the checkpoint of the epoch in which it was lowest is kept as well. Defaults
+            to "val_loss".
+
+    Raises:
+        ValueError: if an argument is out of range.
+        OSError: from `fit`, if a checkpoint cannot be written; the earlier ones stay.
+
+    Example:
+    >>> import tempfile
+    >>> import vqzoo
+    >>> tokenizer = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=2)
+    >>> trainer = vqzoo.ReconstructionTrainer(tokenizer, {"l2": vqzoo.losses.l2_loss}, {"l2": 1.0, "commitment": 0.25})
+    >>> trainer.build((None, 8, 8, 3))
+    >>> trainer.compile(keras.optimizers.Adam(1e-3))
+    >>> checkpoints = Checkpoints(tempfile.mkdtemp())
+    >>> _ = trainer.fit(np.zeros((6, 8, 8, 3), "float32"), batch_size=2, verbose=0, callbacks=[checkpoints])
+    >>> checkpoints.restore(trainer)
+    Position(step=3, epoch=1)
+    """
+
+    def __init__(self, folder, every_seconds=600.0, every_steps=None, keep=2, monitor="val_loss"):
+        super().__init__()
+        if keep < 1 or every_seconds <= 0.0 or (every_steps is not None and every_steps < 1):
+            raise ValueError(
+                "`keep` and `every_steps` are 1 or more, `every_seconds` is above 0. Received: "
+                f"keep={keep}, every_steps={every_steps}, every_seconds={every_seconds}"
+            )
+        self.folder = pathlib.Path(folder).expanduser()
+        self.every_seconds = every_seconds
+        self.every_steps = every_steps
+        self.keep = keep
+        self.monitor = monitor
+        self._position = {"step": 0, "epoch": 0, "step_in_epoch": 0, "best": None}
+        self._metrics_state = None  # of the epoch that is gone on with
+        self._signal = None
+        self._handlers = {}
+
+    # === Back ===
+    def latest(self):
+        """Path of the newest checkpoint, or None."""
+        found = sorted(self.folder.glob(f"{_STEP}*{_SUFFIX}"))
+        return found[-1] if found else None
+
+    def restore(self, trainer):
+        """Puts the newest checkpoint into a trainer.
+
+        Args:
+            trainer: built and compiled `Trainer`, made with the settings of the run.
+
+        Returns:
+            `Position`. Go on with `fit(data from batch number step on, initial_epoch=epoch, epochs=...,
+            steps_per_epoch=..., callbacks=[..., this])`: the first epoch goes on in its middle.
+
+        Raises:
+            ValueError: if there is no checkpoint, or it is damaged or of a trainer of other settings.
+        """
+        path = self.latest()
+        if path is None:
+            raise ValueError(f"There is no checkpoint in {str(self.folder)!r}: nothing can be resumed from there.")
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                state = {name: arrays[name] for name in arrays.files}
+            position = json.loads(str(state.pop(_POSITION)))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"The checkpoint {str(path)!r} is damaged: {error}. Delete it, and the one before it is used."
+            ) from error
+        variables = _variables(trainer)
+        _check_same(path, state, variables)
+        for name, variable in variables.items():
+            variable.assign(state[name])
+        self._metrics_state = [(v, state[name]) for name, v in variables.items() if name.startswith("metrics/")]
+        self._position = position
+        trainer.steps_to_skip = position["step_in_epoch"]
+        return Position(position["step"], position["epoch"])
+
+    # === Callback ===
+    def on_train_begin(self, logs=None):
+        """Starts the clock, and listens to signals where it can."""
+        if self._metrics_state is None:
+            self._position = {"step": 0, "epoch": 0, "step_in_epoch": 0, "best": None}
+        self._saved = time.monotonic()
+        self._saved_step = self._position["step"]
+        self._signal = None
+        if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+            self._handlers = {number: signal.signal(number, self._noted) for number in _SIGNALS}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Puts back the sums behind the logs, which Keras has just reset."""
+        if self._metrics_state is not None:
+            for variable, value in self._metrics_state:
+                variable.assign(value)
+            self._metrics_state = None
+        self._position["epoch"] = epoch
+        self._first = self._position["step"] - self._position["step_in_epoch"]
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Saves, if it is time or a signal has come."""
+        if self.model.steps_to_skip:
+            return
+        self._position["step_in_epoch"] = batch + 1
+        self._position["step"] = self._first + batch + 1
+        if self._signal or self._due():
+            self._save()
+        if self._signal:
+            self._leave()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves, and keeps the best."""
+        self._position.update(epoch=epoch + 1, step_in_epoch=0)
+        value = (logs or {}).get(self.monitor)
+        best = self._position["best"]
+        better = value is not None and (best is None or value < best)
+        if better:
+            self._position["best"] = float(value)
+        path = self._save()
+        if better:
+            kept = self.folder / path.name.replace(_STEP, _BEST)
+            with atomic_path(kept) as temporary:
+                shutil.copyfile(path, temporary)
+            _remove_but(self.folder.glob(f"{_BEST}*{_SUFFIX}"), [kept])
+        if self._signal:
+            self._leave()
+
+    def on_train_end(self, logs=None):
+        """Gives the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    # === Saving ===
+    def _due(self):
+        if self.every_steps is not None:
+            return self._position["step"] - self._saved_step >= self.every_steps
+        return time.monotonic() - self._saved >= self.every_seconds
+
+    def _save(self):
+        path = self.folder / f"{_STEP}{self._position['step']:010d}{_SUFFIX}"
+        arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(self.model).items()}
+        try:
+            with atomic_path(path) as temporary:
+                np.savez(temporary, **arrays, **{_POSITION: np.array(json.dumps(self._position))})
+        except OSError as error:
+            raise OSError(
+                f"The checkpoint {str(path)!r} could not be written: {error}. The earlier ones are whole: make room "
+                "and resume the run."
+            ) from error
+        self._saved, self._saved_step = time.monotonic(), self._position["step"]
+        _remove_but(
+            self.folder.glob(f"{_STEP}*{_SUFFIX}"), sorted(self.folder.glob(f"{_STEP}*{_SUFFIX}"))[-self.keep :]
+        )
+        return path
+
+    def _noted(self, number, frame):
+        self._signal = number
+        for each, handler in self._handlers.items():
+            signal.signal(each, handler)  # a second one ends at once
+
+    def _leave(self):
+        self.on_train_end()
+        raise SystemExit(128 + self._signal)
+
+
+def _variables(trainer):
+    """Name -> variable of everything that a step reads and writes. Numbered, because paths repeat in some models."""
+    groups = {
+        "weights": trainer.variables,
+        **{f"optimizers/{name}": optimizer.variables for name, optimizer in trainer.optimizers.items()},
+        "metrics": trainer.metrics_variables,
+    }
+    return {f"{group}/{i:05d}": v for group, variables in groups.items() for i, v in enumerate(variables)}
+
+
+def _check_same(path, state, variables):
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    other = {name: array.shape for name, array in state.items()}
+    if shapes != other:
+        name = next(n for n in sorted({*shapes, *other}) if shapes.get(n) != other.get(n))
+        told = variables[name].path if name in variables else "no such variable"
+        raise ValueError(
+            f"The checkpoint {str(path)!r} is of a trainer with other settings: {name} has the shape "
+            f"{other.get(name)}, here it is {told} with {shapes.get(name)}. Resume with the settings of the run."
+        )
+
+
+def _remove_but(paths, kept):
+    for path in paths:
+        if path not in kept:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
