@@ -1,5 +1,6 @@
 """Runs a recipe from the command line."""
 
+import contextlib
 import os
 import sys
 
@@ -9,10 +10,7 @@ TRACEBACK = "VQZOO_TRACEBACK"  # set to anything: an error of the user's shows i
 
 
 def run_recipe(main, variants, replaced=None):
-    """Reads the settings, runs `main(config)`, and tells what a user can mend in one line, without a traceback.
-
-    Such errors are ValueErrors, those of the file system, and losses that are not finite; the exit status is 1. With
-    the variable VQZOO_TRACEBACK set they come as any other.
+    """Reads the settings and runs `main(config)`; what a user can mend is told in one line.
 
     Args:
         main: callable that takes the settings.
@@ -23,8 +21,22 @@ def run_recipe(main, variants, replaced=None):
         SystemExit: with status 1 on such an error, 2 on a wrong flag.
     """
     config = parse_config(variants, replaced=replaced)
-    try:
+    with told_errors():
         main(config)
+
+
+@contextlib.contextmanager
+def told_errors():
+    """Turns what a user can mend into one line without a traceback, and exit status 1.
+
+    Such errors are ValueErrors, those of the file system, and losses that are not finite. With the variable
+    VQZOO_TRACEBACK set they come as any other.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # `vqzoo list | head`
+        sys.stderr.close()
+        raise SystemExit(1) from None
     except (ValueError, OSError, FloatingPointError) as error:
         if os.environ.get(TRACEBACK):
             raise

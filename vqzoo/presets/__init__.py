@@ -17,17 +17,25 @@ from vqzoo.presets.storage import remove_exports
 from vqzoo.presets.storage import save_preset
 from vqzoo.presets.storage import seal_preset
 from vqzoo.presets.storage import update_metadata
+from vqzoo.presets.tokens import TokenFile
+from vqzoo.presets.tokens import check_tokens_of
+from vqzoo.presets.tokens import load_tokens
+from vqzoo.presets.tokens import save_tokens
 
 __all__ = [
     "FORMAT_VERSION",
     "PresetInfo",
+    "TokenFile",
     "check_folder",
+    "check_tokens_of",
     "find_preset",
     "list_presets",
     "load_preset",
+    "load_tokens",
     "read_metadata",
     "remove_exports",
     "save_preset",
+    "save_tokens",
     "seal_preset",
     "update_metadata",
     "verify_preset",

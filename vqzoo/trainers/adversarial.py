@@ -132,6 +132,7 @@ class AdversarialTrainer(ReconstructionTrainer):
 
     @property
     def optimizers(self):
+        """The tokenizer's and the discriminator's."""
         return {**super().optimizers, "discriminator": self.discriminator_optimizer}
 
     # === Losses ===

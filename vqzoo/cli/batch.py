@@ -1,0 +1,137 @@
+"""Many files through one function: the same tree out, failures named at the end, the rest done."""
+
+import json
+import pathlib
+import sys
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeRemainingColumn
+
+
+def add_batch_arguments(parser, what):
+    """Adds PATH..., --out, --force and --json to a verb's parser.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        what: str, what the paths are.
+    """
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=f"{what}, and folders of them; - is standard input")
+    parser.add_argument("--out", help="folder for the results, in the tree of PATH; - is standard output")
+    parser.add_argument("--force", action="store_true", help="overwrite results that are there")
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each file")
+
+
+def pair_files(paths, out, suffix, find):
+    """What is read and what is written.
+
+    Args:
+        paths: list of str, files and folders.
+        out: str, folder of the results.
+        suffix: str, of the results, with its dot.
+        find: callable path -> list of paths, the files in a folder.
+
+    Returns:
+        List of (source, target), paths. Where two sources would have one target, targets keep the sources' suffixes.
+
+    Raises:
+        ValueError: if a path does not exist or a folder holds nothing to read.
+    """
+    found = []
+    for path in map(pathlib.Path, paths):
+        path = path.expanduser()
+        if path.is_dir():
+            found += [(file, file.relative_to(path)) for file in find(path)]
+        else:  # one that is missing or cannot be read is named when its turn comes
+            found.append((path, pathlib.Path(path.name)))
+    stems = [relative.with_suffix("") for _, relative in found]
+    out = pathlib.Path(out).expanduser()
+    return [
+        (source, out / (f"{relative}{suffix}" if stems.count(stem) > 1 else stem.with_name(stem.name + suffix)))
+        for (source, relative), stem in zip(found, stems, strict=True)
+    ]
+
+
+class FileRun:
+    """Shows how far a verb is, and collects what failed.
+
+    Args:
+        total: int, files.
+        as_json: bool, whether a line of JSON is printed for each file.
+    """
+
+    def __init__(self, total, as_json):
+        self.as_json = as_json
+        self.failures = {}
+        self.done = 0
+        columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
+        # On standard error, because standard output may be data.
+        self._progress = Progress(
+            *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+        )
+        self._task = self._progress.add_task("files", total=total)
+
+    def __enter__(self):
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error):
+        self._progress.stop()
+
+    def succeeded(self, source, **told):
+        """Notes a file that is done.
+
+        Args:
+            source: path.
+            **told: what the line of JSON tells.
+        """
+        self.done += 1
+        self._progress.advance(self._task)
+        if self.as_json:
+            print(json.dumps({"file": str(source), **told}), flush=True)
+
+    def failed(self, source, error):
+        """Notes a file that failed.
+
+        Args:
+            source: path.
+            error: the exception.
+        """
+        self.failures[str(source)] = str(error)
+        self._progress.advance(self._task)
+        if self.as_json:
+            print(json.dumps({"file": str(source), "error": str(error)}), flush=True)
+
+    def conclude(self, verb):
+        """Names the failures.
+
+        Args:
+            verb: str, in the past tense.
+
+        Returns:
+            The exit status: 1 if a file failed.
+        """
+        if not self.as_json:
+            print(
+                f"{verb} {self.done} files" + (f", {len(self.failures)} failed:" if self.failures else ""),
+                file=sys.stderr,
+            )
+            for source, error in self.failures.items():
+                print(f"  {source}: {error}" if source not in error else f"  {error}", file=sys.stderr)
+        return 1 if self.failures else 0
+
+
+def check_free(target, force):
+    """Raises where a result is there already.
+
+    Args:
+        target: path.
+        force: bool, whether it is to be overwritten.
+
+    Raises:
+        ValueError: it is there, and is to stay.
+    """
+    if target.exists() and not force:
+        raise ValueError(f"{str(target)!r} is there already. Give --force to overwrite it, or another --out.")

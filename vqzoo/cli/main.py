@@ -1,0 +1,46 @@
+"""`vqzoo VERB`: tokens from the command line."""
+
+import argparse
+import importlib
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the lines
+
+from vqzoo.cli.recipe import told_errors
+
+VERBS = ("list", "info", "encode", "decode", "reconstruct", "evaluate", "export", "verify", "doctor")
+
+
+def main(arguments=None):
+    """Runs one verb.
+
+    Args:
+        arguments: list of str. Defaults to the command line's.
+
+    Returns:
+        The exit status: 0, or 1 where something failed.
+    """
+    parser = argparse.ArgumentParser(prog="vqzoo", description="Signals to discrete tokens and back.")
+    parser.add_argument("--version", action="version", version=_version())
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name in VERBS:
+        verb = importlib.import_module(f"vqzoo.cli.verbs.{name}")
+        about = verb.__doc__.splitlines()[0]
+        formatter = argparse.RawDescriptionHelpFormatter
+        one = verbs.add_parser(name, help=about, description=verb.__doc__, formatter_class=formatter)
+        verb.add_arguments(one)
+        one.set_defaults(run=verb.run)
+    given = parser.parse_args(arguments)
+    with told_errors():
+        return given.run(given)
+
+
+def _version():
+    from importlib import metadata
+
+    return f"vqzoo {metadata.version('vqzoo')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What this machine has: versions, devices, extras that work, and what to install."""
+
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+
+import keras
+import tensorflow as tf
+
+PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "librosa", "sentencepiece")
+# package -> what it is for, what installs it
+EXTRAS = {
+    "ai_edge_litert": ("LiteRT files are verified and run with it", "pip install ai-edge-litert"),
+    "tensorboard": ("keras.callbacks.TensorBoard", 'pip install "vqzoo[tensorboard]"'),
+    "tensorflow_io": (
+        "a second reader of audio files",
+        "pip install tensorflow-io, with TensorFlow 2.17 and Python 3.11",
+    ),
+}
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments to its parser."""
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+
+
+def run(arguments):
+    """Prints the findings; exit status 1 if the backend is not TensorFlow."""
+    report = {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "backend": keras.backend.backend(),
+        "devices": [f"{device.device_type}: {device.name}" for device in tf.config.list_physical_devices()],
+        "processors": os.cpu_count(),
+        "extras": {name: _probe(name) for name in EXTRAS},
+    }
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        _print(report)
+    return 0 if report["backend"] == "tensorflow" else 1
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _probe(name):
+    """Whether it works, which is more than whether it is installed."""
+    try:
+        module = importlib.import_module(name)
+        if name == "tensorflow_io":
+            module.audio.decode_wav  # noqa: B018  its native part is loaded only now, and only with its own TensorFlow
+            module.audio.freq_mask(tf.zeros((4, 4)), param=1)
+    except Exception as error:  # whatever a broken package raises
+        return f"no: {type(error).__name__}: {error}".splitlines()[0][:200]
+    return "yes"
+
+
+def _print(report):
+    print(f"python {report['python']} on {platform.platform()}, {report['processors']} processors")
+    for name, version in report["packages"].items():
+        print(f"  {name} {version or 'is not installed: pip install ' + name}")
+    print(f"keras computes with {report['backend']}")
+    if report["backend"] != "tensorflow":
+        print("  training, export and the command line need TensorFlow: unset KERAS_BACKEND", file=sys.stderr)
+    for device in report["devices"]:
+        print(f"  {device}")
+    for name, works in report["extras"].items():
+        about, install = EXTRAS[name]
+        print(f"{name}: {works} ({about})" + ("" if works == "yes" else f". To have it: {install}"))

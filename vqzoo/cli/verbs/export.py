@@ -1,0 +1,66 @@
+"""Writes SavedModel, LiteRT files and plain Keras models of a preset, and verifies them.
+
+They go into the preset's folder, or with --out into a copy of the preset.
+"""
+
+import json
+import pathlib
+import shutil
+
+from vqzoo.cli.signals import example_signals
+from vqzoo.export import LITERT_FILES
+from vqzoo.export import export_preset
+from vqzoo.files import atomic_path
+from vqzoo.presets import find_preset
+from vqzoo.presets import verify_preset
+from vqzoo.tokenizers import Tokenizer
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments to its parser."""
+    parser.add_argument("preset", help="name, or folder")
+    parser.add_argument("--out", help="folder of the copy")
+    parser.add_argument("--litert", nargs="+", default=list(LITERT_FILES), choices=list(LITERT_FILES))
+    parser.add_argument("--force", action="store_true", help="overwrite the folder of --out")
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each form")
+
+
+def run(arguments):
+    """Exports, and prints a line for each form."""
+    folder = find_preset(arguments.preset)
+    if arguments.out:
+        folder = _copy(folder, pathlib.Path(arguments.out).expanduser(), arguments.force)
+    tokenizer = Tokenizer.from_preset(folder)
+    for agreement in export_preset(tokenizer, folder, example_signals(tokenizer), arguments.litert):
+        print(json.dumps(agreement._asdict()) if arguments.json else told(agreement))
+    if not arguments.json:
+        print(folder)
+    return 0
+
+
+def told(agreement):
+    """A line about one exported form.
+
+    Args:
+        agreement: `Agreement`.
+
+    Returns:
+        str.
+    """
+    if not agreement.verified:
+        return f"{agreement.form}: not run, there is no ai-edge-litert here"
+    return (
+        f"{agreement.form}: {agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, decoded within "
+        f"{agreement.signal:.0e}, PSNR {agreement.psnr:.2f} dB"
+    )
+
+
+def _copy(folder, out, force):
+    if out.exists() and not force:
+        raise ValueError(f"{str(out)!r} is there already. Give --force to overwrite it, or another --out.")
+    files = verify_preset(folder)["files"]
+    with atomic_path(out) as temporary:
+        for name in [*files, "manifest.json"]:
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, temporary / name)
+    return out
