@@ -2,7 +2,7 @@
 
     python recipes/image_vqgan.py                            # photographs that come with scikit-image
     python recipes/image_vqgan.py --data ~/Pictures --size 128
-    python recipes/image_vqgan.py --init saved_models/image_vqgan --data ~/Pictures    # fine-tunes a preset
+    python recipes/image_vqgan.py --init saved_models/image_vqvae --freeze_encoder     # sharpens a VQ-VAE's decoder
     python recipes/image_vqgan.py f16 --data /data/imagenet/train                      # the published size: wants GPUs
     python recipes/image_vqgan.py --data ~/Pictures --perceptual vgg16                 # sharper: downloads VGG16 once
     python recipes/image_vqgan.py tiny --out /some/folder    # seconds: shows that it runs
@@ -20,7 +20,7 @@ import keras
 import vqzoo
 from vqzoo.cli import ImageRun
 from vqzoo.cli import run_recipe
-from vqzoo.losses import l1_loss
+from vqzoo.losses import PerceptualLoss
 from vqzoo.networks import group_normalization
 from vqzoo.networks.discriminators import batch_norm
 from vqzoo.networks.discriminators import patch_discriminator
@@ -34,6 +34,7 @@ class Config:
     validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
     out: str = "saved_models/image_vqgan"  # preset folder
     init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    freeze_encoder: bool = False  # trains the decoder alone: tokens stay those of `init`, and training is stabler
     size: int = 64  # pixels a side of a training crop
     channels: int = 3  # 1 grey, 3 colour, 4 with opacity
     min_scale: float = 0.5  # smallest random resize of a picture before the crop
@@ -80,11 +81,12 @@ class Config:
     def __post_init__(self):
         if not 0 <= self.discriminator_start <= 1:
             raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
+        if self.freeze_encoder and not self.init:
+            raise ValueError("--freeze_encoder keeps what a preset has learnt: give one by --init")
 
 
-# What a preset given as `init` decides.
 NETWORKS = ("filters", "stride", "residual", "multipliers", "blocks", "residual_filters", "attention", "mid_attention")
-NETWORKS += ("latent_dim", "codebook_size")
+NETWORKS += ("latent_dim", "codebook_size")  # what a preset given as `init` decides
 F16 = {"size": 256, "residual": True, "multipliers": (1, 1, 2, 2, 4), "attention": (4,), "latent_dim": 256}
 F16 |= {"discriminator_filters": 64, "discriminator_depth": 3, "discriminator_start": 0.1, "batch_size": 32}
 F16 |= {"steps_per_epoch": 5_000, "epochs": 100, "learning_rate": 1e-4, "average_decay": 0.9999}
@@ -99,24 +101,23 @@ VARIANTS = {
 
 def build(config):
     tokenizer = vqzoo.ImageTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
+    tokenizer.encoder.trainable = tokenizer.quantizer.trainable = not config.freeze_encoder
     norm = batch_norm if config.discriminator_batch_norm else group_normalization
     opponent = patch_discriminator(config.channels, config.discriminator_filters, config.discriminator_depth, norm)
     steps = config.epochs * config.steps_per_epoch
-    signal_losses, regularizers = {"l1": l1_loss}, {}
+    signal_losses, regularizers = {"l1": vqzoo.losses.l1_loss}, {}
     weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
     weights |= {"l1": 1.0, "commitment": config.commitment_weight, "discriminator": 1.0}
     weights |= {"adversarial": config.adversarial_weight, "feature_matching": config.feature_matching_weight}
     if config.perceptual:
         vgg16 = config.perceptual == "vgg16"
         network = vqzoo.networks.image.vgg16_features() if vgg16 else keras.models.load_model(config.perceptual)
-        signal_losses["perceptual"] = vqzoo.losses.PerceptualLoss(network)
-        weights["perceptual"] = config.perceptual_weight
+        signal_losses["perceptual"], weights["perceptual"] = PerceptualLoss(network), config.perceptual_weight
     if config.r1_weight:
         regularizers["r1"], weights["r1"] = vqzoo.losses.R1Penalty(), config.r1_weight
     if config.lecam_weight:
         regularizers["lecam"], weights["lecam"] = vqzoo.losses.LeCamRegularizer(), config.lecam_weight
-    joining = {"discriminator_start": int(config.discriminator_start * steps)}
-    joining |= {"discriminator_warmup": int(config.discriminator_warmup * steps)}
+    joining = {name: int(getattr(config, name) * steps) for name in ("discriminator_start", "discriminator_warmup")}
     options = {"regularizers": regularizers, "adaptive": config.adaptive, "average_decay": config.average_decay}
     trainer = vqzoo.AdversarialTrainer(tokenizer, opponent, signal_losses, weights, **joining, **options)
     trainer.build((None, config.size, config.size, config.channels))

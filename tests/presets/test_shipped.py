@@ -8,7 +8,7 @@ import pytest
 import vqzoo
 
 ROOT = pathlib.Path(__file__).parents[2]
-NAMES = ["image-vqgan-emoji-f4", "image-vqgan-photos-f4", "image-vqgan-photos-f8", "image-vqvae-fashion-28"]
+NAMES = ["image-vqgan-emoji-f4", "image-vqgan-photos-f4", "image-vqvae-fashion-28"]
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,12 @@ def test_a_shipped_preset_is_whole_and_small(name):
     assert str(pathlib.Path.home()) not in card and "/work/" not in card + (folder / "recipe.json").read_text()
 
 
-@pytest.mark.parametrize("name", ["image-vqgan-photos-f4", "image-vqgan-photos-f8"])
-def test_a_photo_comes_back(name, photo):
-    tokenizer = vqzoo.Tokenizer.from_preset(name)
+def test_a_photo_comes_back(photo):
+    tokenizer = vqzoo.Tokenizer.from_preset("image-vqgan-photos-f4")
     tokens = tokenizer.encode(photo)
     again = np.clip(tokenizer.decode(tokens, size=photo.shape[1:3]), -1, 1)
     assert len(np.unique(tokens)) > 200
-    psnr = float(vqzoo.metrics.psnr(photo, again)[0])
-    assert psnr > (24.0 if name.endswith("f4") else 21.0), psnr
+    assert float(vqzoo.metrics.psnr(photo, again)[0]) > 24.0
 
 
 def test_a_small_picture_comes_back():

@@ -93,11 +93,27 @@ def test_the_published_networks_are_one_flag_away(monkeypatch):
     assert any("down_4_attn" in name for name in layers) and any("norm" in name for name in layers), layers
 
 
+def test_a_frozen_encoder_keeps_its_tokens(tmp_path):
+    tokenizer = vqzoo.image_vqvae(filters=16, blocks=1, latent_dim=4, quantizer=vqzoo.EMAVectorQuantizer(16))
+    tokenizer.save_to_preset(tmp_path / "vqvae")
+    out = tmp_path / "out"
+    flags = ["--init", str(tmp_path / "vqvae"), "--freeze_encoder", "--out", str(out), "--epochs", "1"]
+    ended = run(ROOT / "recipes" / "image_vqgan.py", "tiny", *flags)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    sharpened = vqzoo.Tokenizer.from_preset(out)
+    for part in ("encoder", "quantizer"):
+        for one, other in zip(getattr(sharpened, part).weights, getattr(tokenizer, part).weights, strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=one.path)
+    assert np.abs(sharpened.decoder.get_weights()[0] - tokenizer.decoder.get_weights()[0]).max() > 1e-3
+    assert sharpened.encoder.trainable_variables  # for the next run
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--data", "no/such/folder"], "no/such/folder"),
         (["--init", "no-such-preset"], "no-such-preset"),
+        (["--freeze_encoder"], "--freeze_encoder keeps what a preset has learnt: give one by --init"),
     ],
 )
 def test_what_is_missing_is_named(arguments, message, tmp_path):

@@ -121,6 +121,8 @@ class ImageRun:
             Dict of the numbers on the validation crops.
         """
         with trainer.averaged() as tokenizer:
+            for part in (tokenizer.encoder, tokenizer.quantizer, tokenizer.decoder):
+                part.trainable = True  # what was frozen in this run is not in the next
             tokenizer = tokenizer.in_float32()
             report = evaluate_images(tokenizer, self.validation)
             tokenizer.save_to_preset(
