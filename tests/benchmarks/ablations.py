@@ -3,8 +3,8 @@
     python tests/benchmarks/features.py FEATURES_DIR NETWORKS
     python tests/benchmarks/ablations.py PHOTOS/train PHOTOS/val --init VQVAE_PRESET --networks NETWORKS --out FOLDER
 
-Every row is `recipes/image_vqgan.py --init VQVAE_PRESET` on the same crops, with the same number of steps and the flags
-that are printed; then `quality.py` judges all of them on the same held-out crops.
+Every row is `recipes/image_vqgan.py --init VQVAE_PRESET` on the same crops with the same number of steps, by the
+command that is printed; then `quality.py` judges all of them on the same held-out crops.
 """
 
 import argparse
@@ -20,13 +20,14 @@ ROWS = {
     "no adaptive weight": {"--no-adaptive": ""},
     "joins at once": {"--discriminator_start": "0"},
     "joins late": {"--discriminator_start": "0.6"},
+    "encoder too": {"--freeze_encoder": None},
     "batch normalization": {"--discriminator_batch_norm": ""},
     "no adversary": {"--adversarial_weight": "0", "--feature_matching_weight": "0"},
     "R1": {"--r1_weight": "10"},
     "LeCAM": {"--lecam_weight": "0.001"},
 }
-FLAGS = {"--perceptual_weight": "0.1", "--adversarial_weight": "0.2", "--feature_matching_weight": "0.3"}
-FLAGS |= {"--discriminator_start": "0.25", "--learning_rate": "4e-4", "--validation_crops": "64"}
+FLAGS = {"--perceptual_weight": "0.5", "--adversarial_weight": "0.15", "--feature_matching_weight": "0.2"}
+FLAGS |= {"--discriminator_start": "0.3", "--learning_rate": "4e-4", "--validation_crops": "64", "--freeze_encoder": ""}
 
 
 def main():
@@ -38,7 +39,7 @@ def main():
     parser.add_argument("--networks", type=pathlib.Path, required=True, help="folder of features.py")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the presets; those there are kept")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
-    parser.add_argument("--epochs", type=int, default=4, help="of 100 steps")
+    parser.add_argument("--epochs", type=int, default=3, help="of 100 steps")
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--scale", type=float, default=0.5)
     parser.add_argument("--crops", type=int, default=2048, help="that judge")
@@ -50,6 +51,7 @@ def main():
             continue
         recipe = [sys.executable, str(ROOT / "recipes" / "image_vqgan.py"), "--out", str(presets[-1])]
         recipe += [flag for flags in _flags(name, arguments).items() for flag in flags if flag]
+        print(name, *recipe[1:], flush=True)
         subprocess.run(recipe, check=True)
     quality = [sys.executable, str(ROOT / "tests" / "benchmarks" / "quality.py"), arguments.validation]
     quality += [arguments.init, *map(str, presets), "--networks", str(arguments.networks)]

@@ -11,15 +11,18 @@ from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
 
-def add_batch_arguments(parser, what):
+def add_batch_arguments(parser, what, pipe=False):
     """Adds PATH..., --out, --force and --json to a verb's parser.
 
     Args:
         parser: `argparse.ArgumentParser`.
         what: str, what the paths are.
+        pipe: bool, whether the verb reads standard input and writes standard output for the path "-". Defaults to
+            False.
     """
-    parser.add_argument("paths", nargs="+", metavar="PATH", help=f"{what}, and folders of them; - is standard input")
-    parser.add_argument("--out", help="folder for the results, in the tree of PATH; - is standard output")
+    piped = "; - reads standard input and writes standard output" if pipe else ""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=f"{what}, and folders of them{piped}")
+    parser.add_argument("--out", help="folder for the results, in the tree of PATH")
     parser.add_argument("--force", action="store_true", help="overwrite results that are there")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each file")
 
@@ -35,16 +38,17 @@ def pair_files(paths, out, suffix, find):
 
     Returns:
         List of (source, target), paths. Where two sources would have one target, targets keep the sources' suffixes.
+        A path that does not exist is among them: it is named when its turn comes.
 
     Raises:
-        ValueError: if a path does not exist or a folder holds nothing to read.
+        ValueError: if a folder holds nothing to read.
     """
     found = []
     for path in map(pathlib.Path, paths):
         path = path.expanduser()
         if path.is_dir():
             found += [(file, file.relative_to(path)) for file in find(path)]
-        else:  # one that is missing or cannot be read is named when its turn comes
+        else:
             found.append((path, pathlib.Path(path.name)))
     stems = [relative.with_suffix("") for _, relative in found]
     out = pathlib.Path(out).expanduser()
@@ -121,6 +125,30 @@ class FileRun:
             for source, error in self.failures.items():
                 print(f"  {source}: {error}" if source not in error else f"  {error}", file=sys.stderr)
         return 1 if self.failures else 0
+
+
+def run_each(verb, pairs, arguments, function):
+    """Calls a function for each file; those that fail are named at the end.
+
+    Args:
+        verb: str, in the past tense.
+        pairs: list of (source, target), as from `pair_files`.
+        arguments: the verb's parsed arguments, with `force` and `json`.
+        function: callable (source, target) that writes the target -> dict, what the line of JSON tells.
+
+    Returns:
+        The exit status: 1 if a file failed.
+    """
+    with FileRun(len(pairs), arguments.json) as progress:
+        for source, target in pairs:
+            try:
+                check_free(target, arguments.force)
+                told = function(source, target)
+            except (ValueError, OSError) as error:
+                progress.failed(source, error)
+            else:
+                progress.succeeded(source, **told)
+    return progress.conclude(verb)
 
 
 def check_free(target, force):

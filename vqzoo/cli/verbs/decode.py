@@ -10,10 +10,9 @@ import tempfile
 
 import numpy as np
 
-from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
-from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import pair_files
+from vqzoo.cli.batch import run_each
 from vqzoo.cli.signals import check_modality
 from vqzoo.cli.signals import save_signal
 from vqzoo.cli.verbs.encode import PIXELS_AT_ONCE
@@ -26,7 +25,7 @@ from vqzoo.tokenizers import Tokenizer
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
-    add_batch_arguments(parser, "token files")
+    add_batch_arguments(parser, "token files", pipe=True)
     parser.add_argument("--preset", help="where the preset is now, if it was moved")
 
 
@@ -38,16 +37,12 @@ def run(arguments):
     if not arguments.out:
         raise ValueError("--out DIR is the folder for what is decoded. Leave it out only with - for the path.")
     pairs = pair_files(arguments.paths, arguments.out, ".png", _find_tokens)
-    with FileRun(len(pairs), arguments.json) as progress:
-        for source, target in pairs:
-            try:
-                check_free(target, arguments.force)
-                save_signal(target, tokenizers.decode(source))
-            except (ValueError, OSError) as error:
-                progress.failed(source, error)
-            else:
-                progress.succeeded(source, decoded=str(target))
-    return progress.conclude("decoded")
+
+    def decode(source, target):
+        save_signal(target, tokenizers.decode(source))
+        return {"decoded": str(target)}
+
+    return run_each("decoded", pairs, arguments, decode)
 
 
 class _Tokenizers:

@@ -14,7 +14,7 @@ PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "
 # package -> what it is for, what installs it
 EXTRAS = {
     "ai_edge_litert": ("LiteRT files are verified and run with it", "pip install ai-edge-litert"),
-    "tensorboard": ("keras.callbacks.TensorBoard", 'pip install "vqzoo[tensorboard]"'),
+    "tensorboard": ("keras.callbacks.TensorBoard", "pip install tensorboard"),
     "tensorflow_io": (
         "a second reader of audio files",
         "pip install tensorflow-io, with TensorFlow 2.17 and Python 3.11",

@@ -30,7 +30,7 @@ TILE = 512  # pixels
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
-    add_batch_arguments(parser, "pictures")
+    add_batch_arguments(parser, "pictures", pipe=True)
     parser.add_argument("--batch_size", type=int, default=16, help="files at once (default: 16)")
 
 

@@ -5,10 +5,9 @@ vqzoo reconstruct image-vqgan-photos-f4 holidays/ --out again/
 
 import numpy as np
 
-from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
-from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import pair_files
+from vqzoo.cli.batch import run_each
 from vqzoo.cli.signals import check_modality
 from vqzoo.cli.signals import find_signals
 from vqzoo.cli.signals import load_signal
@@ -32,18 +31,14 @@ def run(arguments):
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the reconstructions.")
     pairs = pair_files(arguments.paths, arguments.out, ".png", find_signals)
-    with FileRun(len(pairs), arguments.json) as progress:
-        for source, target in pairs:
-            try:
-                check_free(target, arguments.force)
-                signal = load_signal(source, tokenizer)
-                tiles = {"tile_size": TILE} if signal[..., 0].size > PIXELS_AT_ONCE else {}
-                tokens = tokenizer.encode(signal[None], **tiles)
-                again = np.clip(tokenizer.decode(tokens, size=signal.shape[:-1], **tiles)[0], -1.0, 1.0)
-                save_signal(target, again)
-            except (ValueError, OSError) as error:
-                progress.failed(source, error)
-            else:
-                psnr = 10.0 * np.log10(4.0 / max(float(np.mean(np.square(again - signal))), 1e-10))
-                progress.succeeded(source, reconstruction=str(target), psnr=psnr)
-    return progress.conclude("reconstructed")
+
+    def reconstruct(source, target):
+        signal = load_signal(source, tokenizer)
+        tiles = {"tile_size": TILE} if signal[..., 0].size > PIXELS_AT_ONCE else {}
+        tokens = tokenizer.encode(signal[None], **tiles)
+        again = np.clip(tokenizer.decode(tokens, size=signal.shape[:-1], **tiles)[0], -1.0, 1.0)
+        save_signal(target, again)
+        psnr = 10.0 * np.log10(4.0 / max(float(np.mean(np.square(again - signal))), 1e-10))
+        return {"reconstruction": str(target), "psnr": psnr}
+
+    return run_each("reconstructed", pairs, arguments, reconstruct)
