@@ -90,6 +90,25 @@ def test_smaller_litert_files_and_what_they_lose(exported):
     assert written["portable"]["bytes"] == sum((folder / f"{name}.keras").stat().st_size for name in PARTS)
 
 
+def test_the_search_of_an_8_bit_file_is_exact(tmp_path):
+    keras.utils.set_random_seed(0)
+    signal = keras.Input((None, None, 3))
+    encoder = keras.Model(signal, keras.layers.AveragePooling2D(2)(signal))  # no weights that could be rounded
+    tokens = keras.Input((None, None, 3))
+    decoder = keras.Model(tokens, keras.layers.UpSampling2D(2)(tokens))
+    tokenizer = vqzoo.ImageTokenizer(encoder, vqzoo.VectorQuantizer(1024), decoder)
+    tokenizer.build((None, None, None, 3))
+    tokenizer.quantizer.codebook.assign(np.random.default_rng(0).uniform(-1, 1, (1024, 3)))
+    x = images(8, 32, 32, 3)
+    expected = np.asarray(tokenizer.encode(x))
+    assert len(np.unique(expected)) > 300
+    export.export_litert(tokenizer, tmp_path / "tokenizer.tflite", "int8")
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(tmp_path / "tokenizer.tflite")).get_signature_runner("encode")
+    np.testing.assert_array_equal(run(signal=x)["tokens"], expected)
+
+
 def test_a_small_file_that_decodes_nan_is_refused(exported, monkeypatch):
     tokenizer, folder, _ = exported
     x = images(2, 16, 16, 3)

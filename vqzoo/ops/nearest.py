@@ -81,9 +81,12 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
     """
     vectors = keras.ops.cast(vectors, "float32")
     rows = keras.ops.cast(rows, "float32")
-    if offsets is not None:
+    if offsets is None:
+        rows = _as_read(rows, vectors)
+    else:
+        offsets = _as_read(keras.ops.cast(offsets, "float32"), vectors)
         # One product makes the sum too: a second pass over the scores would cost as much as the search.
-        rows = keras.ops.concatenate([rows, keras.ops.expand_dims(keras.ops.cast(offsets, "float32"), 1)], axis=1)
+        rows = keras.ops.concatenate([rows, keras.ops.expand_dims(offsets, 1)], axis=1)
     most = max(1, DISTANCES_AT_ONCE // rows.shape[0])
     count = vectors.shape[0]
     known = isinstance(count, int)  # JAX has a symbol where TensorFlow has None, and knows all sizes when it runs
@@ -178,7 +181,8 @@ def _relative(codebook):
     codebook = keras.ops.cast(codebook, "float32")
     centre = central_code(codebook)
     codebook = codebook - centre
-    return codebook, -0.5 * keras.ops.sum(keras.ops.square(codebook), axis=1), centre
+    # Not `square`: LiteRT's converter would join it with the difference, and keep both codebooks to compute it again.
+    return codebook, -0.5 * keras.ops.sum(codebook * codebook, axis=1), centre
 
 
 def _highest(vectors, rows, centre):
@@ -187,7 +191,20 @@ def _highest(vectors, rows, centre):
         vectors = vectors - centre
     if rows.shape[1] > vectors.shape[1]:
         vectors = keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=1)
-    return largest(keras.ops.matmul(vectors, keras.ops.transpose(rows)))  # of (n, count)
+    rows = keras.ops.transpose(rows)
+    if _in_one_piece.get():
+        # As a batch of one: LiteRT is several times slower at a product of two matrices that are both computed.
+        scores = keras.ops.matmul(keras.ops.expand_dims(vectors, 0), keras.ops.expand_dims(rows, 0))
+        return largest(keras.ops.squeeze(scores, 0))
+    return largest(keras.ops.matmul(vectors, rows))  # of (n, count)
+
+
+def _as_read(constant, vectors):
+    """Keeps LiteRT's converter from seeing a constant: it would round it to 8 bits, and find other codes."""
+    if not _in_one_piece.get():
+        return constant
+    zero = keras.ops.minimum(keras.ops.shape(vectors)[0], 0)  # of a size that only the run time knows
+    return constant + keras.ops.cast(zero, "float32")
 
 
 def _highest_in_chunks(vectors, rows, centre, most):
