@@ -59,7 +59,9 @@ def test_the_litert_file_has_builtin_operations_alone_and_its_weights(exported):
 
     details = Interpreter(str(folder / "tokenizer.tflite"))._get_ops_details()
     assert len(details) > 20
-    assert not [d["op_name"] for d in details if d["op_name"].startswith(("Flex", "CUSTOM"))]
+    names = {d["op_name"] for d in details}
+    assert not [name for name in names if name.startswith(("Flex", "CUSTOM"))]
+    assert "DEPTH_TO_SPACE" in names and "TRANSPOSE_CONV" not in names  # in 8 bits it is thirty times as slow
     weights = 4 * tokenizer.count_params()
     assert 0.9 * weights < (folder / "tokenizer.tflite").stat().st_size
 
