@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vqzoo.ops import distances_in_one_piece
+from vqzoo.ops import for_litert
 from vqzoo.ops import highest_scores
 from vqzoo.ops import largest
 from vqzoo.ops import nearest
@@ -114,7 +114,7 @@ def test_one_piece_traces_no_loop_and_ends_with_its_block(monkeypatch):
         return tf.function(lambda v: nearest_codes(v, codebook), input_signature=[ANY_VECTORS])
 
     assert has_a_loop(make())
-    with distances_in_one_piece():
+    with for_litert():
         in_one_piece = make()
         assert not has_a_loop(in_one_piece)
     assert has_a_loop(make())
@@ -123,15 +123,15 @@ def test_one_piece_traces_no_loop_and_ends_with_its_block(monkeypatch):
 
 def test_one_piece_ends_on_an_error_too():
     codebook = random(1, 8, 8)
-    with pytest.raises(RuntimeError, match="inside"), distances_in_one_piece():
+    with pytest.raises(RuntimeError, match="inside"), for_litert():
         raise RuntimeError("inside")
     assert has_a_loop(tf.function(lambda v: nearest_codes(v, codebook), input_signature=[ANY_VECTORS]))
 
 
 def test_one_piece_blocks_nest():
     codebook = random(1, 8, 8)
-    with distances_in_one_piece():
-        with distances_in_one_piece():
+    with for_litert():
+        with for_litert():
             pass
         assert not has_a_loop(tf.function(lambda v: nearest_codes(v, codebook), input_signature=[ANY_VECTORS]))
 

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vqzoo.ops import for_litert
 from vqzoo.ops import upsample_conv
-from vqzoo.ops import upsampling_in_phases
-from vqzoo.ops.upsample_conv import _in_phases
 
 SHAPES = [(2, 3, 5, 4, 6), (1, 1, 1, 3, 1), (1, 7, 2, 1, 3), (2, 4, 4, 8, 8)]  # batch, height, width, channels, filters
 FORMS = [False, True]
@@ -23,7 +22,7 @@ def reference(images, kernel):
 def form(images, kernel, in_phases):
     if not in_phases:
         return upsample_conv(images, kernel)
-    with upsampling_in_phases():
+    with for_litert():
         return upsample_conv(images, kernel)
 
 
@@ -80,13 +79,6 @@ def test_half_precision_loses_the_rounding_of_kernel_and_result_alone():
     found = upsample_conv(tf.cast(images, "bfloat16"), tf.cast(kernel, "bfloat16"))
     assert found.dtype == "bfloat16"
     np.testing.assert_allclose(tf.cast(found, "float32"), reference(*exact), atol=0.03)
-
-
-def test_the_form_in_phases_ends_with_its_block():
-    with pytest.raises(RuntimeError, match="inside"), upsampling_in_phases():
-        assert _in_phases.get()
-        raise RuntimeError("inside")
-    assert not _in_phases.get()
 
 
 # Where LiteRT's conversion is tested for whole tokenizers, equal results do not tell which form was taken.

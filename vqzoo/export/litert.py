@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from vqzoo.export.saved_model import export_saved_model
 from vqzoo.files import atomic_path
-from vqzoo.ops import distances_in_one_piece
-from vqzoo.ops import upsampling_in_phases
+from vqzoo.ops import for_litert
 
 SIGNATURES = ("encode", "decode", "decode_to_size")
 # What the weights are stored in -> the file of a preset folder.
@@ -58,7 +57,7 @@ def export_litert_files(tokenizer, paths):
         if precision not in LITERT_FILES:
             raise ValueError(f"`precision` is one of {', '.join(LITERT_FILES)}. Received: {precision!r}")
     with tempfile.TemporaryDirectory() as folder:
-        with distances_in_one_piece(), upsampling_in_phases():
+        with for_litert():
             export_saved_model(tokenizer, folder + "/saved_model")
         for precision, path in paths.items():
             converter = tf.lite.TFLiteConverter.from_saved_model(

@@ -11,11 +11,12 @@ from vqzoo.ops.entropy import mean_code_entropy
 from vqzoo.ops.estimators import rotation_trick
 from vqzoo.ops.estimators import straight_through
 from vqzoo.ops.gradients import input_gradient
+from vqzoo.ops.litert import for_litert
+from vqzoo.ops.litert import is_for_litert
 from vqzoo.ops.masks import masked_gradient
 from vqzoo.ops.masks import masked_mean
 from vqzoo.ops.masks import masked_tokens
 from vqzoo.ops.nearest import central_code
-from vqzoo.ops.nearest import distances_in_one_piece
 from vqzoo.ops.nearest import highest_scores
 from vqzoo.ops.nearest import largest
 from vqzoo.ops.nearest import nearest_codes
@@ -30,8 +31,12 @@ from vqzoo.ops.resize import resize
 from vqzoo.ops.rows import spread_rows
 from vqzoo.ops.shapes import crop
 from vqzoo.ops.shapes import upsample_nearest
+from vqzoo.ops.spectral import hann
+from vqzoo.ops.spectral import inverse_stft
+from vqzoo.ops.spectral import magnitudes
+from vqzoo.ops.spectral import mel_filters
+from vqzoo.ops.spectral import stft
 from vqzoo.ops.upsample_conv import upsample_conv
-from vqzoo.ops.upsample_conv import upsampling_in_phases
 
 __all__ = [
     "area_matrix",
@@ -41,17 +46,22 @@ __all__ = [
     "compiled",
     "crop",
     "digits_to_tokens",
-    "distances_in_one_piece",
+    "for_litert",
     "fused",
+    "hann",
     "highest_scores",
     "input_gradient",
+    "inverse_stft",
+    "is_for_litert",
     "known_value",
     "l2_normalize",
     "largest",
+    "magnitudes",
     "masked_gradient",
     "masked_mean",
     "masked_tokens",
     "mean_code_entropy",
+    "mel_filters",
     "nearest_codes",
     "replica_gather",
     "replica_mean",
@@ -61,9 +71,9 @@ __all__ = [
     "rotation_trick",
     "sampled_codes",
     "spread_rows",
+    "stft",
     "straight_through",
     "tokens_to_digits",
     "upsample_conv",
     "upsample_nearest",
-    "upsampling_in_phases",
 ]

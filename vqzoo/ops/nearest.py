@@ -1,9 +1,8 @@
 """The nearest code of each vector, and the row of the highest score, in float32 and in bounded memory."""
 
-import contextlib
-import contextvars
-
 import keras
+
+from vqzoo.ops.litert import is_for_litert
 
 # Distances held at once: 2**25 float32 numbers are 128 MB. With 16,384 codes pieces of half that size cost a tenth more
 # time; with 1,024 codes the size hardly matters.
@@ -11,23 +10,6 @@ DISTANCES_AT_ONCE = 2**25
 # Codes in one block of the search for the largest of a row: a maximum runs through memory faster than an argmax, which
 # is left with one number in 64 and with the 64 of the best block.
 BLOCK = 64
-
-_in_one_piece = contextvars.ContextVar("in_one_piece", default=False)
-
-
-@contextlib.contextmanager
-def distances_in_one_piece():
-    """Traces the searches below without their loop over pieces, which LiteRT cannot convert for unknown sizes.
-
-    Example:
-    >>> with distances_in_one_piece():
-    ...     tokens = nearest_codes(keras.ops.zeros((2, 1)), keras.ops.ones((3, 1)))
-    """
-    token = _in_one_piece.set(True)
-    try:
-        yield
-    finally:
-        _in_one_piece.reset(token)
 
 
 def nearest_codes(vectors, codebook):
@@ -90,7 +72,8 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
     most = max(1, DISTANCES_AT_ONCE // rows.shape[0])
     count = vectors.shape[0]
     known = isinstance(count, int)  # JAX has a symbol where TensorFlow has None, and knows all sizes when it runs
-    if _in_one_piece.get() or (known and count <= most) or (not known and keras.backend.backend() != "tensorflow"):
+    # LiteRT cannot convert a loop over pieces of unknown sizes.
+    if is_for_litert() or (known and count <= most) or (not known and keras.backend.backend() != "tensorflow"):
         return _highest(vectors, rows, centre)
     return _highest_in_chunks(vectors, rows, centre, most)
 
@@ -192,7 +175,7 @@ def _highest(vectors, rows, centre):
     if rows.shape[1] > vectors.shape[1]:
         vectors = keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=1)
     rows = keras.ops.transpose(rows)
-    if _in_one_piece.get():
+    if is_for_litert():
         # As a batch of one: LiteRT is several times slower at a product of two matrices that are both computed.
         scores = keras.ops.matmul(keras.ops.expand_dims(vectors, 0), keras.ops.expand_dims(rows, 0))
         return largest(keras.ops.squeeze(scores, 0))
@@ -201,7 +184,7 @@ def _highest(vectors, rows, centre):
 
 def _as_read(constant, vectors):
     """Keeps LiteRT's converter from seeing a constant: it would round it to 8 bits, and find other codes."""
-    if not _in_one_piece.get():
+    if not is_for_litert():
         return constant
     zero = keras.ops.minimum(keras.ops.shape(vectors)[0], 0)  # of a size that only the run time knows
     return constant + keras.ops.cast(zero, "float32")

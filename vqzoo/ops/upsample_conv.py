@@ -1,36 +1,15 @@
 """Nearest-neighbour upsampling and a 3x3 convolution in one, without the enlarged tensor between them."""
 
-import contextlib
-import contextvars
-
 import keras
 import numpy as np
+
+from vqzoo.ops.litert import is_for_litert
 
 # Along one axis a window of three enlarged pixels meets each input once or twice, so that rows of the kernel add up:
 # `TAPS` tells which, for the four positions of a transposed convolution's kernel of stride 2.
 TAPS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], "float32")
 # The same for the pairs of inputs (i - 1, i): first those of the odd output 2i - 1, then of the even output 2i.
 PAIRS = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], "float32")
-
-_in_phases = contextvars.ContextVar("in_phases", default=False)
-
-
-@contextlib.contextmanager
-def upsampling_in_phases():
-    """Traces `upsample_conv` as a convolution to four phases, which is what LiteRT runs fastest.
-
-    Its transposed convolution of unknown sizes takes four times as long, and with int8 weights 300 times. For the
-    TensorFlow backend alone, as LiteRT itself.
-
-    Example:
-    >>> with upsampling_in_phases():
-    ...     images = upsample_conv(keras.ops.ones((1, 2, 2, 1)), keras.ops.ones((3, 3, 1, 1)))
-    """
-    token = _in_phases.set(True)
-    try:
-        yield
-    finally:
-        _in_phases.reset(token)
 
 
 def upsample_conv(images, kernel):
@@ -60,7 +39,8 @@ def upsample_conv(images, kernel):
         Shi et al. 2016, Is the deconvolution layer the same as a convolutional layer?, https://arxiv.org/abs/1609.07009
     """
     images, kernel = keras.ops.convert_to_tensor(images), keras.ops.convert_to_tensor(kernel)
-    if _in_phases.get():
+    if is_for_litert():
+        # Its transposed convolution of unknown sizes takes four times as long, and with int8 weights 300 times.
         return _phases(images, kernel)
     channels, filters = kernel.shape[2:]
     # Transposed first, while it is small; then one product with both axes' sums. A transposed convolution's kernel is
