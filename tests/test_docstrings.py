@@ -20,6 +20,7 @@ PROTOCOL = {
     # Of our own base classes, which document them.
     *("codebook_sizes", "loss_names", "portable_encode", "portable_decode"),
     *("losses_on", "build_optimizers", "generator", "discriminator"),
+    *("name", "content", "part"),
 }
 PROTOCOL |= {name for name in dir(keras.callbacks.Callback) if name.startswith("on_")}
 

@@ -8,9 +8,11 @@ import tensorflow as tf
 from PIL import Image
 
 from vqzoo.data import ImageCrops
-from vqzoo.data import image as image_module
+from vqzoo.data import ImageSource
+from vqzoo.data import image_crops as crops_module
 from vqzoo.data import sample_images
-from vqzoo.data.image import _jittered
+from vqzoo.data.image_crops import _jittered
+from vqzoo.data.image_source import ImageSubset
 
 
 def save(path, array):
@@ -195,10 +197,142 @@ def test_the_cache_changes_the_work_not_the_crops(tmp_path, monkeypatch, cache_b
     rng = np.random.default_rng(0)
     files = [save(tmp_path / f"{i}.png", rng.integers(0, 256, (20, 30, 3))) for i in range(5)]
     expected = ImageCrops(files, 8, 40).batch(0)
-    decode, calls = image_module._decode, []
-    monkeypatch.setattr(image_module, "_decode", lambda *arguments: calls.append(arguments) or decode(*arguments))
+    decode, calls = crops_module.decode_image, []
+    monkeypatch.setattr(crops_module, "decode_image", lambda *arguments: calls.append(arguments) or decode(*arguments))
     np.testing.assert_array_equal(ImageCrops(files, 8, 40, cache_bytes=cache_bytes).batch(0), expected)
     assert len(calls) == decoded
+
+
+# === Several workers ===
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 6])
+def test_workers_share_each_batch(workers):
+    arguments = {"size": (16, 24), "batch_size": 6, "jitter": 0.2, "seed": 3}
+    whole = ImageCrops(sample_images(), **arguments)
+    each = [ImageCrops(sample_images(), **arguments).dataset(4, 3, worker, workers) for worker in range(workers)]
+    for step, parts in enumerate(zip(*(dataset.as_numpy_iterator() for dataset in each), strict=True), start=4):
+        np.testing.assert_array_equal(np.concatenate(parts), whole.batch(step))
+    assert each[0].element_spec == tf.TensorSpec((6 // workers, 16, 24, 3), tf.float32)
+    np.testing.assert_array_equal(whole.batch(7, workers - 1, workers), whole.batch(7)[-6 // workers :])
+
+
+class Sharded(ImageSource):
+    """Grey pictures of the values 0 to 11 in three shards: 0 to 5, 6 to 9, 10 and 11; worker w reads shards w::W."""
+
+    shards = np.array([0] * 6 + [1] * 4 + [2] * 2)
+
+    def __len__(self):
+        return 12
+
+    def name(self, number):
+        return f"grey {number}"
+
+    def content(self, number):
+        return np.full((4, 5, 3), number, np.uint8)
+
+    def part(self, worker, workers):
+        return np.flatnonzero(self.shards % workers == worker)
+
+
+def greys(batches):
+    return eight_bit(np.concatenate(batches))[:, 0, 0, 0]
+
+
+def test_a_worker_reads_its_own_shards_alone_each_picture_once_an_epoch():
+    crops = ImageCrops(Sharded(), 4, 4, scale=(1, 1))
+    seen = [greys([crops.batch(step, worker, 2) for step in range(12)]) for worker in (0, 1)]
+    assert [len(rows) for rows in seen] == [24, 24]
+    epochs = seen[0].reshape(3, 8)
+    assert (np.sort(epochs) == [0, 1, 2, 3, 4, 5, 10, 11]).all()
+    assert len({epoch.tobytes() for epoch in epochs}) == 3
+    assert (np.sort(seen[1].reshape(6, 4)) == [6, 7, 8, 9]).all()
+    resumed = crops.dataset(start=7, steps=5, worker=0, workers=2).as_numpy_iterator()
+    assert greys(list(resumed)).tolist() == seen[0][14:].tolist()
+    alone = greys([crops.batch(step) for step in range(3)])
+    assert sorted(alone) == list(range(12))
+
+
+def test_workers_cut_other_crops():
+    class Ramps(Sharded):
+        def content(self, number):
+            return np.broadcast_to(np.arange(200, dtype=np.uint8)[:, None], (4, 200, 1))
+
+    crops = ImageCrops(Ramps(), 4, 20, channels=1, scale=(1, 1), flip=False)
+    first, second = (crops.batch(0, worker, 2)[:, 0, 0, 0] for worker in (0, 1))
+    assert len(set(first) | set(second)) > 15
+
+
+@pytest.mark.parametrize(
+    ("worker", "workers", "message"),
+    [
+        (2, 2, r"worker counts from 0 to workers - 1, .* Received: worker=2, workers=2"),
+        (-1, 2, "Received: worker=-1, workers=2"),
+        (0, 0, "Received: worker=0, workers=0"),
+        (0, 4, r"batch_size must be a multiple of the number of workers, .* Received: batch_size=6, workers=4"),
+        (1, 3, r"Worker 1 of 3 has no examples in its shards\. Take fewer workers, smaller shards"),
+    ],
+)
+def test_workers_are_checked(worker, workers, message):
+    crops = ImageCrops(ImageSubset(Sharded(), [0, 10]), 4, 6)
+    for call in (crops.batch, crops.dataset):
+        with pytest.raises(ValueError, match=message):
+            call(0, worker=worker, workers=workers)
+
+
+# === Sources ===
+
+
+def test_a_source_gives_the_crops_of_its_files(flat):
+    class Bytes(ImageSource):
+        def __len__(self):
+            return len(flat)
+
+        def name(self, number):
+            return flat[number].name
+
+        def content(self, number):
+            return flat[number].read_bytes()
+
+    class Arrays(Bytes):
+        def content(self, number):
+            return np.asarray(Image.open(flat[number]))[..., np.newaxis]
+
+    expected = ImageCrops(flat, 8, 15, channels=4).batch(1)
+    for source in (Bytes(), Arrays()):
+        np.testing.assert_array_equal(ImageCrops(source, 8, 15, channels=4).batch(1), expected)
+
+
+def test_bad_pictures_of_a_source_are_named_up_to_its_cap():
+    class Damaged(Sharded):
+        max_skipped = 0.25
+
+        def content(self, number):
+            if number in (1, 2):
+                raise ValueError(f"row {number} of shard 0 is damaged")
+            return {3: b"", 4: np.zeros((4, 4), np.uint8)}.get(number, super().content(number))
+
+    crops = ImageCrops(ImageSubset(Damaged(), [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]), 4, 11)
+    with pytest.raises(
+        ValueError, match=r"3 of 11 pictures cannot be read so far, where no more than 25\.00% may fail"
+    ):
+        for step in range(2):
+            crops.batch(step)
+    Damaged.max_skipped = 0.3
+    crops = ImageCrops(ImageSubset(Damaged(), [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]), 4, 11)
+    assert not set(greys([crops.batch(0)])) & {1, 2, 3, 4}
+    assert crops.skipped["grey 1"] == "row 1 of shard 0 is damaged"
+    assert "grey 3: the file is empty" in crops.skipped["grey 3"]
+    crops = ImageCrops(ImageSubset(Damaged(), [4, 5]), 4, 2)
+    crops.batch(0)  # one alone is never too many
+    assert r"1, 3 or 4 channels, not uint8 (4, 4)" in crops.skipped["grey 4"]
+
+
+def test_sources_are_checked():
+    with pytest.raises(ValueError, match="ImageSubset has no pictures: give a source with at least one"):
+        ImageCrops(ImageSubset(Sharded(), []), 4, 1)
+    with pytest.raises(ValueError, match=r"files must be a list of paths or a vqzoo.data.ImageSource. Received: 3"):
+        ImageCrops(3, 4, 1)
 
 
 # === Bad files and arguments ===
@@ -210,8 +344,8 @@ def test_bad_files_are_skipped_named_and_not_tried_again(tmp_path, flat, monkeyp
     large = save(tmp_path / "large.png", np.zeros((9, 9)))
     bad = [tmp_path / "text.png", tmp_path / "cut.png", large, tmp_path / "absent.png"]
     files = [*flat[:5], *bad, *flat[5:]]
-    decode, calls = image_module._decode, []
-    monkeypatch.setattr(image_module, "_decode", lambda *arguments: calls.append(arguments) or decode(*arguments))
+    decode, calls = crops_module.decode_image, []
+    monkeypatch.setattr(crops_module, "decode_image", lambda *arguments: calls.append(arguments) or decode(*arguments))
     crops = ImageCrops(files, 8, 14, max_pixels=64)
     assert crops.skipped == {}
     batches = [crops.batch(step) for step in range(4)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vqzoo.data.stream import Order
 from vqzoo.data.stream import _Calls
 from vqzoo.data.stream import step_dataset
 
@@ -66,3 +67,41 @@ print("skimage" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+def examples(order, steps, *workers):
+    rows = [row for step in steps for row in order.batch(step, *workers)]
+    return [int(one[position]) for _, one, position in rows], [number for number, _, _ in rows]
+
+
+def test_every_example_comes_once_an_epoch_and_workers_share_the_batch():
+    order = Order(10, batch_size=4, seed=3)
+    chosen, numbers = examples(order, range(5))
+    assert numbers == list(range(20))
+    assert sorted(chosen[:10]) == sorted(chosen[10:]) == list(range(10)) and chosen[:10] != chosen[10:]
+    shared = [sum((examples(order, [step], worker, 2)[0] for worker in (0, 1)), []) for step in range(5)]
+    assert sum(shared, []) == chosen
+    assert examples(Order(10, 4, seed=4), range(5))[0] != chosen
+
+
+def test_workers_with_parts_of_their_own_have_numbers_of_their_own():
+    order = Order(9, 4, 0, part=lambda worker, workers: np.arange(worker, 9, workers))
+    even, odd = (examples(order, range(10), worker, 2) for worker in (0, 1))
+    assert sorted(even[0][:5]) == sorted(even[0][5:10]) == [0, 2, 4, 6, 8]
+    assert sorted(odd[0][:4]) == sorted(odd[0][16:]) == [1, 3, 5, 7]
+    assert sorted(even[1] + odd[1]) == list(range(40))
+    assert sorted(examples(order, range(9))[0][:9]) == list(range(9))  # one worker has all
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((9, 0, 0), "batch_size must be an int, at least 1. Received: batch_size=0"),
+        ((9, 4, -1), r"seed must be an int from 0 to 2\*\*63 - 1. Received: seed=-1"),
+    ],
+)
+def test_the_order_is_checked(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Order(*arguments)
+    with pytest.raises(ValueError, match="step counts batches from 0. Received: -1"):
+        Order(9, 4, 0).batch(-1)

@@ -5,6 +5,7 @@ import pytest
 from vqzoo.presets import save_preset
 from vqzoo.presets import seal_preset
 from vqzoo.presets import update_metadata
+from vqzoo.presets.card import card_text
 
 METADATA = {
     "modality": "image",
@@ -81,7 +82,17 @@ def test_a_card_of_nothing_has_no_empty_parts(folder):
 
 
 def test_the_head_survives_quotes_in_the_metadata(folder):
-    update_metadata(folder, licence='other: "mine" #1', modality="größe")
+    update_metadata(folder, licence='mine: "all" #1', modality="größe")
     lines = card(folder).splitlines()
-    assert json.loads(lines[3].removeprefix("license: ")) == 'other: "mine" #1'
+    assert lines[3] == "license: other"  # the Hub refuses words that are none of its identifiers
+    assert json.loads(lines[4].removeprefix("license_name: ")) == 'mine: "all" #1'
     assert json.loads(lines[2].removeprefix("tags: "))[2] == "größe"
+    update_metadata(folder, licence="CC-BY-4.0")
+    assert card(folder).splitlines()[3] == 'license: "cc-by-4.0"'
+
+
+def test_another_name_is_in_the_example_alone(folder):
+    before = card(folder)
+    told = card_text(folder, name="hf://somebody/tiny")
+    assert told == before.replace('load_preset("image-tiny")', 'load_preset("hf://somebody/tiny")') != before
+    assert card(folder) == before

@@ -131,11 +131,6 @@ def test_a_folder_without_a_manifest_is_incomplete(put, as_name):
         find_preset("image-tiny" if as_name else folder)
 
 
-def test_hugging_face_names_come_later():
-    with pytest.raises(ValueError, match="hf:// names come with a later release.*Download the folder first"):
-        find_preset("hf://somebody/image-vqgan")
-
-
 def test_a_file_of_a_preset_names_its_folder(tmp_path):
     file = tmp_path / "mine" / "tokenizer.keras"
     file.parent.mkdir()

@@ -1,5 +1,6 @@
 """Many files through one function: the same tree out, failures named at the end, the rest done."""
 
+import argparse
 import json
 import pathlib
 import sys
@@ -27,6 +28,23 @@ def add_batch_arguments(parser, what, pipe=False):
     parser.add_argument("--json", action="store_true", help="one line of JSON for each file")
 
 
+def positive(text):
+    """Reads a flag that counts something.
+
+    Args:
+        text: str.
+
+    Returns:
+        int, at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"an integer, at least 1. Received: {text!r}")
+    return int(text)
+
+
 def pair_files(paths, out, suffix, find):
     """What is read and what is written.
 
@@ -43,6 +61,33 @@ def pair_files(paths, out, suffix, find):
     Raises:
         ValueError: if a folder holds nothing to read.
     """
+    found = _find(paths, find)
+    stems = [relative.with_suffix("") for _, relative in found]
+    out = pathlib.Path(out).expanduser()
+    return [
+        (source, out / (f"{relative}{suffix}" if stems.count(stem) > 1 else stem.with_name(stem.name + suffix)))
+        for (source, relative), stem in zip(found, stems, strict=True)
+    ]
+
+
+def named_files(paths, find):
+    """Files, and what they are called where they become rows: their places in PATH, with slashes.
+
+    Args:
+        paths: list of str, files and folders.
+        find: callable path -> list of paths, the files in a folder.
+
+    Returns:
+        List of (path, str).
+
+    Raises:
+        ValueError: if a folder holds nothing to read.
+    """
+    return [(source, relative.as_posix()) for source, relative in _find(paths, find)]
+
+
+def _find(paths, find):
+    """List of (file, its path relative to the folder that was given)."""
     found = []
     for path in map(pathlib.Path, paths):
         path = path.expanduser()
@@ -50,12 +95,7 @@ def pair_files(paths, out, suffix, find):
             found += [(file, file.relative_to(path)) for file in find(path)]
         else:
             found.append((path, pathlib.Path(path.name)))
-    stems = [relative.with_suffix("") for _, relative in found]
-    out = pathlib.Path(out).expanduser()
-    return [
-        (source, out / (f"{relative}{suffix}" if stems.count(stem) > 1 else stem.with_name(stem.name + suffix)))
-        for (source, relative), stem in zip(found, stems, strict=True)
-    ]
+    return found
 
 
 class FileRun:

@@ -7,9 +7,12 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the lines
 
+import keras
+
 from vqzoo.cli.recipe import told_errors
 
-VERBS = ("list", "info", "encode", "decode", "reconstruct", "evaluate", "export", "verify", "doctor")
+VERBS = ("list", "info", "encode", "decode", "reconstruct", "shard", "evaluate", "export", "verify", "push", "doctor")
+ANY_BACKEND = ("list", "info", "push", "doctor")
 
 
 def main(arguments=None):
@@ -33,7 +36,18 @@ def main(arguments=None):
         one.set_defaults(run=verb.run)
     given = parser.parse_args(arguments)
     with told_errors():
+        if given.verb not in ANY_BACKEND:
+            _check_backend(given.verb)
         return given.run(given)
+
+
+def _check_backend(verb):
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"`vqzoo {verb}` needs Keras on TensorFlow. Received: Keras on {backend}. Set KERAS_BACKEND=tensorflow, or "
+            "unset it; without the variable ~/.keras/keras.json decides."
+        )
 
 
 def _version():

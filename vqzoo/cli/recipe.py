@@ -29,16 +29,21 @@ def run_recipe(main, variants, replaced=None):
 def told_errors():
     """Turns what a user can mend into one line without a traceback, and exit status 1.
 
-    Such errors are ValueErrors, those of the file system, and losses that are not finite. With the variable
-    VQZOO_TRACEBACK set they come as any other.
+    Such errors are ValueErrors, those of the file system, losses that are not finite, and a full memory. Ctrl-C ends
+    with status 130. With the variable VQZOO_TRACEBACK set they come as any other.
     """
     try:
         yield
     except BrokenPipeError:  # `vqzoo list | head`
         sys.stderr.close()
         raise SystemExit(1) from None
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        if os.environ.get(TRACEBACK):
+            raise
+        print("stopped", file=sys.stderr)
+        raise SystemExit(130) from None

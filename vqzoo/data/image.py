@@ -1,24 +1,19 @@
-"""Pictures: files to arrays and back, and random crops for training.
+"""Pictures: files to arrays and back.
 
 Everywhere a picture is float32 (height, width, channels) in [-1, 1]; 8-bit value v is v / 127.5 - 1.
 """
 
 import contextlib
-import functools
+import io
 import math
-import numbers
 import pathlib
-import threading
 
 import keras
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
-from vqzoo.data.image_files import as_paths
-from vqzoo.data.stream import step_dataset
 from vqzoo.files import atomic_path
 
 # A file of a few kilobytes can claim any size. 2**26 pixels is above today's largest full-frame cameras (61
@@ -26,7 +21,6 @@ from vqzoo.files import atomic_path
 MAX_PIXELS = 2**26
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _SAVED_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's "L"
 
 
 def load_image(path, channels=3, max_pixels=MAX_PIXELS):
@@ -50,8 +44,9 @@ def load_image(path, channels=3, max_pixels=MAX_PIXELS):
     >>> load_image(sample_images()[0]).shape
     (512, 512, 3)
     """
-    picture = _decode(pathlib.Path(path).expanduser(), _checked_channels(channels), max_pixels)
-    return _to_floats(_to_pixels(picture, channels))
+    path = pathlib.Path(path).expanduser()
+    picture = decode_image(path, path, checked_channels(channels), max_pixels)
+    return to_floats(to_pixels(picture, channels))
 
 
 def save_image(path, image):
@@ -87,198 +82,24 @@ def save_image(path, image):
         picture.save(temporary, quality=95, subsampling=0)
 
 
-class ImageCrops:
-    """Random crops of a list of pictures: batch `step` is a pure function of (files, seed, step).
-
-    Each crop is the picture resized by a factor f, log-uniform in `scale`, and then a random window of `size`
-    cut out of it (computed as one antialiased bicubic resize of the window alone). Where the resized picture
-    would be smaller than the window, f is raised until it just fits. Shapes are never distorted.
-
-    Example number g of the endless stream is file g % n of the permutation of epoch g // n, with random
-    numbers of its own, so batches come out the same in any order, from any thread, and after a resume. A file
-    that cannot be read is skipped and named in `skipped`; the next good one of the permutation replaces it.
-
-    For validation pass `scale=(1.0, 1.0), flip=False` and take `dataset(steps=...)`.
+def decode_image(content, name, channels, max_pixels, max_side=None):
+    """One picture for Pillow, upright.
 
     Args:
-        files: list of paths, as from `find_images`.
-        size: int or (height, width), the pixels of a crop.
-        batch_size: int, crops in a batch.
-        channels: 1, 3 or 4, as in `load_image`. Default 3.
-        scale: (smallest, largest) resize factor; 1 is the original resolution. Default (0.5, 1.0).
-        flip: bool, mirrors a random half of the crops left to right. Default True.
-        jitter: float in [0, 1); brightness, contrast and saturation are each multiplied by a factor from
-            [1 - jitter, 1 + jitter]. Default 0.0.
-        seed: int from 0 to 2**63 - 1. Default 0.
-        cache_bytes: int, decoded pictures kept in memory (4 bytes a pixel, 1 if grey). Those beyond it are
-            decoded again for every crop. Default 2**30.
-        max_pixels: int, larger pictures are skipped, as in `load_image`. Default 2**26.
-        max_side: int, pictures with a longer side are first reduced to it: a camera's 4,000 pixels would make each
-            crop a detail without a subject, and fill the cache with a few pictures. Default None, none are.
+        content: path of a file, bytes of one, or uint8 array (height, width, channels) of 1, 3 or 4 channels.
+        name: str or path, what messages call it.
+        channels: 1, 3 or 4.
+        max_pixels: int, a header that claims more is refused before anything is decoded.
+        max_side: int, a picture whose longer side exceeds it is reduced to it. Default None, none is.
+
+    Returns:
+        Pillow image of mode L, RGB or RGBA.
 
     Raises:
-        ValueError: An argument is out of range.
-
-    Example:
-    >>> from vqzoo.data import sample_images
-    >>> crops = ImageCrops(sample_images(), size=64, batch_size=8)
-    >>> crops.batch(0).shape
-    (8, 64, 64, 3)
-    >>> for batch in crops.dataset(start=100, steps=1):
-    ...     bool((batch.numpy() == crops.batch(100)).all())
-    True
+        ValueError: The picture is missing, damaged, too large or none.
     """
-
-    def __init__(
-        self,
-        files,
-        size,
-        batch_size,
-        *,
-        channels=3,
-        scale=(0.5, 1.0),
-        flip=True,
-        jitter=0.0,
-        seed=0,
-        cache_bytes=2**30,
-        max_pixels=MAX_PIXELS,
-        max_side=None,
-    ):
-        self.files = as_paths(files)
-        self.size = (size, size) if isinstance(size, numbers.Integral) else tuple(size)
-        self.batch_size = batch_size
-        self.channels = _checked_channels(channels)
-        self.scale = tuple(scale)
-        self.flip = flip
-        self.jitter = jitter
-        self.seed = seed
-        self.cache_bytes = cache_bytes
-        self.max_pixels = max_pixels
-        self.max_side = max_side
-        for name, fits, rule in (
-            ("size", len(self.size) == 2 and all(map(_is_count, self.size)), "an int or a pair, at least 1"),
-            ("batch_size", _is_count(batch_size), "an int, at least 1"),
-            ("scale", len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1], "an ascending pair above 0"),
-            ("jitter", 0 <= jitter < 1, "in [0, 1)"),
-            ("max_side", max_side is None or _is_count(max_side), "an int, at least 1, or None"),
-            ("seed", _is_count(seed + 1) and seed < 2**63, "an int from 0 to 2**63 - 1"),
-        ):
-            if not fits:
-                raise ValueError(f"{name} must be {rule}. Received: {name}={getattr(self, name)}")
-        self._order = functools.lru_cache(maxsize=4)(self._permutation)
-        self._cache = {}
-        self._cached_bytes = 0
-        self._lock = threading.Lock()
-        self._skipped = {}
-
-    @property
-    def skipped(self):
-        """Files that could not be read so far: `{path: reason}`."""
-        return dict(self._skipped)
-
-    def batch(self, step):
-        """Makes one batch.
-
-        Args:
-            step: int, counted from 0.
-
-        Returns:
-            float32 numpy array (batch_size, height, width, channels) in [-1, 1].
-
-        Raises:
-            ValueError: `step` is negative, or not one of the files can be read.
-        """
-        if step < 0:
-            raise ValueError(f"step counts batches from 0. Received: {step}")
-        first = int(step) * self.batch_size
-        return _to_floats(np.stack([self._example(first + i) for i in range(self.batch_size)]))
-
-    def dataset(self, start=0, steps=None):
-        """Makes the batches of steps `start`, `start + 1`, ... in order, ahead of need, on several threads.
-
-        Every pass over the dataset begins at `start` again: for training take the endless one and give
-        `fit(steps_per_epoch=...)`, which goes on where the last epoch ended.
-
-        Args:
-            start: int, the first step: the number of steps done, after a resume. Default 0.
-            steps: int, the number of batches. Default None, endless.
-
-        Returns:
-            `tf.data.Dataset` of float32 (batch_size, height, width, channels), equal to `batch(step)`. If no
-            file can be read it raises `tf.errors.InvalidArgumentError` with the message of `batch`.
-
-        Raises:
-            ValueError: `start` is negative or `steps` is below 1.
-        """
-        spec = tf.TensorSpec((self.batch_size, *self.size, self.channels), tf.float32)
-        return step_dataset(self.batch, spec, start, steps)
-
-    def _example(self, number):
-        """One crop, uint8 (height, width, channels)."""
-        zoom, left, top, flip, *tones = self._random(number, stream=1).random(7).tolist()
-        crop = self._window(self._picture(number), zoom, left, top)
-        pixels = _to_pixels(crop.convert("RGBA") if self.channels == 4 else crop, self.channels)
-        if self.flip and flip < 0.5:
-            pixels = pixels[:, ::-1]
-        if self.jitter:
-            pixels = _jittered(pixels, *(1 + self.jitter * (2 * tone - 1) for tone in tones))
-        return pixels
-
-    def _random(self, number, stream):
-        philox = np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, stream])
-        return np.random.Generator(philox)
-
-    def _permutation(self, epoch):
-        return self._random(epoch, stream=0).permutation(len(self.files))
-
-    def _picture(self, number):
-        """The decoded picture of one example: the first good file from its place in the permutation on."""
-        epoch, position = divmod(number, len(self.files))
-        order = self._order(epoch)
-        for turn in range(len(order)):
-            path = self.files[order[(position + turn) % len(order)]]
-            if path not in self._skipped:
-                try:
-                    return self._decoded(path)
-                except ValueError as error:
-                    self._skipped[path] = str(error)
-        reasons = "\n".join(list(self._skipped.values())[:3])
-        raise ValueError(f"None of the {len(self.files)} files can be read. The first reasons:\n{reasons}")
-
-    def _decoded(self, path):
-        picture = self._cache.get(path)
-        if picture is None:
-            picture = _decode(path, self.channels, self.max_pixels, self.max_side)
-            if self.channels == 4:
-                # Resizing "RGBA" would premultiply the whole picture for every crop.
-                picture = picture.convert("RGBa")
-            size = picture.width * picture.height * (1 if self.channels == 1 else 4)
-            with self._lock:
-                if path not in self._cache and self._cached_bytes + size <= self.cache_bytes:
-                    self._cache[path] = picture
-                    self._cached_bytes += size
-        return picture
-
-    def _window(self, picture, zoom, left, top):
-        """The window at `left` and `top`, shares in [0, 1) of the room there is, of the resized picture."""
-        height, width = self.size
-        smallest, largest = self.scale
-        fit = max(height / picture.height, width / picture.width)
-        factor = max(smallest * (largest / smallest) ** zoom, fit)
-        # Whole pixels of the resized picture, so that at factor 1 a crop has exactly the picture's values.
-        x = int(left * (int(picture.width * factor) - width + 1))
-        y = int(top * (int(picture.height * factor) - height + 1))
-        right = min((x + width) / factor, picture.width)
-        bottom = min((y + height) / factor, picture.height)
-        box = (x / factor, y / factor, right, bottom)
-        # The gap reduces far larger windows first: 2 to 7 times faster, and within 2 % of the plain result.
-        return picture.resize((width, height), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
-
-
-def _decode(path, channels, max_pixels, max_side=None):
-    """The picture as a Pillow image of mode L, RGB or RGBA, reduced where its longer side exceeds `max_side`."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:  # reads the header only
+        with _opened(content) as image:  # reads the header only
             if image.width * image.height > max_pixels:
                 raise Image.DecompressionBombError(
                     f"{image.width} x {image.height} pixels are more than max_pixels={max_pixels}"
@@ -295,12 +116,12 @@ def _decode(path, channels, max_pixels, max_side=None):
             return _to_channels(image, channels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(
-            f"{path} is too large to decode: {str(error).rstrip('.')}. Shrink the picture, or raise max_pixels "
+            f"{name} is too large to decode: {str(error).rstrip('.')}. Shrink the picture, or raise max_pixels "
             "(and PIL.Image.MAX_IMAGE_PIXELS, which stops pictures above twice its value)."
         ) from error
     except Exception as error:  # the five decoders raise a dozen kinds on damaged data
         raise ValueError(
-            f"Cannot read the picture {path}: {_reason(path, error)}. Get the file again, or leave it out."
+            f"Cannot read the picture {name}: {_reason(content, error)}. Get the file again, or leave it out."
         ) from error
 
 
@@ -313,10 +134,23 @@ def _reduced(image, size):
     return image.convert("RGBA") if transparent else image
 
 
-def _reason(path, error):
+def _opened(content):
+    if isinstance(content, np.ndarray):
+        if content.dtype != np.uint8 or content.ndim != 3 or content.shape[-1] not in (1, 3, 4) or not content.size:
+            raise TypeError(
+                "an array of a picture is uint8 (height, width, channels) with 1, 3 or 4 channels, not "
+                f"{content.dtype} {content.shape}"
+            )
+        return Image.fromarray(content[..., 0] if content.shape[-1] == 1 else content)
+    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=_FORMATS)
+
+
+def _reason(content, error):
     if isinstance(error, OSError) and error.strerror:
         return error.strerror  # missing, a folder, not permitted
-    if path.stat().st_size == 0:
+    if isinstance(content, np.ndarray):
+        return str(error)
+    if content == b"" or (isinstance(content, pathlib.Path) and content.stat().st_size == 0):
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return f"its content is none of {', '.join(_FORMATS)}, or damaged at the start"
@@ -335,25 +169,18 @@ def _to_channels(image, channels):
     return image if channels == 3 else image.convert("L")
 
 
-def _to_pixels(picture, channels):
+def to_pixels(picture, channels):
+    """A Pillow image as uint8 array (height, width, channels)."""
     return np.asarray(picture).reshape(picture.height, picture.width, channels)
 
 
-def _to_floats(pixels):
+def to_floats(pixels):
+    """8-bit values as float32 in [-1, 1]."""
     return pixels.astype(np.float32) / 127.5 - 1
 
 
-def _jittered(pixels, brightness, contrast, saturation):
-    """Brightness, then contrast about the mean luma, then saturation about each pixel's luma; alpha stays."""
-    colours = pixels[..., :3].astype(np.float32)
-    luma = colours if colours.shape[-1] == 1 else (colours @ _LUMA)[..., np.newaxis]
-    mean = luma.mean()
-    colours = brightness * (mean + contrast * (luma - mean + saturation * (colours - luma)))
-    colours = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
-    return np.concatenate([colours, pixels[..., 3:]], axis=-1)
-
-
-def _checked_channels(channels):
+def checked_channels(channels):
+    """`channels`, or ValueError where it is not 1, 3 or 4."""
     if channels not in (1, 3, 4):
         raise ValueError(f"channels must be 1 (luma), 3 (RGB) or 4 (RGBA). Received: {channels}")
     return channels
@@ -376,7 +203,3 @@ def _checked_values(image):
     if image.min() >= 0 and image.max() > 2:  # a decoder overshoots a little, on both sides
         raise ValueError(f"{way_out}. Received values from {image.min()} to {image.max()}")
     return image
-
-
-def _is_count(value):
-    return isinstance(value, numbers.Integral) and value >= 1

@@ -30,26 +30,47 @@ def find_images(path):
     >>> find_images(sample_images()[0])[0].name
     'astronaut.png'
     """
+    return listed_files(
+        path, SUFFIXES, "picture", "leave it out (sample_images() in Python) for five photographs that are already here"
+    )
+
+
+def listed_files(path, suffixes, noun, instead):
+    """Lists the files of some suffixes in a folder and its subfolders, hidden ones skipped.
+
+    Args:
+        path: str or path, a folder or one file.
+        suffixes: tuple of str, lower case.
+        noun: str, what messages call such a file.
+        instead: str, what messages tell to do where the path does not exist.
+
+    Returns:
+        List of `pathlib.Path`, sorted.
+
+    Raises:
+        ValueError: The path does not exist, is a file of another kind, or is a folder without such files.
+
+    Example:
+    >>> [file.name for file in listed_files(sample_images()[0], (".png",), "picture", "take another")]
+    ['astronaut.png']
+    """
     path = pathlib.Path(path).expanduser()
-    looked_for = f"Looked for {' '.join(SUFFIXES)}"
+    looked_for = f"Looked for {' '.join(suffixes)}"
     if path.is_file():
-        if path.suffix.lower() not in SUFFIXES:
-            raise ValueError(f"{path} is not a picture by its suffix. {looked_for}: convert or rename it.")
+        if path.suffix.lower() not in suffixes:
+            raise ValueError(f"{path} is not a {noun} by its suffix. {looked_for}: convert or rename it.")
         return [path]
     if not path.is_dir():
-        raise ValueError(
-            f"{path} does not exist. {looked_for}: give a folder or a picture, "
-            "or leave it out (sample_images() in Python) for five photographs that are already here."
-        )
+        raise ValueError(f"{path} does not exist. {looked_for}: give a folder or a {noun}, or {instead}.")
     found = []
     for folder, subfolders, names in os.walk(path):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found += [pathlib.Path(folder, name) for name in names if not name.startswith(".")]
-    found = sorted(file for file in found if file.suffix.lower() in SUFFIXES)
+    found = sorted(file for file in found if file.suffix.lower() in suffixes)
     if not found:
         raise ValueError(
-            f"{path} and its subfolders hold no pictures. {looked_for} (hidden files do not count): "
-            "give another folder, or convert the pictures to one of these kinds."
+            f"{path} and its subfolders hold no {noun}s. {looked_for} (hidden files do not count): "
+            f"give another folder, or convert the {noun}s to one of these kinds."
         )
     return found
 
@@ -87,13 +108,13 @@ def split_images(files, validation=0.2, seed=0):
     side empty: the smallest hash always validates and the largest always trains.
 
     Args:
-        files: list of paths, as from `find_images`.
+        files: list of paths, as from `find_images`, or an `ImageSource`.
         validation: float in (0, 1), the expected share of files that validate. Default 0.2.
         seed: int, another seed is another split. Default 0.
 
     Returns:
-        `(train, validation)`, two lists of `pathlib.Path` in the order of `files`. A single file is on both
-        sides, with a warning.
+        `(train, validation)`, two lists of `pathlib.Path` (two sources of a source) in the order of `files`. A single
+        file is on both sides, with a warning.
 
     Raises:
         ValueError: `files` is empty or one path instead of a list, or `validation` is outside (0, 1).
@@ -103,25 +124,50 @@ def split_images(files, validation=0.2, seed=0):
     >>> len(train), [path.name for path in validation]
     (4, ['chelsea.png'])
     """
-    files = as_paths(files)
+    return split_files(files, validation, seed, "picture")
+
+
+def split_files(files, validation, seed, noun):
+    """Splits files of any kind, as `split_images` and `split_audio` say.
+
+    Args:
+        files: list of paths, or a source with `subset`.
+        validation: float in (0, 1).
+        seed: int.
+        noun: str, what messages call such a file.
+
+    Returns:
+        `(train, validation)`.
+
+    Raises:
+        ValueError: As `split_images`.
+
+    Example:
+    >>> [len(side) for side in split_files(["a.wav", "b.wav"], 0.5, 0, "recording")]
+    [1, 1]
+    """
+    take = getattr(files, "subset", None)  # a source's
+    names = list(files) if take else as_paths(files, noun)
     if not 0 < validation < 1:
         raise ValueError(f"validation must be a share between 0 and 1, both excluded. Received: {validation}")
-    if len(files) == 1:
-        warnings.warn(f"{files[0]} is the only picture: it trains and validates.", stacklevel=2)
-        return files, list(files)
-    hashes = [_hash(file.name, seed) for file in files]
-    by_hash = sorted(range(len(files)), key=lambda i: hashes[i])
+    take = take or (lambda numbers: [names[i] for i in numbers])
+    if len(names) == 1:
+        warnings.warn(f"{names[0]} is the only {noun}: it trains and validates.", stacklevel=3)
+        return take([0]), take([0])
+    hashes = [_hash(pathlib.PurePath(name).name, seed) for name in names]
+    by_hash = sorted(range(len(names)), key=lambda i: hashes[i])
     count = sum(value < validation for value in hashes)
-    validating = set(by_hash[: min(max(count, 1), len(files) - 1)])
-    train = [file for i, file in enumerate(files) if i not in validating]
-    return train, [file for i, file in enumerate(files) if i in validating]
+    validating = set(by_hash[: min(max(count, 1), len(names) - 1)])
+    train = take([i for i in range(len(names)) if i not in validating])
+    return train, take(sorted(validating))
 
 
-def as_paths(files):
+def as_paths(files, noun="picture"):
     """Checks a list of files and returns it as a new list of `pathlib.Path`, `~` expanded.
 
     Args:
         files: list of str or paths.
+        noun: str, "picture" or "recording", what messages call such a file. Default "picture".
 
     Returns:
         List of `pathlib.Path`, at least one.
@@ -133,11 +179,12 @@ def as_paths(files):
     >>> as_paths(["a.png"])[0].name
     'a.png'
     """
+    find = "find_images" if noun == "picture" else "find_audio"
     if isinstance(files, (str, os.PathLike)):
-        raise ValueError(f"files must be a list of paths: find_images({str(files)!r}) makes one of a folder.")
+        raise ValueError(f"files must be a list of paths: {find}({str(files)!r}) makes one of a folder.")
     files = [pathlib.Path(file).expanduser() for file in files]
     if not files:
-        raise ValueError("files is empty: give at least one picture, such as find_images(folder) lists.")
+        raise ValueError(f"files is empty: give at least one {noun}, such as {find}(folder) lists.")
     return files
 
 

@@ -1,7 +1,8 @@
-"""A Python function of the step number as a `tf.data.Dataset`."""
+"""Training data by the number of the step: which examples a batch has, and a Python function of it as a dataset."""
 
 import atexit
 import functools
+import numbers
 import os
 import threading
 import time
@@ -12,6 +13,123 @@ import tensorflow as tf
 # Fixed, because a pipeline that TensorFlow tunes can start a call at any time, also while Python exits. More
 # threads than this only wait for each other's Python lines.
 _THREADS = min(8, os.cpu_count() or 1)
+
+
+class Order:
+    """Which examples are in batch `step`: a permutation of all for each epoch, one after another.
+
+    Several workers share a batch: worker w of W has the rows from w * batch_size / W on. Where `part` gives each worker
+    examples of its own, its rows are of the permutation of those.
+
+    Args:
+        count: int, examples.
+        batch_size: int.
+        seed: int from 0 to 2**63 - 1.
+        part: callable (worker, workers) -> int array of examples, or None for all. Default None.
+
+    Raises:
+        ValueError: `batch_size` or `seed` is out of range.
+
+    Example:
+    >>> order = Order(3, batch_size=4, seed=0)
+    >>> [(number, int(examples[position])) for number, examples, position in order.batch(0)]
+    [(0, 1), (1, 2), (2, 0), (3, 0)]
+    """
+
+    def __init__(self, count, batch_size, seed, part=None):
+        if not is_count(batch_size):
+            raise ValueError(f"batch_size must be an int, at least 1. Received: batch_size={batch_size}")
+        if not is_count(seed + 1) or seed >= 2**63:
+            raise ValueError(f"seed must be an int from 0 to 2**63 - 1. Received: seed={seed}")
+        self.count = count
+        self.batch_size = batch_size
+        self.seed = seed
+        self._part_of = part or (lambda worker, workers: None)
+        self._part = functools.lru_cache(maxsize=1)(self._checked_part)
+        self._permutation = functools.lru_cache(maxsize=4)(self._permuted)
+
+    def random(self, number, stream):
+        """The random numbers of one example or epoch, which no other has.
+
+        Args:
+            number: int.
+            stream: int, for another purpose another one; 0 is that of the permutations.
+
+        Returns:
+            `np.random.Generator`.
+        """
+        return np.random.Generator(np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, stream]))
+
+    def rows(self, worker=0, workers=1):
+        """How many rows of a batch are a worker's.
+
+        Args:
+            worker: int, from 0. Default 0.
+            workers: int. Default 1.
+
+        Returns:
+            int.
+
+        Raises:
+            ValueError: `worker` is none of the workers, `batch_size` is no multiple of `workers`, or the worker has no
+                examples.
+        """
+        if not is_count(workers) or not is_count(worker + 1) or worker >= workers:
+            raise ValueError(
+                f"worker counts from 0 to workers - 1, and workers from 1. Received: {worker=}, {workers=}"
+            )
+        if self.batch_size % workers:
+            raise ValueError(
+                f"batch_size must be a multiple of the number of workers, who share each batch. Received: "
+                f"batch_size={self.batch_size}, {workers=}"
+            )
+        self._part(worker, workers)
+        return self.batch_size // workers
+
+    def batch(self, step, worker=0, workers=1):
+        """The examples of one batch, or a worker's rows of it.
+
+        Args:
+            step: int, counted from 0.
+            worker: int, from 0. Default 0.
+            workers: int. Default 1.
+
+        Returns:
+            List of (number, examples, position): the row's number in the endless stream, the epoch's permutation, and
+            where in it the row's example is.
+
+        Raises:
+            ValueError: `step` is negative, or as `rows`.
+        """
+        if step < 0:
+            raise ValueError(f"step counts batches from 0. Received: {step}")
+        rows = self.rows(worker, workers)
+        first = int(step) * self.batch_size + worker * rows
+        part = self._part(worker, workers)
+        if part is None:
+            places = [(i, *divmod(i, self.count)) for i in range(first, first + rows)]
+            return [(number, self._permutation(epoch, 0, 1), position) for number, epoch, position in places]
+        places = [(first + i, *divmod(int(step) * rows + i, len(part))) for i in range(rows)]
+        return [(number, self._permutation(epoch, worker, workers), position) for number, epoch, position in places]
+
+    def _checked_part(self, worker, workers):
+        part = self._part_of(worker, workers) if workers > 1 else None
+        if part is not None and not len(part):
+            raise ValueError(
+                f"Worker {worker} of {workers} has no examples in its shards. Take fewer workers, smaller shards "
+                "(--shard_size), or a larger share of the examples."
+            )
+        return part
+
+    def _permuted(self, epoch, worker, workers):
+        part = self._part(worker, workers)
+        order = self.random(epoch * workers + worker, stream=0).permutation(self.count if part is None else len(part))
+        return order if part is None else part[order]
+
+
+def is_count(value):
+    """Whether a value is an int of at least 1."""
+    return isinstance(value, numbers.Integral) and value >= 1
 
 
 def step_dataset(function, spec, start=0, steps=None):

@@ -1,6 +1,7 @@
 """Numbers only: functions of tensors, with no classes and no weights."""
 
 from vqzoo.ops.compiled import compiled
+from vqzoo.ops.compiled import dtype_name
 from vqzoo.ops.compiled import fused
 from vqzoo.ops.compiled import known_value
 from vqzoo.ops.digits import digits_to_tokens
@@ -46,6 +47,7 @@ __all__ = [
     "compiled",
     "crop",
     "digits_to_tokens",
+    "dtype_name",
     "for_litert",
     "fused",
     "hann",

@@ -86,6 +86,25 @@ def _xla():
     return True
 
 
+def dtype_name(array):
+    """The name of an array's type; that of objects and strings too, which no tensor can have.
+
+    Args:
+        array: array or tensor of any backend.
+
+    Returns:
+        str, such as "float32" or "object".
+
+    Example:
+    >>> dtype_name(np.array([None])), dtype_name(np.zeros(2))
+    ('object', 'float64')
+    """
+    try:
+        return keras.backend.standardize_dtype(array.dtype)
+    except ValueError:
+        return str(array.dtype)
+
+
 def known_value(tensor):
     """Returns the numpy value of `tensor`, or None where it is symbolic (inside a graph or a trace).
 

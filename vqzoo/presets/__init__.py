@@ -8,6 +8,7 @@ complete.
 from vqzoo.presets.find import PresetInfo
 from vqzoo.presets.find import find_preset
 from vqzoo.presets.find import list_presets
+from vqzoo.presets.hub import push_to_hub
 from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import check_folder
@@ -19,6 +20,7 @@ from vqzoo.presets.storage import seal_preset
 from vqzoo.presets.storage import update_metadata
 from vqzoo.presets.tokens import TokenFile
 from vqzoo.presets.tokens import check_tokens_of
+from vqzoo.presets.tokens import describe_tokens
 from vqzoo.presets.tokens import load_tokens
 from vqzoo.presets.tokens import save_tokens
 
@@ -28,10 +30,12 @@ __all__ = [
     "TokenFile",
     "check_folder",
     "check_tokens_of",
+    "describe_tokens",
     "find_preset",
     "list_presets",
     "load_preset",
     "load_tokens",
+    "push_to_hub",
     "read_metadata",
     "remove_exports",
     "save_preset",

@@ -4,10 +4,15 @@ import json
 import pathlib
 
 from vqzoo.files import atomic_path
+from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
 CARD = "README.md"
 _SAMPLES = "samples.png"
+# Those of the Hub's identifiers that models mostly have; it refuses a card with another word.
+_LICENCES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "mpl-2.0", "lgpl-3.0", "gpl-3.0", "agpl-3.0", "isc")
+_LICENCES += ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
+_LICENCES += ("cc-by-nc-nd-4.0", "openrail", "unlicense", "other", "unknown")
 # Metadata that has a place of its own on the card; every other key is a row of the table "About".
 _PLACED = ("name", "description", "metrics", "model_file", "versions", "created", "format_version")
 
@@ -18,7 +23,21 @@ def write_card(folder):
     Args:
         folder: path, the preset's folder, with its `metadata.json` and whatever else it has so far.
     """
-    metadata = read_json(folder / "metadata.json")
+    with atomic_path(folder / CARD) as temporary:
+        temporary.write_text(card_text(folder), encoding="utf-8")
+
+
+def card_text(folder, name=None):
+    """What the card says.
+
+    Args:
+        folder: path, the preset's folder.
+        name: str, by which the card's example loads the preset. Defaults to the folder's name.
+
+    Returns:
+        str, Markdown with the head that the Hugging Face Hub expects.
+    """
+    metadata = read_about(folder)
     metrics = metadata.get("metrics") or {}
     recipe = read_json(folder / "recipe.json") if (folder / "recipe.json").is_file() else {}
     sections = [
@@ -26,22 +45,24 @@ def write_card(folder):
         f"# {metadata.get('name', folder.name)}",
         str(metadata.get("description") or "A preset of vqzoo."),
         "![samples](samples.png)" if (folder / _SAMPLES).is_file() else "",
-        _usage(folder.absolute().name, metadata.get("model_file", "tokenizer.keras")),
+        _usage(name or folder.absolute().name, metadata.get("model_file", "tokenizer.keras")),
         _table("Metrics", {key: f"{v:.5g}" if isinstance(v, float) else v for key, v in metrics.items()}),
         _table("About", {key: value for key, value in metadata.items() if key not in _PLACED}),
         _table("Recipe", recipe),
         _origin(metadata),
     ]
-    with atomic_path(folder / CARD) as temporary:
-        temporary.write_text("\n\n".join(filter(None, sections)) + "\n", encoding="utf-8")
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
 def _front_matter(metadata):
     """The YAML head of a Hugging Face card. JSON strings and lists are YAML, quoted safely."""
     tags = ["vqzoo", "vector-quantization", metadata.get("modality")]
     lines = ["library_name: keras", f"tags: {_json([tag for tag in tags if tag])}"]
-    if metadata.get("licence"):
-        lines.append(f"license: {_json(metadata['licence'])}")
+    licence = str(metadata.get("licence") or "")
+    if licence.lower() in _LICENCES:
+        lines.append(f"license: {_json(licence.lower())}")
+    elif licence:
+        lines += ["license: other", f"license_name: {_json(licence)}"]
     return "\n".join(["---", *lines, "---"])
 
 

@@ -5,8 +5,10 @@ import os
 import pathlib
 from typing import NamedTuple
 
+from vqzoo.presets.hub import PREFIX
+from vqzoo.presets.hub import download_preset
 from vqzoo.presets.manifest import MANIFEST
-from vqzoo.presets.manifest import read_json
+from vqzoo.presets.manifest import read_about
 
 ENVIRONMENT = "VQZOO_PRESETS"  # folders of presets, separated like $PATH
 
@@ -30,14 +32,14 @@ def find_preset(name):
     Args:
         name: str or path. A folder's path, or a name looked for in the current folder, in each folder of
             `$VQZOO_PRESETS` (separated like `$PATH`) and in `saved_models/` beside the package, in this
-            order.
+            order; or `hf://user/name[@revision]`, which is downloaded from the Hugging Face Hub once.
 
     Returns:
         `pathlib.Path` of a folder that has a manifest.
 
     Raises:
         ValueError: nothing of that name (the message tells the nearest ones), a folder without a manifest,
-            or an `hf://` name.
+            or a repository that cannot be fetched.
 
     Example:
     >>> find_preset("image-vqgan-of-nobody")
@@ -46,11 +48,8 @@ def find_preset(name):
     ValueError: There is no preset 'image-vqgan-of-nobody'...
     """
     text = os.fspath(name)
-    if text.startswith("hf://"):
-        raise ValueError(
-            "hf:// names come with a later release of vqzoo. Download the folder first and give its path. "
-            f"Received: {text!r}"
-        )
+    if text.startswith(PREFIX):
+        return download_preset(text)
     candidates = [pathlib.Path(text).expanduser()]
     if not _is_path(text):
         candidates += [root / text for root in _roots()]
@@ -95,7 +94,7 @@ def _names():
 
 def _info(name):
     folder = next(root / name for root in _roots() if (root / name / MANIFEST).is_file())
-    told = read_json(folder / "metadata.json")
+    told = read_about(folder)
     example = told.get("example") or {}
     return PresetInfo(
         name,

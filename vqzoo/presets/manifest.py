@@ -3,11 +3,13 @@
 import hashlib
 import json
 import pathlib
+import re
 
 from vqzoo.files import atomic_path
 
 FORMAT_VERSION = 1  # of the preset folder; a newer vqzoo that changes the folder raises it by one
 MANIFEST = "manifest.json"
+_MOST_BYTES = 2**24  # of a JSON file
 _RUN = "run"  # a recipe's logs and checkpoints, beside the preset and no part of it
 
 
@@ -39,7 +41,7 @@ def verify_preset(folder, files=None):
     ValueError: The preset in ... is not whole: metadata.json (2 bytes instead of ...). Fetch it or...
     """
     folder = pathlib.Path(folder)
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     listed = manifest["files"]
     chosen = listed if files is None else list(files)
     unknown = [name for name in chosen if name not in listed]
@@ -50,6 +52,38 @@ def verify_preset(folder, files=None):
     if faults:
         raise ValueError(
             f"The preset in {str(folder)!r} is not whole: {', '.join(faults)}. Fetch it or train it again."
+        )
+    return manifest
+
+
+def read_manifest(folder):
+    """The manifest of a preset, whose files are not looked at.
+
+    Args:
+        folder: path, the preset's folder.
+
+    Returns:
+        dict, as of `verify_preset`.
+
+    Raises:
+        ValueError: there is none, it cannot be read, a newer vqzoo made it, or it names a file outside of the folder.
+    """
+    path = folder / MANIFEST
+    manifest = read_json(path)
+    version, files = manifest.get("format_version"), manifest.get("files")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ValueError(
+            f"The preset in {str(folder)!r} has format version {version} and was made by a newer vqzoo; this "
+            f"one reads up to {FORMAT_VERSION}. Upgrade: `pip install --upgrade vqzoo`."
+        )
+    whole = version in range(1, FORMAT_VERSION + 1) and isinstance(files, dict)
+    if not whole or not all(isinstance(entry, dict) for entry in files.values()):
+        raise ValueError(f"{str(path)!r} is damaged: it is no manifest. Fetch the preset or train it again.")
+    outside = [name for name in files if not _is_inside(name)]
+    if outside:  # copies and uploads follow these names
+        raise ValueError(
+            f"{str(path)!r} names files that are not inside the folder: {', '.join(map(repr, outside[:3]))}. No vqzoo "
+            "wrote it: do not use this preset."
         )
     return manifest
 
@@ -85,6 +119,11 @@ def read_json(path):
             f"The folder {str(path.parent)!r} has no {path.name}, so it is incomplete (a run that did not "
             "end?) or not a preset. Run the recipe again, or give the path of a preset's folder."
         )
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(
+            f"{str(path)!r} is damaged: {path.stat().st_size} bytes, where a preset's JSON has some thousand. Fetch "
+            "the preset or train it again."
+        )
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:  # ValueError: neither JSON nor text
@@ -92,6 +131,29 @@ def read_json(path):
     if not isinstance(value, dict):
         raise ValueError(f"{str(path)!r} is damaged: it holds no dict. Fetch the preset or train it again.")
     return value
+
+
+def read_about(folder):
+    """The metadata of a preset; what others rely on has the type it should have.
+
+    Args:
+        folder: path, the preset's folder.
+
+    Returns:
+        dict.
+
+    Raises:
+        ValueError: the file is missing or damaged, or an entry has another type.
+    """
+    path = folder / "metadata.json"
+    about = read_json(path)
+    wrong = [name for name, fits in _ENTRIES.items() if about.get(name) is not None and not fits(about[name])]
+    if wrong:
+        raise ValueError(
+            f"{str(path)!r} is damaged: {', '.join(f'{name}={about[name]!r}' for name in wrong)} is of another type "
+            "than vqzoo writes. Fetch the preset or train it again."
+        )
+    return about
 
 
 def write_json(path, value):
@@ -132,19 +194,25 @@ def _is_part(name):
     return name.parts[0] not in (_RUN, MANIFEST) and not any(part.startswith(".") for part in name.parts)
 
 
-def _read_manifest(folder):
-    path = folder / MANIFEST
-    manifest = read_json(path)
-    version, files = manifest.get("format_version"), manifest.get("files")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise ValueError(
-            f"The preset in {str(folder)!r} has format version {version} and was made by a newer vqzoo; this "
-            f"one reads up to {FORMAT_VERSION}. Upgrade: `pip install --upgrade vqzoo`."
-        )
-    whole = version in range(1, FORMAT_VERSION + 1) and isinstance(files, dict)
-    if not whole or not all(isinstance(entry, dict) for entry in files.values()):
-        raise ValueError(f"{str(path)!r} is damaged: it is no manifest. Fetch the preset or train it again.")
-    return manifest
+def _are_integers(value):
+    return isinstance(value, list) and all(isinstance(item, int) for item in value)
+
+
+# Entries of the metadata that functions compute with, and what they have to be; None is as good as none.
+_ENTRIES = {
+    "modality": lambda value: isinstance(value, str),
+    "model_file": lambda value: isinstance(value, str),
+    "parameters": lambda value: isinstance(value, int),
+    "metrics": lambda value: isinstance(value, dict),
+    "versions": lambda value: isinstance(value, dict),
+    "codebook_sizes": _are_integers,
+    "example": lambda value: isinstance(value, dict) and all(map(_are_integers, value.values())),
+}
+
+
+def _is_inside(name):
+    """Whether a name is a plain relative path on every system."""
+    return not re.match(r"[A-Za-z]:", name) and not {"", ".", ".."} & set(re.split(r"[/\\]", name))
 
 
 def _fingerprint(path):

@@ -19,7 +19,7 @@ from vqzoo.presets.find import find_preset
 from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import check_json
-from vqzoo.presets.manifest import read_json
+from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.manifest import write_json
 from vqzoo.presets.manifest import write_manifest
@@ -181,7 +181,7 @@ def read_metadata(folder):
     >>> read_metadata(folder)
     {'modality': 'image'}
     """
-    return read_json(pathlib.Path(folder) / _METADATA)
+    return read_about(pathlib.Path(folder))
 
 
 def update_metadata(folder, **more):
@@ -258,6 +258,7 @@ def load_preset(name, filename=_TOKENIZER, files=None):
 def _load_keras(path):
     if not zipfile.is_zipfile(path):  # Keras would say "File not found"
         raise ValueError(f"{str(path)!r} is truncated or not a .keras file. Fetch the preset or train it again.")
+    _check_claim(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
@@ -270,6 +271,23 @@ def _load_keras(path):
         else:
             fault = f"Keras refuses it ({type(error).__name__}: {str(error)[:300]}). Fetch it or train it again."
         raise ValueError(f"{str(path)!r} cannot be loaded: {fault}") from error
+
+
+def _check_claim(path):
+    """Raises where a small file claims to hold far more than it can: Keras would unpack it into memory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            claim = sum(member.file_size for member in archive.infolist())
+    except Exception as error:  # what a damaged archive raises has no end
+        raise ValueError(
+            f"{str(path)!r} is damaged ({type(error).__name__}: {error}). Fetch the preset or train it again."
+        ) from error
+    # Keras stores without compression; others may pack again, and weights do not shrink to a tenth.
+    if claim > 10 * path.stat().st_size + 2**24:
+        raise ValueError(
+            f"{str(path)!r} has {path.stat().st_size} bytes and claims to hold {claim}: no model, but a file made to "
+            "fill the memory. Do not use it."
+        )
 
 
 def _check_filename(filename):

@@ -12,7 +12,9 @@ from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import read_metadata
 
 TOKEN_FORMAT = 1
-_MOST_BYTES = 2**31  # of the tokens of one file: a small file can claim any size
+# Of the tokens of one file: a small file can claim any size. The largest picture, 2**26 pixels, has as many at a stride
+# of 4 with 16 codebooks.
+_MOST_BYTES = 2**28
 
 
 class TokenFile(NamedTuple):
@@ -39,7 +41,7 @@ def save_tokens(path, tokens, *, size, preset, folder):
     Raises:
         ValueError: if a token is not of the preset's codebooks.
     """
-    told = _read(folder)
+    told = describe_tokens(folder)
     tokens = np.asarray(tokens)
     _check(tokens, told["codebook_sizes"], str(path))
     about = {
@@ -73,7 +75,7 @@ def load_tokens(path):
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
-                raise ValueError("it claims more than 2 GB")
+                raise ValueError(f"it claims more than {_MOST_BYTES} bytes")
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             tokens, about = arrays["tokens"], json.loads(str(arrays["about"]))
         known = {name: about[name] for name in ("size", "codebook_sizes", "modality", "preset", "sha256", "format")}
@@ -95,14 +97,14 @@ def check_tokens_of(file, folder, path):
     """Raises where a token file is another model's.
 
     Args:
-        file: `TokenFile`.
+        file: `TokenFile`, or `vqzoo.data.TokenShards`.
         folder: path of the preset's folder that is to decode it.
         path: of the token file, for the message.
 
     Raises:
         ValueError: if the preset's model is not the one that encoded the tokens.
     """
-    told = _read(folder)
+    told = describe_tokens(folder)
     if told["sha256"] != file.sha256:
         raise ValueError(
             f"{str(path)!r} was encoded by another model ({file.preset!r}) than the one in {str(folder)!r}, or that "
@@ -111,11 +113,23 @@ def check_tokens_of(file, folder, path):
         )
 
 
-def _read(folder):
-    """Codebook sizes, modality and hash of a preset."""
+def describe_tokens(folder):
+    """What tells whose tokens a preset's are.
+
+    Args:
+        folder: path of the preset's folder.
+
+    Returns:
+        Dict with `codebook_sizes` (tuple of int), `modality` and `sha256` (of the model).
+
+    Raises:
+        ValueError: the folder is no whole preset.
+    """
     manifest = verify_preset(folder, files=["metadata.json"])
     told = read_metadata(folder)
-    model = told.get("model_file", "tokenizer.keras")
+    model = told.get("model_file") or "tokenizer.keras"
+    if model not in manifest["files"]:
+        raise ValueError(f"The preset in {str(folder)!r} has no {model}. Fetch it or train it again.")
     return {
         "codebook_sizes": tuple(told.get("codebook_sizes") or ()),
         "modality": told.get("modality") or "",
@@ -127,7 +141,7 @@ def _check(tokens, codebook_sizes, name):
     if tokens.dtype.kind not in "iu" or tokens.ndim < 2 or tokens.shape[-1] != len(codebook_sizes) or not tokens.size:
         raise ValueError(
             f"The tokens of {name} are integers (*grid, {len(codebook_sizes)}), and at least one. Received: "
-            f"{tokens.dtype} {tokens.shape}"
+            f"{tokens.dtype} {tokens.shape}. Encode one signal, and pass the tokens as they are."
         )
     if tokens.min() < 0 or (tokens >= np.asarray(codebook_sizes)).any():
         raise ValueError(

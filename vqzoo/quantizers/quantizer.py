@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
 
@@ -164,7 +165,7 @@ class Quantizer(keras.layers.Layer):
             ValueError: on another dtype, last axis or range.
         """
         tokens = tokens if hasattr(tokens, "dtype") else np.asarray(tokens)
-        dtype = keras.backend.standardize_dtype(tokens.dtype)
+        dtype = dtype_name(tokens)
         if not dtype.startswith(("int", "uint")):
             raise ValueError(f"Tokens are integers. Received: dtype={dtype}. Pass what `encode` returned.")
         shape = tuple(tokens.shape)

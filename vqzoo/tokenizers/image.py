@@ -7,6 +7,7 @@ import numpy as np
 
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
+from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.tokenizers.tiles import bands_of_tiles
 from vqzoo.tokenizers.tiles import decoding_tiles
@@ -133,13 +134,9 @@ class ImageTokenizer(Tokenizer):
     def _decode_tiles(self, tokens, size, batch_size, tile_size, tile_margin):
         """The decoded images as an array, whole strides large."""
         check_batch_size(batch_size)
-        self.quantizer.check_tokens(tokens)
+        self._check_tokens(tokens)
         tokens = _value_to_tile(tokens, tile_size)
         strides, _ = grid_of(self)
-        if tokens.ndim != 4 or 0 in tokens.shape[1:]:
-            raise ValueError(
-                f"Tiles need tokens of the shape (batch, rows, columns, num_codebooks). Received: shape={tokens.shape}"
-            )
         whole = tuple(positions * stride for positions, stride in zip(tokens.shape[1:3], strides, strict=True))
         _check_size(size, whole)
         rows, columns = (
@@ -164,7 +161,11 @@ def _check_size(size, whole):
     if np.ndim(known) == 0 or len(known) != 2:
         raise ValueError(f"`size` is (height, width) in pixels. Received: size={size!r}")
     for length, most in zip(known, whole, strict=True):
-        if isinstance(length, numbers.Integral) and most is not None and not 0 < length <= most:
+        if isinstance(length, numbers.Integral):
+            outside = most is not None and not 0 < length <= most
+        else:
+            outside = not hasattr(length, "shape") or "int" not in dtype_name(length)  # tensors pass unseen
+        if outside:
             raise ValueError(
                 f"`size` is (height, width) in pixels, at most {tuple(whole)} for these tokens. "
                 f"Received: size={tuple(known)}"

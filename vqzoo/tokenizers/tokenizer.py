@@ -9,6 +9,7 @@ import numpy as np
 
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
+from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
@@ -60,6 +61,7 @@ class Tokenizer(keras.Model):
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
+        self._tokens_rank = None  # of what `encode` returns, once built
         # === Compiled functions ===
         self._compiled_encode = compiled(self._encode)
         self._compiled_decode = compiled(self._decode)
@@ -113,7 +115,7 @@ class Tokenizer(keras.Model):
             ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
         """
         check_batch_size(batch_size)
-        self.quantizer.check_tokens(tokens)
+        self._check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
         if known_value(tokens[:0]) is None:
             return self._decode(tokens)
@@ -209,6 +211,7 @@ class Tokenizer(keras.Model):
         latents = tuple(latents.shape)
         yield "quantizer", self.quantizer, latents
         quantized = self.quantizer.compute_output_spec(keras.KerasTensor(latents))
+        self._tokens_rank = len(quantized.tokens.shape)
         yield "decoder", self.decoder, tuple(quantized.latents.shape)
 
     def _encode(self, signal):
@@ -236,8 +239,14 @@ class Tokenizer(keras.Model):
         """`checked_signal`, but as it came: a large picture is not copied."""
         if isinstance(signal, str):
             raise ValueError(f"A signal is an array. Received: {signal!r}. Read the file first.")
-        signal = signal if hasattr(signal, "dtype") else np.asarray(signal)
-        dtype = keras.backend.standardize_dtype(signal.dtype)
+        try:
+            signal = signal if hasattr(signal, "dtype") else np.asarray(signal)
+        except ValueError as error:
+            raise ValueError(
+                f"A batch is one array: its signals have one shape. Received: a {type(signal).__name__} of others "
+                f"({error}). Encode signals of each shape by themselves."
+            ) from error
+        dtype = dtype_name(signal)
         if "float" not in dtype:
             raise ValueError(
                 f"A signal is floating point in [-1, 1]. Received: dtype={dtype}. Pixels of 8 bits become one by "
@@ -262,6 +271,23 @@ class Tokenizer(keras.Model):
                     "become one by `x / 127.5 - 1`; NaN comes from a damaged input."
                 )
         return signal
+
+    def _check_tokens(self, tokens):
+        """Raises where `tokens` are none of the quantizer's, or their grid is none of this tokenizer's."""
+        self.quantizer.check_tokens(tokens)
+        shape = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)
+        latents = getattr(self.decoder, "input_shape", None) or ()
+        if not self._tokens_rank:
+            return
+        # A multi-scale quantizer's grid has another rank than its latents, and a length that is its own.
+        same = len(latents) == self._tokens_rank
+        expected = latents[:-1] if same else (None,) * (self._tokens_rank - 1)
+        if not _fits(shape[:-1], expected) or 0 in shape[1:]:
+            grid = tuple(length or "any" for length in expected[1:])
+            raise ValueError(
+                f"Tokens have the shape (batch, *grid, num_codebooks), here with a grid of {grid}. Received: "
+                f"shape={shape}. The tokens of one signal need a batch axis: `tokens[None]`."
+            )
 
     def _check_decoded(self, signal, latents, decoded):
         """Raises where the decoder enlarges less or more than the encoder reduces; unknown sizes pass unseen."""

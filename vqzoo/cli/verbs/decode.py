@@ -50,13 +50,16 @@ class _Tokenizers:
 
     def __init__(self, preset):
         self.preset = preset
+        self.folders = {}  # a name of the Hub is asked for once
         self.loaded = {}
 
     def decode(self, path):
         """The signal of a token file."""
         file = load_tokens(path)
         name = self.preset or file.preset
-        folder = find_preset(name)
+        if name not in self.folders:
+            self.folders[name] = find_preset(name)
+        folder = self.folders[name]
         check_tokens_of(file, folder, path)
         if name not in self.loaded:
             self.loaded[name] = Tokenizer.from_preset(folder)

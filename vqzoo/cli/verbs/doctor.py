@@ -15,6 +15,7 @@ PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "
 EXTRAS = {
     "ai_edge_litert": ("LiteRT files are verified and run with it", "pip install ai-edge-litert"),
     "tensorboard": ("keras.callbacks.TensorBoard", "pip install tensorboard"),
+    "huggingface_hub": ("presets of the Hugging Face Hub, hf://user/name", 'pip install "vqzoo[hub]"'),
     "tensorflow_io": (
         "a second reader of audio files",
         "pip install tensorflow-io, with TensorFlow 2.17 and Python 3.11",

@@ -2,8 +2,11 @@
 
     vqzoo encode image-vqgan-photos-f4 photo.jpg holidays/ --out tokens/
     vqzoo encode image-vqgan-photos-f4 - < photo.jpg > photo.npz
+    vqzoo encode image-vqgan-photos-f4 holidays/ --out shards/ --shards
 
-Each becomes a .npz file that knows its preset. Files of one size are encoded together.
+Each becomes a .npz file that knows its preset. Files of one size are encoded together. With --shards the tokens of
+many files become few files to train a prior on, read by vqzoo.data.TokenShards; a run that was stopped goes on after
+the last whole shard when its command is repeated.
 """
 
 import pathlib
@@ -15,10 +18,15 @@ import numpy as np
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import named_files
 from vqzoo.cli.batch import pair_files
+from vqzoo.cli.batch import positive
 from vqzoo.cli.signals import check_modality
 from vqzoo.cli.signals import find_signals
 from vqzoo.cli.signals import load_signal
+from vqzoo.data import TokenRow
+from vqzoo.data import write_token_shards
+from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
 from vqzoo.presets import save_tokens
 from vqzoo.tokenizers import Tokenizer
@@ -31,7 +39,15 @@ def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
     add_batch_arguments(parser, "pictures", pipe=True)
-    parser.add_argument("--batch_size", type=int, default=16, help="files at once (default: 16)")
+    parser.add_argument("--batch_size", type=positive, default=16, help="files at once (default: 16)")
+    parser.add_argument(
+        "--shards",
+        type=int,
+        nargs="?",
+        const=1000,
+        metavar="FILES",
+        help="TFRecord shards for training priors, of FILES files each (1000)",
+    )
 
 
 def run(arguments):
@@ -45,11 +61,40 @@ def run(arguments):
         return _pipe(preset, folder, tokenizer)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the tokens. Leave it out only with - for the path.")
+    if arguments.shards is not None:
+        return _shards(preset, folder, tokenizer, arguments)
     pairs = pair_files(arguments.paths, arguments.out, ".npz", find_signals)
     with FileRun(len(pairs), arguments.json) as progress:
-        for group in _groups(pairs, tokenizer, arguments, progress):
-            _encode(group, preset, folder, tokenizer, progress)
+        pairs = _free(pairs, arguments.force, progress)
+        for group in _groups(pairs, tokenizer, arguments.batch_size, progress):
+            for source, target, signal, tokens in _encoded(group, tokenizer, progress):
+                try:
+                    save_tokens(target, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
+                except (ValueError, OSError) as error:
+                    progress.failed(source, error)
+                else:
+                    progress.succeeded(source, tokens=str(target), shape=list(tokens.shape))
     return progress.conclude("encoded")
+
+
+def _shards(preset, folder, tokenizer, arguments):
+    files = named_files(arguments.paths, find_signals)
+    about = {"preset": preset, **describe_tokens(folder)}
+    with FileRun(len(files), arguments.json) as progress:
+
+        def encode(files, failed):
+            rows = {}
+            for group in _groups(files, tokenizer, arguments.batch_size, progress):
+                for path, name, signal, tokens in _encoded(group, tokenizer, progress):
+                    rows[path] = TokenRow(tokens, signal.shape[:-1], name)
+                    progress.succeeded(path, shape=list(tokens.shape))
+            failed |= {name: progress.failures[str(path)] for path, name in files if path not in rows}
+            return [rows[path] for path, _ in files if path in rows]
+
+        manifest = write_token_shards(files, arguments.out, about, encode, arguments.shards, arguments.force)
+    progress.done = manifest["rows"]  # with those of a run that was stopped
+    progress.failures = manifest["failed"]
+    return progress.conclude(f"encoded into {len(manifest['shards'])} shards:")
 
 
 def encode_signals(tokenizer, signals):
@@ -66,12 +111,11 @@ def encode_signals(tokenizer, signals):
     return np.asarray(tokenizer.encode(np.stack(signals), **({"tile_size": TILE} if large else {})))
 
 
-def _groups(pairs, tokenizer, arguments, progress):
-    """Lists of (source, target, signal) of one size each."""
+def _groups(pairs, tokenizer, batch_size, progress):
+    """Lists of (source, target, signal) of one size each; a source that cannot be read has failed."""
     waiting = {}
     for source, target in pairs:
         try:
-            check_free(target, arguments.force)
             signal = load_signal(source, tokenizer)
         except (ValueError, OSError) as error:
             progress.failed(source, error)
@@ -79,27 +123,33 @@ def _groups(pairs, tokenizer, arguments, progress):
         group = waiting.setdefault(signal.shape, [])
         group.append((source, target, signal))
         pixels = signal[..., 0].size
-        if len(group) >= arguments.batch_size or (len(group) + 1) * pixels > PIXELS_AT_ONCE:
+        if len(group) >= batch_size or (len(group) + 1) * pixels > PIXELS_AT_ONCE:
             yield waiting.pop(signal.shape)
         elif sum(len(g) * g[0][2][..., 0].size for g in waiting.values()) > 8 * PIXELS_AT_ONCE:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()
 
 
-def _encode(group, preset, folder, tokenizer, progress):
+def _free(pairs, force, progress):
+    """Those whose target is not there yet; the others have failed."""
+    for source, target in pairs:
+        try:
+            check_free(target, force)
+        except ValueError as error:
+            progress.failed(source, error)
+        else:
+            yield source, target
+
+
+def _encoded(group, tokenizer, progress):
+    """The group with its tokens, or nothing where it failed."""
     try:
         tokens = encode_signals(tokenizer, [signal for _, _, signal in group])
     except ValueError as error:
         for source, _, _ in group:
             progress.failed(source, error)
-        return
-    for (source, target, signal), one in zip(group, tokens, strict=True):
-        try:
-            save_tokens(target, one, size=signal.shape[:-1], preset=preset, folder=folder)
-        except (ValueError, OSError) as error:
-            progress.failed(source, error)
-        else:
-            progress.succeeded(source, tokens=str(target), shape=list(one.shape))
+        return []
+    return [(*one, row) for one, row in zip(group, tokens, strict=True)]
 
 
 def _pipe(preset, folder, tokenizer):

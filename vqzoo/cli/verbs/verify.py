@@ -1,9 +1,12 @@
-"""Checks that a preset is whole, and that each of its exports gives its tokens."""
+"""Checks that a preset is whole, and that each of its exports gives its tokens; or that shards are whole."""
 
 import json
+import pathlib
 
 from vqzoo.cli.signals import example_signals
 from vqzoo.cli.verbs.export import told
+from vqzoo.data import holds_shards
+from vqzoo.data import verify_shards
 from vqzoo.export import verify_exports
 from vqzoo.presets import find_preset
 from vqzoo.presets import verify_preset
@@ -12,12 +15,24 @@ from vqzoo.tokenizers import Tokenizer
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
-    parser.add_argument("preset", help="name, or folder")
+    parser.add_argument("preset", help="name, or folder; also of shards")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each form")
 
 
 def run(arguments):
     """Prints a line for each form; what does not agree is an error."""
+    shards = pathlib.Path(arguments.preset).expanduser()
+    if holds_shards(shards):
+        manifest = verify_shards(shards)
+        about = {
+            "form": "shards",
+            "kind": manifest["kind"],
+            "shards": len(manifest["shards"]),
+            "rows": manifest["rows"],
+        }
+        whole = f"{shards}: {about['rows']} {about['kind']} in {about['shards']} shards are whole"
+        print(json.dumps(about) if arguments.json else whole)
+        return 0
     folder = find_preset(arguments.preset)
     files = verify_preset(folder)["files"]
     if not arguments.json:

@@ -1,0 +1,164 @@
+"""Token files as they come: how each is damaged, and that nothing is decoded from it."""
+
+import json
+import os
+import pickle
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from vqzoo.cli.main import main
+from vqzoo.presets import check_tokens_of
+from vqzoo.presets import load_tokens
+from vqzoo.presets import save_tokens
+
+TOKENS = np.arange(12).reshape(3, 4, 1)
+
+
+class Canary:
+    """What pickle makes of it on loading: a folder of the name."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.fixture
+def file(preset, tmp_path):
+    path = tmp_path / "photo.npz"
+    save_tokens(path, TOKENS, size=(11, 14), preset=str(preset), folder=preset)
+    return path
+
+
+def cut(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[round(place * (len(data) - 1))] ^= 0xFF
+    path.write_bytes(data)
+
+
+def rewrite(path, tokens=TOKENS, **changes):
+    with np.load(path) as arrays:
+        about = {**json.loads(str(arrays["about"])), **changes}
+    np.savez(path, tokens=tokens, about=np.array(json.dumps(about)))
+
+
+def with_about(path, text):
+    np.savez(path, tokens=TOKENS, about=np.array(text))
+
+
+def objects(path):
+    about = np.array(json.dumps({}))
+    np.savez(path, tokens=np.array([Canary(path.with_name("canary"))], object), about=about)
+
+
+def raw_pickle(path):
+    path.write_bytes(pickle.dumps(Canary(path.with_name("canary"))))
+
+
+def bomb(path, megabytes):
+    """A packed array of zeros."""
+    packed = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with packed as archive, archive.open("tokens.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "<i4", "fortran_order": False, "shape": (megabytes * 2**18, 1)}
+        )
+        for _ in range(megabytes):
+            member.write(bytes(2**20))
+
+
+def lying_header(path):
+    """A few bytes whose header claims a thousand gigabytes."""
+    with zipfile.ZipFile(path, "w") as archive, archive.open("tokens.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<i4", "fortran_order": False, "shape": (2**38, 1)})
+
+
+NOT_WHOLE = "is no whole token file"
+DAMAGES = {
+    "missing": (lambda path: path.unlink(), "does not exist or is no file"),
+    "empty": (lambda path: cut(path, 0), NOT_WHOLE),
+    "one_byte": (lambda path: cut(path, 1), NOT_WHOLE),
+    "half": (lambda path: cut(path, 300), NOT_WHOLE),
+    "last_bytes_missing": (lambda path: cut(path, -30), NOT_WHOLE),
+    "flipped_at_the_start": (lambda path: flip(path, 0.12), NOT_WHOLE),
+    "flipped_in_the_middle": (lambda path: flip(path, 0.5), NOT_WHOLE),
+    "text": (lambda path: path.write_text("1 2 3\n"), NOT_WHOLE),
+    "a_picture": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), NOT_WHOLE),
+    "another_zip": (lambda path: zipfile.ZipFile(path, "w").close(), NOT_WHOLE),
+    "one_array": (lambda path: np.savez(path, tokens=TOKENS), f"{NOT_WHOLE}: 'about"),
+    "objects": (objects, f"{NOT_WHOLE}.*allow_pickle=False"),
+    "a_pickle": (raw_pickle, NOT_WHOLE),
+    "about_is_no_json": (lambda path: with_about(path, "{"), NOT_WHOLE),
+    "about_is_a_list": (lambda path: with_about(path, "[]"), NOT_WHOLE),
+    "about_is_deep": (lambda path: with_about(path, "[" * 1_000_000), NOT_WHOLE),
+    "newer_format": (lambda path: rewrite(path, format=99), "format 99 of a newer vqzoo; upgrade vqzoo"),
+    "no_size": (lambda path: rewrite(path, size="large"), NOT_WHOLE),
+    "size_of_zero": (lambda path: rewrite(path, size=[0, 4]), "its sizes are not positive"),
+    "negative": (lambda path: rewrite(path, TOKENS - 1), "holds tokens from -1 to 10"),
+    "too_large": (lambda path: rewrite(path, TOKENS + 9), "holds tokens from 9 to 20, where the codebooks have"),
+    "floats": (lambda path: rewrite(path, TOKENS * 1.0), "are integers .*Received: float64"),
+    "two_codebooks": (lambda path: rewrite(path, TOKENS.reshape(3, 2, 2)), "are integers .*Received: int64 .3, 2, 2."),
+    "none": (lambda path: rewrite(path, TOKENS[:0]), "and at least one. Received: int64 .0, 4, 1."),
+    "bomb": (lambda path: bomb(path, 320), "it claims more than 268435456 bytes"),
+    "lying_header": (lying_header, NOT_WHOLE),
+}
+
+
+@pytest.mark.parametrize("row", DAMAGES)
+def test_a_file_that_is_refused(row, file, preset, refused, little_memory):
+    damage, told = DAMAGES[row]
+    damage(file)
+    with little_memory():
+        with pytest.raises(ValueError, match=told) as caught:
+            load_tokens(file)
+        assert "photo.npz" in str(caught.value) and "ncode" in str(caught.value)
+        line = refused(["decode", file, "--out", file.parent / "out"], "decoded 0 files, 1 failed:")
+    assert str(caught.value) in line
+    assert not file.with_name("canary").exists()
+
+
+def test_the_canary_works(tmp_path):
+    pickle.loads(pickle.dumps(Canary(tmp_path / "canary")))
+    assert (tmp_path / "canary").exists()
+
+
+def test_a_size_that_the_tokens_do_not_have(file, refused):
+    rewrite(file, size=[100, 100])
+    refused(["decode", file, "--out", file.parent / "out"], "photo.npz", "at most (12, 16) for these tokens")
+
+
+def test_tokens_of_another_model(file, preset, saved_once, tokenizer, refused, tmp_path):
+    other = shutil.copytree(saved_once, tmp_path / "other")
+    tokenizer.encoder.trainable = False  # the same weights in another file
+    tokenizer.save_to_preset(other)
+    tokenizer.encoder.trainable = True
+    with pytest.raises(ValueError, match="was encoded by another model .*Decode it with its own preset, or encode"):
+        check_tokens_of(load_tokens(file), other, file)
+    arguments = ["decode", file, "--preset", other, "--out", file.parent / "out"]
+    refused(arguments, "was encoded by another model")
+
+
+def test_a_folder_of_the_name(file, refused):
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ValueError, match="photo.npz' does not exist or is no file. Token files are made by"):
+        load_tokens(file)
+    refused(["decode", file, "--out", file.parent / "out"], "photo.npz' holds no token files (.npz)")
+
+
+def test_a_preset_that_is_gone(file, preset, refused):
+    shutil.rmtree(preset)
+    refused(["decode", file, "--out", file.parent / "out"], "There is no preset", str(preset))
+
+
+def test_a_good_file_among_bad_ones_is_decoded(file, tmp_path):
+    (tmp_path / "bad.npz").write_bytes(b"")
+    assert main(["decode", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]

@@ -1,0 +1,26 @@
+"""A folder, shards, or a name: which of them it is."""
+
+import pytest
+
+from vqzoo.data import ShardedImages
+from vqzoo.data import open_images
+from vqzoo.data import sample_images
+from vqzoo.data import write_image_shards
+
+
+def test_folders_and_pictures_are_files():
+    assert open_images(sample_images()[0]) == sample_images()[:1]
+    assert set(sample_images()) <= set(open_images(str(sample_images()[0].parent)))
+
+
+def test_shards_are_noticed_also_where_they_are_not_whole(tmp_path):
+    write_image_shards([(sample_images()[0], "a.png")], tmp_path)
+    assert isinstance(open_images(str(tmp_path)), ShardedImages)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="the run that wrote its shards did not end: repeat its command"):
+        open_images(tmp_path)
+
+
+def test_a_name_that_is_nothing(tmp_path):
+    with pytest.raises(ValueError, match="absent does not exist"):
+        open_images(tmp_path / "absent")

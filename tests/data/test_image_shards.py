@@ -1,0 +1,159 @@
+"""Pictures in shards train as the files do."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from vqzoo.data import ImageCrops
+from vqzoo.data import ShardedImages
+from vqzoo.data import open_images
+from vqzoo.data import sample_images
+from vqzoo.data import split_images
+from vqzoo.data import write_image_shards
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Twelve grey pictures of the values 0, 20 ... 220, each of as many bytes."""
+    (tmp_path / "flat").mkdir()
+    files = [tmp_path / "flat" / f"{value:03d}.bmp" for value in range(0, 240, 20)]
+    for value, file in enumerate(files):
+        Image.fromarray(np.full((8, 8), 20 * value, np.uint8)).save(file)
+    return files
+
+
+@pytest.fixture
+def folder(flat, tmp_path):
+    """Four shards of three of them."""
+    size = flat[0].stat().st_size
+    manifest = write_image_shards([(file, f"a/{file.name}") for file in flat], tmp_path / "shards", 3 * size + 10)
+    assert [entry["rows"] for entry in manifest["shards"]] == [3, 3, 3, 3]
+    return tmp_path / "shards"
+
+
+def greys(batch):
+    return np.rint((batch[:, 0, 0, 0] + 1) * 127.5).astype(int).tolist()
+
+
+def test_the_bytes_are_untouched_and_tell_their_format(tmp_path):
+    write_image_shards([(file, file.name) for file in sample_images()], tmp_path, 2**20)
+    files = sorted(map(str, tmp_path.glob("*.tfrecord")))
+    features = {f"image/{name}": tf.io.FixedLenFeature([], tf.string) for name in ("encoded", "filename", "format")}
+    rows = [tf.io.parse_single_example(record, features) for record in tf.data.TFRecordDataset(files)]
+    assert [row["image/encoded"].numpy() for row in rows] == [file.read_bytes() for file in sample_images()]
+    assert [row["image/filename"].numpy().decode() for row in rows] == [file.name for file in sample_images()]
+    assert [row["image/format"].numpy() for row in rows] == [b"PNG"] * 4 + [b"JPEG"]
+
+
+def test_crops_and_split_are_those_of_the_files(tmp_path):
+    write_image_shards([(file, file.name) for file in sample_images()], tmp_path, 2**20)
+    images = open_images(tmp_path)
+    assert isinstance(images, ShardedImages)
+    options = {"size": (16, 24), "batch_size": 7, "jitter": 0.2, "seed": 3}
+    for files, rows in [
+        (sample_images(), images),
+        *zip(split_images(sample_images()), split_images(images), strict=True),
+    ]:
+        np.testing.assert_array_equal(ImageCrops(rows, **options).batch(2), ImageCrops(files, **options).batch(2))
+
+
+def test_workers_read_whole_shards_once_an_epoch(folder):
+    crops = ImageCrops(ShardedImages(folder), 8, 6)
+    first, second = ([crops.batch(step, worker, 2) for step in range(4)] for worker in (0, 1))
+    assert (
+        sorted(greys(np.concatenate(first[:2])))
+        == sorted(greys(np.concatenate(first[2:])))
+        == [
+            *range(0, 60, 20),
+            *range(120, 180, 20),
+        ]
+    )
+    assert sorted(greys(np.concatenate(second[:2]))) == [*range(60, 120, 20), *range(180, 240, 20)]
+    train, validation = split_images(ShardedImages(folder), 0.4)
+    assert sorted(greys(ImageCrops(train, 8, len(train)).batch(0))) == sorted(
+        int(name[-7:-4]) for name in map(str, train)
+    )
+    assert set(train) | set(validation) == set(ShardedImages(folder))
+    with pytest.raises(ValueError, match="6 workers cannot share the 4 shards"):
+        crops.dataset(worker=0, workers=6)
+
+
+def test_a_worker_needs_its_own_shards_alone_to_be_read(folder):
+    images = ShardedImages(folder)
+    for shard in (1, 3):
+        (folder / f"images-{shard:05d}-of-00004.tfrecord").unlink()
+    assert len(set(greys(ImageCrops(images, 8, 12).batch(0, 0, 2)))) == 6
+
+
+def test_damaged_records_are_skipped_up_to_a_hundredth(folder, monkeypatch):
+    path = folder / "images-00001-of-00004.tfrecord"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 255
+    path.write_bytes(data)
+    crops = ImageCrops(ShardedImages(folder), 8, 12)
+    assert len(set(greys(crops.batch(0)))) == 11
+    name = "images-00001-of-00004.tfrecord/a/060.bmp"
+    assert list(crops.skipped) == [name] and "its checksum is wrong" in crops.skipped[name]
+    data[-50] ^= 255
+    path.write_bytes(data)
+    message = "2 of 12 pictures cannot be read so far, where no more than 1.00% may fail(.|\n)*images-00001-of-00004"
+    with pytest.raises(ValueError, match=message):
+        ImageCrops(ShardedImages(folder), 8, 12).batch(0)
+    monkeypatch.setattr(ShardedImages, "max_skipped", 0.2)
+    assert len(set(greys(ImageCrops(ShardedImages(folder), 8, 12).batch(0)))) == 10
+
+
+def test_a_picture_that_cannot_be_decoded_is_named_with_its_shard(flat, tmp_path, monkeypatch):
+    flat[3].write_bytes(flat[3].read_bytes()[:-20])
+    monkeypatch.setattr("vqzoo.data.image_shards.decode_image", lambda *arguments: None)
+    write_image_shards([(file, file.name) for file in flat], tmp_path / "shards")
+    crops = ImageCrops(ShardedImages(tmp_path / "shards"), 8, 12)
+    crops.batch(0)
+    reason = crops.skipped["images-00000-of-00001.tfrecord/060.bmp"]
+    assert reason.startswith(
+        "Cannot read the picture images-00000-of-00001.tfrecord/060.bmp: it is damaged or truncated"
+    )
+
+
+def test_records_without_a_picture_are_named(tmp_path):
+    from vqzoo.data.shard_writer import ShardWriter
+
+    writer = ShardWriter(tmp_path, "images", 1, {})
+    writer.write(0, [("a", "", {"other": b""})])
+    writer.finish()
+    with pytest.raises(
+        ValueError, match="images-00000-of-00001.tfrecord/a has no image/encoded. Make the shards again"
+    ):
+        ShardedImages(tmp_path).content(0)
+
+
+def test_what_is_no_picture_is_left_out_and_named_also_after_a_stop(flat, tmp_path):
+    flat[1].write_text("no picture")
+    flat[7].unlink()
+    files = [(file, file.name) for file in flat]
+    told, size = [], flat[0].stat().st_size
+
+    def stop(path, error):
+        told.append((path.name, error is None))
+        if len(told) == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_image_shards(files, tmp_path / "shards", 3 * size + 10, progress=stop)
+    manifest = write_image_shards(files, tmp_path / "shards", 3 * size + 10)
+    assert ("000.bmp", True) in told and ("020.bmp", False) in told
+    assert manifest["rows"] == 10 and sorted(manifest["failed"]) == ["020.bmp", "140.bmp"]
+    assert "none of BMP" in manifest["failed"]["020.bmp"] and "No such file" in manifest["failed"]["140.bmp"]
+    assert len(ShardedImages(tmp_path / "shards")) == 10
+
+
+def test_arguments_are_checked(flat, tmp_path, monkeypatch):
+    for files, size in (([], 1), ([(flat[0], "a")], 0)):
+        with pytest.raises(
+            ValueError, match="Shards need one file and one byte or more. Received: . files, shard_bytes=."
+        ):
+            write_image_shards(files, tmp_path / "shards", size)
+    monkeypatch.setattr("vqzoo.data.image_shards._LARGEST", 20)
+    manifest = write_image_shards([(flat[0], "a")], tmp_path / "shards")
+    assert "000.bmp has more than 20 bytes: leave it out of the shards" in manifest["failed"]["a"]

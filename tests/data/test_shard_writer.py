@@ -1,0 +1,78 @@
+"""Writing shards: an interrupted run goes on, another one is refused, and nobody's files are touched."""
+
+import pytest
+
+from vqzoo.data.shard_writer import ShardWriter
+from vqzoo.data.shards import Shards
+
+
+def rows(shard):
+    return [(f"{i}", "", {"data": bytes([i]) * 100, "more": [i], "text": "ö", "zero": b""}) for i in range(shard, 9, 3)]
+
+
+def write(folder, plan, force=False, stop=3):
+    writer = ShardWriter(folder, "numbers", 3, plan, force)
+    missing = writer.missing()
+    for shard in missing[:stop]:
+        writer.write(shard, rows(shard))
+    if stop == 3:
+        writer.finish()
+    return missing
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+
+
+def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path):
+    write(tmp_path / "once", {"a": 1, "b": (2, 3)})
+    assert write(tmp_path / "twice", {"a": 1, "b": (2, 3)}, stop=1) == [0, 1, 2]
+
+    def breaks():
+        yield rows(1)[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ShardWriter(tmp_path / "twice", "numbers", 3, {"a": 1, "b": (2, 3)}).write(1, breaks())
+    # The index marks a shard as done: one without it is written again.
+    (tmp_path / "twice" / "numbers-00001-of-00003.tfrecord").write_bytes(b"half")
+    assert write(tmp_path / "twice", {"a": 1, "b": (2, 3)}) == [1, 2]
+    assert contents(tmp_path / "twice") == contents(tmp_path / "once")
+    assert write(tmp_path / "twice", {"a": 1, "b": (2, 3)}) == []
+    assert contents(tmp_path / "twice") == contents(tmp_path / "once")
+
+
+def test_another_plan_is_refused_and_force_replaces_it(tmp_path):
+    write(tmp_path, {"a": 1, "b": 2})
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match="holds shards of another command, with other b, c. Repeat .* give --force"):
+        write(tmp_path, {"a": 1, "b": 3, "c": 4})
+    assert contents(tmp_path) == before
+    (tmp_path / "notes.txt").write_text("mine")
+    writer = ShardWriter(tmp_path, "numbers", 1, {"a": 2}, force=True)
+    assert sorted(contents(tmp_path)) == ["notes.txt", "plan.json"]
+    writer.write(0, [])
+    assert writer.finish()["rows"] == 0
+    assert len(Shards(tmp_path, "numbers")) == 0
+    assert write(tmp_path, {"a": 2}, force=True) == [0, 1, 2]
+    assert write(tmp_path, {"a": 2}, force=True) == [0, 1, 2]  # also where the plan is the same
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "plan.json", "numbers-00000-of-00003.tfrecord"])
+def test_files_of_others_are_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    for force in (False, True):
+        with pytest.raises(
+            ValueError, match="holds other files of the names manifest.json, plan.json or numbers-00000"
+        ):
+            write(tmp_path, {}, force)
+    assert (tmp_path / name).read_text() == "{}"
+
+
+def test_two_writers_keep_apart(tmp_path):
+    writer = ShardWriter(tmp_path, "numbers", 1, {})
+    with pytest.raises(ValueError, match="Another process .* is writing into"):
+        ShardWriter(tmp_path, "numbers", 1, {})
+    writer.write(0, [])
+    writer.finish()
+    ShardWriter(tmp_path, "numbers", 1, {})

@@ -1,0 +1,33 @@
+"""Pictures by what a user types: a folder, shards, or the name of a public data set."""
+
+import pathlib
+
+from vqzoo.data.image_files import find_images
+from vqzoo.data.image_shards import ShardedImages
+from vqzoo.data.image_tfds import PREFIX
+from vqzoo.data.image_tfds import TfdsImages
+from vqzoo.data.shards import holds_shards
+
+
+def open_images(path):
+    """Opens pictures for `ImageCrops` and `split_images`.
+
+    Args:
+        path: str or path: a picture, a folder of pictures, a folder of shards that `vqzoo shard` made, or
+            `tfds:NAME/SPLIT`, a data set of TensorFlow Datasets.
+
+    Returns:
+        List of paths, as from `find_images`, or an `ImageSource`.
+
+    Raises:
+        ValueError: as `find_images`, `ShardedImages` and `TfdsImages`.
+
+    Example:
+    >>> from vqzoo.data import sample_images
+    >>> len(open_images(sample_images()[0]))
+    1
+    """
+    if str(path).startswith(PREFIX):
+        return TfdsImages(str(path))
+    folder = pathlib.Path(path).expanduser()
+    return ShardedImages(folder) if holds_shards(folder) else find_images(path)

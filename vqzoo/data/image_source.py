@@ -1,0 +1,173 @@
+"""Where pictures come from: a list of files, shards, a public data set, or a class of your own."""
+
+import abc
+import os
+
+import numpy as np
+
+from vqzoo.data.image_files import as_paths
+
+
+class ImageSource(abc.ABC):
+    """Pictures by their number. A class with these three methods is all that `ImageCrops` needs.
+
+    Reading by number, in any order and from any thread, is what keeps a batch a pure function of its step.
+
+    Example:
+    >>> class Greys(ImageSource):
+    ...     def __len__(self):
+    ...         return 200
+    ...
+    ...     def name(self, number):
+    ...         return f"grey {number}"
+    ...
+    ...     def content(self, number):
+    ...         return np.full((8, 8, 3), number, "uint8")
+    >>> from vqzoo.data import ImageCrops
+    >>> ImageCrops(Greys(), size=8, batch_size=4).batch(0).shape
+    (4, 8, 8, 3)
+    """
+
+    max_skipped = 1.0
+    """float, the share of pictures that may be unreadable: more end the training with an error."""
+
+    @abc.abstractmethod
+    def __len__(self):
+        """How many pictures there are."""
+
+    def __iter__(self):
+        """The names of all pictures."""
+        return map(self.name, range(len(self)))
+
+    @abc.abstractmethod
+    def name(self, number):
+        """What messages call a picture, and what `split_images` splits by.
+
+        Args:
+            number: int, from 0.
+
+        Returns:
+            str or path.
+        """
+
+    @abc.abstractmethod
+    def content(self, number):
+        """One picture as it is stored.
+
+        Args:
+            number: int, from 0.
+
+        Returns:
+            Path of a file, bytes of one, or a uint8 array (height, width, channels) of 1, 3 or 4 channels.
+
+        Raises:
+            ValueError: The picture cannot be read. It is skipped, and the message kept.
+        """
+
+    def part(self, worker, workers):
+        """The pictures that one of several workers reads, where each reads its own.
+
+        Args:
+            worker: int, from 0.
+            workers: int.
+
+        Returns:
+            Ascending int array of numbers, or None (here): all workers share one order of all pictures.
+        """
+        return None
+
+    def subset(self, numbers):
+        """Some of the pictures.
+
+        Args:
+            numbers: ascending ints, from 0.
+
+        Returns:
+            `ImageSource`.
+        """
+        return ImageSubset(self, numbers)
+
+
+class ImageFiles(ImageSource):
+    """A list of files.
+
+    Args:
+        files: list of paths, as from `find_images`.
+
+    Raises:
+        ValueError: `files` is empty or one path instead of a list.
+
+    Example:
+    >>> from vqzoo.data import sample_images
+    >>> len(ImageFiles(sample_images()))
+    5
+    """
+
+    def __init__(self, files):
+        self.files = as_paths(files)
+
+    def __len__(self):
+        return len(self.files)
+
+    def name(self, number):
+        return self.files[number]
+
+    def content(self, number):
+        return self.files[number]
+
+
+class ImageSubset(ImageSource):
+    """Some pictures of a source.
+
+    Args:
+        source: `ImageSource`.
+        numbers: ascending ints, those of its pictures.
+
+    Example:
+    >>> from vqzoo.data import sample_images
+    >>> ImageSubset(ImageFiles(sample_images()), [1, 3]).name(1).name
+    'motorcycle_left.png'
+    """
+
+    def __init__(self, source, numbers):
+        self.source = source
+        self.numbers = np.asarray(numbers, np.int64)
+        self.max_skipped = source.max_skipped
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def name(self, number):
+        return self.source.name(self.numbers[number])
+
+    def content(self, number):
+        return self.source.content(self.numbers[number])
+
+    def part(self, worker, workers):
+        part = self.source.part(worker, workers)
+        return None if part is None else np.flatnonzero(np.isin(self.numbers, part))
+
+
+def as_source(files):
+    """A list of files as a source; a source stays what it is.
+
+    Args:
+        files: list of paths, or `ImageSource`.
+
+    Returns:
+        `ImageSource`, not empty.
+
+    Raises:
+        ValueError: There is no picture, or `files` is one path instead of a list.
+
+    Example:
+    >>> as_source(["a.png"]).name(0).name
+    'a.png'
+    """
+    if isinstance(files, ImageSource):
+        if not len(files):
+            raise ValueError(f"{type(files).__name__} has no pictures: give a source with at least one.")
+        return files
+    if not isinstance(files, (str, os.PathLike)) and not hasattr(files, "__iter__"):
+        raise ValueError(f"files must be a list of paths or a vqzoo.data.ImageSource. Received: {files!r}")
+    return ImageFiles(files)

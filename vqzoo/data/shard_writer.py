@@ -1,0 +1,181 @@
+"""Writes TFRecord shards, one after another, so that an interrupted run goes on where it was."""
+
+import hashlib
+import json
+import pathlib
+import re
+import zlib
+
+import tensorflow as tf
+
+from vqzoo.data.shards import FRAME
+from vqzoo.data.shards import MANIFEST
+from vqzoo.data.shards import PLAN
+from vqzoo.data.shards import SHARD_FORMAT
+from vqzoo.data.shards import index_of
+from vqzoo.data.shards import json_or_none
+from vqzoo.data.shards import sha256_of
+from vqzoo.files import FolderLock
+from vqzoo.files import atomic_path
+from vqzoo.files import sweep_temporaries
+
+
+class ShardWriter:
+    """Writes shards one by one; an interrupted run goes on after the last whole one.
+
+    Args:
+        folder: str or path, made when missing, and locked until the writer's end.
+        kind: str, what the records are: the first word of the files' names.
+        count: int, shards.
+        plan: dict, plain JSON, all that decides about the shards' content. The manifest repeats it.
+        force: bool, whether to delete the shards of another plan. Default False.
+
+    Raises:
+        ValueError: The folder holds something else, shards of another plan, or another process has it.
+
+    Example:
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> writer = ShardWriter(folder, "numbers", 1, {"about": "squares"})
+    >>> for shard in writer.missing():
+    ...     writer.write(shard, [(f"{i}", "", {"square": [i * i]}) for i in range(5)])
+    >>> writer.finish()["rows"]
+    5
+    >>> from vqzoo.data.shards import Shards
+    >>> shards = Shards(folder, "numbers")
+    >>> shards.name(3), list(shards.record(3)["square"].int64_list.value)
+    ('numbers-00000-of-00001.tfrecord/3', [9])
+    """
+
+    def __init__(self, folder, kind, count, plan, force=False):
+        self.folder = pathlib.Path(folder).expanduser()
+        self.kind = kind
+        self.count = count
+        plan = {"format_version": SHARD_FORMAT, "kind": kind, "shards": count, "plan": plan}
+        self.plan = json.loads(json.dumps(plan))  # as it is read again: tuples become lists
+        self._lock = FolderLock(self.folder)
+        sweep_temporaries(self.folder)
+        found = json_or_none(self.folder / PLAN)
+        if force or found != self.plan:
+            self._make_room(found, force)
+            with atomic_path(self.folder / PLAN) as temporary:
+                temporary.write_text(json.dumps(self.plan, indent=1), encoding="utf-8")
+
+    def missing(self):
+        """Numbers of the shards that are not there yet.
+
+        Returns:
+            List of int.
+        """
+        return [shard for shard in range(self.count) if self._done(shard) is None]
+
+    def write(self, shard, records, failed=None):
+        """Writes one shard, whole or not at all.
+
+        Args:
+            shard: int, from 0.
+            records: iterable of (name, label, features): two strings for the index, and a dict of str to bytes, str
+                or ints.
+            failed: dict name -> reason, what should have been in it; it may be filled while `records` are read.
+                Default None.
+        """
+        path = self.folder / self._name(shard)
+        offsets, checksums, names, labels = [0], [], [], []
+        with atomic_path(path) as temporary:
+            with tf.io.TFRecordWriter(str(temporary)) as file:
+                for name, label, features in records:
+                    record = _example(features)
+                    file.write(record)
+                    offsets.append(offsets[-1] + len(record) + FRAME)
+                    checksums.append(zlib.crc32(record))
+                    names.append(name)
+                    labels.append(label)
+        index = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "offsets": offsets, "crc32": checksums}
+        with atomic_path(index_of(path)) as temporary:  # the second file marks the first as done
+            index |= {"names": names, "labels": labels, "failed": failed or {}}
+            temporary.write_text(json.dumps(index), encoding="utf-8")
+
+    def finish(self):
+        """Writes the manifest.
+
+        Returns:
+            Dict, the manifest and, as `failed`, all that is missing: name -> reason.
+        """
+        entries, failed = [], {}
+        for shard in range(self.count):
+            index = self._done(shard)
+            name = self._name(shard)
+            entries.append({"file": name, "rows": len(index["names"]), "bytes": index["bytes"]})
+            entries[-1] |= {"sha256": index["sha256"], "index_sha256": sha256_of(index_of(self.folder / name))}
+            failed |= index["failed"]
+        rows = sum(entry["rows"] for entry in entries)
+        manifest = {"format_version": SHARD_FORMAT, "kind": self.kind, "rows": rows, "shards": entries}
+        manifest |= {"plan": self.plan["plan"]}
+        with atomic_path(self.folder / MANIFEST) as temporary:
+            temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        self._lock.release()
+        return {**manifest, "failed": failed}
+
+    def _name(self, shard):
+        return f"{self.kind}-{shard:05d}-of-{self.count:05d}.tfrecord"
+
+    def _done(self, shard):
+        """The index of a shard that is whole, or None."""
+        path = self.folder / self._name(shard)
+        index = json_or_none(index_of(path))
+        whole = isinstance(index, dict) and path.is_file() and path.stat().st_size == index.get("bytes")
+        return index if whole else None
+
+    def _make_room(self, found, force):
+        """Deletes the shards of another plan, or refuses to."""
+        pattern = r"\w+-\d{5}-of-\d{5}\.(tfrecord|index\.json)"
+        shards = [path for path in self.folder.iterdir() if re.fullmatch(pattern, path.name)]
+        manifest = self.folder / MANIFEST
+        if not shards and not manifest.exists() and not (self.folder / PLAN).exists():
+            return
+        if not isinstance(found, dict) or not isinstance(found.get("plan"), dict):
+            raise ValueError(
+                f"{str(self.folder)!r} holds other files of the names {MANIFEST}, {PLAN} or {self.kind}-00000-of-..., "
+                "which would be overwritten. Choose another --out."
+            )
+        if not force:
+            before, now = ({"shards": plan.get("shards"), **plan["plan"]} for plan in (found, self.plan))
+            others = [name for name in now if before.get(name) != now[name]]
+            raise ValueError(
+                f"{str(self.folder)!r} holds shards of another command, with other {', '.join(others) or 'content'}. "
+                "Repeat that command to complete them, give --force to replace them, or choose another --out."
+            )
+        manifest.unlink(missing_ok=True)  # first: without it the folder is not complete
+        for path in shards:
+            path.unlink()
+
+
+def _example(features):
+    """The bytes of a `tf.train.Example`, always the same for the same features."""
+    example = tf.train.Example()
+    for name, value in features.items():
+        if isinstance(value, (bytes, str)):
+            value = value.encode(errors="surrogateescape") if isinstance(value, str) else value
+            example.features.feature[name].bytes_list.value.append(value)
+        else:
+            example.features.feature[name].int64_list.value.extend(int(item) for item in value)
+    return example.SerializeToString(deterministic=True)
+
+
+def digest_files(files):
+    """A hash of files' names and sizes, in their order: other files have another.
+
+    Args:
+        files: list of (path, name).
+
+    Returns:
+        str, hexadecimal.
+    """
+    told = "\n".join(f"{name} {size_of(path)}" for path, name in files)
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+
+
+def size_of(path):
+    """Bytes of a file, 0 where there is none."""
+    path = pathlib.Path(path)
+    return path.stat().st_size if path.is_file() else 0

@@ -1,0 +1,161 @@
+"""Tokens of many files in shards, to train priors on."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from vqzoo.data.shard_writer import ShardWriter
+from vqzoo.data.shard_writer import digest_files
+from vqzoo.data.shards import Shards
+from vqzoo.data.stream import Order
+from vqzoo.data.stream import step_dataset
+
+KIND = "tokens"
+
+
+class TokenRow(NamedTuple):
+    """The tokens of one file."""
+
+    tokens: np.ndarray  # int32 (*grid, num_codebooks)
+    size: tuple  # of the signal: (height, width) of a picture
+    name: str  # of the file
+
+
+class TokenShards:
+    """What `vqzoo encode --shards` wrote: tokens by number, and batches of them.
+
+    It tells whose tokens it holds by `preset` (name or folder), `sha256` (of that preset's model, which
+    `vqzoo.presets.check_tokens_of` compares), `modality` and `codebook_sizes`; `shapes` counts the rows of each shape.
+
+    Args:
+        folder: str or path.
+
+    Raises:
+        ValueError: as `Shards`, or the manifest does not tell whose tokens these are.
+
+    Example:
+    >>> import tempfile
+    >>> about = {"preset": "mine", "sha256": "", "modality": "image", "codebook_sizes": [8]}
+    >>> rows = [TokenRow(np.full((2, 3, 1), i, "int32"), (8, 12), f"{i}.png") for i in range(4)]
+    >>> folder = tempfile.mkdtemp()
+    >>> files = [(row.name, row.name) for row in rows]
+    >>> manifest = write_token_shards(files, folder, about, lambda files, failed: rows)
+    >>> shards = TokenShards(folder)
+    >>> len(shards), shards[3].tokens[0, 0], shards.shapes
+    (4, array([3], dtype=int32), {(2, 3, 1): 4})
+    >>> next(iter(shards.dataset(batch_size=2))).shape
+    TensorShape([2, 2, 3, 1])
+    """
+
+    def __init__(self, folder):
+        self._shards = Shards(folder, KIND)
+        about = self._shards.plan
+        try:
+            self.preset, self.sha256, self.modality = (str(about[name]) for name in ("preset", "sha256", "modality"))
+            self.codebook_sizes = tuple(map(int, about["codebook_sizes"]))
+            self._shapes = [tuple(map(int, label.split("x"))) for label in self._shards.labels()]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The shards in {str(folder)!r} do not tell whose tokens they hold ({error}). Encode again, with "
+                "--force."
+            ) from error
+        self.shapes = {shape: self._shapes.count(shape) for shape in dict.fromkeys(self._shapes)}
+
+    def __len__(self):
+        return len(self._shards)
+
+    def __getitem__(self, number):
+        """One `TokenRow`; ValueError where it is damaged, or holds tokens that its codebooks do not have."""
+        record = self._shards.record(number)
+        shape, size = (tuple(record[name].int64_list.value) for name in ("shape", "size"))
+        data, filename = (record[name].bytes_list.value for name in ("tokens", "filename"))
+        told, whole = self._shapes[number], len(data) == len(filename) == 1
+        if shape != told or not whole or not data[0] or len(data[0]) != 4 * np.prod(shape):
+            raise ValueError(f"{self._shards.name(number)} holds no tokens of shape {told}. Encode again with --force.")
+        tokens = np.frombuffer(data[0], "<i4").astype("int32").reshape(shape)
+        if shape[-1] != len(self.codebook_sizes) or tokens.min() < 0 or (tokens >= np.array(self.codebook_sizes)).any():
+            raise ValueError(
+                f"{self._shards.name(number)} holds tokens {shape} from {tokens.min()} to {tokens.max()}, where the "
+                f"codebooks have {self.codebook_sizes} codes. Encode again with --force."
+            )
+        return TokenRow(tokens, size, filename[0].decode(errors="surrogateescape"))
+
+    def dataset(self, batch_size, *, shape=None, seed=0, start=0, steps=None, worker=0, workers=1):
+        """Batches in a random order, in which every row comes once an epoch: a pure function of (seed, step).
+
+        Args:
+            batch_size: int, rows of a batch, of all workers.
+            shape: (*grid, num_codebooks), the rows that are taken. Default None: there is one shape alone.
+            seed: int from 0 to 2**63 - 1. Default 0.
+            start: int, the first step. Default 0.
+            steps: int, the number of batches. Default None, endless.
+            worker: int, from 0: which of the workers, each of whom reads shards of its own. Default 0.
+            workers: int. Default 1.
+
+        Returns:
+            `tf.data.Dataset` of int32 (batch_size / workers, *grid, num_codebooks). A damaged row ends it with
+            `tf.errors.InvalidArgumentError`, whose message names the shard.
+
+        Raises:
+            ValueError: No row has the shape, there are several shapes and `shape` is not given, or a number is out of
+                range.
+        """
+        told = ", ".join(f"{count} of {one}" for one, count in self.shapes.items())
+        if shape is None and len(self.shapes) != 1:
+            raise ValueError(f"A batch has tokens of one shape: pass shape=. There are {told or 'no rows'}.")
+        shape = next(iter(self.shapes)) if shape is None else tuple(shape)
+        chosen = np.flatnonzero([one == shape for one in self._shapes])
+        if not len(chosen):
+            raise ValueError(f"No tokens have the shape {shape}. There are {told}.")
+
+        def part(worker, workers):
+            return np.flatnonzero(np.isin(chosen, self._shards.part(worker, workers)))
+
+        order = Order(len(chosen), batch_size, seed, part)
+
+        def batch(step):
+            places = order.batch(step, worker, workers)
+            return np.stack([self[chosen[examples[position]]].tokens for _, examples, position in places])
+
+        spec = tf.TensorSpec((order.rows(worker, workers), *shape), tf.int32)
+        return step_dataset(batch, spec, start, steps)
+
+
+def write_token_shards(files, folder, about, encode, files_per_shard=1000, force=False):
+    """Writes the tokens of files into shards; a run that was stopped goes on after the last whole one.
+
+    Each record is a `tf.train.Example` with `tokens` (the bytes of int32, little endian), `shape`, `size` and
+    `filename`.
+
+    Args:
+        files: list of (path, name): the file, and what its record calls it.
+        folder: str or path, for the shards.
+        about: dict with `preset`, `sha256`, `modality` and `codebook_sizes`, as `vqzoo.presets.describe_tokens` gives.
+        encode: callable (files, failed) -> iterable of `TokenRow`, always the same for the same files; those that fail
+            go into the dict `failed`: name -> reason.
+        files_per_shard: int. Default 1000.
+        force: bool, whether shards of other files or another preset are replaced. Default False.
+
+    Returns:
+        Dict, the manifest, with `failed`: name -> reason.
+
+    Raises:
+        ValueError: `files` is empty, `files_per_shard` is below 1, or the folder holds something else.
+    """
+    if not files or files_per_shard < 1:
+        raise ValueError(f"Shards need a file or more each. Received: {len(files)} files, {files_per_shard=}")
+    groups = [files[i : i + files_per_shard] for i in range(0, len(files), files_per_shard)]
+    plan = {**about, "files": digest_files(files), "files_per_shard": files_per_shard}
+    writer = ShardWriter(folder, KIND, len(groups), plan, force)
+    for shard in writer.missing():
+        failed = {}
+        rows = encode(groups[shard], failed)
+        writer.write(shard, map(_record, rows), failed)
+    return writer.finish()
+
+
+def _record(row):
+    shape = row.tokens.shape
+    features = {"tokens": row.tokens.astype("<i4").tobytes(), "shape": shape, "size": row.size, "filename": row.name}
+    return row.name, "x".join(map(str, shape)), features

@@ -1,0 +1,143 @@
+"""Presets on the Hugging Face Hub: `hf://user/name` or `hf://user/name@revision`. Needs the extra `hub`."""
+
+import glob
+import hashlib
+import importlib
+import json
+import pathlib
+import re
+
+from vqzoo.presets.card import CARD
+from vqzoo.presets.card import card_text
+from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import read_manifest
+from vqzoo.presets.manifest import verify_preset
+
+PREFIX = "hf://"
+_REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
+
+
+def download_preset(name):
+    """The folder of a preset of the Hub, in the cache of `huggingface_hub`; only the files of its manifest are fetched.
+
+    Args:
+        name: str, `hf://user/name`, or `hf://user/name@revision` with a branch, tag or commit.
+
+    Returns:
+        `pathlib.Path`. Without a network that of an earlier download, if there is one.
+
+    Raises:
+        ValueError: `huggingface_hub` is not installed, the name is none, the repository is not found, gated or no
+            preset, or there is no network.
+
+    Example:
+    >>> download_preset("hf://somebody")
+    Traceback (most recent call last):
+        ...
+    ValueError: A preset of the Hub is hf://user/name or hf://user/name@revision. Received: 'hf://somebody'
+    """
+    match = re.fullmatch(rf"{PREFIX}({_REPOSITORY})(?:@(.+))?", name)
+    if not match:
+        raise ValueError(f"A preset of the Hub is {PREFIX}user/name or {PREFIX}user/name@revision. Received: {name!r}")
+    repository, revision = match.groups()
+    folder = _download(name, repository, revision, [MANIFEST])
+    if not (folder / MANIFEST).is_file():
+        raise ValueError(
+            f"{name} is no preset of vqzoo: the repository has no {MANIFEST}. Presets get there by "
+            "`vqzoo.presets.push_to_hub`."
+        )
+    files = [glob.escape(file) for file in read_manifest(folder)["files"]]
+    # The same commit again, although somebody may push a newer one in between.
+    commit = folder.name if re.fullmatch("[0-9a-f]{40}", folder.name) else revision
+    return _download(name, repository, commit, [MANIFEST, *files])
+
+
+def push_to_hub(preset, repository, private=None, token=None):
+    """Uploads a preset to the Hugging Face Hub in one commit: the files of its manifest, and the manifest.
+
+    The card there loads it by its name there; the local preset stays as it is.
+
+    Args:
+        preset: str or path, a preset's name or folder, as `find_preset` takes it. All of its files are verified first.
+        repository: str, `user/name`; made if it is missing.
+        private: bool, whether a repository that is made now is private. Defaults to what the Hub has as its own
+            default for the user.
+        token: str, with the right to write. Defaults to that of `hf auth login` or `$HF_TOKEN`.
+
+    Returns:
+        str, the URL of the repository.
+
+    Raises:
+        ValueError: `huggingface_hub` is not installed, the name is none, the preset is damaged, or the Hub refuses.
+
+    Example:
+    >>> push_to_hub("image-vqgan-photos-f4", "mine")
+    Traceback (most recent call last):
+        ...
+    ValueError: A repository of the Hub is user/name. Received: 'mine'
+    """
+    from vqzoo.presets.find import find_preset  # which calls this file for names of the Hub
+
+    repository = repository.removeprefix(PREFIX)
+    if not re.fullmatch(_REPOSITORY, repository):
+        raise ValueError(f"A repository of the Hub is user/name. Received: {repository!r}")
+    hub = _import_hub()
+    folder = find_preset(preset)
+    manifest = verify_preset(folder)
+    files = {name: folder / name for name in manifest["files"]}
+    files[CARD] = card_text(folder, name=f"{PREFIX}{repository}").encode()
+    entry = {"bytes": len(files[CARD]), "sha256": hashlib.sha256(files[CARD]).hexdigest()}
+    manifest = {**manifest, "files": {**manifest["files"], CARD: entry}}
+    files[MANIFEST] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    operations = [hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=data) for name, data in files.items()]
+    api = hub.HfApi(token=token, library_name="vqzoo")
+    try:
+        url = api.create_repo(repository, private=private, exist_ok=True)
+        api.create_commit(repository, operations, commit_message=f"Preset {folder.absolute().name} of vqzoo")
+    except Exception as error:  # what the HTTP client raises has no end
+        raise ValueError(f"The preset was not pushed: {_told(hub, error, repository, None)}") from error
+    return str(url)
+
+
+def _download(name, repository, revision, patterns):
+    hub = _import_hub()
+    try:
+        return pathlib.Path(hub.snapshot_download(repository, revision=revision, allow_patterns=patterns))
+    except Exception as error:  # what the HTTP client raises has no end
+        raise ValueError(f"{name} cannot be fetched: {_told(hub, error, repository, revision)}") from error
+
+
+def _import_hub():
+    try:
+        hub = importlib.import_module("huggingface_hub")
+        importlib.import_module("huggingface_hub.errors")
+    except ImportError as error:
+        raise ValueError(
+            f'Presets of the Hugging Face Hub need huggingface_hub ({error}): `pip install "vqzoo[hub]"`.'
+        ) from error
+    return hub
+
+
+def _told(hub, error, repository, revision):
+    """What went wrong on the way to the Hub, and the way out."""
+    errors = hub.errors
+    if isinstance(error, errors.GatedRepoError):  # is a RepositoryNotFoundError too
+        return (
+            f"{repository!r} is gated. Accept its terms on https://huggingface.co/{repository}, and `hf auth login` "
+            "or set $HF_TOKEN."
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"the Hub has no {repository!r}, or does not show it to you. Check the name; for a private repository "
+            "`hf auth login` or set $HF_TOKEN to a token with the right to it."
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{repository!r} has no revision {revision!r}. Give a branch, a tag or a whole commit."
+    if isinstance(error, errors.HfHubHTTPError | errors.HFValidationError):
+        return f"{repository!r}: {error}"
+    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled | ConnectionError):
+        return (
+            f"no network to the Hub, and {repository!r} is not in the cache. Connect, unset $HF_HUB_OFFLINE, or copy "
+            "the preset's folder here and give its path."
+        )
+    return f"{repository!r}: {type(error).__name__}: {error}. Check the network and the rights, and try again."
