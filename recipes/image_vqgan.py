@@ -3,7 +3,7 @@
     python recipes/image_vqgan.py                            # photographs that come with scikit-image
     python recipes/image_vqgan.py --data ~/Pictures --size 128
     python recipes/image_vqgan.py --init saved_models/image_vqvae --freeze_encoder     # sharpens a VQ-VAE's decoder
-    python recipes/image_vqgan.py f16 --data /data/imagenet/train                      # the published size: wants GPUs
+    python recipes/image_vqgan.py f16 --data /data/imagenet/train --strategy mirrored  # the published size: wants GPUs
     python recipes/image_vqgan.py --data ~/Pictures --perceptual vgg16                 # sharper: downloads VGG16 once
     python recipes/image_vqgan.py tiny --out /some/folder    # seconds: shows that it runs
 
@@ -65,7 +65,7 @@ class Config:
     lecam_weight: float = 0.0  # of the LeCAM regularizer, for small data; 0 leaves it out
     perceptual: str = ""  # vgg16, or a .keras file: a network whose features are compared as well; empty: none
     perceptual_weight: float = 1.0  # of that loss; the absolute error weighs 1
-    batch_size: int = 32  # crops
+    batch_size: int = 32  # crops, over all devices
     epochs: int = 8  # pictures and a log line after each
     steps_per_epoch: int = 100  # batches
     validation_crops: int = 256  # crops to evaluate on
@@ -74,6 +74,8 @@ class Config:
     discriminator_learning_rate: float = 2e-4  # constant
     average_decay: float = 0.998  # of the weights' moving average
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
+    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
     seed: int = 0  # of weights, crops and noise
     resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
     checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
@@ -129,9 +131,8 @@ def build(config):
 
 
 def build_tokenizer(config):
-    quantizer = vqzoo.EMAVectorQuantizer(config.codebook_size, name="quantizer")
-    sizes = {"channels": config.channels, "filters": config.filters, "blocks": config.blocks}
-    sizes |= {"latent_dim": config.latent_dim, "quantizer": quantizer}
+    sizes = {name: getattr(config, name) for name in ("channels", "filters", "blocks", "latent_dim")}
+    sizes["quantizer"] = vqzoo.EMAVectorQuantizer(config.codebook_size, name="quantizer")
     if not config.residual:
         sizes |= {"residual_filters": config.residual_filters, "name": "image_vqgan"}
         return vqzoo.image_vqvae(stride=config.stride, **sizes)
@@ -141,8 +142,7 @@ def build_tokenizer(config):
 
 def main(config):
     run = ImageRun(config, "image_vqgan", NETWORKS)
-    trainer = build(config)
-    run.fit(trainer)
+    trainer = run.fit(build)
     run.finish(trainer, marks={"discriminator starts": trainer.discriminator_start})
 
 

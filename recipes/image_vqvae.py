@@ -47,7 +47,7 @@ class Config:
     gaussian: bool = False  # a Gaussian head before the codebook: sampled in training, its mean in inference
     commitment_weight: float = 0.25  # of the commitment loss; the squared error weighs 1
     kl_weight: float = 1e-3  # of the Gaussian head's divergence
-    batch_size: int = 32  # crops
+    batch_size: int = 32  # crops, over all devices
     epochs: int = 10  # pictures and a log line after each
     steps_per_epoch: int = 100  # batches
     validation_crops: int = 256  # crops to evaluate on
@@ -55,6 +55,8 @@ class Config:
     warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     average_decay: float = 0.998  # of the weights' moving average
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
+    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
     seed: int = 0  # of weights, crops and noise
     resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
     checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
@@ -105,8 +107,7 @@ def build(config):
 
 def main(config):
     run = ImageRun(config, "image_vqvae", NETWORKS)
-    trainer = build(config)
-    run.fit(trainer)
+    trainer = run.fit(build)
     run.finish(trainer)
 
 

@@ -3,10 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+import vqzoo
 from vqzoo.cli import ImageRun
 from vqzoo.cli import image_run
 from vqzoo.data import save_image
 from vqzoo.data import split_images
+from vqzoo.data import write_image_shards
 
 
 @dataclasses.dataclass
@@ -28,6 +30,8 @@ class Config:
     steps_per_epoch: int = 1
     validation_crops: int = 8
     precision: str = "float32"
+    strategy: str = "none"
+    deterministic: bool = False
     seed: int = 0
     resume: bool = False
     checkpoint_minutes: float = 10.0
@@ -71,3 +75,68 @@ def test_other_precisions_are_refused(tmp_path):
     with pytest.raises(ValueError, match="--precision is one of float32, mixed_bfloat16, .* Received: float16"):
         ImageRun(Config(str(tmp_path / "out"), precision="float16"), "test")
     assert image_run.PRECISIONS[0] == Config.precision
+
+
+def test_other_strategies_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="A strategy is one of none, mirrored, multiworker. Received: 'tpu'"):
+        ImageRun(Config(str(tmp_path / "out"), strategy="tpu"), "test")
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path, monkeypatch):
+    class Devices:
+        num_replicas_in_sync = 3
+
+    monkeypatch.setattr(image_run, "strategy_named", lambda name: Devices())
+    with pytest.raises(ValueError, match="over all 3 devices.*Received: batch_size=2"):
+        ImageRun(Config(str(tmp_path / "out")), "test")
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_determinism_is_asked_for_first_of_all(deterministic, pictures, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: asked.append("determinism"))
+    monkeypatch.setattr(image_run, "is_chief", lambda strategy: asked.append("strategy") or True)
+    ImageRun(Config(str(tmp_path / "out"), str(pictures), deterministic=deterministic), "test")
+    assert asked == ["determinism", "strategy"][not deterministic :]
+
+
+def test_further_workers_write_nothing(pictures, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(image_run, "is_chief", lambda strategy: False)
+    out = tmp_path / "out"
+    run = ImageRun(Config(str(out), str(pictures)), "test")
+    trainer = run.fit(trainer_of)
+    assert int(trainer.steps.numpy()) == 1
+    assert run.finish(trainer) is None
+    run.run_folder.end()
+    assert [path for path in out.rglob("*") if path.is_file()] == list(out.glob("run/checkpoints/*.npz"))
+    assert capsys.readouterr().out == ""
+
+
+def test_workers_that_see_other_checkpoints_are_told(pictures, tmp_path, monkeypatch):
+    run = ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")
+    monkeypatch.setattr(image_run, "worker_values", lambda strategy, value: [20, value])
+    with pytest.raises(ValueError, match=r"go on after different steps: \[20, 0\].*one folder that they share"):
+        run.fit(trainer_of)
+
+
+def trainer_of(config):
+    tokenizer = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=2)
+    weights = {"l2": 1.0, **dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)}
+    trainer = vqzoo.ReconstructionTrainer(tokenizer, {"l2": vqzoo.losses.l2_loss}, weights)
+    trainer.build((None, config.size, config.size, config.channels))
+    trainer.compile("sgd")
+    return trainer
+
+
+def test_shards_are_noticed_and_split_as_their_files(pictures, tmp_path):
+    files = [(path, path.name) for path in sorted(pictures.iterdir())]
+    write_image_shards(files, tmp_path / "shards", shard_bytes=3_000)
+    of_files = ImageRun(Config(str(tmp_path / "a"), str(pictures)), "test")
+    of_shards = ImageRun(Config(str(tmp_path / "b"), str(tmp_path / "shards")), "test")
+    np.testing.assert_array_equal(of_shards.samples, of_files.samples)
+    np.testing.assert_array_equal(of_shards.crops.batch(3), of_files.crops.batch(3))
+    given = ImageRun(Config(str(tmp_path / "c"), str(tmp_path / "shards"), str(pictures)), "test")
+    assert len(given.files) == 8
+    (tmp_path / "shards" / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="the run that wrote its shards did not end: repeat its command"):
+        ImageRun(Config(str(tmp_path / "d"), str(tmp_path / "shards")), "test")

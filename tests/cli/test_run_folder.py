@@ -87,3 +87,24 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
     run.lock.release()
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
+
+
+def test_a_further_worker_reads_and_writes_nothing(stopped, monkeypatch):
+    Restored(monkeypatch)
+    before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
+    first = RunFolder(stopped, Config(resume=True), FILES)
+    further = RunFolder(stopped, Config(resume=True), FILES, writes=False)  # though the first has the lock
+    assert further.resuming and further.start(None) == (7, 1)
+    further.end()
+    RunFolder(stopped.parent / "new", Config(), FILES, writes=False).start(None)
+    first.lock.release()
+    assert {p: p.read_bytes() for p in stopped.parent.rglob("*") if p.is_file() and p.name != ".lock"} == {
+        path: content for path, content in before.items() if path.name != ".lock"
+    }
+
+
+def test_a_run_may_go_on_on_other_devices(stopped, monkeypatch):
+    Restored(monkeypatch)
+    settings = stopped / "settings.json"
+    settings.write_text(settings.read_text().replace('"resume": false', '"resume": false, "strategy": "mirrored"'))
+    assert RunFolder(stopped, Config(resume=True), FILES).resuming

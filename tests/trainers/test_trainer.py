@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import time
 
 import keras
@@ -206,35 +204,6 @@ def test_an_interrupted_evaluation_puts_the_weights_back():
         it.evaluate(images(), batch_size=1, verbose=0, callbacks=[Stop()])
     for old, new in zip(before, it.tokenizer.get_weights(), strict=True):
         np.testing.assert_array_equal(new, old)
-
-
-TWO_REPLICAS = """
-import keras, numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import vqzoo
-images = np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 3)).astype("float32")
-logs = []
-for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
-    with strategy.scope():
-        keras.utils.set_random_seed(0)
-        quantizer = vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.3, seed=1))
-        tokenizer = vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=quantizer)
-        weights = {"l2": 1.0, "codebook": 1.0, "commitment": 0.25}
-        trainer = vqzoo.ReconstructionTrainer(tokenizer, {"l2": vqzoo.losses.l2_loss}, weights)
-        trainer.build((None, 12, 12, 3))
-        trainer.compile(keras.optimizers.SGD(0.1))
-    history = trainer.fit(images, batch_size=4, verbose=0, shuffle=False, validation_data=(images,), epochs=2).history
-    logs.append({name: values[-1] for name, values in history.items()})
-assert set(logs[0]) == set(logs[1]) and logs[0]["val_usage"] > 0.1
-for name, value in logs[0].items():
-    np.testing.assert_allclose(logs[1][name], value, rtol=1e-4, err_msg=name)
-"""
-
-
-def test_two_replicas_train_and_report_as_one_process():
-    child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
-    assert child.returncode == 0, child.stderr[-3000:]
 
 
 @pytest.mark.parametrize("steps_per_execution", [1, 2])

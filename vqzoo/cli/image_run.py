@@ -1,17 +1,20 @@
 """What every image recipe does around its own page: data, watching, the finished preset folder."""
 
 import dataclasses
+import functools
 import pathlib
 
 import keras
 import numpy as np
 import rich.console
 import rich.table
+import tensorflow as tf
 
 from vqzoo.cli.run_folder import RunFolder
 from vqzoo.data import ImageCrops
-from vqzoo.data import find_images
+from vqzoo.data import ImageSource
 from vqzoo.data import load_image
+from vqzoo.data import open_images
 from vqzoo.data import sample_images
 from vqzoo.data import split_images
 from vqzoo.export import LITERT_FILES
@@ -24,10 +27,15 @@ from vqzoo.trainers import Pictures
 from vqzoo.trainers import Progress
 from vqzoo.trainers import RunLog
 from vqzoo.trainers import StopOnNonFinite
+from vqzoo.trainers import check_batch_size
+from vqzoo.trainers import distributed_dataset
+from vqzoo.trainers import is_chief
 from vqzoo.trainers import read_log
 from vqzoo.trainers import save_loss_curves
 from vqzoo.trainers import save_reconstructions
 from vqzoo.trainers import save_usage_histogram
+from vqzoo.trainers import strategy_named
+from vqzoo.trainers import worker_values
 
 PICTURES = 8  # in each grid
 VALIDATION_BATCH = 32
@@ -37,17 +45,20 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 class ImageRun:
     """One run of an image recipe.
 
+    On several workers each makes one of these, with the same config. The first alone prints and writes; the others
+    read the checkpoints in `config.out` where the run is resumed, so that this is a folder that all of them share.
+
     Args:
         config: the recipe's settings, a dataclass with at least `data`, `validation_data`, `out`, `size`, `channels`,
             `batch_size`, `epochs`, `steps_per_epoch`, `validation_crops`, `min_scale`, `max_scale`, `flip`, `jitter`,
-            `precision`, `seed`, `resume` and `checkpoint_minutes`.
+            `precision`, `strategy`, `deterministic`, `seed`, `resume` and `checkpoint_minutes`.
         name: str, the recipe's, for the card.
         networks: names of the settings that a preset given as `config.init` replaces. Defaults to none.
 
     Raises:
         ValueError: if a setting is out of its range, the data hold no pictures, the output folder holds somebody's
-            files or is in use, the run to be resumed was another, or a preset is to be trained in another precision
-            than float32.
+            files or is in use, the run to be resumed was another, a preset is to be trained in another precision than
+            float32, or the devices cannot share a batch equally.
     """
 
     def __init__(self, config, name, networks=()):
@@ -56,6 +67,11 @@ class ImageRun:
         self.networks = networks
         self.folder = pathlib.Path(config.out).expanduser()
         _check_settings(config)
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        self.strategy = strategy_named(config.strategy)  # before TensorFlow computes anything
+        check_batch_size(self.strategy, config.batch_size)
+        self.chief = is_chief(self.strategy)
         check_folder(self.folder)  # now, not after hours
         if config.init and config.precision != "float32":
             raise ValueError(
@@ -65,50 +81,62 @@ class ImageRun:
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.files, validation_files = _split(config)
-        self.run_folder = RunFolder(self.folder / "run", config, self.files)
+        self.run_folder = RunFolder(self.folder / "run", config, self.files, writes=self.chief)
         crop = {"size": config.size, "channels": config.channels, "scale": (config.min_scale, config.max_scale)}
         crop["max_side"] = config.max_side
         self.crops = ImageCrops(
             self.files, batch_size=config.batch_size, flip=config.flip, jitter=config.jitter, seed=config.seed, **crop
         )
-        batch = min(VALIDATION_BATCH, config.validation_crops)
+        devices = self.strategy.num_replicas_in_sync
+        batch = devices * max(1, min(VALIDATION_BATCH, config.validation_crops) // devices)
         self.validation_crops = ImageCrops(validation_files, batch_size=batch, flip=False, seed=config.seed, **crop)
-        # The same crops at every epoch and every run.
-        self.validation = self.validation_crops.dataset(steps=max(1, config.validation_crops // batch)).cache()
+        self.validation_steps = max(1, config.validation_crops // batch)
+        self.validation = self._validation(0, 1)
         # Before TensorFlow reads it, whose message would bury the reason.
         for crops in (self.crops, self.validation_crops):
             crops.batch(0)
         self.samples = np.concatenate([x.numpy() for x in self.validation.take(-(-PICTURES // batch))])[:PICTURES]
 
-    def fit(self, trainer):
+    def fit(self, build):
         """Trains for `epochs` epochs of `steps_per_epoch` steps, watched by a progress line, logs and pictures.
 
         Goes on from the latest checkpoint where the run is resumed.
+
+        Args:
+            build: callable, the settings -> a built and compiled `Trainer`; called in the scope of the strategy.
+
+        Returns:
+            The trainer.
+
+        Raises:
+            ValueError: if the run is resumed, and workers find different checkpoints.
         """
+        with self.strategy.scope():
+            trainer = build(self.config)
         start = self.run_folder.start(trainer)
-        console = rich.console.Console()
+        self._check_agreed(start)
+        console = rich.console.Console(quiet=not self.chief)
+        devices = self.strategy.num_replicas_in_sync
+        if devices > 1:
+            share = self.config.batch_size // devices
+            console.print(f"{devices} devices, {share} of the crops of each batch on each", highlight=False)
         if self.run_folder.resuming:
             console.print(f"resumed after {start.step} steps", highlight=False)
         try:
             trainer.fit(
-                self.crops.dataset(start=start.step),
+                distributed_dataset(self.strategy, functools.partial(self.crops.dataset, start.step, None)),
                 initial_epoch=start.epoch,
                 epochs=self.config.epochs,
                 steps_per_epoch=self.config.steps_per_epoch,
-                validation_data=self.validation,
-                callbacks=[
-                    StopOnNonFinite(),
-                    Progress(self.config.batch_size),
-                    RunLog(self.folder / "run"),
-                    Pictures(self.folder / "run" / "pictures", trainer.tokenizer, self.samples),
-                    self.run_folder.checkpoints,
-                ],
+                validation_data=distributed_dataset(self.strategy, self._validation),
+                callbacks=[StopOnNonFinite(), *self._watching(trainer), self.run_folder.checkpoints],
                 verbose=0,
                 shuffle=False,
             )
         except SystemExit:  # a signal
             console.print("Stopped, and saved. The same command with --resume goes on from here.", highlight=False)
             raise
+        return trainer
 
     def finish(self, trainer, marks=None):
         """Evaluates, writes the preset folder with its pictures and exports, and prints what came out.
@@ -118,8 +146,10 @@ class ImageRun:
             marks: dict name -> step, drawn into the loss curves. Defaults to none.
 
         Returns:
-            Dict of the numbers on the validation crops.
+            Dict of the numbers on the validation crops; None on the workers that write nothing.
         """
+        if not self.chief:
+            return None
         with trainer.averaged() as tokenizer:
             for part in (tokenizer.encoder, tokenizer.quantizer, tokenizer.decoder):
                 part.trainable = True  # what was frozen in this run is not in the next
@@ -146,6 +176,27 @@ class ImageRun:
         self.run_folder.end()
         self._print(report, agreements)
         return report
+
+    def _validation(self, worker, workers):
+        """One worker's rows of the validation crops: the same crops at every epoch and every run."""
+        if workers == 1 and hasattr(self, "validation"):
+            return self.validation
+        return self.validation_crops.dataset(0, self.validation_steps, worker, workers).cache()
+
+    def _watching(self, trainer):
+        """The callbacks that print and write."""
+        if not self.chief:
+            return []
+        pictures = Pictures(self.folder / "run" / "pictures", trainer.tokenizer, self.samples)
+        return [Progress(self.config.batch_size), RunLog(self.folder / "run"), pictures]
+
+    def _check_agreed(self, start):
+        steps = worker_values(self.strategy, start.step)
+        if len(set(steps)) > 1:
+            raise ValueError(
+                f"The workers would go on after different steps: {steps}. All of them read the checkpoints in --out: "
+                "give them one folder that they share."
+            )
 
     def _settings(self):
         """The settings that had an effect."""
@@ -200,11 +251,13 @@ def _check_settings(config):
 
 
 def _split(config):
-    """Training and validation files."""
-    files = find_images(config.data) if config.data else sample_images()
+    """Training and validation files, or sources."""
+    files = open_images(config.data) if config.data else sample_images()
     if config.validation_data:
-        return files, find_images(config.validation_data)
+        return files, open_images(config.validation_data)
     train, validation = split_images(files, config.validation_share)
+    if isinstance(files, ImageSource):
+        return train, validation
     # Of a small folder the validation side may be nothing but a bad file: then others take its place, and the training
     # side skips and names it.
     bad = []

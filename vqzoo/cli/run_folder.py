@@ -13,7 +13,7 @@ from vqzoo.trainers import Position
 
 _SETTINGS = "settings.json"
 # A resumed run may have others: where it is, and what changes no step.
-_FREE = ("out", "resume", "checkpoint_minutes", "validation_data", "validation_crops")
+_FREE = ("out", "resume", "checkpoint_minutes", "validation_data", "validation_crops", "strategy", "deterministic")
 
 
 class RunFolder:
@@ -23,17 +23,20 @@ class RunFolder:
         folder: path of `OUT/run`, made when missing, and locked until the process ends.
         config: the recipe's settings, a dataclass with `resume` and `checkpoint_minutes` among them.
         files: list of paths, the training data in their order.
+        writes: bool. False reads alone, as all workers but the first do. Defaults to True.
 
     Raises:
         ValueError: if another process has the folder; if it holds checkpoints of a run that has not ended, and
             `resume` is not set; or if that run had other settings or data.
     """
 
-    def __init__(self, folder, config, files):
+    def __init__(self, folder, config, files, writes=True):
         self.folder = pathlib.Path(folder)
         self.config = config
-        self.lock = FolderLock(self.folder)
-        sweep_temporaries(self.folder.parent)
+        self.writes = writes
+        if writes:
+            self.lock = FolderLock(self.folder)
+            sweep_temporaries(self.folder.parent)
         self.checkpoints = Checkpoints(self.folder / "checkpoints", every_seconds=60.0 * config.checkpoint_minutes)
         settings = {**json.loads(json.dumps(dataclasses.asdict(config))), "files": _digest(files)}
         found = self.checkpoints.latest() is not None and (self.folder / _SETTINGS).is_file()
@@ -61,7 +64,7 @@ class RunFolder:
         position = Position(0, 0)
         if self.resuming:
             position = self.checkpoints.restore(trainer)
-        else:
+        elif self.writes:
             for path in self.checkpoints.folder.glob("*.npz"):
                 path.unlink()
         self._write(ended=False)
@@ -72,6 +75,8 @@ class RunFolder:
         self._write(ended=True)
 
     def _write(self, ended):
+        if not self.writes:
+            return
         with atomic_path(self.folder / _SETTINGS) as temporary:
             temporary.write_text(json.dumps({"ended": ended, "settings": self._settings}, indent=1), encoding="utf-8")
 

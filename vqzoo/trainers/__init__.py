@@ -14,6 +14,11 @@ from vqzoo.trainers.pictures import save_usage_histogram
 from vqzoo.trainers.progress import Progress
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
 from vqzoo.trainers.schedules import warmup_cosine
+from vqzoo.trainers.strategy import check_batch_size
+from vqzoo.trainers.strategy import distributed_dataset
+from vqzoo.trainers.strategy import is_chief
+from vqzoo.trainers.strategy import strategy_named
+from vqzoo.trainers.strategy import worker_values
 from vqzoo.trainers.trainer import Trainer
 
 __all__ = [
@@ -26,10 +31,15 @@ __all__ = [
     "RunLog",
     "StopOnNonFinite",
     "Trainer",
+    "check_batch_size",
+    "distributed_dataset",
+    "is_chief",
     "read_log",
     "reconstruction_grid",
     "save_loss_curves",
     "save_reconstructions",
     "save_usage_histogram",
+    "strategy_named",
     "warmup_cosine",
+    "worker_values",
 ]

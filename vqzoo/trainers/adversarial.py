@@ -8,7 +8,7 @@ import tensorflow as tf
 from vqzoo.losses import HingeLoss
 from vqzoo.losses import adaptive_weight
 from vqzoo.losses import feature_matching_loss
-from vqzoo.ops import replica_sum
+from vqzoo.ops import replica_mean
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
 
 ADVERSARIAL_NAMES = ("feature_matching", "adversarial", "discriminator")
@@ -202,11 +202,11 @@ class AdversarialTrainer(ReconstructionTrainer):
         play = tf.add_n([self.loss_weights[name] * balances[name] * by_others[name] for name in by_others])
         by_signal = by_own + self._share() * play
         gradients = tape.gradient([result.signal, quantizer], variables, output_gradients=[by_signal, scale])
-        self.optimizer.apply(gradients, variables)
+        self._apply(self.optimizer, gradients, variables)
         if any(self.loss_weights[name] for name in opposing):
             scale = self._scale(self.discriminator_optimizer)
             opponent_gradients = opponent_tape.gradient(discriminator, opponents, output_gradients=scale)
-            self.discriminator_optimizer.apply(opponent_gradients, opponents)
+            self._apply(self.discriminator_optimizer, opponent_gradients, opponents)
         self._step_average()
         return self._report({**losses, "adaptive_weight": balances["adversarial"]}, result.tokens)
 
@@ -223,7 +223,7 @@ class AdversarialTrainer(ReconstructionTrainer):
         if not self.adaptive:
             return dict.fromkeys(by_others, tf.ones(()))
         kernel = self._last_kernel()
-        own, *others = replica_sum(
+        own, *others = replica_mean(
             *(_gradient(tape, reconstruction, kernel, by) / scale for by in (by_own, *by_others.values()))
         )
         weights = (adaptive_weight(own, other, self.max_adaptive_weight) for other in others)

@@ -15,10 +15,13 @@ import keras
 import numpy as np
 
 from vqzoo.files import atomic_path
+from vqzoo.trainers.strategy import is_chief
+from vqzoo.trainers.strategy import worker_values
 
 _STEP, _BEST, _SUFFIX = "step_", "best_", ".npz"
 _POSITION = "position"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_DUE = 1  # beside the numbers of signals, which are larger
 
 
 class Position(NamedTuple):
@@ -38,6 +41,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     SIGTERM and Ctrl-C (SIGINT) let the running step end, save, and exit with 143 and 130; a second one ends at once.
     Make this the last callback, so that what is saved has been logged.
+
+    Under `MultiWorkerMirroredStrategy` every worker has this callback, with a folder that all of them can read. The
+    first alone writes. They agree at the end of each step, so that a signal to any of them ends all after the same
+    step, saved.
 
     Args:
         folder: str or path, made when missing.
@@ -147,10 +154,11 @@ class Checkpoints(keras.callbacks.Callback):
             return
         self._position["step_in_epoch"] = batch + 1
         self._position["step"] = self._first + batch + 1
-        if self._signal or self._due():
+        number = self._agreed(self._signal or (_DUE if self._due() else 0))
+        if number:
             self._save()
-        if self._signal:
-            self._leave()
+        if number > _DUE:
+            self._leave(number)
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves, and keeps the best."""
@@ -161,13 +169,14 @@ class Checkpoints(keras.callbacks.Callback):
         if better:
             self._position["best"] = float(value)
         path = self._save()
-        if better:
+        if better and self._writes():
             kept = self.folder / path.name.replace(_STEP, _BEST)
             with atomic_path(kept) as temporary:
                 shutil.copyfile(path, temporary)
             _remove_but(self.folder.glob(f"{_BEST}*{_SUFFIX}"), [kept])
-        if self._signal:
-            self._leave()
+        number = self._agreed(self._signal or 0)
+        if number:
+            self._leave(number)
 
     def on_train_end(self, logs=None):
         """Gives the signals back."""
@@ -181,9 +190,23 @@ class Checkpoints(keras.callbacks.Callback):
             return self._position["step"] - self._saved_step >= self.every_steps
         return time.monotonic() - self._saved >= self.every_seconds
 
+    def _agreed(self, number):
+        """The largest of all workers' numbers."""
+        return max(worker_values(self.model.distribute_strategy, number))
+
+    def _writes(self):
+        return is_chief(self.model.distribute_strategy)
+
     def _save(self):
         path = self.folder / f"{_STEP}{self._position['step']:010d}{_SUFFIX}"
+        # On all workers, because reading a metric sums what each of them has measured.
         arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(self.model).items()}
+        if self._writes():
+            self._write(path, arrays)
+        self._saved, self._saved_step = time.monotonic(), self._position["step"]
+        return path
+
+    def _write(self, path, arrays):
         try:
             with atomic_path(path) as temporary:
                 np.savez(temporary, **arrays, **{_POSITION: np.array(json.dumps(self._position))})
@@ -192,20 +215,18 @@ class Checkpoints(keras.callbacks.Callback):
                 f"The checkpoint {str(path)!r} could not be written: {error}. The earlier ones are whole: make room "
                 "and resume the run."
             ) from error
-        self._saved, self._saved_step = time.monotonic(), self._position["step"]
         _remove_but(
             self.folder.glob(f"{_STEP}*{_SUFFIX}"), sorted(self.folder.glob(f"{_STEP}*{_SUFFIX}"))[-self.keep :]
         )
-        return path
 
     def _noted(self, number, frame):
         self._signal = number
         for each, handler in self._handlers.items():
             signal.signal(each, handler)  # a second one ends at once
 
-    def _leave(self):
+    def _leave(self, number):
         self.on_train_end()
-        raise SystemExit(128 + self._signal)
+        raise SystemExit(128 + number)
 
 
 def _variables(trainer):

@@ -41,6 +41,6 @@ class ReconstructionTrainer(Trainer):
             losses, result = self.losses_on(signal, training=True)
             total = self.weighted(losses) * self._scale(self.optimizer)
         variables = self.tokenizer.trainable_variables
-        self.optimizer.apply(tape.gradient(total, variables), variables)
+        self._apply(self.optimizer, tape.gradient(total, variables), variables)
         self._step_average()
         return self._report(losses, result.tokens)

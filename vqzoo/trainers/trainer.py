@@ -7,6 +7,9 @@ import keras
 import tensorflow as tf
 
 from vqzoo.metrics import CodebookUsage
+from vqzoo.trainers.strategy import function_over_workers
+from vqzoo.trainers.strategy import has_workers
+from vqzoo.trainers.strategy import whole_batch_gradients
 
 
 class Trainer(keras.Model):
@@ -198,6 +201,8 @@ class Trainer(keras.Model):
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
+        if has_workers(self.distribute_strategy):
+            self.train_function = function_over_workers(self, self.train_step)
         step = self.train_function
 
         def timed(iterator):
@@ -207,11 +212,20 @@ class Trainer(keras.Model):
             if not self._saw_data:
                 self._saw_data = True
                 first, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-                if isinstance(first, tf.Tensor):
-                    self.tokenizer.checked_signal(first)  # its values too, which a graph does not show
+                for part in self.distribute_strategy.experimental_local_results(first):
+                    if isinstance(part, tf.Tensor):
+                        self.tokenizer.checked_signal(part)  # its values too, which a graph does not show
             return step(iter([batch]))
 
         self.train_function = self._skipping(timed if self.steps_per_execution == 1 else step)
+
+    def make_test_function(self, force=False):
+        """As in Keras, and on several workers."""
+        if self.test_function is not None and not force:
+            return
+        super().make_test_function(force)
+        if has_workers(self.distribute_strategy):
+            self.test_function = function_over_workers(self, self.test_step)
 
     def _skipping(self, step):
         """`step`, but for those that are to be skipped."""
@@ -223,6 +237,10 @@ class Trainer(keras.Model):
             return step(iterator)
 
         return function
+
+    def _apply(self, optimizer, gradients, variables):
+        """One step of an optimizer."""
+        optimizer.apply(whole_batch_gradients(optimizer, gradients), variables)
 
     def _scale(self, optimizer):
         """The factor for gradients: the loss scale over the number of replicas, whose gradients are summed."""
