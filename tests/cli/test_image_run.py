@@ -5,7 +5,7 @@ import pytest
 
 import vqzoo
 from vqzoo.cli import ImageRun
-from vqzoo.cli import image_run
+from vqzoo.cli import run as run_module
 from vqzoo.data import save_image
 from vqzoo.data import split_images
 from vqzoo.data import write_image_shards
@@ -52,10 +52,10 @@ def test_a_bad_picture_that_validates_alone_gives_way_and_is_named(pictures, tmp
         file.write_text("no picture")
     run = ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")
     assert run.samples.shape == (8, 16, 16, 3)
-    assert not set(run.validation_crops.files) & set(validation)
+    assert not set(run.validation_batches.files) & set(validation)
     for step in range(8):
-        run.crops.batch(step)
-    assert set(run.crops.skipped) == set(validation)
+        run.batches.batch(step)
+    assert set(run.batches.skipped) == set(validation)
 
 
 def test_a_folder_of_bad_pictures_is_told_before_tensorflow_reads_it(pictures, tmp_path):
@@ -74,7 +74,7 @@ def test_settings_of_0_are_named(name, tmp_path):
 def test_other_precisions_are_refused(tmp_path):
     with pytest.raises(ValueError, match="--precision is one of float32, mixed_bfloat16, .* Received: float16"):
         ImageRun(Config(str(tmp_path / "out"), precision="float16"), "test")
-    assert image_run.PRECISIONS[0] == Config.precision
+    assert run_module.PRECISIONS[0] == Config.precision
 
 
 def test_other_strategies_are_refused(tmp_path):
@@ -86,7 +86,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path, monkeypatch)
     class Devices:
         num_replicas_in_sync = 3
 
-    monkeypatch.setattr(image_run, "strategy_named", lambda name: Devices())
+    monkeypatch.setattr(run_module, "strategy_named", lambda name: Devices())
     with pytest.raises(ValueError, match="over all 3 devices.*Received: batch_size=2"):
         ImageRun(Config(str(tmp_path / "out")), "test")
 
@@ -95,13 +95,13 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path, monkeypatch)
 def test_determinism_is_asked_for_first_of_all(deterministic, pictures, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: asked.append("determinism"))
-    monkeypatch.setattr(image_run, "is_chief", lambda strategy: asked.append("strategy") or True)
+    monkeypatch.setattr(run_module, "is_chief", lambda strategy: asked.append("strategy") or True)
     ImageRun(Config(str(tmp_path / "out"), str(pictures), deterministic=deterministic), "test")
     assert asked == ["determinism", "strategy"][not deterministic :]
 
 
 def test_further_workers_write_nothing(pictures, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(image_run, "is_chief", lambda strategy: False)
+    monkeypatch.setattr(run_module, "is_chief", lambda strategy: False)
     out = tmp_path / "out"
     run = ImageRun(Config(str(out), str(pictures)), "test")
     trainer = run.fit(trainer_of)
@@ -114,7 +114,7 @@ def test_further_workers_write_nothing(pictures, tmp_path, monkeypatch, capsys):
 
 def test_workers_that_see_other_checkpoints_are_told(pictures, tmp_path, monkeypatch):
     run = ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")
-    monkeypatch.setattr(image_run, "worker_values", lambda strategy, value: [20, value])
+    monkeypatch.setattr(run_module, "worker_values", lambda strategy, value: [20, value])
     with pytest.raises(ValueError, match=r"go on after different steps: \[20, 0\].*one folder that they share"):
         run.fit(trainer_of)
 
@@ -134,7 +134,7 @@ def test_shards_are_noticed_and_split_as_their_files(pictures, tmp_path):
     of_files = ImageRun(Config(str(tmp_path / "a"), str(pictures)), "test")
     of_shards = ImageRun(Config(str(tmp_path / "b"), str(tmp_path / "shards")), "test")
     np.testing.assert_array_equal(of_shards.samples, of_files.samples)
-    np.testing.assert_array_equal(of_shards.crops.batch(3), of_files.crops.batch(3))
+    np.testing.assert_array_equal(of_shards.batches.batch(3), of_files.batches.batch(3))
     given = ImageRun(Config(str(tmp_path / "c"), str(tmp_path / "shards"), str(pictures)), "test")
     assert len(given.files) == 8
     (tmp_path / "shards" / "manifest.json").unlink()
