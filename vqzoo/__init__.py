@@ -18,10 +18,13 @@ from vqzoo import trainers
 from vqzoo.presets import list_presets
 from vqzoo.quantizers import EMAVectorQuantizer
 from vqzoo.quantizers import VectorQuantizer
+from vqzoo.tokenizers import AudioTokenizer
 from vqzoo.tokenizers import ImageTokenizer
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.tokenizers import image_vqgan
 from vqzoo.tokenizers import image_vqvae
+from vqzoo.tokenizers import spectrogram_vqgan
+from vqzoo.tokenizers import spectrogram_vqvae
 from vqzoo.trainers import AdversarialTrainer
 from vqzoo.trainers import ReconstructionTrainer
 
@@ -29,6 +32,7 @@ __version__ = _metadata.version("vqzoo")
 
 __all__ = [
     "AdversarialTrainer",
+    "AudioTokenizer",
     "EMAVectorQuantizer",
     "ImageTokenizer",
     "ReconstructionTrainer",
@@ -45,6 +49,8 @@ __all__ = [
     "ops",
     "presets",
     "quantizers",
+    "spectrogram_vqgan",
+    "spectrogram_vqvae",
     "tokenizers",
     "trainers",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import vqzoo
 from vqzoo.losses import l1_loss
 from vqzoo.losses import l2_loss
+from vqzoo.networks import audio
 from vqzoo.networks import discriminators
 from vqzoo.networks import image
 from vqzoo.networks.normalization import FastGroupNormalization
@@ -35,6 +36,9 @@ class Entry(NamedTuple):
 
 
 LATENTS, ANY_LATENTS = (3, 4, 5, 8), (None, None, None, 8)
+FRAMES, ANY_FRAMES = (2, 9, 8), (None, None, 8)
+WAVES, ANY_WAVES = (2, 347, 2), (None, None, 2)
+SOUNDS, ANY_SOUNDS = (2, 1003, 1), (None, None, 1)
 IMAGES, ANY_IMAGES = (2, 13, 10, 3), (None, None, None, 3)
 
 
@@ -86,6 +90,17 @@ QUANTIZERS = [
     _quantizer("ResidualQuantizer", lambda: _levels(16, 8, 12, dropout=0.5, seed=0)),
 ]
 
+SPECTROGRAM = {"frame_length": 64, "hop_length": 16, "time_stride": 2, "filters": 8, "blocks": 2}
+
+
+def multi_period_discriminator(channels=2):
+    return discriminators.multi_period_discriminator(channels, periods=(2, 3), filters=1)
+
+
+def multi_resolution_discriminator(channels=2):
+    return discriminators.multi_resolution_discriminator(channels, (64,), ((0.0, 0.4), (0.4, 1.0)), filters=2)
+
+
 NETWORKS = [
     Entry("convolutional_encoder", lambda: image.convolutional_encoder(8, filters=8, blocks=1), IMAGES, ANY_IMAGES),
     Entry("convolutional_decoder", lambda: image.convolutional_decoder(8, filters=8, blocks=1), LATENTS, ANY_LATENTS),
@@ -107,6 +122,34 @@ NETWORKS = [
     Entry("UpsampleNearest2D", image.UpsampleNearest2D, LATENTS, ANY_LATENTS),
     Entry("FastGroupNormalization", lambda: FastGroupNormalization(4, epsilon=1e-6), LATENTS, ANY_LATENTS),
     Entry("GroupNormalizationSwish", lambda: GroupNormalizationSwish(4, epsilon=1e-6), LATENTS, ANY_LATENTS),
+    Entry("LogMel", lambda: audio.LogMel(8000, 64, 16, 8), WAVES, ANY_WAVES),
+    Entry("TimeConv1D", lambda: audio.TimeConv1D(6, 4, 2), FRAMES, ANY_FRAMES),
+    Entry("UpsampleConv1D", lambda: audio.UpsampleConv1D(6, 3), FRAMES, ANY_FRAMES),
+    Entry("ConvNeXtBlock1D", audio.ConvNeXtBlock1D, FRAMES, ANY_FRAMES),
+    Entry("SelfAttentionBlock1D", lambda: audio.SelfAttentionBlock1D(2), FRAMES, ANY_FRAMES),
+    Entry("InverseSTFTHead", lambda: audio.InverseSTFTHead(32, 8, 2), FRAMES, ANY_FRAMES),
+    Entry(
+        "spectrogram_encoder",
+        lambda: audio.spectrogram_encoder(8, 8000, 2, **SPECTROGRAM, bands=8, attention=1),
+        WAVES,
+        ANY_WAVES,
+    ),
+    Entry(
+        "spectrogram_decoder",
+        lambda: audio.spectrogram_decoder(8, 2, **SPECTROGRAM, attention=1),
+        FRAMES,
+        ANY_FRAMES,
+    ),
+    Entry("FoldPeriod", lambda: discriminators.FoldPeriod(3), WAVES, ANY_WAVES),
+    Entry("ComplexSpectrum", lambda: discriminators.ComplexSpectrum(64, 16), WAVES, ANY_WAVES),
+    Entry("multi_period_discriminator", multi_period_discriminator, WAVES, ANY_WAVES),
+    Entry("multi_resolution_discriminator", multi_resolution_discriminator, WAVES, ANY_WAVES),
+    Entry(
+        "combined_discriminator",
+        lambda: discriminators.combined_discriminator([multi_period_discriminator(), multi_resolution_discriminator()]),
+        WAVES,
+        ANY_WAVES,
+    ),
     Entry("patch_discriminator", lambda: discriminators.patch_discriminator(filters=8, depth=1), IMAGES, ANY_IMAGES),
 ]
 
@@ -128,6 +171,28 @@ def _quantizer_of_tokenizers():
     return vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.05, seed=1), name="quantizer")
 
 
+def audio_quantizer():
+    codebooks = [
+        vqzoo.EMAVectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.5, seed=seed)) for seed in range(2)
+    ]
+    return vqzoo.quantizers.ResidualQuantizer(codebooks, 0.5, seed=0, name="quantizer")
+
+
+def spectrogram_vqvae():
+    return vqzoo.spectrogram_vqvae(8000, bands=8, latent_dim=4, quantizer=audio_quantizer(), **SPECTROGRAM)
+
+
+def spectrogram_vqgan():
+    network = {**SPECTROGRAM, "time_stride": 1, "attention": 1}
+    return vqzoo.spectrogram_vqgan(8000, bands=8, latent_dim=4, quantizer=audio_quantizer(), **network)
+
+
+def stereo():
+    encoder = audio.spectrogram_encoder(4, 8000, 2, bands=8, **SPECTROGRAM)
+    decoder = audio.spectrogram_decoder(4, 2, **SPECTROGRAM)
+    return vqzoo.AudioTokenizer(encoder, _quantizer_of_tokenizers(), decoder, 8000)
+
+
 def gaussian():
     quantizer = vqzoo.quantizers.GaussianQuantizer(_quantizer_of_tokenizers(), 4, name="gaussian")
     return vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=quantizer)
@@ -138,6 +203,9 @@ TOKENIZERS = [
     Entry("image_vqvae_dense", vqvae_dense, (2, 6, 6, 1), (None, 6, 6, 1)),
     Entry("image_vqgan", vqgan, IMAGES, ANY_IMAGES),
     Entry("ImageTokenizer", gaussian, IMAGES, ANY_IMAGES),
+    Entry("spectrogram_vqvae", spectrogram_vqvae, SOUNDS, ANY_SOUNDS),
+    Entry("spectrogram_vqgan", spectrogram_vqgan, SOUNDS, ANY_SOUNDS),
+    Entry("AudioTokenizer", stereo, WAVES, ANY_WAVES),
 ]
 
 

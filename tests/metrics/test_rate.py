@@ -1,6 +1,7 @@
 import pytest
 
 from vqzoo.metrics import bits_per_pixel
+from vqzoo.metrics import kilobits_per_second
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,17 @@ def test_the_last_axis_must_be_the_codebooks(token_shape):
 def test_a_picture_must_have_pixels():
     with pytest.raises(ValueError, match="A picture must have pixels. Received: height=0, width=16"):
         bits_per_pixel((1, 4, 4, 1), (1024,), 0, 16)
+
+
+@pytest.mark.parametrize(
+    "frame_rate, codebook_sizes, expected",
+    [(75, (1024,), 0.75), (75, (1024,) * 32, 24.0), (12.5, (2048,) * 8, 1.1), (50, (1,), 0.0), (40, (8, 4096), 0.6)],
+)
+def test_kilobits_per_second(frame_rate, codebook_sizes, expected):
+    assert kilobits_per_second(frame_rate, codebook_sizes) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("frame_rate", [0, -1.0])
+def test_a_frame_rate_is_positive(frame_rate):
+    with pytest.raises(ValueError, match=f"`frame_rate` is in Hz and positive. Received: frame_rate={frame_rate}"):
+        kilobits_per_second(frame_rate, (1024,))

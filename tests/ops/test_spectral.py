@@ -145,3 +145,12 @@ def test_errors_tell_the_rule():
         mel_filters(16000, 1024, 80, high=9000.0)
     with pytest.raises(ValueError, match="of 128 filters see no bin of a frame of 256 samples"):
         mel_filters(16000, 256, 128)
+
+
+def test_the_inverse_of_masked_frames_is_that_of_the_others_alone():
+    rng = np.random.default_rng(0)
+    real, imaginary = rng.normal(size=(2, 2, 9, 17)).astype("float32")
+    mask = np.arange(9) < np.array([[4], [9]])
+    signal = np.asarray(inverse_stft(real, imaginary, 32, 8, mask=mask))
+    np.testing.assert_allclose(signal[0, :32], inverse_stft(real[:1, :4], imaginary[:1, :4], 32, 8)[0], atol=1e-6)
+    np.testing.assert_array_equal(signal[1], inverse_stft(real, imaginary, 32, 8)[1])

@@ -19,7 +19,16 @@ ROOT = pathlib.Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.py"))
 FILES = ["tokenizer.keras", "encoder.keras", "decoder.keras", "saved_model/saved_model.pb", "tokenizer.tflite"]
 FILES += ["samples.png", "README.md", "metadata.json", "recipe.json", "manifest.json"]
-FILES += ["run/metrics.csv", "run/metrics.jsonl", "run/curves.png", "run/usage.png", "run/pictures/epoch_0002.png"]
+FILES += ["run/metrics.csv", "run/metrics.jsonl", "run/curves.png", "run/usage.png"]
+FILES_OF = {
+    "image": ["run/pictures/epoch_0002.png"],
+    "audio": ["run/sounds/epoch_0002/spectrograms.png", "run/sounds/epoch_0002/1_reconstruction.wav"],
+}
+FILES_OF["audio"] += ["samples/1_original.wav", "samples/1_reconstruction.wav"]
+EXAMPLES = {
+    "image": {"signal": [32, 32, 3], "tokens": [8, 8, 1]},
+    "audio": {"signal": [8000, 1], "tokens": [32, 2]},
+}
 
 
 def run(path, *arguments):
@@ -35,13 +44,13 @@ def test_tiny_ends_with_a_complete_preset(path, tmp_path):
     out = tmp_path / "some folder" / "tïny"
     ended = run(path, "tiny", "--out", str(out))
     assert ended.returncode == 0, ended.stderr[-3000:]
-    for file in FILES:
+    modality = path.stem.split("_")[0]
+    for file in FILES + FILES_OF[modality]:
         assert (out / file).stat().st_size > 0, file
     vqzoo.presets.verify_preset(out)
     assert "100.00% of tokens equal" in ended.stdout and str(out / "tokenizer.tflite") in ended.stdout
     metadata = json.loads((out / "metadata.json").read_text())
-    assert 5.0 < metadata["metrics"]["psnr"] < 60.0
-    assert metadata["example"] == {"signal": [32, 32, 3], "tokens": [8, 8, 1]}
+    assert metadata["modality"] == modality and metadata["example"] == EXAMPLES[modality]
     assert {"litert_float16", "litert_int8"} <= set(metadata["exports"])
     recipe = json.loads((out / "recipe.json").read_text())
     assert recipe["recipe"] == path.stem and recipe["out"] == str(out)
@@ -52,9 +61,16 @@ def test_tiny_ends_with_a_complete_preset(path, tmp_path):
     assert grid.ndim == 3 and grid.std() > 10
     tokenizer = vqzoo.Tokenizer.from_preset(out)
     assert tokenizer.name == path.stem
-    image = vqzoo.data.load_image(vqzoo.data.sample_images()[1])[:50, :41]
-    tokens = tokenizer.encode(image[None])
-    assert tokenizer.decode(tokens, size=(50, 41)).shape == (1, 50, 41, 3)
+    if modality == "image":
+        assert 5.0 < metadata["metrics"]["psnr"] < 60.0
+        image = vqzoo.data.load_image(vqzoo.data.sample_images()[1])[:50, :41]
+        tokens = tokenizer.encode(image[None])
+        assert tokenizer.decode(tokens, size=(50, 41)).shape == (1, 50, 41, 3)
+    else:
+        assert 0.5 < metadata["metrics"]["mel_distance"] < 8.0
+        sound = vqzoo.data.load_audio(vqzoo.data.sample_audio()[0], 16000, samples=12345)
+        tokens = tokenizer.encode(sound[None])
+        assert tokenizer.decode(tokens, length=12345).shape == (1, 12345, 1)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -225,3 +225,41 @@ def test_fit_without_build_is_fit_with_it():
         np.testing.assert_array_equal(one, other)
     for one, other in zip(unbuilt.discriminator.weights, built.discriminator.weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_discriminator_of_several_parts_counts_as_their_mean():
+    """The losses of lists of lists are the means of the parts' own."""
+    waves = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 512, 1)).astype("float32")
+    parts = [vqzoo.networks.discriminators.multi_period_discriminator(1, (p,), 1, f"period_{p}") for p in (2, 3)]
+    both = vqzoo.networks.discriminators.combined_discriminator(parts)
+    tokenizer = vqzoo.spectrogram_vqvae(
+        8000,
+        frame_length=64,
+        hop_length=16,
+        bands=8,
+        filters=8,
+        blocks=1,
+        latent_dim=4,
+        quantizer=vqzoo.EMAVectorQuantizer(8),
+    )
+    weights = {"l1": 1.0, "commitment": 1.0, "feature_matching": 1.0, "adversarial": 1.0, "discriminator": 1.0}
+    weights |= {"lecam": 0.0, "r1": 0.0}
+    found = []
+    for discriminator in (*parts, both):
+        regularizers = {"lecam": vqzoo.losses.LeCamRegularizer(), "r1": vqzoo.losses.R1Penalty()}
+        trainer = vqzoo.AdversarialTrainer(
+            tokenizer, discriminator, {"l1": vqzoo.losses.l1_loss}, weights, regularizers=regularizers
+        )
+        trainer.build((None, 512, 1))
+        losses, _ = trainer.losses_on(tf.constant(waves), training=False)
+        found.append({name: float(value) for name, value in losses.items()})
+    for name in ("feature_matching", "adversarial", "discriminator"):
+        assert found[2][name] == pytest.approx((found[0][name] + found[1][name]) / 2, rel=1e-5)
+        assert found[0][name] != found[1][name]
+    # The penalty is of the sum of all logits' gradient; the averages begin at zero.
+    assert found[2]["r1"] > 0 and found[2]["lecam"] > 0
+    trainer.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    before = [v.numpy().copy() for v in both.trainable_variables]
+    trainer.fit(waves, batch_size=2, epochs=2, verbose=0)
+    moved = [np.abs(v.numpy() - old).max() > 0 for v, old in zip(both.trainable_variables, before, strict=True)]
+    assert np.mean(moved) > 0.8  # of a single filter some never fire

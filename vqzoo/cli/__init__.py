@@ -1,7 +1,8 @@
 """The command line: settings of recipes, and what every recipe does around its own page."""
 
+from vqzoo.cli.audio_run import AudioRun
 from vqzoo.cli.config import parse_config
 from vqzoo.cli.image_run import ImageRun
 from vqzoo.cli.recipe import run_recipe
 
-__all__ = ["ImageRun", "parse_config", "run_recipe"]
+__all__ = ["AudioRun", "ImageRun", "parse_config", "run_recipe"]

@@ -51,7 +51,7 @@ def pair_files(paths, out, suffix, find):
     Args:
         paths: list of str, files and folders.
         out: str, folder of the results.
-        suffix: str, of the results, with its dot.
+        suffix: str, of the results, with its dot; or a callable path -> str.
         find: callable path -> list of paths, the files in a folder.
 
     Returns:
@@ -64,10 +64,11 @@ def pair_files(paths, out, suffix, find):
     found = _find(paths, find)
     stems = [relative.with_suffix("") for _, relative in found]
     out = pathlib.Path(out).expanduser()
-    return [
-        (source, out / (f"{relative}{suffix}" if stems.count(stem) > 1 else stem.with_name(stem.name + suffix)))
-        for (source, relative), stem in zip(found, stems, strict=True)
-    ]
+    pairs = []
+    for (source, relative), stem in zip(found, stems, strict=True):
+        end = suffix(source) if callable(suffix) else suffix
+        pairs.append((source, out / (f"{relative}{end}" if stems.count(stem) > 1 else stem.with_name(stem.name + end))))
+    return pairs
 
 
 def named_files(paths, find):

@@ -2,74 +2,154 @@
 
 import numpy as np
 
+from vqzoo.data import AudioClips
 from vqzoo.data import ImageCrops
+from vqzoo.data import find_audio
 from vqzoo.data import find_images
+from vqzoo.data import load_audio
 from vqzoo.data import load_image
+from vqzoo.data import open_images
+from vqzoo.data import sample_audio
 from vqzoo.data import sample_images
+from vqzoo.data import save_audio
 from vqzoo.data import save_image
+from vqzoo.metrics import evaluate_audio
+from vqzoo.metrics import evaluate_images
+from vqzoo.metrics import mel_distance
+from vqzoo.metrics import si_sdr
 
 _EXAMPLES = 4
-_LARGEST = 128  # pixels a side
 
 
-def check_modality(tokenizer, name):
-    """Raises unless files of the tokenizer's modality can be read.
+class ImageSignals:
+    """Pictures.
+
+    Args:
+        tokenizer: `ImageTokenizer`.
+    """
+
+    find = staticmethod(find_images)
+    suffix = ".png"
+    at_once = 2**20
+    """int, pixels of a batch; larger pictures go alone, in tiles."""
+    tile_size = 512
+    """int, pixels a side."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.height, self.width, self.channels = tokenizer.encoder.input_shape[1:]
+
+    def load(self, path):
+        """One picture, float32 (height, width, channels)."""
+        return load_image(path, channels=self.channels)
+
+    def save(self, path, signal):
+        """Writes one picture."""
+        save_image(path, signal)
+
+    def encode(self, signals):
+        """Tokens of pictures of one size, an int32 array."""
+        return np.asarray(self.tokenizer.encode(np.stack(signals), **self._tiles(signals[0].shape[:-1])))
+
+    def decode(self, tokens, size):
+        """The picture of one file's tokens, a float32 array."""
+        return np.asarray(self.tokenizer.decode(tokens[None], size=size, **self._tiles(size)))[0]
+
+    def judge(self, signal, again):
+        """What came back, as a dict of numbers."""
+        error = np.mean(np.square(np.clip(again, -1.0, 1.0) - signal))
+        return {"psnr": 10.0 * np.log10(4.0 / max(float(error), 1e-10))}
+
+    def examples(self):
+        """A few crops of the photographs that come with scikit-image, of a size that the networks take."""
+        size = (self.height or 128, self.width or 128)
+        return ImageCrops(sample_images(), size, _EXAMPLES, channels=self.channels, flip=False).batch(0)
+
+    def evaluate(self, path, size, scale, count, seed):
+        """The report on crops of the pictures in a folder, shards or data set."""
+        size = (self.height or size, self.width or size)
+        options = {"channels": self.channels, "scale": (scale, scale), "flip": False, "max_side": 1024, "seed": seed}
+        crops = ImageCrops(open_images(path), size, min(16, count), **options)
+        batches = (crops.batch(i) for i in range(max(1, count // crops.batch_size)))
+        return {**evaluate_images(self.tokenizer, batches), "skipped": len(crops.skipped)}
+
+    def _tiles(self, size):
+        return {"tile_size": self.tile_size} if np.prod(size) > self.at_once else {}
+
+
+class AudioSignals:
+    """Sounds.
+
+    Args:
+        tokenizer: `AudioTokenizer`.
+    """
+
+    find = staticmethod(find_audio)
+    suffix = ".wav"
+    at_once = 2**21
+    """int, samples of a batch; longer sounds go alone, in windows."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.length, self.channels = tokenizer.encoder.input_shape[1:]
+
+    def load(self, path):
+        """One sound at the tokenizer's sample rate, float32 (samples, channels)."""
+        return load_audio(path, self.tokenizer.sample_rate, self.channels)
+
+    def save(self, path, signal):
+        """Writes one sound."""
+        save_audio(path, np.clip(signal, -1.0, 1.0), self.tokenizer.sample_rate)
+
+    def encode(self, signals):
+        """Tokens of sounds of one length, an int32 array."""
+        return np.asarray(self.tokenizer.encode(np.stack(signals), **self._windows(len(signals[0]))))
+
+    def decode(self, tokens, size):
+        """The sound of one file's tokens, a float32 array."""
+        return np.asarray(self.tokenizer.decode(tokens[None], length=size[0], **self._windows(size[0])))[0]
+
+    def judge(self, signal, again):
+        """What came back, as a dict of numbers."""
+        pair = signal[None], np.clip(again, -1.0, 1.0)[None]
+        distance = float(mel_distance(*pair, self.tokenizer.sample_rate)[0])
+        return {"mel_distance": distance, "si_sdr": float(si_sdr(*pair)[0])}
+
+    def examples(self):
+        """A few clips of recorded speech, or what stands in for it."""
+        rate = self.tokenizer.sample_rate
+        options = {"sample_rate": rate, "channels": self.channels}
+        return AudioClips(sample_audio(), self.length or rate, _EXAMPLES, **options).batch(0)
+
+    def evaluate(self, path, size, scale, count, seed):
+        """The report on clips of the sounds in a folder; `size` is their length in samples, and there is no scale."""
+        rate = self.tokenizer.sample_rate
+        options = {"sample_rate": rate, "channels": self.channels, "seed": seed}
+        clips = AudioClips(find_audio(path), self.length or size, min(16, count), **options)
+        batches = (clips.batch(i) for i in range(max(1, count // clips.batch_size)))
+        return {**evaluate_audio(self.tokenizer, batches), "skipped": len(clips.skipped)}
+
+    def _windows(self, samples):
+        return {"window": self.at_once // 4} if samples > self.at_once else {}
+
+
+SIGNALS = {"image": ImageSignals, "audio": AudioSignals}
+
+
+def signals_of(tokenizer, name):
+    """Reads, writes, encodes and decodes what a tokenizer is for.
 
     Args:
         tokenizer: `Tokenizer`.
         name: str, the preset's.
 
+    Returns:
+        `ImageSignals` or `AudioSignals`.
+
     Raises:
-        ValueError: if it is not one of images.
+        ValueError: if it is for neither.
     """
-    if tokenizer.modality != "image":
-        raise ValueError(f"The command line reads pictures so far. Received: {name!r}, of {tokenizer.modality!r}.")
-
-
-def find_signals(folder):
-    """The files of a folder and its subfolders.
-
-    Args:
-        folder: path.
-
-    Returns:
-        Sorted list of paths.
-    """
-    return find_images(folder)
-
-
-def load_signal(path, tokenizer):
-    """One signal as the tokenizer takes it, without the batch axis.
-
-    Args:
-        path: path.
-        tokenizer: `Tokenizer`.
-
-    Returns:
-        float32 array (*size, channels).
-    """
-    return load_image(path, channels=tokenizer.encoder.input_shape[-1])
-
-
-def save_signal(path, signal):
-    """Writes one signal.
-
-    Args:
-        path: path ending in `.png`.
-        signal: float array (*size, channels).
-    """
-    save_image(path, signal)
-
-
-def example_signals(tokenizer):
-    """Crops of the photographs that come with scikit-image, of a size that the networks take.
-
-    Args:
-        tokenizer: `Tokenizer`.
-
-    Returns:
-        float32 array (batch, height, width, channels).
-    """
-    height, width, channels = tokenizer.encoder.input_shape[1:]
-    size = (height or _LARGEST, width or _LARGEST)
-    return np.asarray(ImageCrops(sample_images(), size, _EXAMPLES, channels=channels, flip=False).batch(0))
+    if tokenizer.modality not in SIGNALS:
+        known = " and ".join(SIGNALS)
+        raise ValueError(f"The command line reads {known} files. Received: {name!r}, of {tokenizer.modality!r}.")
+    return SIGNALS[tokenizer.modality](tokenizer)

@@ -1,5 +1,23 @@
 """Files to arrays to `tf.data`."""
 
+from vqzoo.data.audio.augment import freq_mask
+from vqzoo.data.audio.augment import normalize_peak
+from vqzoo.data.audio.augment import normalize_rms
+from vqzoo.data.audio.augment import pitch_and_tempo
+from vqzoo.data.audio.augment import random_gain
+from vqzoo.data.audio.augment import random_noise
+from vqzoo.data.audio.augment import random_polarity
+from vqzoo.data.audio.augment import time_mask
+from vqzoo.data.audio.clips import AudioClips
+from vqzoo.data.audio.files import find_audio
+from vqzoo.data.audio.files import sample_audio
+from vqzoo.data.audio.files import split_audio
+from vqzoo.data.audio.files import synthetic_audio
+from vqzoo.data.audio.read import AudioInfo
+from vqzoo.data.audio.read import audio_info
+from vqzoo.data.audio.read import load_audio
+from vqzoo.data.audio.variants import write_variants
+from vqzoo.data.audio.write import save_audio
 from vqzoo.data.image import load_image
 from vqzoo.data.image import save_image
 from vqzoo.data.image_crops import ImageCrops
@@ -18,20 +36,38 @@ from vqzoo.data.token_shards import TokenShards
 from vqzoo.data.token_shards import write_token_shards
 
 __all__ = [
+    "AudioClips",
+    "AudioInfo",
     "ImageCrops",
     "ImageSource",
     "ShardedImages",
     "TfdsImages",
     "TokenRow",
     "TokenShards",
+    "audio_info",
+    "find_audio",
     "find_images",
+    "freq_mask",
     "holds_shards",
+    "load_audio",
     "load_image",
+    "normalize_peak",
+    "normalize_rms",
     "open_images",
+    "pitch_and_tempo",
+    "random_gain",
+    "random_noise",
+    "random_polarity",
+    "sample_audio",
     "sample_images",
+    "save_audio",
     "save_image",
+    "split_audio",
     "split_images",
+    "synthetic_audio",
+    "time_mask",
     "verify_shards",
     "write_image_shards",
     "write_token_shards",
+    "write_variants",
 ]

@@ -1,27 +1,37 @@
-"""What is minimised. A loss returns an unweighted float32 scalar; a trainer's `loss_weights` alone weighs it."""
+"""What is minimised. A loss returns a float32 scalar or one number an example; a trainer's `loss_weights` weighs it."""
 
 from vqzoo.losses.adversarial import AdversarialLoss
 from vqzoo.losses.adversarial import HingeLoss
 from vqzoo.losses.adversarial import NonSaturatingLoss
 from vqzoo.losses.adversarial import VanillaLoss
 from vqzoo.losses.adversarial import adaptive_weight
+from vqzoo.losses.adversarial import discriminator_parts
 from vqzoo.losses.adversarial import feature_matching_loss
 from vqzoo.losses.perceptual import PerceptualLoss
 from vqzoo.losses.reconstruction import l1_loss
 from vqzoo.losses.reconstruction import l2_loss
 from vqzoo.losses.regularizers import LeCamRegularizer
 from vqzoo.losses.regularizers import R1Penalty
+from vqzoo.losses.spectral import MelLoss
+from vqzoo.losses.spectral import SpectralLoss
+from vqzoo.losses.spectral import STFTLoss
+from vqzoo.losses.spectral import si_sdr_loss
 
 __all__ = [
     "AdversarialLoss",
     "HingeLoss",
     "LeCamRegularizer",
+    "MelLoss",
     "NonSaturatingLoss",
     "PerceptualLoss",
     "R1Penalty",
+    "STFTLoss",
+    "SpectralLoss",
     "VanillaLoss",
     "adaptive_weight",
+    "discriminator_parts",
     "feature_matching_loss",
     "l1_loss",
     "l2_loss",
+    "si_sdr_loss",
 ]

@@ -91,6 +91,24 @@ class VanillaLoss(NonSaturatingLoss):
         return -_mean(fake)
 
 
+def discriminator_parts(outputs):
+    """What a discriminator returns, as a list of the parts that it is made of.
+
+    Args:
+        outputs: logits; or a list of activations with the logits last; or a list of such lists, one for each part.
+
+    Returns:
+        List of (list of activations, logits), one for each part.
+
+    Example:
+    >>> discriminator_parts([["a", "b", "logits"], ["c", "logits"]])
+    [(['a', 'b'], 'logits'), (['c'], 'logits')]
+    """
+    several = isinstance(outputs, list | tuple) and any(isinstance(part, list | tuple) for part in outputs)
+    parts = [keras.tree.flatten(part) for part in (outputs if several else [outputs])]
+    return [(part[:-1], part[-1]) for part in parts]
+
+
 def feature_matching_loss(real, fake):
     r"""Mean absolute difference of a discriminator's activations, averaged over its layers.
 

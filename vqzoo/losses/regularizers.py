@@ -2,6 +2,7 @@
 
 import keras
 
+from vqzoo.losses.adversarial import discriminator_parts
 from vqzoo.ops import input_gradient
 from vqzoo.ops import replica_mean
 
@@ -20,7 +21,7 @@ class R1Penalty:
         real: float tensor, logits of `signal`; not read.
         fake: float tensor, logits of the reconstructions; not read.
         signal: float tensor (batch, *size, channels), real.
-        discriminator: `keras.Model`, signals to logits, or to a list with the logits last.
+        discriminator: `keras.Model`, signals to logits, to a list with the logits last, or to a list of such lists.
         training: bool, handed on to the discriminator. Defaults to False.
 
     Returns:
@@ -36,9 +37,10 @@ class R1Penalty:
     """
 
     def __call__(self, real, fake, signal, discriminator, training=False):
-        gradient = input_gradient(
-            lambda x: keras.ops.sum(keras.tree.flatten(discriminator(x, training=training))[-1]), signal
-        )
+        def logits(x):
+            return sum(keras.ops.sum(part) for _, part in discriminator_parts(discriminator(x, training=training)))
+
+        gradient = input_gradient(logits, signal)
         axes = tuple(range(1, len(signal.shape)))
         return 0.5 * keras.ops.mean(keras.ops.sum(keras.ops.square(keras.ops.cast(gradient, "float32")), axis=axes))
 

@@ -1,13 +1,10 @@
 """One page of numbers for a tokenizer on a set of pictures."""
 
-import itertools
-import time
-
-import keras
 import numpy as np
 from keras import ops
 
-from vqzoo.metrics.codebook import CodebookUsage
+from vqzoo.metrics.batches import checked_batches
+from vqzoo.metrics.batches import evaluate_batches
 from vqzoo.metrics.image import ms_ssim
 from vqzoo.metrics.image import ms_ssim_scales
 from vqzoo.metrics.image import psnr
@@ -62,74 +59,19 @@ def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
     >>> round(report["psnr"], 2), round(report["bits_per_pixel"], 3), report["dead_codes"], report["images"]
     (20.0, 1.585, 2, 2)
     """
-    per_picture, streaming = _split(metrics or {})
-    codebook = CodebookUsage(tokenizer.codebook_sizes)
-    scores = {name: [] for name in (*_NAMES, *per_picture)}  # name -> one array (batch,) per batch
-    seconds = 0.0
-    compiled = set()
-    for images in itertools.islice(batches, max_batches):
-        images = _check_batch(images)
-        if images.shape not in compiled:
-            _encode_decode(tokenizer, images)
-            compiled.add(images.shape)
-        start = time.perf_counter()
-        tokens, decoded = _encode_decode(tokenizer, images)
-        seconds += time.perf_counter() - start
-        codebook.update_state(tokens)
-        bits = bits_per_pixel(tokens.shape, tokenizer.codebook_sizes, *images.shape[1:3])
-        scores["bits_per_pixel"].append(np.full(len(images), bits))
+
+    def measured(images, decoded, tokens):
         saved = _as_saved(decoded)
-        for name, values in _distances(images, saved).items():
-            scores[name].append(values)
-        for name, distance in per_picture.items():
-            scores[name].append(_for_each_picture(name, distance(images, saved), len(images)))
-        for metric in streaming.values():
-            metric.update_state(images, saved)
-    scores = {name: np.concatenate(values) for name, values in scores.items() if values}
-    count = len(scores.get("psnr", ()))
-    if not count:
-        raise ValueError("There is nothing to evaluate: `batches` held no picture. Check the folder or the split.")
-    usage = {name: float(value) for name, value in codebook.result().items()}
-    return {
-        **{name: float(np.mean(values, dtype="float64")) for name, values in scores.items()},
-        **{name: float(metric.result()) for name, metric in streaming.items()},
-        **usage,
-        "dead_codes": int(usage["dead_codes"]),
-        "images_per_second": count / seconds,
-        "images": count,
-    }
+        bits = bits_per_pixel(tokens.shape, tokenizer.codebook_sizes, *images.shape[1:3])
+        return saved, {**_distances(images, saved), "bits_per_pixel": np.full(len(images), bits)}
 
+    def decode(tokens, images):
+        return tokenizer.decode(tokens, size=images.shape[1:3])
 
-def _check_batch(images):
-    images = ops.convert_to_numpy(images)
-    if images.ndim != 4:
-        raise ValueError(
-            "Each batch must be pictures alone, (batch, height, width, channels). "
-            f"Received: a batch of shape {images.shape}"
-        )
-    return images
-
-
-def _split(metrics):
-    """Those that judge each picture or batch by itself, and those that gather all, begun anew."""
-    taken = sorted(set(metrics) & set(_NAMES))
-    if taken:
-        raise ValueError(f"`metrics` must have names that the report does not use itself. Received: {taken}")
-    streaming = {name: metric for name, metric in metrics.items() if hasattr(metric, "update_state")}
-    for metric in streaming.values():
-        metric.reset_state()
-    return {name: metric for name, metric in metrics.items() if name not in streaming}, streaming
-
-
-def _for_each_picture(name, value, count):
-    """One number for the batch, or one for each picture -> array (batch,)."""
-    shapes = [tuple(np.shape(x)) for x in keras.tree.flatten(value)]
-    if shapes not in ([()], [(count,)]):
-        raise ValueError(
-            f"A metric must return one number for the batch or one for each of its {count} pictures. Received: from "
-            f"{name}, shapes {shapes}. A network alone is no metric: use FrechetDistance(network)."
-        )
-    return np.broadcast_to(ops.convert_to_numpy(value), (count,))
+    batches = checked_batches(batches, max_batches, ("batch", "height", "width", "channels"), "pictures")
+    evaluated = evaluate_batches(tokenizer, batches, metrics, _NAMES, "picture", decode, measured)
+    speed = evaluated.count / evaluated.seconds
+    return {**evaluated.report, "images_per_second": speed, "images": evaluated.count}
 
 
 def _distances(images, reconstructions):
@@ -145,12 +87,6 @@ def _distances(images, reconstructions):
     if scales in _MS_SSIM_NAMES:  # one scale is SSIM
         distances[_MS_SSIM_NAMES[scales]] = ops.convert_to_numpy(ms_ssim(images, reconstructions, scales=scales))
     return distances
-
-
-def _encode_decode(tokenizer, images):
-    tokens = tokenizer.encode(images)
-    decoded = tokenizer.decode(tokens, size=images.shape[1:3])
-    return ops.convert_to_numpy(tokens), ops.convert_to_numpy(decoded)  # numpy: waits for the device
 
 
 def _as_saved(images):

@@ -33,3 +33,27 @@ def bits_per_pixel(token_shape, codebook_sizes, height, width):
     if height < 1 or width < 1:
         raise ValueError(f"A picture must have pixels. Received: height={height}, width={width}")
     return math.prod(token_shape[1:-1]) * sum(math.log2(size) for size in codebook_sizes) / (height * width)
+
+
+def kilobits_per_second(frame_rate, codebook_sizes):
+    """Kilobits that a second of a sound's tokens takes without entropy coding.
+
+    That is `frame_rate * sum_i log2(codebook_sizes_i) / 1000`.
+
+    Args:
+        frame_rate: float, positions of tokens a second, in Hz.
+        codebook_sizes: tuple of ints, the number of codes of each codebook.
+
+    Returns:
+        float, in kbit/s.
+
+    Raises:
+        ValueError: `frame_rate` is not positive.
+
+    Example:
+    >>> kilobits_per_second(75, (1024,) * 8)  # EnCodec at 24 kHz
+    6.0
+    """
+    if frame_rate <= 0:
+        raise ValueError(f"`frame_rate` is in Hz and positive. Received: frame_rate={frame_rate}")
+    return frame_rate * sum(math.log2(size) for size in codebook_sizes) / 1000

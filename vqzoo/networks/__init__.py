@@ -1,5 +1,6 @@
 """Signals to latents and back: encoder and decoder stacks, and discriminators. No quantizer, no loss."""
 
+from vqzoo.networks import audio
 from vqzoo.networks import discriminators
 from vqzoo.networks import image
 from vqzoo.networks.normalization import FastGroupNormalization
@@ -10,6 +11,7 @@ from vqzoo.networks.normalization import group_normalization_swish
 __all__ = [
     "FastGroupNormalization",
     "GroupNormalizationSwish",
+    "audio",
     "discriminators",
     "group_normalization",
     "group_normalization_swish",

@@ -12,6 +12,7 @@ from vqzoo.ops.entropy import mean_code_entropy
 from vqzoo.ops.estimators import rotation_trick
 from vqzoo.ops.estimators import straight_through
 from vqzoo.ops.gradients import input_gradient
+from vqzoo.ops.griffin_lim import griffin_lim
 from vqzoo.ops.litert import for_litert
 from vqzoo.ops.litert import is_for_litert
 from vqzoo.ops.masks import masked_gradient
@@ -32,6 +33,7 @@ from vqzoo.ops.resize import resize
 from vqzoo.ops.rows import spread_rows
 from vqzoo.ops.shapes import crop
 from vqzoo.ops.shapes import upsample_nearest
+from vqzoo.ops.sinc import resample_signal
 from vqzoo.ops.spectral import hann
 from vqzoo.ops.spectral import inverse_stft
 from vqzoo.ops.spectral import magnitudes
@@ -50,6 +52,7 @@ __all__ = [
     "dtype_name",
     "for_litert",
     "fused",
+    "griffin_lim",
     "hann",
     "highest_scores",
     "input_gradient",
@@ -68,6 +71,7 @@ __all__ = [
     "replica_gather",
     "replica_mean",
     "replica_sum",
+    "resample_signal",
     "resize",
     "reverse_bits",
     "rotation_trick",

@@ -59,7 +59,7 @@ def stft(signal, frame_length, hop_length, window=None):
     return keras.ops.rfft(frames * keras.ops.convert_to_tensor(np.asarray(window, "float32")))
 
 
-def inverse_stft(real, imaginary, frame_length, hop_length, window=None):
+def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=None):
     r"""The signal whose short-time Fourier transform is nearest to a given one; of a transform it is the signal.
 
     $$x_{ih - p + t} = \frac{\sum_i w_t\, y_{it}}{\sum_i w_t^2}, \qquad
@@ -73,6 +73,7 @@ def inverse_stft(real, imaginary, frame_length, hop_length, window=None):
         frame_length: int N, samples of a frame, even.
         hop_length: int h, samples between frames, at most N.
         window: array w, shape (frame_length,). Defaults to `hann(frame_length)`.
+        mask: bool tensor (batch, frames), True where a frame is there. Defaults to all.
 
     Returns:
         float32 tensor, shape (batch, frames * hop_length). Those of a signal whose length is no multiple of the hop end
@@ -92,9 +93,12 @@ def inverse_stft(real, imaginary, frame_length, hop_length, window=None):
     _check_lengths(frame_length, hop_length)
     window = np.asarray(hann(frame_length) if window is None else window, "float32")
     frames = _inverse_frames(keras.ops.cast(real, "float32"), keras.ops.cast(imaginary, "float32"), frame_length)
-    added = _overlap_add(frames * keras.ops.convert_to_tensor(window), hop_length)
-    # One example's frames of ones, of however many there are.
+    # One example's frames of ones, of however many there are; or each example's own.
     ones = keras.ops.ones_like(frames[:1, :, :1])
+    if mask is not None:
+        mask = keras.ops.expand_dims(keras.ops.cast(mask, "bool"), -1)
+        ones, frames = keras.ops.cast(mask, "float32"), keras.ops.where(mask, frames, 0.0)
+    added = _overlap_add(frames * keras.ops.convert_to_tensor(window), hop_length)
     weights = _overlap_add(ones * keras.ops.convert_to_tensor(np.square(window)), hop_length)
     signal = added * keras.ops.where(weights > 1e-8, 1.0 / keras.ops.maximum(weights, 1e-8), 0.0)
     before = (frame_length - hop_length) // 2

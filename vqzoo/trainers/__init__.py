@@ -14,6 +14,9 @@ from vqzoo.trainers.pictures import save_usage_histogram
 from vqzoo.trainers.progress import Progress
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
 from vqzoo.trainers.schedules import warmup_cosine
+from vqzoo.trainers.sounds import Sounds
+from vqzoo.trainers.sounds import save_sounds
+from vqzoo.trainers.sounds import save_spectrograms
 from vqzoo.trainers.strategy import check_batch_size
 from vqzoo.trainers.strategy import distributed_dataset
 from vqzoo.trainers.strategy import is_chief
@@ -29,6 +32,7 @@ __all__ = [
     "Progress",
     "ReconstructionTrainer",
     "RunLog",
+    "Sounds",
     "StopOnNonFinite",
     "Trainer",
     "check_batch_size",
@@ -38,6 +42,8 @@ __all__ = [
     "reconstruction_grid",
     "save_loss_curves",
     "save_reconstructions",
+    "save_sounds",
+    "save_spectrograms",
     "save_usage_histogram",
     "strategy_named",
     "warmup_cosine",

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vqzoo.losses import HingeLoss
 from vqzoo.losses import adaptive_weight
+from vqzoo.losses import discriminator_parts
 from vqzoo.losses import feature_matching_loss
 from vqzoo.ops import replica_mean
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
@@ -33,7 +34,8 @@ class AdversarialTrainer(ReconstructionTrainer):
 
     Args:
         tokenizer: `Tokenizer` to fit.
-        discriminator: `keras.Model`, signals to logits, or to a list of activations with the logits last.
+        discriminator: `keras.Model`, signals to logits, to a list of activations with the logits last, or to a list of
+            such lists, one for each of its parts, over which the losses are averaged.
         signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
         loss_weights: dict with a float for each signal loss, each of the quantizer's losses, `feature_matching`,
             `adversarial`, `discriminator` and each regularizer. A loss of weight 0 is reported and not minimised.
@@ -144,11 +146,15 @@ class AdversarialTrainer(ReconstructionTrainer):
         losses = super()._losses_of(signal, result, training)
         if training and not self._playing:
             return losses
-        *real_features, real = keras.tree.flatten(self.discriminator(signal, training=training))
-        *fake_features, fake = keras.tree.flatten(self.discriminator(result.signal, training=training))
-        losses["feature_matching"] = feature_matching_loss(real_features, fake_features)
-        losses["adversarial"] = self.adversarial_loss.generator(fake)
-        losses["discriminator"] = self.adversarial_loss.discriminator(real, fake)
+        real_parts = discriminator_parts(self.discriminator(signal, training=training))
+        fake_parts = discriminator_parts(self.discriminator(result.signal, training=training))
+        pairs = list(zip(real_parts, fake_parts, strict=True))
+        losses["feature_matching"] = _mean(feature_matching_loss(real, fake) for (real, _), (fake, _) in pairs)
+        losses["adversarial"] = _mean(self.adversarial_loss.generator(fake) for _, fake in fake_parts)
+        losses["discriminator"] = _mean(
+            self.adversarial_loss.discriminator(real, fake) for (_, real), (_, fake) in pairs
+        )
+        real, fake = _logits(real_parts), _logits(fake_parts)
         for name, regularizer in self.regularizers.items():
             losses[name] = regularizer(real, fake, signal=signal, discriminator=self.discriminator, training=training)
         return losses
@@ -256,6 +262,20 @@ class AdversarialTrainer(ReconstructionTrainer):
         config["adaptive"] = self.adaptive
         config["max_adaptive_weight"] = self.max_adaptive_weight
         return config
+
+
+def _mean(losses):
+    """Over the parts of a discriminator."""
+    losses = list(losses)
+    return sum(losses) / len(losses)
+
+
+def _logits(parts):
+    """The logits of all parts in one tensor."""
+    logits = [logits for _, logits in parts]
+    if len(logits) == 1:
+        return logits[0]
+    return tf.concat([tf.reshape(x, (tf.shape(x)[0], -1)) for x in logits], axis=1)
 
 
 @contextlib.contextmanager

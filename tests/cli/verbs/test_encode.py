@@ -7,7 +7,7 @@ import pytest
 
 import vqzoo
 from vqzoo.cli.main import main
-from vqzoo.cli.verbs import encode
+from vqzoo.cli.signals import ImageSignals
 from vqzoo.data import TokenShards
 
 
@@ -50,15 +50,15 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(pictures, tmp_path, 
     assert main([*command, str(tmp_path / "once")]) == 1
     told = capsys.readouterr().err
     assert "encoded into 3 shards: 7 files, 1 failed:" in told and "bad.png" in told
-    whole, calls = encode.encode_signals, []
+    whole, calls = ImageSignals.encode, []
 
-    def stops(tokenizer, signals):
+    def stops(self, signals):
         calls.append(len(signals))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return whole(tokenizer, signals)
+        return whole(self, signals)
 
-    monkeypatch.setattr(encode, "encode_signals", stops)
+    monkeypatch.setattr(ImageSignals, "encode", stops)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         main([*command, str(tmp_path / "twice")])
     assert not (tmp_path / "twice" / "manifest.json").exists()

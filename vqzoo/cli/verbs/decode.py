@@ -8,15 +8,11 @@ import pathlib
 import sys
 import tempfile
 
-import numpy as np
-
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import run_each
-from vqzoo.cli.signals import check_modality
-from vqzoo.cli.signals import save_signal
-from vqzoo.cli.verbs.encode import PIXELS_AT_ONCE
-from vqzoo.cli.verbs.encode import TILE
+from vqzoo.cli.signals import SIGNALS
+from vqzoo.cli.signals import signals_of
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import find_preset
 from vqzoo.presets import load_tokens
@@ -36,10 +32,10 @@ def run(arguments):
         return _pipe(tokenizers)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for what is decoded. Leave it out only with - for the path.")
-    pairs = pair_files(arguments.paths, arguments.out, ".png", _find_tokens)
+    pairs = pair_files(arguments.paths, arguments.out, _suffix, _find_tokens)
 
     def decode(source, target):
-        save_signal(target, tokenizers.decode(source))
+        tokenizers.decode(source, target)
         return {"decoded": str(target)}
 
     return run_each("decoded", pairs, arguments, decode)
@@ -53,8 +49,8 @@ class _Tokenizers:
         self.folders = {}  # a name of the Hub is asked for once
         self.loaded = {}
 
-    def decode(self, path):
-        """The signal of a token file."""
+    def decode(self, path, target):
+        """Writes the signal of a token file."""
         file = load_tokens(path)
         name = self.preset or file.preset
         if name not in self.folders:
@@ -62,14 +58,19 @@ class _Tokenizers:
         folder = self.folders[name]
         check_tokens_of(file, folder, path)
         if name not in self.loaded:
-            self.loaded[name] = Tokenizer.from_preset(folder)
-            check_modality(self.loaded[name], name)
-        large = np.prod(file.size) > PIXELS_AT_ONCE
-        tiles = {"tile_size": TILE} if large else {}
-        decoded = np.asarray(self.loaded[name].decode(file.tokens[None], size=file.size, **tiles))[0]
+            self.loaded[name] = signals_of(Tokenizer.from_preset(folder), name)
+        decoded = self.loaded[name].decode(file.tokens, file.size)
         if decoded.shape[:-1] != file.size:
             raise ValueError(f"{str(path)!r} tells a size of {file.size}, which its tokens do not cover.")
-        return decoded
+        self.loaded[name].save(target, decoded)
+
+
+def _suffix(path):
+    """What the tokens of a file become; of a damaged one, which is named when its turn comes, anything."""
+    try:
+        return SIGNALS[load_tokens(path).modality].suffix
+    except (ValueError, OSError, KeyError):
+        return ".png"
 
 
 def _find_tokens(folder):
@@ -81,8 +82,9 @@ def _find_tokens(folder):
 
 def _pipe(tokenizers):
     with tempfile.TemporaryDirectory() as scratch:
-        source, target = pathlib.Path(scratch, "tokens.npz"), pathlib.Path(scratch, "signal.png")
+        source = pathlib.Path(scratch, "tokens.npz")
         source.write_bytes(sys.stdin.buffer.read())
-        save_signal(target, tokenizers.decode(source))
+        target = source.with_suffix(_suffix(source))
+        tokenizers.decode(source, target)
         sys.stdout.buffer.write(target.read_bytes())
     return 0

@@ -13,17 +13,13 @@ import pathlib
 import sys
 import tempfile
 
-import numpy as np
-
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import named_files
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import positive
-from vqzoo.cli.signals import check_modality
-from vqzoo.cli.signals import find_signals
-from vqzoo.cli.signals import load_signal
+from vqzoo.cli.signals import signals_of
 from vqzoo.data import TokenRow
 from vqzoo.data import write_token_shards
 from vqzoo.presets import describe_tokens
@@ -31,14 +27,11 @@ from vqzoo.presets import find_preset
 from vqzoo.presets import save_tokens
 from vqzoo.tokenizers import Tokenizer
 
-PIXELS_AT_ONCE = 2**20  # of all signals of a batch; larger ones go alone, in tiles
-TILE = 512  # pixels
-
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
-    add_batch_arguments(parser, "pictures", pipe=True)
+    add_batch_arguments(parser, "pictures or sounds", pipe=True)
     parser.add_argument("--batch_size", type=positive, default=16, help="files at once (default: 16)")
     parser.add_argument(
         "--shards",
@@ -54,20 +47,20 @@ def run(arguments):
     """Encodes every file; exit status 1 if one failed."""
     folder = find_preset(arguments.preset)
     tokenizer = Tokenizer.from_preset(folder)
-    check_modality(tokenizer, arguments.preset)
+    signals = signals_of(tokenizer, arguments.preset)
     # A token file names a folder by its whole path, or it would be found from one place only.
     preset = str(folder.resolve()) if pathlib.Path(arguments.preset).expanduser().exists() else arguments.preset
     if arguments.paths == ["-"]:
-        return _pipe(preset, folder, tokenizer)
+        return _pipe(preset, folder, signals)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the tokens. Leave it out only with - for the path.")
     if arguments.shards is not None:
-        return _shards(preset, folder, tokenizer, arguments)
-    pairs = pair_files(arguments.paths, arguments.out, ".npz", find_signals)
+        return _shards(preset, folder, signals, arguments)
+    pairs = pair_files(arguments.paths, arguments.out, ".npz", signals.find)
     with FileRun(len(pairs), arguments.json) as progress:
         pairs = _free(pairs, arguments.force, progress)
-        for group in _groups(pairs, tokenizer, arguments.batch_size, progress):
-            for source, target, signal, tokens in _encoded(group, tokenizer, progress):
+        for group in _groups(pairs, signals, arguments.batch_size, progress):
+            for source, target, signal, tokens in _encoded(group, signals, progress):
                 try:
                     save_tokens(target, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
                 except (ValueError, OSError) as error:
@@ -77,15 +70,15 @@ def run(arguments):
     return progress.conclude("encoded")
 
 
-def _shards(preset, folder, tokenizer, arguments):
-    files = named_files(arguments.paths, find_signals)
+def _shards(preset, folder, signals, arguments):
+    files = named_files(arguments.paths, signals.find)
     about = {"preset": preset, **describe_tokens(folder)}
     with FileRun(len(files), arguments.json) as progress:
 
         def encode(files, failed):
             rows = {}
-            for group in _groups(files, tokenizer, arguments.batch_size, progress):
-                for path, name, signal, tokens in _encoded(group, tokenizer, progress):
+            for group in _groups(files, signals, arguments.batch_size, progress):
+                for path, name, signal, tokens in _encoded(group, signals, progress):
                     rows[path] = TokenRow(tokens, signal.shape[:-1], name)
                     progress.succeeded(path, shape=list(tokens.shape))
             failed |= {name: progress.failures[str(path)] for path, name in files if path not in rows}
@@ -97,35 +90,21 @@ def _shards(preset, folder, tokenizer, arguments):
     return progress.conclude(f"encoded into {len(manifest['shards'])} shards:")
 
 
-def encode_signals(tokenizer, signals):
-    """Tokens of signals of one size.
-
-    Args:
-        tokenizer: `Tokenizer`.
-        signals: list of float32 arrays (height, width, channels).
-
-    Returns:
-        int32 array (batch, *grid, num_codebooks).
-    """
-    large = signals[0][..., 0].size > PIXELS_AT_ONCE
-    return np.asarray(tokenizer.encode(np.stack(signals), **({"tile_size": TILE} if large else {})))
-
-
-def _groups(pairs, tokenizer, batch_size, progress):
+def _groups(pairs, signals, batch_size, progress):
     """Lists of (source, target, signal) of one size each; a source that cannot be read has failed."""
     waiting = {}
     for source, target in pairs:
         try:
-            signal = load_signal(source, tokenizer)
+            signal = signals.load(source)
         except (ValueError, OSError) as error:
             progress.failed(source, error)
             continue
         group = waiting.setdefault(signal.shape, [])
         group.append((source, target, signal))
-        pixels = signal[..., 0].size
-        if len(group) >= batch_size or (len(group) + 1) * pixels > PIXELS_AT_ONCE:
+        values = signal[..., 0].size
+        if len(group) >= batch_size or (len(group) + 1) * values > signals.at_once:
             yield waiting.pop(signal.shape)
-        elif sum(len(g) * g[0][2][..., 0].size for g in waiting.values()) > 8 * PIXELS_AT_ONCE:
+        elif sum(len(g) * g[0][2][..., 0].size for g in waiting.values()) > 8 * signals.at_once:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()
 
@@ -141,10 +120,10 @@ def _free(pairs, force, progress):
             yield source, target
 
 
-def _encoded(group, tokenizer, progress):
+def _encoded(group, signals, progress):
     """The group with its tokens, or nothing where it failed."""
     try:
-        tokens = encode_signals(tokenizer, [signal for _, _, signal in group])
+        tokens = signals.encode([signal for _, _, signal in group])
     except ValueError as error:
         for source, _, _ in group:
             progress.failed(source, error)
@@ -152,13 +131,12 @@ def _encoded(group, tokenizer, progress):
     return [(*one, row) for one, row in zip(group, tokens, strict=True)]
 
 
-def _pipe(preset, folder, tokenizer):
+def _pipe(preset, folder, signals):
     with tempfile.TemporaryDirectory() as scratch:
         source, target = pathlib.Path(scratch, "standard input"), pathlib.Path(scratch, "tokens.npz")
         source.write_bytes(sys.stdin.buffer.read())
-        signal = load_signal(source, tokenizer)
-        save_tokens(
-            target, encode_signals(tokenizer, [signal])[0], size=signal.shape[:-1], preset=preset, folder=folder
-        )
+        signal = signals.load(source)
+        tokens = signals.encode([signal])[0]
+        save_tokens(target, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
         sys.stdout.buffer.write(target.read_bytes())
     return 0

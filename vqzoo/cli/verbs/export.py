@@ -7,7 +7,7 @@ import json
 import pathlib
 import shutil
 
-from vqzoo.cli.signals import example_signals
+from vqzoo.cli.signals import signals_of
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.files import atomic_path
@@ -31,7 +31,8 @@ def run(arguments):
     if arguments.out:
         folder = _copy(folder, pathlib.Path(arguments.out).expanduser(), arguments.force)
     tokenizer = Tokenizer.from_preset(folder)
-    for agreement in export_preset(tokenizer, folder, example_signals(tokenizer), arguments.litert):
+    examples = signals_of(tokenizer, arguments.preset).examples()
+    for agreement in export_preset(tokenizer, folder, examples, arguments.litert):
         print(json.dumps(agreement._asdict()) if arguments.json else told(agreement))
     if not arguments.json:
         print(folder)

@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from vqzoo.cli.signals import example_signals
+from vqzoo.cli.signals import signals_of
 from vqzoo.cli.verbs.export import told
 from vqzoo.data import holds_shards
 from vqzoo.data import verify_shards
@@ -38,6 +38,6 @@ def run(arguments):
     if not arguments.json:
         print(f"{folder}: {len(files)} files are whole")
     tokenizer = Tokenizer.from_preset(folder)
-    for agreement in verify_exports(tokenizer, folder, example_signals(tokenizer)):
+    for agreement in verify_exports(tokenizer, folder, signals_of(tokenizer, arguments.preset).examples()):
         print(json.dumps(agreement._asdict()) if arguments.json else told(agreement))
     return 0

@@ -1,0 +1,150 @@
+"""Trains a VQGAN audio tokenizer: clearer than the VQ-VAE, at more computation and with more to go wrong.
+
+    pip install -e ".[samples]"
+    python recipes/audio_vqgan.py                                   # a minute of recorded speech
+    python recipes/audio_vqgan.py --data ~/recordings --sample_rate 24000
+    python recipes/audio_vqgan.py --init saved_models/audio_vqvae --freeze_encoder     # sharpens a VQ-VAE's decoder
+    python recipes/audio_vqgan.py large --data ~/recordings --strategy mirrored        # the published sizes: wants GPUs
+    python recipes/audio_vqgan.py tiny --out /some/folder           # seconds: shows that it runs
+
+Reference: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312; Kumar et al. 2023, https://arxiv.org/abs/2306.06546
+"""
+
+import dataclasses
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+
+import keras
+
+import vqzoo
+from vqzoo.cli import AudioRun
+from vqzoo.cli import run_recipe
+from vqzoo.networks.discriminators import combined_discriminator
+from vqzoo.networks.discriminators import multi_period_discriminator
+from vqzoo.networks.discriminators import multi_resolution_discriminator
+from vqzoo.trainers import warmup_cosine
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    data: str = ""  # recording or folder of recordings, recursive; empty: recorded speech, see the README
+    validation_data: str = ""  # the same for validation; empty: a share of `data`
+    validation_share: float = 0.1  # of the recordings, when `validation_data` is empty
+    out: str = "saved_models/audio_vqgan"  # preset folder
+    init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    freeze_encoder: bool = False  # trains the decoder alone: tokens stay those of `init`, and training is stabler
+    sample_rate: int = 16000  # Hz
+    channels: int = 1  # 1 mono, 2 stereo
+    seconds: float = 1.0  # of a training clip
+    normalize: str = "peak"  # or rms: the loudness of clips before `gain`; empty: as recorded
+    gain: tuple[float, ...] = (-12.0, 0.0)  # dB, lowest and highest random change of loudness
+    noise: tuple[float, ...] = ()  # dB, lowest and highest signal-to-noise ratio of random noise; empty: none
+    polarity: bool = True  # turn half of the clips upside down
+    frame_length: int = 1024  # samples of a spectrum
+    hop_length: int = 256  # samples between spectra
+    bands: int = 80  # mel bands
+    time_stride: int = 1  # spectra that one position of tokens stands for
+    filters: int = 256  # of the blocks
+    blocks: int = 4  # of the encoder and of the decoder
+    attention: int = 0  # self-attention blocks of each
+    latent_dim: int = 64  # width of a code
+    codebooks: int = 4  # tokens at each position
+    codebook_size: int = 1024  # codes of each
+    quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
+    mel_weight: float = 1.0  # of the distance of log-mel spectra
+    stft_weight: float = 1.0  # of the distance of spectra
+    waveform_weight: float = 1.0  # of the absolute error of the waveform, which pins the phases down
+    commitment_weight: float = 0.25  # of the commitment loss
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, at which waveforms are folded to be judged
+    resolutions: tuple[int, ...] = (2048, 1024, 512)  # samples of the spectra that are judged
+    period_filters: int = 2  # of the first convolution that judges waveforms; 32 published
+    resolution_filters: int = 8  # of the convolutions that judge spectra; 32 published
+    discriminator_start: float = 0.5  # share of the steps before the discriminators join
+    discriminator_warmup: float = 0.1  # share of the steps over which their weight grows from 0 to full
+    adaptive: bool = True  # adversarial weights are shares of the gradient of the signal's losses, not plain factors
+    adversarial_weight: float = 0.3  # gradient of the adversarial loss as a fraction of the signal losses'
+    feature_matching_weight: float = 0.4  # the same of the distance in the discriminators' features
+    batch_size: int = 16  # clips, over all devices
+    epochs: int = 10  # sounds, spectrograms and a log line after each
+    steps_per_epoch: int = 40  # batches
+    validation_clips: int = 32  # clips to evaluate on
+    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
+    discriminator_learning_rate: float = 3e-4  # constant
+    average_decay: float = 0.998  # of the weights' moving average
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
+    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
+    seed: int = 0  # of weights, clips and noise
+    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
+    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
+
+    def __post_init__(self):
+        if not 0 <= self.discriminator_start <= 1:
+            raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
+        if self.freeze_encoder and not self.init:
+            raise ValueError("--freeze_encoder keeps what a preset has learnt: give one by --init")
+
+
+SIZES = ("frame_length", "hop_length", "bands", "time_stride", "filters", "blocks", "attention", "latent_dim")
+NETWORKS = (*SIZES, "codebooks", "codebook_size", "quantizer_dropout")  # what a preset given as `init` decides
+# Spectra of the losses: frames in samples, and mel bands.
+FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)
+LARGE = {"filters": 512, "blocks": 8, "latent_dim": 256, "period_filters": 32, "resolution_filters": 32}
+LARGE |= {"discriminator_start": 0.0, "discriminator_warmup": 0.01, "learning_rate": 2e-4, "average_decay": 0.9999}
+TINY = {"seconds": 0.5, "filters": 32, "blocks": 1, "codebooks": 2, "codebook_size": 64, "batch_size": 4, "epochs": 2}
+TINY |= {"periods": (2, 3), "resolutions": (512,), "period_filters": 1, "resolution_filters": 2, "average_decay": 0.9}
+VARIANTS = {
+    "default": Config(),
+    "large": Config(**LARGE, epochs=100, steps_per_epoch=4_000, out="saved_models/audio_vqgan_large"),
+    "tiny": Config(**TINY, steps_per_epoch=10, validation_clips=8, out="saved_models/audio_vqgan_tiny"),
+}
+
+
+def build(config):
+    tokenizer = vqzoo.AudioTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
+    tokenizer.encoder.trainable = tokenizer.quantizer.trainable = not config.freeze_encoder
+    opponents = [
+        multi_period_discriminator(config.channels, config.periods, config.period_filters),
+        multi_resolution_discriminator(config.channels, config.resolutions, filters=config.resolution_filters),
+    ]
+    losses = {
+        "mel": vqzoo.losses.MelLoss(config.sample_rate, FRAMES, BANDS),
+        "stft": vqzoo.losses.STFTLoss(FRAMES[-3:], [frame // 4 for frame in FRAMES[-3:]], FRAMES[-3:]),
+        "waveform": vqzoo.losses.l1_loss,
+    }
+    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
+    weights |= {name: getattr(config, f"{name}_weight") for name in (*losses, "commitment")}
+    weights |= {"adversarial": config.adversarial_weight, "feature_matching": config.feature_matching_weight}
+    weights["discriminator"] = 1.0
+    steps = config.epochs * config.steps_per_epoch
+    joining = {name: int(getattr(config, name) * steps) for name in ("discriminator_start", "discriminator_warmup")}
+    options = {"adaptive": config.adaptive, "average_decay": config.average_decay}
+    trainer = vqzoo.AdversarialTrainer(
+        tokenizer, combined_discriminator(opponents), losses, weights, **joining, **options
+    )
+    trainer.build((None, round(config.seconds * config.sample_rate), config.channels))
+    rate = warmup_cosine(config.learning_rate, steps, config.warmup)
+    trainer.compile(
+        keras.optimizers.Adam(rate, beta_1=0.8, beta_2=0.99, global_clipnorm=1.0),
+        keras.optimizers.Adam(config.discriminator_learning_rate, beta_1=0.8, beta_2=0.99),
+    )
+    return trainer
+
+
+def build_tokenizer(config):
+    levels = [vqzoo.EMAVectorQuantizer(config.codebook_size) for _ in range(config.codebooks)]
+    quantizer = vqzoo.quantizers.ResidualQuantizer(levels, config.quantizer_dropout, name="quantizer")
+    sizes = {name: getattr(config, name) for name in ("sample_rate", "channels", *SIZES)}
+    return vqzoo.spectrogram_vqvae(quantizer=quantizer, name="audio_vqgan", **sizes)
+
+
+def main(config):
+    run = AudioRun(config, "audio_vqgan", NETWORKS)
+    trainer = run.fit(build)
+    run.finish(trainer, marks={"discriminators start": trainer.discriminator_start})
+
+
+if __name__ == "__main__":
+    run_recipe(main, VARIANTS, replaced={"init": NETWORKS})

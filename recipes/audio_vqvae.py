@@ -1,0 +1,112 @@
+"""Trains a VQ-VAE audio tokenizer: waveforms to a few kilobits a second, and back.
+
+    pip install -e ".[samples]"
+    python recipes/audio_vqvae.py                                   # a minute of recorded speech
+    python recipes/audio_vqvae.py --data ~/recordings --sample_rate 24000
+    python recipes/audio_vqvae.py tiny --out /some/folder           # seconds: shows that it runs
+
+Reference: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312; Siuzdak 2023, https://arxiv.org/abs/2306.00814
+"""
+
+import dataclasses
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+
+import keras
+
+import vqzoo
+from vqzoo.cli import AudioRun
+from vqzoo.cli import run_recipe
+from vqzoo.trainers import warmup_cosine
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    data: str = ""  # recording or folder of recordings, recursive; empty: recorded speech, see the README
+    validation_data: str = ""  # the same for validation; empty: a share of `data`
+    validation_share: float = 0.1  # of the recordings, when `validation_data` is empty
+    out: str = "saved_models/audio_vqvae"  # preset folder
+    init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    sample_rate: int = 16000  # Hz
+    channels: int = 1  # 1 mono, 2 stereo
+    seconds: float = 1.0  # of a training clip
+    normalize: str = "peak"  # or rms: the loudness of clips before `gain`; empty: as recorded
+    gain: tuple[float, ...] = (-12.0, 0.0)  # dB, lowest and highest random change of loudness
+    noise: tuple[float, ...] = ()  # dB, lowest and highest signal-to-noise ratio of random noise; empty: none
+    polarity: bool = True  # turn half of the clips upside down
+    frame_length: int = 1024  # samples of a spectrum
+    hop_length: int = 256  # samples between spectra
+    bands: int = 80  # mel bands
+    time_stride: int = 1  # spectra that one position of tokens stands for
+    filters: int = 256  # of the blocks
+    blocks: int = 4  # of the encoder and of the decoder
+    attention: int = 0  # self-attention blocks of each
+    latent_dim: int = 64  # width of a code
+    codebooks: int = 4  # tokens at each position
+    codebook_size: int = 1024  # codes of each
+    quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
+    mel_weight: float = 1.0  # of the distance of log-mel spectra
+    stft_weight: float = 1.0  # of the distance of spectra
+    waveform_weight: float = 1.0  # of the absolute error of the waveform, which pins the phases down
+    commitment_weight: float = 0.25  # of the commitment loss
+    batch_size: int = 16  # clips, over all devices
+    epochs: int = 10  # sounds, spectrograms and a log line after each
+    steps_per_epoch: int = 60  # batches
+    validation_clips: int = 32  # clips to evaluate on
+    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
+    average_decay: float = 0.998  # of the weights' moving average
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
+    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
+    seed: int = 0  # of weights, clips and noise
+    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
+    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
+
+
+SIZES = ("frame_length", "hop_length", "bands", "time_stride", "filters", "blocks", "attention", "latent_dim")
+NETWORKS = (*SIZES, "codebooks", "codebook_size", "quantizer_dropout")  # what a preset given as `init` decides
+# Spectra of the losses: frames in samples, and mel bands.
+FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)
+TINY = {"seconds": 0.5, "filters": 32, "blocks": 1, "codebooks": 2, "codebook_size": 64, "batch_size": 4, "epochs": 2}
+VARIANTS = {
+    "default": Config(),
+    "tiny": Config(
+        **TINY, steps_per_epoch=10, validation_clips=8, average_decay=0.9, out="saved_models/audio_vqvae_tiny"
+    ),
+}
+
+
+def build(config):
+    tokenizer = vqzoo.AudioTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
+    losses = {
+        "mel": vqzoo.losses.MelLoss(config.sample_rate, FRAMES, BANDS),
+        "stft": vqzoo.losses.STFTLoss(FRAMES[-3:], [frame // 4 for frame in FRAMES[-3:]], FRAMES[-3:]),
+        "waveform": vqzoo.losses.l1_loss,
+    }
+    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
+    weights |= {name: getattr(config, f"{name}_weight") for name in (*losses, "commitment")}
+    trainer = vqzoo.ReconstructionTrainer(tokenizer, losses, weights, config.average_decay)
+    trainer.build((None, round(config.seconds * config.sample_rate), config.channels))
+    steps = config.epochs * config.steps_per_epoch
+    rate = warmup_cosine(config.learning_rate, steps, config.warmup)
+    trainer.compile(keras.optimizers.Adam(rate, beta_1=0.8, beta_2=0.99, global_clipnorm=1.0))
+    return trainer
+
+
+def build_tokenizer(config):
+    levels = [vqzoo.EMAVectorQuantizer(config.codebook_size) for _ in range(config.codebooks)]
+    quantizer = vqzoo.quantizers.ResidualQuantizer(levels, config.quantizer_dropout, name="quantizer")
+    sizes = {name: getattr(config, name) for name in ("sample_rate", "channels", *SIZES)}
+    return vqzoo.spectrogram_vqvae(quantizer=quantizer, name="audio_vqvae", **sizes)
+
+
+def main(config):
+    run = AudioRun(config, "audio_vqvae", NETWORKS)
+    trainer = run.fit(build)
+    run.finish(trainer)
+
+
+if __name__ == "__main__":
+    run_recipe(main, VARIANTS, replaced={"init": NETWORKS})

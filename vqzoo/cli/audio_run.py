@@ -1,0 +1,72 @@
+"""What every audio recipe does around its own page."""
+
+from vqzoo.cli.run import Run
+from vqzoo.data import AudioClips
+from vqzoo.data import find_audio
+from vqzoo.data import sample_audio
+from vqzoo.data import split_audio
+from vqzoo.metrics import evaluate_audio
+from vqzoo.trainers import Sounds
+from vqzoo.trainers import save_sounds
+
+
+class AudioRun(Run):
+    """One run of an audio recipe.
+
+    Args:
+        config: the recipe's settings, a dataclass with those of `Run`, and `validation_share`, `validation_clips`,
+            `sample_rate`, `seconds`, `normalize`, `gain`, `noise` and `polarity`.
+        name: str, the recipe's, for the card.
+        networks: names of the settings that a preset given as `config.init` replaces. Defaults to none.
+
+    Raises:
+        ValueError: as `Run`.
+    """
+
+    unit = "clips"
+    files_are = "recordings"
+    counts = (*Run.counts, "sample_rate", "validation_clips")
+
+    @property
+    def default_data(self):
+        return ", ".join(file.name for file in self.files[:5])
+
+    def split(self):
+        config = self.config
+        files = find_audio(config.data) if config.data else sample_audio()
+        if config.validation_data:
+            return files, find_audio(config.validation_data)
+        if not config.data:
+            return files[:-1], files[-1:]  # of another voice
+        return split_audio(files, config.validation_share)
+
+    def validation_count(self):
+        return self.config.validation_clips
+
+    def open(self, files, validation_files, validation_batch):
+        config = self.config
+        clip = {"samples": round(config.seconds * config.sample_rate), "sample_rate": config.sample_rate}
+        clip |= {"channels": config.channels, "normalize": config.normalize or None, "seed": config.seed}
+        changes = {"gain": config.gain or None, "noise": config.noise or None, "polarity": config.polarity}
+        return (
+            AudioClips(files, batch_size=config.batch_size, **changes, **clip),
+            AudioClips(validation_files, batch_size=validation_batch, **clip),
+        )
+
+    def evaluate(self, tokenizer):
+        return evaluate_audio(tokenizer, self.validation)
+
+    def watcher(self, tokenizer):
+        return Sounds(self.folder / "run" / "sounds", tokenizer, self.samples[:4])
+
+    def save_samples(self, tokenizer):
+        save_sounds(self.folder / "samples", tokenizer, self.samples[:4])
+        (self.folder / "samples" / "spectrograms.png").replace(self.folder / "samples.png")
+        return ["samples.png", "samples"]
+
+    def about(self):
+        config = self.config
+        return {
+            "description": f"Made by recipes/{self.name}.py on clips of {config.seconds:g} s.",
+            "signal": {"range": [-1.0, 1.0], "channels": config.channels, "sample_rate": config.sample_rate},
+        }

@@ -1,0 +1,1 @@
+"""Recordings: files to waveforms to `tf.data`, and back."""

@@ -1,0 +1,238 @@
+"""Random clips of many recordings, for training."""
+
+import concurrent.futures
+import functools
+import threading
+
+import numpy as np
+import tensorflow as tf
+
+from vqzoo.data.audio import augment
+from vqzoo.data.audio.read import audio_info
+from vqzoo.data.audio.read import load_audio
+from vqzoo.data.audio.resample import resampled_length
+from vqzoo.data.image_files import as_paths
+from vqzoo.data.stream import Order
+from vqzoo.data.stream import is_count
+from vqzoo.data.stream import step_dataset
+
+_NORMALIZE = {None: lambda clip: clip, "peak": augment.normalize_peak, "rms": augment.normalize_rms}
+_TRIES = 5
+_PIECE = 2**22  # samples that are decoded at a time
+
+
+class AudioClips:
+    """Random clips of recordings: batch `step` is a pure function of (files, seed, step).
+
+    An epoch has as many clips as would cover all recordings once, so every second of sound counts the same: a file of n
+    samples gives ceil(n / samples), each from a random place in a part of its own. A shorter file is one clip, with
+    silence after it. A clip that is quieter than `silence` is drawn again from all of its file, up to four times; of
+    five quiet ones the loudest is taken.
+
+    Example number g of the endless stream is clip g % n of the permutation of epoch g // n, with random numbers of
+    its own, so batches come out the same in any order, from any thread, and after a resume. A file that cannot be read
+    is skipped and named in `skipped`; the next good clip of the permutation replaces its own.
+
+    Files that fit in `cache_bytes`, in the order of `files`, are decoded once and kept; of the others only the piece of
+    a clip is read. Several workers (machines that train one model) share a batch: of `workers`, worker w makes rows w *
+    batch_size / workers and on, and together they make what one alone would.
+
+    For validation leave the changes off, which they are by default, and take `dataset(steps=...)`.
+
+    Args:
+        files: list of paths, as from `find_audio`.
+        samples: int, the length of a clip at `sample_rate`.
+        batch_size: int, clips in a batch.
+        sample_rate: int, Hz; other files are resampled.
+        channels: int, as in `load_audio`. Default 1, the mean of all.
+        normalize: "peak" (to -1 dB below full scale), "rms" (to -20 dB, without clipping) or None, as recorded. Default
+            None.
+        gain: (lowest, highest) random gain, dB, as in `random_gain`. Default None, none.
+        noise: (lowest, highest) signal-to-noise ratio of white noise, dB, as in `random_noise`. Default None, none.
+        polarity: bool, turns a random half of the clips upside down. Default False.
+        silence: float, dB below full scale; a clip whose root mean square is lower is silent. -inf takes all clips as
+            they come. Default -60.0.
+        seed: int from 0 to 2**63 - 1. Default 0.
+        cache_bytes: int, decoded recordings kept in memory (4 bytes a sample). Default 2**30.
+
+    Raises:
+        ValueError: An argument is out of range, or no file can be read.
+
+    Example:
+    >>> from vqzoo.data import sample_audio
+    >>> clips = AudioClips(sample_audio(), samples=8000, batch_size=4, sample_rate=16000, gain=(-6.0, 6.0))
+    >>> clips.batch(0).shape
+    (4, 8000, 1)
+    >>> for batch in clips.dataset(start=100, steps=1):
+    ...     bool((batch.numpy() == clips.batch(100)).all())
+    True
+    """
+
+    def __init__(
+        self,
+        files,
+        samples,
+        batch_size,
+        *,
+        sample_rate,
+        channels=1,
+        normalize=None,
+        gain=None,
+        noise=None,
+        polarity=False,
+        silence=-60.0,
+        seed=0,
+        cache_bytes=2**30,
+    ):
+        self.files = as_paths(files, "recording")
+        self.samples = samples
+        self.batch_size = batch_size
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.normalize = normalize
+        self.gain = gain
+        self.noise = noise
+        self.polarity = polarity
+        self.silence = silence
+        self.seed = seed
+        self.cache_bytes = cache_bytes
+        for name, fits, rule in (
+            ("samples", is_count(samples), "an int, at least 1"),
+            ("sample_rate", is_count(sample_rate), "an int in Hz, at least 1"),
+            ("channels", is_count(channels), "an int, at least 1"),
+            ("normalize", normalize in _NORMALIZE, '"peak", "rms" or None'),
+            ("gain", _is_range(gain), "an ascending pair of dB, or None"),
+            ("noise", _is_range(noise), "an ascending pair of dB, or None"),
+        ):
+            if not fits:
+                raise ValueError(f"{name} must be {rule}. Received: {name}={getattr(self, name)}")
+        self._skipped = {}
+        self._cache = {}
+        self._lock = threading.Lock()
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            self._lengths = np.array(list(pool.map(self._length, range(len(self.files)))), np.int64)
+        if not self._lengths.any():
+            raise ValueError(f"None of the {len(self.files)} files can be read. The first reasons:\n{self._reasons()}")
+        # Decided here, not by who comes first: a clip out of a whole file may differ in the last bit (mp3).
+        self._kept = np.cumsum(self._lengths) * channels * 4 <= cache_bytes
+        self._parts = -(-self._lengths // samples)
+        self._firsts = np.cumsum(self._parts) - self._parts
+        self._order = Order(int(self._parts.sum()), batch_size, seed)
+
+    @property
+    def skipped(self):
+        """Files that could not be read so far: `{path: reason}`."""
+        return {self.files[number]: reason for number, reason in sorted(self._skipped.items())}
+
+    @property
+    def clips(self):
+        """How many clips an epoch has."""
+        return self._order.count
+
+    def batch(self, step, worker=0, workers=1):
+        """Makes one batch, or one worker's rows of it.
+
+        Args:
+            step: int, counted from 0.
+            worker: int, from 0: which of the workers. Default 0.
+            workers: int, how many share the batch. Default 1.
+
+        Returns:
+            float32 numpy array (batch_size / workers, samples, channels) in [-1, 1].
+
+        Raises:
+            ValueError: `step` is negative, `worker` is none of the workers, `batch_size` is no multiple of
+                `workers`, or no file can be read.
+        """
+        return np.stack([self._example(*place) for place in self._order.batch(step, worker, workers)])
+
+    def dataset(self, start=0, steps=None, worker=0, workers=1):
+        """Makes the batches of steps `start`, `start + 1`, ... in order, ahead of need, on several threads.
+
+        Every pass over the dataset begins at `start` again: for training take the endless one and give
+        `fit(steps_per_epoch=...)`, which goes on where the last epoch ended.
+
+        Args:
+            start: int, the first step: the number of steps done, after a resume. Default 0.
+            steps: int, the number of batches. Default None, endless.
+            worker: int, from 0: which of the workers. Default 0.
+            workers: int, how many share each batch. Default 1.
+
+        Returns:
+            `tf.data.Dataset` of float32 (batch_size / workers, samples, channels), equal to `batch(step, worker,
+            workers)`. If no file can be read it raises `tf.errors.InvalidArgumentError` with the message of `batch`.
+
+        Raises:
+            ValueError: `start` is negative, `steps` is below 1, `worker` is none of the workers, or `batch_size` is
+                no multiple of `workers`.
+        """
+        spec = tf.TensorSpec((self._order.rows(worker, workers), self.samples, self.channels), tf.float32)
+        return step_dataset(functools.partial(self.batch, worker=worker, workers=workers), spec, start, steps)
+
+    def _length(self, number):
+        """Samples of a file at our rate, by its header; 0 if it has to be skipped."""
+        try:
+            info = audio_info(self.files[number])
+        except ValueError as error:
+            self._skipped[number] = str(error)
+            return 0
+        return resampled_length(info.samples, info.sample_rate, self.sample_rate)
+
+    def _reasons(self):
+        return "\n".join(list(self._skipped.values())[:3])
+
+    def _example(self, number, order, position):
+        """One clip: random by its number, the first good one from its place in the order on."""
+        for turn in range(len(order)):
+            clip = int(order[(position + turn) % len(order)])
+            file = int(np.searchsorted(self._firsts + self._parts, clip, side="right"))
+            if file in self._skipped and self._kept[file]:
+                continue  # of the others, other pieces may be good
+            rng = self._order.random(number, stream=1 + turn)  # so that nothing depends on what failed before
+            try:
+                return self._changed(self._drawn(file, clip - self._firsts[file], rng), rng)
+            except ValueError as error:
+                self._skipped[file] = str(error)
+        raise ValueError(f"None of the {len(self.files)} files can be read. The first reasons:\n{self._reasons()}")
+
+    def _drawn(self, file, part, rng):
+        """The first clip of a few that is not silent, or the loudest."""
+        places = max(int(self._lengths[file]) - self.samples, 0) + 1
+        best, loudest = None, -1.0
+        for attempt in range(_TRIES if places > 1 else 1):
+            share = rng.random()
+            share = share if attempt else (part + share) / self._parts[file]
+            clip = self._piece(file, int(share * places))
+            level = augment.rms(clip)
+            if level > loudest:
+                best, loudest = clip, level
+            if loudest >= 10 ** (self.silence / 20):
+                break
+        return np.pad(best, ((0, self.samples - len(best)), (0, 0)))
+
+    def _changed(self, clip, rng):
+        clip = _NORMALIZE[self.normalize](clip)
+        if self.polarity:
+            clip = augment.random_polarity(clip, rng)
+        if self.gain:
+            clip = augment.random_gain(clip, rng, self.gain)
+        if self.noise:
+            clip = augment.random_noise(clip, rng, self.noise)
+        return clip
+
+    def _piece(self, file, start):
+        if not self._kept[file]:
+            return load_audio(self.files[file], self.sample_rate, self.channels, start, self.samples)
+        with self._lock:
+            signal = self._cache.get(file)
+        if signal is None:
+            starts = range(0, int(self._lengths[file]), _PIECE)
+            load = functools.partial(load_audio, self.files[file], self.sample_rate, self.channels)
+            signal = np.concatenate([load(start=begin, samples=_PIECE) for begin in starts])
+            with self._lock:
+                signal = self._cache.setdefault(file, signal)
+        return signal[start : start + self.samples]
+
+
+def _is_range(pair):
+    return pair is None or (len(pair) == 2 and np.isfinite(pair).all() and pair[0] <= pair[1])

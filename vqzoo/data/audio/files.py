@@ -1,0 +1,152 @@
+"""Which recordings: a folder's files, recorded speech to begin with, and their split by file."""
+
+import functools
+import importlib.util
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+
+from vqzoo.data.audio.write import save_audio
+from vqzoo.data.image_files import listed_files
+from vqzoo.data.image_files import split_files
+
+AUDIO_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+# Read aloud: 44 s of Dickens at 48 kHz, 10 s of Beckett at 16 kHz.
+_WHEEL_SAMPLES = ("two_cities.wav", "beckett.wav")
+_LIBROSA_SAMPLES = ("libri1", "libri2", "libri3")
+
+
+def find_audio(path):
+    """Lists the recordings of a folder and its subfolders, by suffix: wav, flac, mp3, ogg, oga, opus.
+
+    Files and folders whose name starts with a dot are skipped. Nothing is opened.
+
+    Args:
+        path: str or path, a folder or one recording. `~` is the home folder.
+
+    Returns:
+        List of `pathlib.Path`, sorted.
+
+    Raises:
+        ValueError: The path does not exist, is a file of another kind, or is a folder without recordings.
+
+    Example:
+    >>> file = sample_audio()[0]
+    >>> find_audio(file) == [file]
+    True
+    """
+    return listed_files(
+        path, AUDIO_SUFFIXES, "recording", "leave it out (sample_audio() in Python) for recorded speech"
+    )
+
+
+def split_audio(files, validation=0.2, seed=0):
+    """Splits recordings into training and validation files, whole files at a time.
+
+    Each file's side follows from a hash of (seed, its name), as in `split_images`. Cut one long recording into files
+    first: a single file is on both sides.
+
+    Args:
+        files: list of paths, as from `find_audio`.
+        validation: float in (0, 1), the expected share of files that validate. Default 0.2.
+        seed: int, another seed is another split. Default 0.
+
+    Returns:
+        `(train, validation)`, two lists of `pathlib.Path` in the order of `files`. A single file is on both sides, with
+        a warning.
+
+    Raises:
+        ValueError: `files` is empty or one path instead of a list, or `validation` is outside (0, 1).
+
+    Example:
+    >>> train, validation = split_audio(sample_audio())
+    >>> set(train) & set(validation)
+    set()
+    """
+    return split_files(files, validation, seed, "recording")
+
+
+def sample_audio():
+    """Recorded speech to begin with, or what stands in for it.
+
+    In this order: the recordings inside the wheel of moonshine-voice (`pip install "vqzoo[samples]"`, no download at
+    run time); those of librosa (LibriSpeech, CC BY 4.0), from its cache or the network; four files of synthetic vowels,
+    whose names begin with "synthetic".
+
+    Returns:
+        List of `pathlib.Path`, two or more. To validate, take the last.
+
+    Example:
+    >>> len(sample_audio()) >= 2
+    True
+    """
+    return _from_wheel() or _from_librosa() or synthetic_audio()
+
+
+def synthetic_audio():
+    """Writes four files of ten seconds at 16 kHz: vowels of changing pitch, between pauses. No recording, no speech.
+
+    Returns:
+        List of four `pathlib.Path` in the user's cache folder, or in a temporary one where that cannot be written.
+
+    Example:
+    >>> synthetic_audio()[0].name
+    'synthetic_vowels_0.wav'
+    """
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vqzoo"
+    try:
+        return _written(cache)
+    except OSError:
+        return _written(pathlib.Path(tempfile.mkdtemp(prefix="vqzoo-")))
+
+
+def _from_wheel():
+    spec = importlib.util.find_spec("moonshine_voice")  # finds the folder without importing the package
+    folders = spec.submodule_search_locations if spec else None
+    files = [pathlib.Path(folders[0], "assets", name) for name in _WHEEL_SAMPLES] if folders else []
+    return files if all(file.is_file() for file in files) else []
+
+
+@functools.cache  # a network that is not there is asked once
+def _from_librosa():
+    try:
+        import librosa
+
+        return [pathlib.Path(librosa.ex(name)) for name in _LIBROSA_SAMPLES]
+    except (ImportError, OSError, ValueError):  # no network, or not what librosa knows
+        return []
+
+
+def _written(folder):
+    files = [folder / f"synthetic_vowels_{number}.wav" for number in range(4)]
+    for number, file in enumerate(files):
+        if not file.is_file():
+            save_audio(file, _vowels(number), 16000)
+    return files
+
+
+def _vowels(seed, sample_rate=16000, syllables=25, length=6400):
+    """Harmonics of a gliding pitch, each as loud as the formants of the moment make it."""
+    rng = np.random.default_rng(seed)
+    # First and second formant of a, e, i, o, u in Hz (Peterson and Barney 1952, about).
+    vowels = np.array([(730, 1090), (530, 1840), (270, 2290), (570, 840), (300, 870)])
+    time = np.arange(syllables * length) / length
+    places = np.arange(syllables + 1)
+    pitch = np.interp(time, places, (90 + 60 * seed) * 2 ** rng.uniform(-0.3, 0.3, syllables + 1))
+    formants = vowels[rng.integers(0, 5, syllables + 1)]
+    first, second = (np.interp(time, places, formants[:, i]).astype(np.float32) for i in range(2))
+    phase = 2 * np.pi * (np.cumsum(pitch) / sample_rate)
+    pitch = pitch.astype(np.float32)
+    signal = np.zeros_like(time)
+    for harmonic in range(1, 33):
+        hertz = harmonic * pitch
+        level = 1 / (1 + ((hertz - first) / 90) ** 2) + 0.5 / (1 + ((hertz - second) / 120) ** 2)
+        signal += np.where(hertz < 0.45 * sample_rate, level, 0.0) * np.sin(
+            (harmonic * phase % (2 * np.pi)).astype(np.float32)
+        )
+    voiced = np.repeat(rng.random(syllables) < 0.8, length)
+    envelope = voiced * np.sin(np.pi * (time % 1.0)) ** 0.5
+    signal = signal * envelope + 0.003 * rng.standard_normal(len(time)) * voiced
+    return 0.5 * signal[:, None] / np.abs(signal).max()

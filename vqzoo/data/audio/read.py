@@ -1,0 +1,162 @@
+"""Sound files to waveforms: float32 (samples, channels) in [-1, 1]."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from vqzoo.data.audio.decoders import decoder_for
+from vqzoo.data.audio.headers import UnreadableAudio
+from vqzoo.data.audio.headers import read_header
+from vqzoo.data.audio.resample import Resampling
+from vqzoo.data.audio.resample import resampled_length
+from vqzoo.data.stream import is_count
+
+# A GiB of float32. A flac of silence is a thousand times smaller than what it decodes to.
+MAX_VALUES = 2**28
+# 18 dB beyond full scale, where no mix and no decoder goes: whole numbers in a file or array of floats.
+LOUDEST = 8.0
+
+
+class AudioInfo(NamedTuple):
+    """What the header of a sound file tells: `sample_rate` in Hz, `samples` and `channels`."""
+
+    sample_rate: int
+    samples: int
+    channels: int
+
+
+def audio_info(path):
+    """Reads the header of a sound file. Nothing is decoded, but an mp3 that does not tell its length.
+
+    Args:
+        path: str or path of the file. `~` is the home folder.
+
+    Returns:
+        `AudioInfo`.
+
+    Raises:
+        ValueError: As `load_audio`, where the header shows it.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> from vqzoo.data import save_audio
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "a.wav")
+    >>> save_audio(path, np.zeros((500, 2)), 8000)
+    >>> audio_info(path)
+    AudioInfo(sample_rate=8000, samples=500, channels=2)
+    """
+    path = pathlib.Path(path).expanduser()
+    try:
+        header = read_header(path)
+        return _info(path, header, decoder_for(header))
+    except UnreadableAudio as error:
+        raise ValueError(f"Cannot read the recording {path}: {error}") from error
+
+
+def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max_values=MAX_VALUES):
+    """Reads a sound file, or a piece of it: wav of every width, flac, ogg or mp3, at any sample rate.
+
+    The content decides about the format, not the suffix. Pieces are those of the whole: `load_audio(path, rate,
+    start=a, samples=n)` equals `load_audio(path, rate)[a : a + n]`, to the last bit where the format seeks to the last
+    bit (wav, flac, ogg), within 1e-6 of mp3. A file longer than memory is read piece by piece.
+
+    Values beyond full scale, which floats and lossy formats have, are clipped, as players do. A wav file that claims
+    2 or 4 GiB, as of programs that write into a pipe, is read to its end.
+
+    Args:
+        path: str or path of the file. `~` is the home folder.
+        sample_rate: int, Hz, resampled by soxr to ceil(samples * sample_rate / the file's) samples. Default None, the
+            file's, which `audio_info` tells.
+        channels: int: 1 is the mean of all, and of one channel it makes equal ones. Default None, those of the file.
+        start: int, the first sample wanted, at `sample_rate`. Default 0.
+        samples: int, how many, fewer at the end of the file. Default None, all.
+        max_values: int, more than so many numbers in memory are refused before anything is decoded. Default 2**28.
+
+    Returns:
+        float32 numpy array (samples, channels) in [-1, 1].
+
+    Raises:
+        ValueError: The file is missing, empty, truncated, damaged, too long, of a coding that is not read (ADPCM), or
+            no sound; it holds NaN, infinity or whole numbers as floats; or an argument does not fit.
+
+    Example:
+    >>> from vqzoo.data import sample_audio
+    >>> load_audio(sample_audio()[0], sample_rate=16000, samples=8000).shape
+    (8000, 1)
+    """
+    path = pathlib.Path(path).expanduser()
+    for name, value, fits in (
+        ("sample_rate", sample_rate, sample_rate is None or is_count(sample_rate)),
+        ("channels", channels, channels is None or is_count(channels)),
+        ("start", start, is_count(start + 1)),
+        ("samples", samples, samples is None or is_count(samples)),
+    ):
+        if not fits:
+            least = 0 if name == "start" else 1
+            raise ValueError(f"{name} must be an int, at least {least}. Received: {name}={value}")
+    try:
+        header = read_header(path)
+        decoder = decoder_for(header)
+        info = _info(path, header, decoder)
+        rate = sample_rate or info.sample_rate
+        length = resampled_length(info.samples, info.sample_rate, rate)
+        stop = length if samples is None else min(start + samples, length)
+        resampling = Resampling(info.sample_rate, rate)
+        first, last = (min(max(place, 0), info.samples) for place in resampling.needed(min(start, stop), stop))
+        values = max((last - first) * info.channels, (stop - start) * (channels or info.channels))
+        if values > max_values:
+            raise UnreadableAudio(
+                f"{values} values are more than max_values={max_values}",
+                "Read it in pieces, by start and samples, or raise max_values.",
+            )
+        signal = _read(path, header, decoder, first, last - first)
+        signal = _to_channels(_checked(signal, first), channels)
+    except UnreadableAudio as error:
+        raise ValueError(f"Cannot read the recording {path}: {error}") from error
+    return np.clip(resampling.piece(signal, first, min(start, stop), stop), -1.0, 1.0)
+
+
+def _info(path, header, decoder):
+    samples, sample_rate, channels = decoder.length(path, header)
+    if samples < 1 or sample_rate < 1 or channels < 1:
+        raise UnreadableAudio("it holds no samples")
+    return AudioInfo(sample_rate, samples, channels)
+
+
+def _read(path, header, decoder, start, samples):
+    signal = decoder.read(path, header, start, samples)
+    if len(signal) < samples:
+        raise UnreadableAudio(
+            f"it is truncated: of the {start + samples} samples its header tells of, {start + len(signal)} are there"
+        )
+    return signal
+
+
+def _checked(signal, first):
+    finite = np.isfinite(signal)
+    if not finite.all():
+        place = first + int(np.argmin(finite.all(axis=1)))
+        raise UnreadableAudio(
+            f"{int((~finite).sum())} of its values are NaN or infinite, the first at sample {place}",
+            "Repair it with np.nan_to_num and save_audio, or leave it out.",
+        )
+    peak = float(np.abs(signal).max(initial=0.0))
+    if peak > LOUDEST:
+        raise UnreadableAudio(
+            f"its floats go up to {peak:g}, where 1 is full scale",
+            "It was written without dividing: divide by 32768 and save it again.",
+        )
+    return signal
+
+
+def _to_channels(signal, channels):
+    if channels is None or channels == signal.shape[1]:
+        return signal
+    if channels == 1:
+        return signal.mean(axis=1, keepdims=True, dtype=np.float32)
+    if signal.shape[1] == 1:
+        return np.repeat(signal, channels, axis=1)
+    raise UnreadableAudio(
+        f"it has {signal.shape[1]} channels, not {channels}", "Pass channels=1, the mean of all, or None, as it is."
+    )

@@ -1,0 +1,61 @@
+"""Copies of recordings in another pitch and tempo, written once: too slow to make for every clip."""
+
+import hashlib
+import pathlib
+import warnings
+
+import numpy as np
+
+from vqzoo.data.audio.augment import pitch_and_tempo
+from vqzoo.data.audio.read import audio_info
+from vqzoo.data.audio.read import load_audio
+from vqzoo.data.audio.write import save_audio
+from vqzoo.data.image_files import as_paths
+
+
+def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1.1), seed=0):
+    """Writes copies of recordings whose pitch and tempo are changed at random, to train on them too.
+
+    Each copy's changes follow from (the file's name, seed, its number) alone. Copies that are there already are kept,
+    so a second call costs nothing. Split before: a copy of a validation file is no training file.
+
+    Args:
+        files: list of paths, as from `split_audio`.
+        folder: str or path, made when missing.
+        copies: int, of each file. Default 2.
+        semitones: (lowest, highest) change of pitch, uniform. Default (-2.0, 2.0).
+        tempo: (slowest, fastest) change of tempo, log-uniform; 1 is none. Default (0.9, 1.1).
+        seed: int. Default 0.
+
+    Returns:
+        List of `pathlib.Path`, flac files of 16 bits. Files that cannot be read have none, with a warning.
+
+    Raises:
+        ValueError: `files` is empty or one path instead of a list.
+
+    Example:
+    >>> import tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> save_audio(folder / "a.wav", np.sin(np.arange(8000) / 9.0)[:, None], 8000)
+    >>> [path.suffix for path in write_variants([folder / "a.wav"], folder / "variants", copies=1)]
+    ['.flac']
+    """
+    folder = pathlib.Path(folder).expanduser()
+    written = []
+    for file in as_paths(files, "recording"):
+        signal = None
+        for copy in range(copies):
+            key = hashlib.sha256(f"{seed}/{copy}/{semitones}/{tempo}/{file.name}".encode(errors="surrogateescape"))
+            path = folder / f"{file.stem}-{key.hexdigest()[:8]}.flac"
+            if not path.is_file():
+                try:
+                    signal = load_audio(file) if signal is None else signal
+                except ValueError as error:
+                    warnings.warn(str(error), stacklevel=2)
+                    break
+                rng = np.random.default_rng(int.from_bytes(key.digest()[:8], "big"))
+                pace = float(np.exp(rng.uniform(*np.log(tempo))))
+                changed = pitch_and_tempo(signal, rng.uniform(*semitones), pace)
+                save_audio(path, changed, audio_info(file).sample_rate)
+            written.append(path)
+    return written

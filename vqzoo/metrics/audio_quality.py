@@ -1,0 +1,112 @@
+"""Measures of speech and sound quality by other packages: STOI, PESQ, ViSQOL. `pip install "vqzoo[metrics]"`."""
+
+import importlib
+
+import numpy as np
+from keras import ops
+
+
+def stoi(signal, reconstruction, sample_rate):
+    """Short-time objective intelligibility of speech, by the package `pystoi`.
+
+    Args:
+        signal: float tensor (batch, samples, channels), clear speech.
+        reconstruction: float tensor of the same shape.
+        sample_rate: int, Hz; other rates than 10 kHz are resampled by the package.
+
+    Returns:
+        float64 numpy array (batch,), up to 1, the mean over the channels of each clip. A clip with less than 0.4
+        seconds of speech has no number: the package warns and gives 1e-5.
+
+    Raises:
+        ImportError: the package is not installed.
+        ValueError: if the signals are not of that shape.
+
+    Example:
+    >>> from vqzoo.metrics import evaluate_audio
+    >>> metrics = {"stoi": lambda x, y: stoi(x, y, 16000)}  # evaluate_audio(tokenizer, batches, metrics=metrics)
+
+    Reference:
+        Taal et al. 2011, An algorithm for intelligibility prediction of time-frequency weighted noisy speech
+    """
+    package = _package("pystoi")
+    return _of_channels(lambda x, y: package.stoi(x, y, sample_rate), signal, reconstruction)
+
+
+def pesq(signal, reconstruction, sample_rate=16000):
+    """Perceptual evaluation of speech quality, wide band, by the package `pesq`.
+
+    Args:
+        signal: float tensor (batch, samples, channels), clear speech.
+        reconstruction: float tensor of the same shape.
+        sample_rate: int, Hz; 16000, which is all that the wide band has.
+
+    Returns:
+        float64 numpy array (batch,), from 1 to 4.64, the mean over the channels of each clip.
+
+    Raises:
+        ImportError: the package is not installed.
+        ValueError: if the signals are not of that shape, or `sample_rate` is not 16000.
+        pesq.PesqError: the package finds no speech in a clip, or less than a quarter of a second.
+
+    Example:
+    >>> metrics = {"pesq": pesq}  # evaluate_audio(tokenizer, batches, metrics=metrics)
+
+    Reference:
+        ITU-T P.862.2, 2007
+    """
+    if sample_rate != 16000:
+        raise ValueError(f"Wide-band PESQ takes speech at 16000 Hz. Received: {sample_rate=}. Resample both.")
+    package = _package("pesq")
+    return _of_channels(lambda x, y: package.pesq(sample_rate, x, y, "wb"), signal, reconstruction)
+
+
+def visqol(signal, reconstruction, sample_rate):
+    """Quality of speech or sound as an opinion score, by the package `visqol-python`.
+
+    Args:
+        signal: float tensor (batch, samples, channels).
+        reconstruction: float tensor of the same shape.
+        sample_rate: int, Hz: 16000 for the model of speech, 48000 for that of all sound.
+
+    Returns:
+        float64 numpy array (batch,), from 1 to 5, the mean over the channels of each clip.
+
+    Raises:
+        ImportError: the package is not installed.
+        ValueError: if the signals are not of that shape, or there is no model of that rate.
+
+    Example:
+    >>> metrics = {"visqol": lambda x, y: visqol(x, y, 16000)}  # evaluate_audio(tokenizer, batches, metrics=metrics)
+
+    Reference:
+        Chinen et al. 2020, https://arxiv.org/abs/2004.09584
+    """
+    modes = {16000: "speech", 48000: "audio"}
+    if sample_rate not in modes:
+        raise ValueError(
+            f"ViSQOL has models of speech at 16000 and of sound at 48000 Hz. Received: sample_rate={sample_rate}. "
+            "Resample both."
+        )
+    judge = _package("visqol").VisqolApi()
+    judge.create(mode=modes[sample_rate])
+    return _of_channels(lambda x, y: judge.measure_from_arrays(x, y, sample_rate).moslqo, signal, reconstruction)
+
+
+def _package(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f'This measure needs the package `{name}`: pip install "vqzoo[metrics]"') from error
+
+
+def _of_channels(measure, signal, reconstruction):
+    """The mean of `measure(channel, reconstruction's)` over the channels of each clip."""
+    signal, reconstruction = (ops.convert_to_numpy(x).astype("float64") for x in (signal, reconstruction))
+    if signal.ndim != 3 or signal.shape != reconstruction.shape:
+        raise ValueError(
+            "Both signals have one shape, (batch, samples, channels). Received: a signal of shape "
+            f"{signal.shape}, a reconstruction of shape {reconstruction.shape}"
+        )
+    clips = zip(signal, reconstruction, strict=True)
+    return np.array([np.mean([measure(*pair) for pair in zip(x.T, y.T, strict=True)]) for x, y in clips])

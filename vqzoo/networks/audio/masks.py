@@ -1,0 +1,23 @@
+"""Padding masks of audio networks."""
+
+import keras
+
+
+def real_alone(x, mask):
+    """Zeros in padded positions, as beyond the ends of a signal, so that a neighbour sees the same in both places.
+
+    Args:
+        x: float tensor (batch, positions, channels).
+        mask: bool tensor (batch, positions), or None for no padding.
+
+    Returns:
+        Tensor like `x`.
+
+    Example:
+    >>> float(real_alone(keras.ops.ones((1, 2, 1)), keras.ops.convert_to_tensor([[True, False]]))[0, 1, 0])
+    0.0
+    """
+    if mask is None:
+        return x
+    # `where` and not a product: NaN in a padded position would spread.
+    return keras.ops.where(keras.ops.expand_dims(mask, -1), x, keras.ops.zeros_like(x))

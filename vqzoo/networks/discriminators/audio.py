@@ -1,0 +1,236 @@
+"""Discriminators of waveforms: folded at several periods, and of complex spectra at several resolutions."""
+
+import keras
+
+from vqzoo.ops import stft
+
+BANDS = ((0.0, 0.1), (0.1, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
+
+
+def multi_period_discriminator(channels=1, periods=(2, 3, 5, 7, 11), filters=32, name="multi_period_discriminator"):
+    """Builds HiFi-GAN's discriminator of waveforms folded at several periods.
+
+    Each of its parts lays the waveform out in rows of one period and convolves down the columns, samples that are a
+    period apart; primes make the parts see different ones. It hears a wrong pitch and its phase. Without weight
+    normalisation.
+
+    Args:
+        channels: int, of the waveforms. Defaults to 1.
+        periods: tuple of ints, samples. Defaults to (2, 3, 5, 7, 11).
+        filters: int, of the first convolution; the next have 4, 16, 32 and 32 times as many. Defaults to 32; 4 trains
+            on a CPU.
+        name: str, of the model. Defaults to "multi_period_discriminator".
+
+    Returns:
+        `keras.Model`, waveforms (batch, samples, channels) to a list with a list for each period: the activations after
+        each convolution, and last the float32 logits (batch, rows, period, 1). Of one period it is that list alone.
+
+    Raises:
+        ValueError: if a period is below 1.
+
+    Example:
+    >>> model = multi_period_discriminator(periods=(2, 3), filters=1)
+    >>> [part[-1][1:] for part in model.compute_output_shape((1, 1620, 1))]
+    [(10, 2, 1), (7, 3, 1)]
+
+    Reference:
+        Kong, Kim, Bae 2020, https://arxiv.org/abs/2010.05646, section 2.3
+    """
+    waveform = keras.Input((None, channels), name="waveform")
+    outputs = []
+    for period in periods:
+        x = FoldPeriod(period, name=f"period_{period}")(waveform)
+        features = []
+        for i, (width, stride) in enumerate(((1, 3), (4, 3), (16, 3), (32, 3), (32, 1))):
+            layer = f"period_{period}_{i}"
+            x = keras.layers.Conv2D(filters * width, (5, 1), (stride, 1), "same", name=layer)(x)
+            x = keras.layers.LeakyReLU(0.1, name=f"{layer}_features")(x)
+            features.append(x)
+        outputs.append([*features, _logits((3, 1), f"period_{period}_logits")(x)])
+    return keras.Model(waveform, outputs, name=name)
+
+
+def multi_resolution_discriminator(channels=1, frame_lengths=(2048, 1024, 512), bands=BANDS, filters=32):
+    """Builds DAC's discriminator of complex spectra at several resolutions, cut in bands.
+
+    Real and imaginary part are its channels, so that it sees phases. Each band has convolutions of its own: high ones,
+    where aliasing is heard, would be drowned by the low ones' energy. Without weight normalisation.
+
+    Args:
+        channels: int, of the waveforms. Defaults to 1.
+        frame_lengths: tuple of ints, samples; hops are a quarter of them. Defaults to (2048, 1024, 512).
+        bands: tuple of (low, high), fractions of half the sample rate. Defaults to DAC's five.
+        filters: int, of the convolutions. Defaults to 32; 8 trains on a CPU.
+
+    Returns:
+        `keras.Model`, waveforms (batch, samples, channels) to a list with a list for each resolution: the activations
+        after each convolution of each band, and last the float32 logits (batch, frames, bins, 1). Of one resolution it
+        is that list alone.
+
+    Raises:
+        ValueError: if a band is not within 0 to 1, or sees no bin.
+
+    Example:
+    >>> model = multi_resolution_discriminator(frame_lengths=(256, 128), filters=2)
+    >>> [len(part) for part in model.compute_output_shape((1, 1600, 1))]
+    [26, 26]
+
+    Reference:
+        Kumar et al. 2023, https://arxiv.org/abs/2306.06546, section 3.3; Jang et al. 2021,
+        https://arxiv.org/abs/2106.07889, section 2.3
+    """
+    waveform = keras.Input((None, channels), name="waveform")
+    outputs = []
+    for length in frame_lengths:
+        spectrum = ComplexSpectrum(length, length // 4, name=f"spectrum_{length}")(waveform)
+        features, ends = [], []
+        for j, (first, after) in enumerate(_bins(length, bands)):
+            cut = ((0, 0), (first, length // 2 + 1 - after))
+            x = keras.layers.Cropping2D(cut, name=f"spectrum_{length}_{j}")(spectrum)
+            for i, (kernel, stride) in enumerate((((3, 9), 1), ((3, 9), 2), ((3, 9), 2), ((3, 9), 2), ((3, 3), 1))):
+                name = f"spectrum_{length}_{j}_{i}"
+                x = keras.layers.Conv2D(filters, kernel, (1, stride), "same", name=name)(x)
+                x = keras.layers.LeakyReLU(0.1, name=f"{name}_features")(x)
+                features.append(x)
+            ends.append(x)
+        if len(ends) > 1:
+            x = keras.layers.Concatenate(axis=2, name=f"spectrum_{length}_bands")(ends)
+        outputs.append([*features, _logits((3, 3), f"spectrum_{length}_logits")(x)])
+    return keras.Model(waveform, outputs, name="multi_resolution_discriminator")
+
+
+def combined_discriminator(discriminators):
+    """Joins discriminators to one: all of their parts, one after another.
+
+    Args:
+        discriminators: list of `keras.Model`s of different names, for the same signals; each gives a list of
+            activations or several.
+
+    Returns:
+        `keras.Model`, signals to one list of lists.
+
+    Raises:
+        ValueError: if there is none.
+
+    Example:
+    >>> periods = multi_period_discriminator(periods=(2, 3), filters=1)
+    >>> spectra = multi_resolution_discriminator(frame_lengths=(256,), filters=2)
+    >>> len(combined_discriminator([periods, spectra]).compute_output_shape((1, 1620, 1)))
+    3
+
+    Reference:
+        Kumar et al. 2023, https://arxiv.org/abs/2306.06546, section 3.3
+    """
+    if not discriminators:
+        raise ValueError("A combined discriminator has one part at the least. Received: discriminators=[]")
+    signal = keras.Input(discriminators[0].input_shape[1:], name="signal")
+    outputs = []
+    for discriminator in discriminators:
+        parts = discriminator(signal)
+        # Keras makes the one list of a discriminator of one part its only result.
+        outputs += parts if isinstance(parts[0], list | tuple) else [parts]
+    return keras.Model(signal, outputs, name="combined_discriminator")
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class FoldPeriod(keras.layers.Layer):
+    """Lays a waveform out in rows of one period: column c of row r is sample r * period + c, zeros behind the last.
+
+    Args:
+        period: int, samples.
+
+    Call arguments:
+        waveform: tensor, shape (batch, samples, channels).
+
+    Returns:
+        Tensor of shape (batch, ceil(samples / period), period, channels).
+
+    Raises:
+        ValueError: if `period` is below 1.
+
+    Example:
+    >>> import numpy as np
+    >>> np.asarray(FoldPeriod(2)(np.array([[[1.0], [2.0], [3.0]]])))[0, :, :, 0]
+    array([[1., 2.],
+           [3., 0.]], dtype=float32)
+    """
+
+    def __init__(self, period, **kwargs):
+        super().__init__(**kwargs)
+        if period < 1:
+            raise ValueError(f"`period` is 1 or more samples. Received: period={period}")
+        self.period = period
+
+    def call(self, waveform):
+        padded = keras.ops.pad(waveform, [[0, 0], [0, self.period - 1], [0, 0]])
+        length = padded.shape[1]
+        rows = (keras.ops.shape(padded)[1] if length is None else length) // self.period
+        return keras.ops.reshape(padded[:, : rows * self.period], (-1, rows, self.period, waveform.shape[2]))
+
+    def compute_output_shape(self, input_shape):
+        batch, samples, channels = input_shape
+        return batch, None if samples is None else -(-samples // self.period), self.period, channels
+
+    def get_config(self):
+        return {**super().get_config(), "period": self.period}
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class ComplexSpectrum(keras.layers.Layer):
+    """Short-time spectra, real and imaginary parts as channels; in float32 under every policy.
+
+    Args:
+        frame_length: int, samples of a frame, even.
+        hop_length: int, samples between frames, at most `frame_length`.
+
+    Call arguments:
+        waveform: tensor, shape (batch, samples, channels).
+
+    Returns:
+        float32 tensor, shape (batch, ceil(samples / hop_length), frame_length // 2 + 1, 2 * channels).
+
+    Raises:
+        ValueError: if the lengths are none of frames.
+
+    Example:
+    >>> ComplexSpectrum(8, 4)(keras.ops.ones((1, 10, 1))).shape
+    TensorShape([1, 3, 5, 2])
+    """
+
+    def __init__(self, frame_length, hop_length, *, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.frame_length = frame_length
+        self.hop_length = hop_length
+
+    def call(self, waveform):
+        parts = [
+            part
+            for i in range(waveform.shape[-1])
+            for part in stft(waveform[:, :, i], self.frame_length, self.hop_length)
+        ]
+        return keras.ops.stack(parts, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        batch, samples, channels = input_shape
+        frames = None if samples is None else -(-samples // self.hop_length)
+        return batch, frames, self.frame_length // 2 + 1, 2 * channels
+
+    def get_config(self):
+        return {**super().get_config(), "frame_length": self.frame_length, "hop_length": self.hop_length}
+
+
+def _logits(kernel, name):
+    return keras.layers.Conv2D(1, kernel, padding="same", dtype="float32", name=name)
+
+
+def _bins(frame_length, bands):
+    """First and last bin, exclusive, of each band."""
+    count = frame_length // 2 + 1
+    edges = [(int(low * count), int(high * count)) for low, high in bands]
+    for (first, after), band in zip(edges, bands, strict=True):
+        if not 0 <= first < after <= count:
+            raise ValueError(
+                f"A band is (low, high) in fractions of half the sample rate and sees one of {count} bins at least. "
+                f"Received: band={band}"
+            )
+    return edges
