@@ -21,6 +21,7 @@ PROTOCOL = {
     *("codebook_sizes", "loss_names", "portable_encode", "portable_decode"),
     *("losses_on", "build_optimizers", "generator", "discriminator"),
     *("name", "content", "part"),
+    *("split", "validation_count", "open", "watcher", "save_samples", "about"),
 }
 PROTOCOL |= {name for name in dir(keras.callbacks.Callback) if name.startswith("on_")}
 

@@ -29,6 +29,7 @@ class AudioRun(Run):
 
     @property
     def default_data(self):
+        """The first files that were found, which tell by their names whether they are synthetic."""
         return ", ".join(file.name for file in self.files[:5])
 
     def split(self):
@@ -54,6 +55,7 @@ class AudioRun(Run):
         )
 
     def evaluate(self, tokenizer):
+        """What `vqzoo.metrics.evaluate_audio` reports."""
         return evaluate_audio(tokenizer, self.validation)
 
     def watcher(self, tokenizer):

@@ -59,6 +59,7 @@ class ImageRun(Run):
         )
 
     def evaluate(self, tokenizer):
+        """What `vqzoo.metrics.evaluate_images` reports."""
         return evaluate_images(tokenizer, self.validation)
 
     def watcher(self, tokenizer):
