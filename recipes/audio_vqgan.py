@@ -37,10 +37,10 @@ class Config:
     sample_rate: int = 16000  # Hz
     channels: int = 1  # 1 mono, 2 stereo
     seconds: float = 1.0  # of a training clip
-    normalize: str = "peak"  # or rms: the loudness of clips before `gain`; empty: as recorded
-    gain: tuple[float, ...] = (-12.0, 0.0)  # dB, lowest and highest random change of loudness
+    normalize: str = "peak"  # or rms: the loudness of training clips before `gain`; empty: as recorded
+    gain: tuple[float, ...] = (-30.0, 0.0)  # dB, lowest and highest random change of loudness: quiet rooms too
     noise: tuple[float, ...] = ()  # dB, lowest and highest signal-to-noise ratio of random noise; empty: none
-    polarity: bool = True  # turn half of the clips upside down
+    polarity: bool = False  # turn half of the clips upside down
     frame_length: int = 1024  # samples of a spectrum
     hop_length: int = 256  # samples between spectra
     bands: int = 80  # mel bands
@@ -53,8 +53,8 @@ class Config:
     codebook_size: int = 1024  # codes of each
     quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
     mel_weight: float = 1.0  # of the distance of log-mel spectra
-    stft_weight: float = 1.0  # of the distance of spectra
-    waveform_weight: float = 1.0  # of the absolute error of the waveform, which pins the phases down
+    stft_weight: float = 0.5  # of the distance of spectra
+    waveform_weight: float = 0.0  # of the absolute error of the waveform; the encoder does not see phases
     commitment_weight: float = 0.25  # of the commitment loss
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, at which waveforms are folded to be judged
     resolutions: tuple[int, ...] = (2048, 1024, 512)  # samples of the spectra that are judged
@@ -89,8 +89,8 @@ class Config:
 
 SIZES = ("frame_length", "hop_length", "bands", "time_stride", "filters", "blocks", "attention", "latent_dim")
 NETWORKS = (*SIZES, "codebooks", "codebook_size", "quantizer_dropout")  # what a preset given as `init` decides
-# Spectra of the losses: frames in samples, and mel bands.
-FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)
+CODEBOOK = {"decay": 0.97, "kmeans_steps": 30, "restart_below": 0.1}  # idle codes start again soon
+FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)  # spectra of the losses: samples, mel bands
 LARGE = {"filters": 512, "blocks": 8, "latent_dim": 256, "period_filters": 32, "resolution_filters": 32}
 LARGE |= {"discriminator_start": 0.0, "discriminator_warmup": 0.01, "learning_rate": 2e-4, "average_decay": 0.9999}
 TINY = {"seconds": 0.5, "filters": 32, "blocks": 1, "codebooks": 2, "codebook_size": 64, "batch_size": 4, "epochs": 2}
@@ -134,7 +134,7 @@ def build(config):
 
 
 def build_tokenizer(config):
-    levels = [vqzoo.EMAVectorQuantizer(config.codebook_size) for _ in range(config.codebooks)]
+    levels = [vqzoo.EMAVectorQuantizer(config.codebook_size, **CODEBOOK) for _ in range(config.codebooks)]
     quantizer = vqzoo.quantizers.ResidualQuantizer(levels, config.quantizer_dropout, name="quantizer")
     sizes = {name: getattr(config, name) for name in ("sample_rate", "channels", *SIZES)}
     return vqzoo.spectrogram_vqvae(quantizer=quantizer, name="audio_vqgan", **sizes)

@@ -222,9 +222,10 @@ def test_metadata_of_other_types_are_named(changes, preset, refused, monkeypatch
     edit(preset, "metadata.json", **changes)
     monkeypatch.setenv("VQZOO_PRESETS", str(preset.parent))
     told = f"metadata.json' is damaged: {next(iter(changes))}="
-    for call in (list_presets, lambda: seal_preset(preset)):
-        with pytest.raises(ValueError, match=f"{told}.* is of another type than vqzoo writes"):
-            call()
+    with pytest.warns(UserWarning, match=f"{told}.* is of another type than vqzoo writes"):
+        list_presets()
+    with pytest.raises(ValueError, match=f"{told}.* is of another type than vqzoo writes"):
+        seal_preset(preset)
     write_manifest(preset)
     refused(["list"], "error: ", told)
     refused(["info", preset], told)

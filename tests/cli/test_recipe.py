@@ -1,8 +1,10 @@
 import dataclasses
 
 import pytest
+import tensorflow as tf
 
 from vqzoo.cli import run_recipe
+from vqzoo.cli.recipe import told_errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,3 +47,17 @@ def test_a_fault_of_ours_keeps_its_traceback():
 
     with pytest.raises(TypeError, match="a fault"):
         run_recipe(main, VARIANTS)
+
+
+def test_what_tensorflow_wraps_is_told_in_one_line_too(capsys):
+    told = "ValueError: 12 of 100 pictures cannot be read so far\nTraceback (most recent call last):"
+    for error, line in (
+        (tf.errors.InvalidArgumentError(None, None, told), "12 of 100 pictures cannot be read so far"),
+        (tf.errors.ResourceExhaustedError(None, None, "No space left on device"), "No space left on device"),
+    ):
+        with pytest.raises(SystemExit) as caught, told_errors():
+            raise error
+        assert caught.value.code == 1
+        assert capsys.readouterr().err == f"error: {line}\n"
+    with pytest.raises(tf.errors.InternalError), told_errors():
+        raise tf.errors.InternalError(None, None, "a fault of ours")

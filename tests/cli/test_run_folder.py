@@ -108,3 +108,23 @@ def test_a_run_may_go_on_on_other_devices(stopped, monkeypatch):
     settings = stopped / "settings.json"
     settings.write_text(settings.read_text().replace('"resume": false', '"resume": false, "strategy": "mirrored"'))
     assert RunFolder(stopped, Config(resume=True), FILES).resuming
+
+
+def test_files_of_another_size_are_other_data_and_any_name_will_do(tmp_path, monkeypatch):
+    Restored(monkeypatch)
+    file = tmp_path / "n\udce9.png"
+    file.write_bytes(b"1")
+    run = RunFolder(tmp_path / "run", Config(), [file])
+    run.start(None)
+    run.checkpoints.folder.mkdir()
+    (run.checkpoints.folder / "step_0000000007.npz").write_bytes(b"a checkpoint")
+    run.lock.release()
+    file.write_bytes(b"22")
+    with pytest.raises(ValueError, match="are not those of the run"):
+        RunFolder(tmp_path / "run", Config(resume=True), [file])
+
+
+def test_damaged_settings_are_named(stopped):
+    (stopped / "settings.json").write_text("[]")
+    with pytest.raises(ValueError, match="settings.json' is damaged .*Delete .* to start anew"):
+        RunFolder(stopped, Config(resume=True), FILES)

@@ -270,7 +270,7 @@ def test_workers_cut_other_crops():
         (-1, 2, "Received: worker=-1, workers=2"),
         (0, 0, "Received: worker=0, workers=0"),
         (0, 4, r"batch_size must be a multiple of the number of workers, .* Received: batch_size=6, workers=4"),
-        (1, 3, r"Worker 1 of 3 has no examples in its shards\. Take fewer workers, smaller shards"),
+        (1, 3, r"3 workers cannot share 2 examples, one or more each\. Take fewer workers"),
     ],
 )
 def test_workers_are_checked(worker, workers, message):

@@ -1,5 +1,7 @@
 """Pictures in shards train as the files do."""
 
+import collections
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -58,32 +60,51 @@ def test_crops_and_split_are_those_of_the_files(tmp_path):
         np.testing.assert_array_equal(ImageCrops(rows, **options).batch(2), ImageCrops(files, **options).batch(2))
 
 
-def test_workers_read_whole_shards_once_an_epoch(folder):
+def test_each_worker_reads_an_equal_range_once_an_epoch(folder):
     crops = ImageCrops(ShardedImages(folder), 8, 6)
-    first, second = ([crops.batch(step, worker, 2) for step in range(4)] for worker in (0, 1))
-    assert (
-        sorted(greys(np.concatenate(first[:2])))
-        == sorted(greys(np.concatenate(first[2:])))
-        == [
-            *range(0, 60, 20),
-            *range(120, 180, 20),
-        ]
-    )
-    assert sorted(greys(np.concatenate(second[:2]))) == [*range(60, 120, 20), *range(180, 240, 20)]
+    for worker, values in ((0, range(0, 120, 20)), (1, range(120, 240, 20))):
+        steps = [crops.batch(step, worker, 2) for step in range(4)]
+        for epoch in (steps[:2], steps[2:]):
+            assert sorted(greys(np.concatenate(epoch))) == list(values)
     train, validation = split_images(ShardedImages(folder), 0.4)
     assert sorted(greys(ImageCrops(train, 8, len(train)).batch(0))) == sorted(
         int(name[-7:-4]) for name in map(str, train)
     )
     assert set(train) | set(validation) == set(ShardedImages(folder))
-    with pytest.raises(ValueError, match="6 workers cannot share the 4 shards"):
-        crops.dataset(worker=0, workers=6)
+    with pytest.raises(ValueError, match="24 workers cannot share 12 examples"):
+        ImageCrops(ShardedImages(folder), 8, 24).dataset(worker=0, workers=24)
 
 
-def test_a_worker_needs_its_own_shards_alone_to_be_read(folder):
-    images = ShardedImages(folder)
-    for shard in (1, 3):
+def counts(images, batch_size, steps, workers):
+    """How often each picture comes in so many steps of all workers."""
+    crops = ImageCrops(images, 8, batch_size)
+    batches = [crops.batch(step, worker, workers) for step in range(steps) for worker in range(workers)]
+    return collections.Counter(greys(np.concatenate(batches)))
+
+
+def test_unequal_shards_do_not_make_some_pictures_more_frequent(flat, tmp_path):
+    size = flat[0].stat().st_size
+    flat[9].write_bytes(flat[9].read_bytes() + bytes(2 * size))  # a shard of its own, as bytes tell
+    manifest = write_image_shards([(file, file.name) for file in flat], tmp_path / "shards", 9 * size)
+    assert [entry["rows"] for entry in manifest["shards"]] == [9, 3]
+    images = ShardedImages(tmp_path / "shards")
+    assert counts(images, 6, 2, 2) == dict.fromkeys(range(0, 240, 20), 1)
+    assert counts(images, 6, 2, 3) == dict.fromkeys(range(0, 240, 20), 1)  # more workers than shards
+    # Of a subset all but two are in the first shard; 7 do not divide by 2: one epoch of 8 rows, one row comes again.
+    some = images.subset([0, 1, 3, 4, 7, 9, 11])
+    often = counts(some, 4, 2, 2)
+    assert sorted(often) == [0, 20, 60, 80, 140, 180, 220] and sorted(often.values()) == [1] * 6 + [2]
+    np.testing.assert_array_equal(some.part(0, 2), [0, 1, 2])
+    np.testing.assert_array_equal(some.subset([2, 5]).part(1, 2), [1])
+
+
+def test_a_worker_opens_no_shard_beyond_its_range(folder):
+    images = ShardedImages(folder)  # which needs to see all of them
+    for shard in (2, 3):
         (folder / f"images-{shard:05d}-of-00004.tfrecord").unlink()
     assert len(set(greys(ImageCrops(images, 8, 12).batch(0, 0, 2)))) == 6
+    with pytest.raises(ValueError, match="2 of 4 shards in .* are not whole"):
+        ShardedImages(folder)
 
 
 def test_damaged_records_are_skipped_up_to_a_hundredth(folder, monkeypatch):

@@ -1,6 +1,7 @@
 """Writing shards: an interrupted run goes on, another one is refused, and nobody's files are touched."""
 
 import pytest
+import tensorflow as tf
 
 from vqzoo.data.shard_writer import ShardWriter
 from vqzoo.data.shards import Shards
@@ -56,6 +57,65 @@ def test_another_plan_is_refused_and_force_replaces_it(tmp_path):
     assert len(Shards(tmp_path, "numbers")) == 0
     assert write(tmp_path, {"a": 2}, force=True) == [0, 1, 2]
     assert write(tmp_path, {"a": 2}, force=True) == [0, 1, 2]  # also where the plan is the same
+
+
+def test_a_stopped_run_with_force_goes_on(tmp_path):
+    write(tmp_path / "once", {"a": 1})
+    write(tmp_path / "twice", {"a": 0})
+    assert write(tmp_path / "twice", {"a": 1}, force=True, stop=2) == [0, 1, 2]
+    assert write(tmp_path / "twice", {"a": 1}, force=True) == [2]
+    assert contents(tmp_path / "twice") == contents(tmp_path / "once")
+
+
+def test_old_shards_do_not_pass_for_new_ones_after_a_kill_while_they_are_deleted(tmp_path, monkeypatch):
+    write(tmp_path, {"a": 1})
+    deleted, unlink = [], type(tmp_path).unlink
+
+    def stop(path, missing_ok=False):
+        if path.suffix == ".tfrecord":
+            deleted.append(path)
+            raise KeyboardInterrupt
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(type(tmp_path), "unlink", stop)
+        write(tmp_path, {"a": 1}, force=True)
+    assert deleted and not (tmp_path / "manifest.json").exists()
+    with pytest.raises(ValueError, match="holds shards of another command, with other content"):
+        write(tmp_path, {"a": 1})
+    assert write(tmp_path, {"a": 1}, force=True) == [0, 1, 2]
+    assert len(Shards(tmp_path, "numbers")) == 9
+
+
+@pytest.mark.parametrize("method", ["__init__", "write", "close"])
+def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path, monkeypatch, method):
+    class Full(tf.io.TFRecordWriter):
+        pass
+
+    def full(*arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    setattr(Full, method, full)
+    write(tmp_path, {"a": 1}, stop=1)
+    with monkeypatch.context() as patch, pytest.raises(OSError) as raised:
+        patch.setattr("tensorflow.io.TFRecordWriter", Full)
+        write(tmp_path, {"a": 1})
+    message, cause = str(raised.value), raised.value.__cause__
+    del raised  # its traceback has the writer, and that the lock
+    assert message.startswith(f"Cannot write the shard '{tmp_path}/numbers-00001-of-00003.tfrecord': No space left on")
+    assert message.endswith("repeat the command, which goes on after the last whole shard, or choose another --out.")
+    assert isinstance(cause, tf.errors.ResourceExhaustedError)
+    del cause
+    assert write(tmp_path, {"a": 1}) == [1, 2]
+
+
+def test_an_error_of_the_records_stays_what_it_is(tmp_path):
+    def records():
+        raise tf.errors.ResourceExhaustedError(None, None, "the GPU is full")
+        yield
+
+    with pytest.raises(tf.errors.ResourceExhaustedError, match="the GPU is full"):
+        ShardWriter(tmp_path, "numbers", 1, {}).write(0, records())
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "plan.json", "numbers-00000-of-00003.tfrecord"])

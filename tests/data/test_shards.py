@@ -1,6 +1,7 @@
 """Shards: what plain TensorFlow reads in them, workers' parts, and every kind of damage by its name."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -74,21 +75,27 @@ def test_plain_tensorflow_reads_them(written):
     assert [row["ints"].numpy().tolist() for row in rows] == [[i, -i] for i in range(9)]
 
 
-def test_each_worker_has_whole_shards(written):
+def test_each_worker_has_as_many_records(written):
     shards = Shards(written, "numbers")
-    assert shards.part(0, 2).tolist() == [0, 1, 2, 3, 7, 8]
-    assert shards.part(1, 2).tolist() == [4, 5, 6]
-    assert [shards.part(worker, 3).tolist() for worker in range(3)] == [[0, 1, 2, 3], [4, 5, 6], [7, 8]]
-    with pytest.raises(
-        ValueError, match=r"4 workers cannot share the 3 shards in '.*', whole shards each: .*--shard_size"
-    ):
-        shards.part(0, 4)
+    assert [shards.part(worker, 2).tolist() for worker in (0, 1)] == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
+    assert [shards.part(worker, 3).tolist() for worker in range(3)] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert shards.part(3, 4).tolist() == [6, 7, 8]  # more workers than shards
+    with pytest.raises(ValueError, match="10 workers cannot share 9 examples"):
+        shards.part(0, 10)
 
 
 def test_whole_shards_are_verified(written, tmp_path):
     assert verify_shards(written)["rows"] == 9
     assert holds_shards(written) and not holds_shards(tmp_path)
     (tmp_path / "manifest.json").write_text('{"files": {}, "format_version": 1}')  # a preset's
+    assert not holds_shards(tmp_path)
+
+
+def test_a_manifest_beyond_its_limit_is_not_read(written, tmp_path, monkeypatch):
+    shutil.copy(written / "manifest.json", tmp_path)
+    assert holds_shards(tmp_path)
+    os.truncate(tmp_path / "manifest.json", 2**26 + 1)  # a hole: no disk is needed
+    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: pytest.fail(f"{path} is read"))
     assert not holds_shards(tmp_path)
 
 
@@ -150,6 +157,10 @@ def test_every_flipped_byte_of_a_record_is_found(folder):
         ),
         (lambda f: (f / "manifest.json").write_text("{"), "manifest.json' is damaged: .*make them again with --force"),
         (lambda f: (f / "manifest.json").write_text("[]"), "manifest.json' is damaged"),
+        (
+            lambda f: os.truncate(f / "manifest.json", 2**26 + 1),
+            "manifest.json' is damaged: 67108865 bytes, where a manifest has no more than 67108864. Fetch",
+        ),
         (lambda f: change(f / "manifest.json", shards=3), "manifest.json' is damaged"),
         (lambda f: change(f / "manifest.json", plan=3), "manifest.json' is damaged: it is no manifest of shards"),
         (lambda f: change(f / "manifest.json", format_version="1"), "manifest.json' is damaged: it is no manifest"),

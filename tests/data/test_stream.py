@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from vqzoo.data.stream import Order
 from vqzoo.data.stream import _Calls
+from vqzoo.data.stream import equal_part
 from vqzoo.data.stream import step_dataset
 
 STEP = tf.TensorSpec((2,), tf.int64)
@@ -91,6 +92,22 @@ def test_workers_with_parts_of_their_own_have_numbers_of_their_own():
     assert sorted(odd[0][:4]) == sorted(odd[0][16:]) == [1, 3, 5, 7]
     assert sorted(even[1] + odd[1]) == list(range(40))
     assert sorted(examples(order, range(9))[0][:9]) == list(range(9))  # one worker has all
+
+
+@pytest.mark.parametrize(("count", "workers"), [(2, 2), (9, 2), (9, 4), (11, 3), (1000, 7)])
+def test_equal_parts_share_out_all_examples(count, workers):
+    parts = [equal_part(count, worker, workers).tolist() for worker in range(workers)]
+    assert sum(parts, []) == list(range(count))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_workers_without_examples_are_refused():
+    with pytest.raises(ValueError, match="4 workers cannot share 3 examples, one or more each. Take fewer workers"):
+        equal_part(3, 3, 4)
+    order = Order(3, 4, 0, part=lambda worker, workers: np.arange(3 * (1 - worker)))
+    assert order.rows(0, 2) == 2
+    with pytest.raises(ValueError, match="Worker 1 of 2 has no examples: its part is empty. Take fewer workers"):
+        order.rows(1, 2)
 
 
 @pytest.mark.parametrize(

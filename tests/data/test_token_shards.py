@@ -62,10 +62,10 @@ def test_batches_have_each_row_once_an_epoch_and_resume(shards):
     assert steps[:3] != steps[3:] and steps != numbers(shards.dataset(4, steps=6, seed=1))
     assert numbers(shards.dataset(4, start=2, steps=4)) == steps[2:]
     first, second = (sum(numbers(shards.dataset(4, steps=3, worker=worker, workers=2)), []) for worker in (0, 1))
-    assert sorted(first) == [0, 1, 4, 5, 8, 9] and sorted(second) == [2, 3, 6, 7, 10, 11]
+    assert sorted(first) == [0, 1, 2, 3, 4, 5] and sorted(second) == [6, 7, 8, 9, 10, 11]
     assert shards.dataset(4, workers=2).element_spec == tf.TensorSpec((2, 2, 3, 2), tf.int32)
-    with pytest.raises(ValueError, match="8 workers cannot share the 6 shards"):
-        shards.dataset(8, workers=8)
+    with pytest.raises(ValueError, match="24 workers cannot share 12 examples"):
+        shards.dataset(24, workers=24)
 
 
 def test_a_batch_has_one_shape(tmp_path):
@@ -77,6 +77,18 @@ def test_a_batch_has_one_shape(tmp_path):
         shards.dataset(3)
     with pytest.raises(ValueError, match=r"No tokens have the shape \(5, 1, 2\). There are 3 of"):
         shards.dataset(3, shape=(5, 1, 2))
+
+
+def test_workers_share_the_rows_of_one_shape_equally(tmp_path):
+    write(tmp_path, [row(i, (1, 2, 2) if i < 7 or i == 9 else (2, 1, 2)) for i in range(10)], files_per_shard=7)
+    shards = TokenShards(tmp_path)  # of 7 and 3 rows; one shape has 7 and 1, the other 0 and 2
+    for shape, batch_size, steps, rows in [
+        ((1, 2, 2), 4, 2, [[0, 1, 2, 3], [4, 5, 6, 9]]),
+        ((2, 1, 2), 2, 1, [[7], [8]]),
+    ]:
+        for worker in (0, 1):
+            batches = shards.dataset(batch_size, shape=shape, steps=steps, worker=worker, workers=2)
+            assert sorted(sum(numbers(batches), [])) == rows[worker]
 
 
 def test_a_stopped_run_goes_on_and_another_one_is_refused(tmp_path):

@@ -11,6 +11,16 @@ from vqzoo.metrics import visqol
 MEASURES = {"pystoi": stoi, "pesq": pesq, "visqol": visqol}
 
 
+class Silent:
+    codebook_sizes, sample_rate = (2,), 16000
+
+    def encode(self, signal):
+        return np.zeros((len(signal), 1, 1), "int32")
+
+    def decode(self, tokens, length):
+        return np.zeros((len(tokens), length, 1), "float32")
+
+
 def speech_like(batch, samples=32000, channels=1):
     """A buzz of 120 Hz whose loudness comes and goes four times a second, with a little noise."""
     rng = np.random.default_rng(0)
@@ -61,19 +71,50 @@ def test_evaluate_audio_takes_them(monkeypatch):
     class Package:
         stoi = staticmethod(lambda x, y, sample_rate: float(np.abs(x - y).mean() * sample_rate))
 
-    class Silent:
-        codebook_sizes, sample_rate = (2,), 16000
-
-        def encode(self, signal):
-            return np.zeros((len(signal), 1, 1), "int32")
-
-        def decode(self, tokens, length):
-            return np.zeros((len(tokens), length, 1), "float32")
-
     monkeypatch.setitem(sys.modules, "pystoi", Package)
     x = np.array([0.5, -0.25]).reshape(2, 1, 1) * np.ones((2, 800, 1))
     report = evaluate_audio(Silent(), [x], metrics={"stoi": lambda a, b: stoi(a, b, 16000)})
     assert report["stoi"] == pytest.approx(16000 * 0.375)
+
+
+class Quiet:
+    """The packages where speech is too little: where a channel stays below 0.1."""
+
+    class NoUtterancesError(RuntimeError):
+        pass
+
+    class BufferTooShortError(RuntimeError):
+        pass
+
+    def stoi(x, y, sample_rate):
+        return 1e-5 if np.abs(x).max() < 0.1 else float(np.abs(x).max())
+
+    def pesq(sample_rate, x, y, mode):
+        if np.abs(x).max() < 0.1:
+            raise Quiet.BufferTooShortError if np.abs(x).max() == 0.0 else Quiet.NoUtterancesError
+        return float(np.abs(x).max())
+
+
+@pytest.mark.parametrize("measure", [lambda x, y: stoi(x, y, 16000), pesq])
+def test_clips_without_speech_have_no_number(measure, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pystoi", Quiet)
+    monkeypatch.setitem(sys.modules, "pesq", Quiet)
+    levels = np.array([[0.5, 0.25], [0.0, 0.5], [0.05, 0.05], [0.75, 0.5]])  # of clips and channels
+    x = levels[:, None] * np.ones((4, 100, 2))
+    np.testing.assert_array_equal(measure(x, x), [0.375, np.nan, np.nan, 0.625])
+
+
+@pytest.mark.parametrize("measure", [lambda x, y: stoi(x, y, 16000), pesq])
+def test_the_report_is_of_the_clips_that_have_a_number(measure, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pystoi", Quiet)
+    monkeypatch.setitem(sys.modules, "pesq", Quiet)
+    x = np.array([0.5, 0.0, 0.25]).reshape(3, 1, 1) * np.ones((3, 800, 1))
+    metrics = {"speech": measure, "none": lambda x, y: np.inf, "all": lambda x, y: x[:, 0, 0]}
+    report = evaluate_audio(Silent(), [x, x[1:2], x[:1]], metrics=metrics)
+    assert report["speech"] == pytest.approx(1.25 / 3)
+    assert report["all"] == pytest.approx(0.25)
+    assert "none" not in report
+    assert "speech" not in evaluate_audio(Silent(), [x[1:2]], metrics=metrics)
 
 
 @pytest.mark.parametrize("name", MEASURES)

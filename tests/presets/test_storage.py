@@ -306,3 +306,12 @@ def test_removed_exports_leave_a_complete_preset(tmp_path):
     seal_preset(tmp_path)
     remove_exports(tmp_path)
     assert "saved_model/saved_model.pb" not in verify_preset(tmp_path)["files"]
+
+
+def test_a_folder_of_somebody_else_s_manifest_is_no_preset(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    (tmp_path / "README.md").write_text("of the page")
+    with pytest.raises(
+        ValueError, match="is no preset and holds README.md, manifest.json, which a preset would replace"
+    ):
+        check_folder(tmp_path)

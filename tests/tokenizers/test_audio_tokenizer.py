@@ -226,3 +226,29 @@ def test_wrong_parts():
     pictures = image.convolutional_encoder(4, filters=4), image.convolutional_decoder(4, filters=4)
     with pytest.raises(ValueError, match=r"Waveforms have the shape \(batch, samples, channels\)"):
         vqzoo.AudioTokenizer(pictures[0], codes(0), pictures[1], 8000).build((None, None, None, 3))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_leaves_the_waveform_as_it_is(policy, monkeypatch):
+    keras.config.set_dtype_policy(policy)
+    try:
+        tokenizer = make()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    tokenizer.build((None, None, 1))
+    seen = []
+    call = audio.LogMel.call
+    monkeypatch.setattr(audio.LogMel, "call", lambda self, x, mask=None: seen.append(x) or call(self, x, mask))
+    x = noise(2, 1000, 1)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(tokenizer))
+    again.build((None, None, 1))
+    for one in (tokenizer, again):
+        assert one.encoder.get_layer("conv_in").compute_dtype == policy.removeprefix("mixed_")
+        one(x)
+        one(x, mask=np.ones((2, 1000), bool))
+    single = tokenizer.in_float32()
+    assert single.encoder.get_layer("conv_in").compute_dtype == "float32"
+    single(x)
+    assert len(seen) == 5
+    for waveform in seen:
+        np.testing.assert_array_equal(waveform, x)

@@ -91,14 +91,14 @@ def state(trainer, strategy):
 
 
 def difference(copies, expected):
-    """The largest difference between variables, as a share of the largest number among them; scalars are equal."""
+    """The largest difference, as a share of the largest number of the same variable; scalars are equal."""
     pairs = [(copy, other) for copies, (other,) in zip(copies, expected, strict=True) for copy in copies]
     for copy, other in pairs:
         if not other.shape:
             np.testing.assert_array_equal(copy, other)
     pairs = [(copy, other) for copy, other in pairs if other.shape]
-    largest = max(np.abs(other).max() for _, other in pairs)
-    return max(np.abs(copy - other).max() for copy, other in pairs) / largest
+    # Of gradients' running means that are all but zero, rounding is all there is.
+    return max(np.abs(copy - other).max() / max(np.abs(other).max(), 1e-3) for copy, other in pairs)
 
 
 def check_rows(strategy):

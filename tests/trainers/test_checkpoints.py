@@ -215,3 +215,10 @@ def test_what_cannot_be_restored_is_told(tmp_path):
 def test_arguments_out_of_range(arguments, tmp_path):
     with pytest.raises(ValueError, match="`keep` and `every_steps` are 1 or more, `every_seconds` is above 0"):
         Checkpoints(tmp_path, **arguments)
+
+
+def test_checkpoints_of_another_run_are_not_mixed_with_ours(tmp_path):
+    (tmp_path / "step_0000000012.npz").write_bytes(b"of another run")
+    with pytest.raises(ValueError, match="holds checkpoints of another run, the latest step_0000000012.npz. `restore`"):
+        fit(reconstruction(), tmp_path, Checkpoints(tmp_path, every_steps=1))
+    assert [path.name for path in tmp_path.glob("*.npz")] == ["step_0000000012.npz"]

@@ -32,6 +32,21 @@ class AudioRun(Run):
         """The first files that were found, which tell by their names whether they are synthetic."""
         return ", ".join(file.name for file in self.files[:5])
 
+    def fit(self, build):
+        """As `Run.fit`; a preset that is gone on with hears at the recipe's sample rate."""
+
+        def checked(config):
+            trainer = build(config)
+            rate = trainer.tokenizer.sample_rate
+            if rate != config.sample_rate:
+                raise ValueError(
+                    f"The preset {config.init!r} hears {rate} Hz. Received: --sample_rate {config.sample_rate}. Give "
+                    f"--sample_rate {rate}."
+                )
+            return trainer
+
+        return super().fit(checked)
+
     def split(self):
         config = self.config
         files = find_audio(config.data) if config.data else sample_audio()
@@ -47,8 +62,9 @@ class AudioRun(Run):
     def open(self, files, validation_files, validation_batch):
         config = self.config
         clip = {"samples": round(config.seconds * config.sample_rate), "sample_rate": config.sample_rate}
-        clip |= {"channels": config.channels, "normalize": config.normalize or None, "seed": config.seed}
-        changes = {"gain": config.gain or None, "noise": config.noise or None, "polarity": config.polarity}
+        clip |= {"channels": config.channels, "seed": config.seed}
+        changes = {"normalize": config.normalize or None, "gain": config.gain or None}
+        changes |= {"noise": config.noise or None, "polarity": config.polarity}
         return (
             AudioClips(files, batch_size=config.batch_size, **changes, **clip),
             AudioClips(validation_files, batch_size=validation_batch, **clip),

@@ -1,6 +1,7 @@
 """Many files through one function: the same tree out, failures named at the end, the rest done."""
 
 import argparse
+import collections
 import json
 import pathlib
 import sys
@@ -10,6 +11,8 @@ from rich.progress import MofNCompleteColumn
 from rich.progress import Progress
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
+
+from vqzoo.files import sweep_temporaries
 
 
 def add_batch_arguments(parser, what, pipe=False):
@@ -59,15 +62,22 @@ def pair_files(paths, out, suffix, find):
         A path that does not exist is among them: it is named when its turn comes.
 
     Raises:
-        ValueError: if a folder holds nothing to read.
+        ValueError: if a folder holds nothing to read, or two sources would still have one target.
     """
     found = _find(paths, find)
     stems = [relative.with_suffix("") for _, relative in found]
     out = pathlib.Path(out).expanduser()
-    pairs = []
+    sweep_temporaries(out)
+    pairs, counts = [], collections.Counter(stems)
     for (source, relative), stem in zip(found, stems, strict=True):
         end = suffix(source) if callable(suffix) else suffix
-        pairs.append((source, out / (f"{relative}{end}" if stems.count(stem) > 1 else stem.with_name(stem.name + end))))
+        pairs.append((source, out / (f"{relative}{end}" if counts[stem] > 1 else stem.with_name(stem.name + end))))
+    twice = [target for target, count in collections.Counter(target for _, target in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{len(twice)} results would have the name of another, such as {str(twice[0])!r}. Give the folder above "
+            "the sources, or call the verb once for each with an --out of its own."
+        )
     return pairs
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 
 from vqzoo.cli.config import parse_config
@@ -41,6 +42,14 @@ def told_errors():
         if os.environ.get(TRACEBACK):
             raise
         print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except Exception as error:  # TensorFlow's carry ours inside a traceback, and tell of full disks and memory
+        ours = re.findall(r"^ValueError: (.*)$", str(error), re.MULTILINE)
+        full = type(error).__name__ == "ResourceExhaustedError"
+        of_tensorflow = type(error).__module__.startswith("tensorflow")
+        if os.environ.get(TRACEBACK) or not of_tensorflow or not (ours or full):
+            raise
+        print(f"error: {ours[-1] if ours else error.message}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         if os.environ.get(TRACEBACK):

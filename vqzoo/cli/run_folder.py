@@ -40,7 +40,7 @@ class RunFolder:
         self.checkpoints = Checkpoints(self.folder / "checkpoints", every_seconds=60.0 * config.checkpoint_minutes)
         settings = {**json.loads(json.dumps(dataclasses.asdict(config))), "files": _digest(files)}
         found = self.checkpoints.latest() is not None and (self.folder / _SETTINGS).is_file()
-        earlier = json.loads((self.folder / _SETTINGS).read_text()) if found else {}
+        earlier = self._read() if found else {}
         self.resuming = bool(config.resume and found)
         if self.resuming:
             self._check_same(earlier["settings"], settings)
@@ -74,6 +74,17 @@ class RunFolder:
         """Notes that the run has ended, so that the next one may take its place."""
         self._write(ended=True)
 
+    def _read(self):
+        path = self.folder / _SETTINGS
+        try:
+            earlier = json.loads(path.read_bytes())
+            return {"ended": bool(earlier["ended"]), "settings": {"files": None, **earlier["settings"]}}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{str(path)!r} is damaged ({error}), so its run cannot be gone on with. Delete "
+                f"{str(self.folder)!r} to start anew."
+            ) from error
+
     def _write(self, ended):
         if not self.writes:
             return
@@ -93,4 +104,11 @@ class RunFolder:
 
 
 def _digest(files):
-    return hashlib.sha256("\n".join(pathlib.Path(file).name for file in files).encode()).hexdigest()
+    """Changes with the names of the files, and with their sizes where they are files."""
+    told = [f"{pathlib.Path(file).name} {_size(file)}" for file in files]
+    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+
+
+def _size(file):
+    path = pathlib.Path(file)
+    return path.stat().st_size if path.is_file() else ""

@@ -6,8 +6,8 @@ from vqzoo.data import AudioClips
 from vqzoo.data import ImageCrops
 from vqzoo.data import find_audio
 from vqzoo.data import find_images
-from vqzoo.data import load_audio
 from vqzoo.data import load_image
+from vqzoo.data import load_long_audio
 from vqzoo.data import open_images
 from vqzoo.data import sample_audio
 from vqzoo.data import sample_images
@@ -16,7 +16,6 @@ from vqzoo.data import save_image
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import evaluate_images
 from vqzoo.metrics import mel_distance
-from vqzoo.metrics import si_sdr
 
 _EXAMPLES = 4
 
@@ -53,6 +52,7 @@ class ImageSignals:
 
     def decode(self, tokens, size):
         """The picture of one file's tokens, a float32 array."""
+        _check_size(size, 2)
         return np.asarray(self.tokenizer.decode(tokens[None], size=size, **self._tiles(size)))[0]
 
     def judge(self, signal, again):
@@ -88,6 +88,8 @@ class AudioSignals:
     suffix = ".wav"
     at_once = 2**21
     """int, samples of a batch; longer sounds go alone, in windows."""
+    judged_at_once = 2**20
+    """int, samples; longer sounds are judged in pieces."""
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
@@ -95,7 +97,7 @@ class AudioSignals:
 
     def load(self, path):
         """One sound at the tokenizer's sample rate, float32 (samples, channels)."""
-        return load_audio(path, self.tokenizer.sample_rate, self.channels)
+        return load_long_audio(path, self.tokenizer.sample_rate, self.channels)
 
     def save(self, path, signal):
         """Writes one sound."""
@@ -107,13 +109,24 @@ class AudioSignals:
 
     def decode(self, tokens, size):
         """The sound of one file's tokens, a float32 array."""
+        _check_size(size, 1)
         return np.asarray(self.tokenizer.decode(tokens[None], length=size[0], **self._windows(size[0])))[0]
 
     def judge(self, signal, again):
-        """What came back, as a dict of numbers."""
-        pair = signal[None], np.clip(again, -1.0, 1.0)[None]
-        distance = float(mel_distance(*pair, self.tokenizer.sample_rate)[0])
-        return {"mel_distance": distance, "si_sdr": float(si_sdr(*pair)[0])}
+        """What came back, as a dict of numbers.
+
+        The mel distance is the mean over pieces, weighted by their lengths: frames do not reach from one into the next.
+        SI-SDR is that of the whole, of powers summed over the pieces.
+        """
+        count = -(-len(signal) // self.judged_at_once)
+        distance, sums = 0.0, 0.0
+        for x, y in zip(np.array_split(signal, count), np.array_split(again, count), strict=True):
+            y = np.clip(y, -1.0, 1.0)
+            share = len(x) / len(signal)
+            distance += share * float(mel_distance(x[None], y[None], self.tokenizer.sample_rate)[0])
+            wide = x.astype("float64"), y.astype("float64")
+            sums += np.array([wide[0], wide[1], wide[0] ** 2, wide[1] ** 2, wide[0] * wide[1]]).sum(1) / len(signal)
+        return {"mel_distance": distance, "si_sdr": self._si_sdr(*sums)}
 
     def examples(self):
         """A few clips of recorded speech, or what stands in for it."""
@@ -131,6 +144,21 @@ class AudioSignals:
 
     def _windows(self, samples):
         return {"window": self.at_once // 4} if samples > self.at_once else {}
+
+    @staticmethod
+    def _si_sdr(x, y, xx, yy, xy):
+        """`vqzoo.metrics.si_sdr` of the means of x, y, x², y² and xy, float64 arrays (channels,)."""
+        silence = 1e-14
+        power, other, both = xx - x * x, yy - y * y, xy - x * y
+        scale = both / np.maximum(power, silence)
+        error = np.maximum(scale * (scale * power - 2.0 * both) + other, 0.0)
+        return float(np.mean(10.0 * np.log10((scale**2 * power + silence) / (error + silence))))
+
+
+def _check_size(size, axes):
+    """Raises where a token file's size is not one of the modality."""
+    if len(size) != axes:
+        raise ValueError(f"A size of {axes} numbers is needed. Received: {size}. Encode the file again.")
 
 
 SIGNALS = {"image": ImageSignals, "audio": AudioSignals}

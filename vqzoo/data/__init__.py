@@ -16,6 +16,7 @@ from vqzoo.data.audio.files import synthetic_audio
 from vqzoo.data.audio.read import AudioInfo
 from vqzoo.data.audio.read import audio_info
 from vqzoo.data.audio.read import load_audio
+from vqzoo.data.audio.read import load_long_audio
 from vqzoo.data.audio.variants import write_variants
 from vqzoo.data.audio.write import save_audio
 from vqzoo.data.image import load_image
@@ -51,6 +52,7 @@ __all__ = [
     "holds_shards",
     "load_audio",
     "load_image",
+    "load_long_audio",
     "normalize_peak",
     "normalize_rms",
     "open_images",

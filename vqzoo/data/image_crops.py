@@ -34,7 +34,7 @@ class ImageCrops:
 
     Several workers (machines that train one model) share a batch: of `workers`, worker w makes rows w *
     batch_size / workers and on, and together they make what one alone would. Where the files are shards
-    (`ShardedImages`), each worker reads whole shards of its own instead, and its rows are of the permutation of
+    (`ShardedImages`), each worker reads an equal range of the pictures instead, and its rows are of the permutation of
     those: each picture still comes once an epoch, in another order than with one worker.
 
     For validation pass `scale=(1.0, 1.0), flip=False` and take `dataset(steps=...)`.

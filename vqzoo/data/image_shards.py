@@ -20,8 +20,9 @@ _LARGEST = 2**30  # bytes of one file: a record is a protocol buffer, which ends
 class ShardedImages(ImageSource):
     """The pictures of shards that `vqzoo shard` made.
 
-    Of W workers, worker w reads shards w, w + W, w + 2 W ... and no others, so a machine needs no more than those. A
-    record whose checksum is wrong is skipped and named; more than one in a hundred are an error.
+    All workers need to see the whole folder, whose files are checked. Of its pictures each reads an equal range: whole
+    shards but for those that two neighbours share. A record whose checksum is wrong is skipped and named; more than one
+    in a hundred are an error.
 
     Args:
         folder: str or path.
@@ -74,7 +75,8 @@ def write_image_shards(files, folder, shard_bytes=2**28, force=False, progress=N
         files: list of (path, name): the file, and what its record calls it.
         folder: str or path, for the shards.
         shard_bytes: int, of pictures in a shard; a larger picture has one of its own. Default 2**28.
-        force: bool, whether shards of other files are replaced. Default False.
+        force: bool, whether shards of other files are replaced, and complete ones of these made again; a
+            stopped run goes on all the same. Default False.
         progress: callable (path, error or None), called after each file. Default None.
 
     Returns:
@@ -82,6 +84,7 @@ def write_image_shards(files, folder, shard_bytes=2**28, force=False, progress=N
 
     Raises:
         ValueError: `files` is empty, `shard_bytes` is below 1, or the folder holds something else.
+        OSError: A shard cannot be written, as on a full disk.
     """
     if not files or shard_bytes < 1:
         raise ValueError(f"Shards need one file and one byte or more. Received: {len(files)} files, {shard_bytes=}")

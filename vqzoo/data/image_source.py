@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from vqzoo.data.image_files import as_paths
+from vqzoo.data.stream import equal_part
 
 
 class ImageSource(abc.ABC):
@@ -67,6 +68,9 @@ class ImageSource(abc.ABC):
     def part(self, worker, workers):
         """The pictures that one of several workers reads, where each reads its own.
 
+        All workers take as many a step, so pictures are equally frequent if the parts are of one length. A `subset` of
+        a source that has parts is shared out anew, in equal ranges.
+
         Args:
             worker: int, from 0.
             workers: int.
@@ -117,7 +121,7 @@ class ImageFiles(ImageSource):
 
 
 class ImageSubset(ImageSource):
-    """Some pictures of a source.
+    """Some pictures of a source. Where that gives workers parts of their own, each has an equal range of these.
 
     Args:
         source: `ImageSource`.
@@ -144,8 +148,9 @@ class ImageSubset(ImageSource):
         return self.source.content(self.numbers[number])
 
     def part(self, worker, workers):
-        part = self.source.part(worker, workers)
-        return None if part is None else np.flatnonzero(np.isin(self.numbers, part))
+        if self.source.part(worker, workers) is None:
+            return None
+        return equal_part(len(self), worker, workers)  # not what it has of the source's parts: those may differ
 
 
 def as_source(files):

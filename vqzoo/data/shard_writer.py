@@ -1,7 +1,9 @@
 """Writes TFRecord shards, one after another, so that an interrupted run goes on where it was."""
 
+import contextlib
 import hashlib
 import json
+import math
 import pathlib
 import re
 import zlib
@@ -28,7 +30,9 @@ class ShardWriter:
         kind: str, what the records are: the first word of the files' names.
         count: int, shards.
         plan: dict, plain JSON, all that decides about the shards' content. The manifest repeats it.
-        force: bool, whether to delete the shards of another plan. Default False.
+        force: bool, whether to delete what is there: shards of another plan, and complete ones of this plan, which are
+            made again. Incomplete ones of this plan are kept: repeating a stopped command, `force` and all, goes on
+            with it. Default False.
 
     Raises:
         ValueError: The folder holds something else, shards of another plan, or another process has it.
@@ -56,10 +60,9 @@ class ShardWriter:
         self._lock = FolderLock(self.folder)
         sweep_temporaries(self.folder)
         found = json_or_none(self.folder / PLAN)
-        if force or found != self.plan:
+        if found != self.plan or (force and (self.folder / MANIFEST).exists()):
             self._make_room(found, force)
-            with atomic_path(self.folder / PLAN) as temporary:
-                temporary.write_text(json.dumps(self.plan, indent=1), encoding="utf-8")
+            self._write_plan(self.plan)
 
     def missing(self):
         """Numbers of the shards that are not there yet.
@@ -78,11 +81,14 @@ class ShardWriter:
                 or ints.
             failed: dict name -> reason, what should have been in it; it may be filled while `records` are read.
                 Default None.
+
+        Raises:
+            OSError: The shard cannot be written, as on a full disk.
         """
         path = self.folder / self._name(shard)
         offsets, checksums, names, labels = [0], [], [], []
         with atomic_path(path) as temporary:
-            with tf.io.TFRecordWriter(str(temporary)) as file:
+            with contextlib.closing(_RecordFile(temporary, path)) as file:
                 for name, label, features in records:
                     record = _example(features)
                     file.write(record)
@@ -122,9 +128,13 @@ class ShardWriter:
     def _done(self, shard):
         """The index of a shard that is whole, or None."""
         path = self.folder / self._name(shard)
-        index = json_or_none(index_of(path))
+        index = json_or_none(index_of(path), math.inf)  # as long as its shard has records
         whole = isinstance(index, dict) and path.is_file() and path.stat().st_size == index.get("bytes")
         return index if whole else None
+
+    def _write_plan(self, plan):
+        with atomic_path(self.folder / PLAN) as temporary:
+            temporary.write_text(json.dumps(plan, indent=1), encoding="utf-8")
 
     def _make_room(self, found, force):
         """Deletes the shards of another plan, or refuses to."""
@@ -145,9 +155,37 @@ class ShardWriter:
                 f"{str(self.folder)!r} holds shards of another command, with other {', '.join(others) or 'content'}. "
                 "Repeat that command to complete them, give --force to replace them, or choose another --out."
             )
-        manifest.unlink(missing_ok=True)  # first: without it the folder is not complete
+        # A kill from here on must not leave old shards that look like those of this plan.
+        self._write_plan({**self.plan, "replacing": True})
+        manifest.unlink(missing_ok=True)  # before its shards: without it the folder is not complete
         for path in shards:
             path.unlink()
+
+
+class _RecordFile:
+    """`tf.io.TFRecordWriter` whose errors are OSErrors, and tell what to do.
+
+    Only the writer's own: `ResourceExhaustedError` is a full disk here, and elsewhere a full GPU.
+    """
+
+    def __init__(self, temporary, path):
+        self._path = path
+        self._file = self._call(tf.io.TFRecordWriter, str(temporary))
+
+    def write(self, record):
+        self._call(self._file.write, record)
+
+    def close(self):
+        self._call(self._file.close)
+
+    def _call(self, function, *arguments):
+        try:
+            return function(*arguments)
+        except tf.errors.OpError as error:
+            raise OSError(
+                f"Cannot write the shard {str(self._path)!r}: {error.message}. Make room on its disk and repeat the "
+                "command, which goes on after the last whole shard, or choose another --out."
+            ) from error
 
 
 def _example(features):

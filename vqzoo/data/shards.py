@@ -12,11 +12,16 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
+from vqzoo.data.stream import equal_part
+
 SHARD_FORMAT = 1
 MANIFEST = "manifest.json"
 PLAN = "plan.json"  # what is being written: a run with another plan is refused
 # A TFRecord's frame: length (8 bytes) and its checksum (4) before the data, the data's checksum (4) after.
 HEADER, FRAME = 12, 16
+# Of a manifest or a plan, which any folder may hold under these names: room for 99,999 shards, as many as their names
+# can count, of 350 bytes each.
+_MOST_BYTES = 2**26
 
 
 class Shards:
@@ -103,7 +108,10 @@ class Shards:
             raise ValueError(f"{name} is damaged: {error}. Fetch the shard again, or make it again.") from error
 
     def part(self, worker, workers):
-        """The records of a worker's own shards: numbers worker, worker + workers, worker + 2 workers ...
+        """A worker's records: of n and W workers, w * n / W to (w + 1) * n / W, rounded down.
+
+        All workers have as many, to one, however long the shards are. They read whole shards but for those that two
+        neighbours share.
 
         Args:
             worker: int, from 0.
@@ -113,16 +121,9 @@ class Shards:
             Ascending int array of records' numbers.
 
         Raises:
-            ValueError: There are fewer shards than workers.
+            ValueError: There are fewer records than workers.
         """
-        if workers > len(self._files):
-            raise ValueError(
-                f"{workers} workers cannot share the {len(self._files)} shards in {str(self.folder)!r}, whole shards "
-                "each: make smaller ones (--shard_size), or take fewer workers."
-            )
-        starts = [0, *self._ends[:-1]]
-        ranges = [np.arange(starts[i], self._ends[i]) for i in range(worker, len(self._files), workers)]
-        return np.concatenate(ranges)
+        return equal_part(len(self), worker, workers)
 
     def _place(self, number):
         if not 0 <= number < len(self):
@@ -173,6 +174,8 @@ def _read_manifest(folder, kind=None):
             + (f"{unfinished}." if (folder / PLAN).is_file() else "shards are made by `vqzoo shard`.")
         )
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes, where a manifest has no more than {_MOST_BYTES}")
         manifest = json.loads(path.read_bytes())
         version = manifest["format_version"]
         newer = isinstance(version, int) and version > SHARD_FORMAT
@@ -245,9 +248,9 @@ def sha256_of(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def json_or_none(path):
-    """What a JSON file holds, or None where it holds none."""
+def json_or_none(path, most_bytes=_MOST_BYTES):
+    """What a JSON file holds, or None where it holds none or is larger than any manifest."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= most_bytes else None
     except (OSError, ValueError, RecursionError):
         return None

@@ -19,7 +19,8 @@ class Order:
     """Which examples are in batch `step`: a permutation of all for each epoch, one after another.
 
     Several workers share a batch: worker w of W has the rows from w * batch_size / W on. Where `part` gives each worker
-    examples of its own, its rows are of the permutation of those.
+    examples of its own, its rows are of the permutation of those. All workers take as many rows a step, so parts of one
+    length (`equal_part`) are what makes all examples equally frequent.
 
     Args:
         count: int, examples.
@@ -116,8 +117,8 @@ class Order:
         part = self._part_of(worker, workers) if workers > 1 else None
         if part is not None and not len(part):
             raise ValueError(
-                f"Worker {worker} of {workers} has no examples in its shards. Take fewer workers, smaller shards "
-                "(--shard_size), or a larger share of the examples."
+                f"Worker {worker} of {workers} has no examples: its part is empty. Take fewer workers, or give each a "
+                "part of the examples."
             )
         return part
 
@@ -125,6 +126,33 @@ class Order:
         part = self._part(worker, workers)
         order = self.random(epoch * workers + worker, stream=0).permutation(self.count if part is None else len(part))
         return order if part is None else part[order]
+
+
+def equal_part(count, worker, workers):
+    """A worker's range of examples: w * count / W to (w + 1) * count / W, rounded down.
+
+    All examples are in one part, and no part has more than one example more than another.
+
+    Args:
+        count: int, examples.
+        worker: int w, from 0.
+        workers: int W.
+
+    Returns:
+        Ascending int array.
+
+    Raises:
+        ValueError: There are fewer examples than workers.
+
+    Example:
+    >>> [equal_part(5, worker, 2).tolist() for worker in (0, 1)]
+    [[0, 1], [2, 3, 4]]
+    """
+    if count < workers:
+        raise ValueError(
+            f"{workers} workers cannot share {count} examples, one or more each. Take fewer workers, or more examples."
+        )
+    return np.arange(count * worker // workers, count * (worker + 1) // workers)
 
 
 def is_count(value):

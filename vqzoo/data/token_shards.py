@@ -1,5 +1,7 @@
 """Tokens of many files in shards, to train priors on."""
 
+import collections
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ from vqzoo.data.shard_writer import ShardWriter
 from vqzoo.data.shard_writer import digest_files
 from vqzoo.data.shards import Shards
 from vqzoo.data.stream import Order
+from vqzoo.data.stream import equal_part
 from vqzoo.data.stream import step_dataset
 
 KIND = "tokens"
@@ -60,7 +63,7 @@ class TokenShards:
                 f"The shards in {str(folder)!r} do not tell whose tokens they hold ({error}). Encode again, with "
                 "--force."
             ) from error
-        self.shapes = {shape: self._shapes.count(shape) for shape in dict.fromkeys(self._shapes)}
+        self.shapes = dict(collections.Counter(self._shapes))  # in the order of their first rows
 
     def __len__(self):
         return len(self._shards)
@@ -90,7 +93,8 @@ class TokenShards:
             seed: int from 0 to 2**63 - 1. Default 0.
             start: int, the first step. Default 0.
             steps: int, the number of batches. Default None, endless.
-            worker: int, from 0: which of the workers, each of whom reads shards of its own. Default 0.
+            worker: int, from 0: which of the workers, each of whom reads an equal range of the rows: whole shards but
+                for those that two neighbours share. Default 0.
             workers: int. Default 1.
 
         Returns:
@@ -98,8 +102,8 @@ class TokenShards:
             `tf.errors.InvalidArgumentError`, whose message names the shard.
 
         Raises:
-            ValueError: No row has the shape, there are several shapes and `shape` is not given, or a number is out of
-                range.
+            ValueError: No row has the shape, there are several shapes and `shape` is not given, there are fewer rows
+                than workers, or a number is out of range.
         """
         told = ", ".join(f"{count} of {one}" for one, count in self.shapes.items())
         if shape is None and len(self.shapes) != 1:
@@ -108,11 +112,7 @@ class TokenShards:
         chosen = np.flatnonzero([one == shape for one in self._shapes])
         if not len(chosen):
             raise ValueError(f"No tokens have the shape {shape}. There are {told}.")
-
-        def part(worker, workers):
-            return np.flatnonzero(np.isin(chosen, self._shards.part(worker, workers)))
-
-        order = Order(len(chosen), batch_size, seed, part)
+        order = Order(len(chosen), batch_size, seed, functools.partial(equal_part, len(chosen)))
 
         def batch(step):
             places = order.batch(step, worker, workers)
@@ -135,13 +135,15 @@ def write_token_shards(files, folder, about, encode, files_per_shard=1000, force
         encode: callable (files, failed) -> iterable of `TokenRow`, always the same for the same files; those that fail
             go into the dict `failed`: name -> reason.
         files_per_shard: int. Default 1000.
-        force: bool, whether shards of other files or another preset are replaced. Default False.
+        force: bool, whether shards of other files or another preset are replaced, and complete ones of
+            these made again; a stopped run goes on all the same. Default False.
 
     Returns:
         Dict, the manifest, with `failed`: name -> reason.
 
     Raises:
         ValueError: `files` is empty, `files_per_shard` is below 1, or the folder holds something else.
+        OSError: A shard cannot be written, as on a full disk.
     """
     if not files or files_per_shard < 1:
         raise ValueError(f"Shards need a file or more each. Received: {len(files)} files, {files_per_shard=}")

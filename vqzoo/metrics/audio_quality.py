@@ -5,6 +5,9 @@ import importlib
 import numpy as np
 from keras import ops
 
+# What pystoi returns, exactly, where it does not find enough speech.
+_TOO_LITTLE_SPEECH = 1e-5
+
 
 def stoi(signal, reconstruction, sample_rate):
     """Short-time objective intelligibility of speech, by the package `pystoi`.
@@ -15,8 +18,8 @@ def stoi(signal, reconstruction, sample_rate):
         sample_rate: int, Hz; other rates than 10 kHz are resampled by the package.
 
     Returns:
-        float64 numpy array (batch,), up to 1, the mean over the channels of each clip. A clip with less than 0.4
-        seconds of speech has no number: the package warns and gives 1e-5.
+        float64 numpy array (batch,), up to 1, the mean over the channels of each clip; NaN where a channel has less
+        than 0.4 seconds of speech, of which the package warns. `evaluate_audio` leaves such clips out.
 
     Raises:
         ImportError: the package is not installed.
@@ -30,7 +33,12 @@ def stoi(signal, reconstruction, sample_rate):
         Taal et al. 2011, An algorithm for intelligibility prediction of time-frequency weighted noisy speech
     """
     package = _package("pystoi")
-    return _of_channels(lambda x, y: package.stoi(x, y, sample_rate), signal, reconstruction)
+
+    def measure(x, y):
+        value = package.stoi(x, y, sample_rate)
+        return np.nan if value == _TOO_LITTLE_SPEECH else value
+
+    return _of_channels(measure, signal, reconstruction)
 
 
 def pesq(signal, reconstruction, sample_rate=16000):
@@ -42,12 +50,12 @@ def pesq(signal, reconstruction, sample_rate=16000):
         sample_rate: int, Hz; 16000, which is all that the wide band has.
 
     Returns:
-        float64 numpy array (batch,), from 1 to 4.64, the mean over the channels of each clip.
+        float64 numpy array (batch,), from 1 to 4.64, the mean over the channels of each clip; NaN where the package
+        finds no speech in a channel, or less than a quarter of a second. `evaluate_audio` leaves such clips out.
 
     Raises:
         ImportError: the package is not installed.
         ValueError: if the signals are not of that shape, or `sample_rate` is not 16000.
-        pesq.PesqError: the package finds no speech in a clip, or less than a quarter of a second.
 
     Example:
     >>> metrics = {"pesq": pesq}  # evaluate_audio(tokenizer, batches, metrics=metrics)
@@ -58,7 +66,14 @@ def pesq(signal, reconstruction, sample_rate=16000):
     if sample_rate != 16000:
         raise ValueError(f"Wide-band PESQ takes speech at 16000 Hz. Received: {sample_rate=}. Resample both.")
     package = _package("pesq")
-    return _of_channels(lambda x, y: package.pesq(sample_rate, x, y, "wb"), signal, reconstruction)
+
+    def measure(x, y):
+        try:
+            return package.pesq(sample_rate, x, y, "wb")
+        except (package.NoUtterancesError, package.BufferTooShortError):
+            return np.nan
+
+    return _of_channels(measure, signal, reconstruction)
 
 
 def visqol(signal, reconstruction, sample_rate):

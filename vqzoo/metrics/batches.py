@@ -36,7 +36,8 @@ def evaluate_batches(tokenizer, batches, metrics, reserved, thing, decode, dista
 
     Returns:
         `Evaluated(report, codebook, count, seconds)`. The report has means over the examples (a number that no example
-        has is left out), the metrics', and the usage of the codebooks.
+        has is left out), the metrics', and the usage of the codebooks. An example of which a callable of `metrics`
+        gives NaN or infinity has no such number.
 
     Raises:
         ValueError: there is no example, a metric has a reserved name, or returns something else than told.
@@ -73,7 +74,8 @@ def evaluate_batches(tokenizer, batches, metrics, reserved, thing, decode, dista
         codebook.update_state(tokens)
         saved, values = distances(signal, decoded, tokens)
         for name, metric in of_each.items():
-            values[name] = _for_each(name, metric(signal, saved), len(signal), thing)
+            of_batch = _for_each(name, metric(signal, saved), len(signal), thing)
+            values[name] = of_batch[np.isfinite(of_batch)]
         for name, value in values.items():
             scores[name].append(value)
         for metric in streaming.values():

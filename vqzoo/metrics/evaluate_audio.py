@@ -33,7 +33,8 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
         max_batches: int, stop after so many batches; None takes them all.
         metrics: dict name -> what to report too, as in `evaluate_images`: a callable (signal, reconstruction) -> one
             number for the batch or one for each clip, such as `lambda x, y: stoi(x, y, tokenizer.sample_rate)`; or an
-            object with `update_state`, `result` and `reset_state`. Defaults to none.
+            object with `update_state`, `result` and `reset_state`. Of a callable's numbers those that are NaN or
+            infinite are left out, as of clips without speech. Defaults to none.
 
     Returns:
         A dict of Python numbers, means over the clips: `mel_distance` (DAC's, over seven scales), `log_mel_distance`

@@ -13,6 +13,8 @@ from vqzoo.ops.estimators import rotation_trick
 from vqzoo.ops.estimators import straight_through
 from vqzoo.ops.gradients import input_gradient
 from vqzoo.ops.griffin_lim import griffin_lim
+from vqzoo.ops.litert import as_read
+from vqzoo.ops.litert import exact_product
 from vqzoo.ops.litert import for_litert
 from vqzoo.ops.litert import is_for_litert
 from vqzoo.ops.masks import masked_gradient
@@ -43,6 +45,7 @@ from vqzoo.ops.upsample_conv import upsample_conv
 
 __all__ = [
     "area_matrix",
+    "as_read",
     "bicubic_matrix",
     "bit_entropy",
     "central_code",
@@ -50,6 +53,7 @@ __all__ = [
     "crop",
     "digits_to_tokens",
     "dtype_name",
+    "exact_product",
     "for_litert",
     "fused",
     "griffin_lim",

@@ -3,6 +3,8 @@
 import contextlib
 import contextvars
 
+import keras
+
 _for_litert = contextvars.ContextVar("for_litert", default=False)
 
 
@@ -33,3 +35,46 @@ def is_for_litert():
     False
     """
     return _for_litert.get()
+
+
+def as_read(constant, tensor):
+    """Keeps LiteRT's converter from seeing a constant: of an int8 file it would round it to 8 bits.
+
+    Args:
+        constant: float tensor or array.
+        tensor: tensor of at least one axis, whose first size only the run time knows.
+
+    Returns:
+        Tensor like `constant`. Outside of `for_litert` it is `constant` itself.
+
+    Example:
+    >>> as_read(0.5, keras.ops.zeros((2, 1)))
+    0.5
+    """
+    if not is_for_litert():
+        return constant
+    zero = keras.ops.minimum(keras.ops.shape(tensor)[0], 0)
+    return constant + keras.ops.cast(zero, constant.dtype)
+
+
+def exact_product(tensor, matrix):
+    """The product with a matrix that an int8 LiteRT file does not round.
+
+    Args:
+        tensor: float tensor (..., n), of a first size that only the run time knows.
+        matrix: float32 tensor or array (n, m).
+
+    Returns:
+        Tensor (..., m).
+
+    Example:
+    >>> exact_product(keras.ops.ones((2, 3)), keras.ops.ones((3, 4))).shape
+    TensorShape([2, 4])
+    """
+    if not is_for_litert():
+        return keras.ops.matmul(tensor, matrix)
+    n, m = matrix.shape
+    # As a batch of one: LiteRT is several times slower at a product of two matrices that are both computed.
+    rows = keras.ops.reshape(tensor, (1, -1, n))
+    made = keras.ops.matmul(rows, keras.ops.expand_dims(as_read(matrix, tensor), 0))
+    return keras.ops.reshape(made, (*keras.ops.shape(tensor)[:-1], m))

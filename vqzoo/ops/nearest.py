@@ -2,6 +2,7 @@
 
 import keras
 
+from vqzoo.ops.litert import as_read
 from vqzoo.ops.litert import is_for_litert
 
 # Distances held at once: 2**25 float32 numbers are 128 MB. With 16,384 codes pieces of half that size cost a tenth more
@@ -64,9 +65,9 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
     vectors = keras.ops.cast(vectors, "float32")
     rows = keras.ops.cast(rows, "float32")
     if offsets is None:
-        rows = _as_read(rows, vectors)
+        rows = as_read(rows, vectors)  # rounded to 8 bits they would find other codes
     else:
-        offsets = _as_read(keras.ops.cast(offsets, "float32"), vectors)
+        offsets = as_read(keras.ops.cast(offsets, "float32"), vectors)
         # One product makes the sum too: a second pass over the scores would cost as much as the search.
         rows = keras.ops.concatenate([rows, keras.ops.expand_dims(offsets, 1)], axis=1)
     most = max(1, DISTANCES_AT_ONCE // rows.shape[0])
@@ -180,14 +181,6 @@ def _highest(vectors, rows, centre):
         scores = keras.ops.matmul(keras.ops.expand_dims(vectors, 0), keras.ops.expand_dims(rows, 0))
         return largest(keras.ops.squeeze(scores, 0))
     return largest(keras.ops.matmul(vectors, rows))  # of (n, count)
-
-
-def _as_read(constant, vectors):
-    """Keeps LiteRT's converter from seeing a constant: it would round it to 8 bits, and find other codes."""
-    if not is_for_litert():
-        return constant
-    zero = keras.ops.minimum(keras.ops.shape(vectors)[0], 0)  # of a size that only the run time knows
-    return constant + keras.ops.cast(zero, "float32")
 
 
 def _highest_in_chunks(vectors, rows, centre, most):

@@ -4,9 +4,13 @@ A complex spectrum is a pair of real tensors. Frame i is centred on sample (i + 
 samples has ceil(n / hop_length) frames, and what lies beyond its ends is zero.
 """
 
+import math
+
 import keras
 import numpy as np
 
+from vqzoo.ops.litert import as_read
+from vqzoo.ops.litert import exact_product
 from vqzoo.ops.litert import is_for_litert
 
 SCALES = ("slaney", "htk")
@@ -56,7 +60,7 @@ def stft(signal, frame_length, hop_length, window=None):
     _check_lengths(frame_length, hop_length)
     window = hann(frame_length) if window is None else window
     frames = _frames(keras.ops.cast(signal, "float32"), frame_length, hop_length)
-    return keras.ops.rfft(frames * keras.ops.convert_to_tensor(np.asarray(window, "float32")))
+    return _spectra(frames * keras.ops.convert_to_tensor(np.asarray(window, "float32")), frame_length)
 
 
 def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=None):
@@ -218,19 +222,46 @@ def _overlap_add(frames, hop_length):
     )
 
 
+def _spectra(frames, frame_length):
+    # LiteRT's operation runs powers of two alone.
+    if not is_for_litert() or frame_length & (frame_length - 1) == 0:
+        return keras.ops.rfft(frames)
+    cosines, sines = _waves(frames, frame_length)
+    return (
+        exact_product(frames, keras.ops.transpose(cosines)),
+        exact_product(frames, keras.ops.transpose(-sines)),
+    )
+
+
 def _inverse_frames(real, imaginary, frame_length):
+    # LiteRT has no operation for it, but for a product.
     if not is_for_litert():
         return keras.ops.irfft((real, imaginary), frame_length)
-    cosines, sines = _inverse_matrices(frame_length)
-    return keras.ops.matmul(real, cosines) + keras.ops.matmul(imaginary, sines)
-
-
-def _inverse_matrices(frame_length):
-    """Of the inverse transform as a product: LiteRT has no operation for it."""
+    cosines, sines = _waves(real, frame_length)
     bins = np.arange(frame_length // 2 + 1)
-    angles = 2.0 * np.pi * np.outer(bins, np.arange(frame_length)) / frame_length
-    twice = np.where((bins == 0) | (bins == frame_length // 2), 1.0, 2.0)[:, None] / frame_length
-    return (twice * np.cos(angles)).astype("float32"), (-twice * np.sin(angles)).astype("float32")
+    twice = (np.where((bins == 0) | (bins == frame_length // 2), 1.0, 2.0) / frame_length).astype("float32")
+    return exact_product(real * twice, cosines) - exact_product(imaginary * twice, sines)
+
+
+def _waves(tensor, frame_length):
+    """Cosines and sines of each bin's angle at each sample, (bins, frame_length), made when LiteRT runs.
+
+    From those at every `step`-th sample and those of the first `step` samples, or they would be most of a file.
+    """
+    step = max(i for i in range(1, math.isqrt(frame_length) + 1) if frame_length % i == 0)
+    bins = np.arange(frame_length // 2 + 1)
+    # Of whole turns in integers: a large angle would lose digits.
+    near, far = (
+        2.0 * np.pi / frame_length * (np.outer(bins, samples) % frame_length)
+        for samples in (np.arange(step), np.arange(0, frame_length, step))
+    )
+    cosine, sine = (as_read(f(far).astype("float32")[:, :, None], tensor) for f in (np.cos, np.sin))
+    near_cosine, near_sine = (f(near).astype("float32")[:, None, :] for f in (np.cos, np.sin))
+    shape = (len(bins), frame_length)
+    return (
+        keras.ops.reshape(cosine * near_cosine - sine * near_sine, shape),
+        keras.ops.reshape(sine * near_cosine + cosine * near_sine, shape),
+    )
 
 
 def _slaney_mel(hertz):

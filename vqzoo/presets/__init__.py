@@ -10,6 +10,8 @@ from vqzoo.presets.find import find_preset
 from vqzoo.presets.find import list_presets
 from vqzoo.presets.hub import push_to_hub
 from vqzoo.presets.manifest import FORMAT_VERSION
+from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import read_manifest
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import check_folder
 from vqzoo.presets.storage import load_preset
@@ -26,6 +28,7 @@ from vqzoo.presets.tokens import save_tokens
 
 __all__ = [
     "FORMAT_VERSION",
+    "MANIFEST",
     "PresetInfo",
     "TokenFile",
     "check_folder",
@@ -36,6 +39,7 @@ __all__ = [
     "load_preset",
     "load_tokens",
     "push_to_hub",
+    "read_manifest",
     "read_metadata",
     "remove_exports",
     "save_preset",

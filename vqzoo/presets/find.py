@@ -3,12 +3,14 @@
 import difflib
 import os
 import pathlib
+import warnings
 from typing import NamedTuple
 
 from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.hub import download_preset
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import read_about
+from vqzoo.presets.manifest import read_json
 
 ENVIRONMENT = "VQZOO_PRESETS"  # folders of presets, separated like $PATH
 
@@ -75,25 +77,38 @@ def list_presets():
 
     Returns:
         A list of `PresetInfo`, sorted by name; of two of one name that which `find_preset` takes. Their files are not
-        verified.
-
-    Raises:
-        ValueError: a preset's metadata cannot be read.
+        verified; one whose metadata cannot be read is left out, with a warning.
 
     Example:
     >>> all(find_preset(preset.name).name == preset.name for preset in list_presets())
     True
     """
-    return [_info(name) for name in _names()]
+    found = []
+    for name in _names():
+        try:
+            found.append(_info(name))
+        except ValueError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
 
 
 def _names():
     folders = (folder for root in _roots() if root.is_dir() for folder in root.iterdir())
-    return sorted({f.name for f in folders if (f / MANIFEST).is_file() and not f.name.startswith(".")})
+    return sorted({f.name for f in folders if _may_be_preset(f) and not f.name.startswith(".")})
+
+
+def _may_be_preset(folder):
+    """Whether there is a manifest, and none of something else, such as shards."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    try:
+        return "shards" not in read_json(folder / MANIFEST)
+    except ValueError:
+        return True  # damaged, which is told
 
 
 def _info(name):
-    folder = next(root / name for root in _roots() if (root / name / MANIFEST).is_file())
+    folder = next(root / name for root in _roots() if _may_be_preset(root / name))
     told = read_about(folder)
     example = told.get("example") or {}
     return PresetInfo(

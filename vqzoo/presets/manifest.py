@@ -76,6 +76,8 @@ def read_manifest(folder):
             f"The preset in {str(folder)!r} has format version {version} and was made by a newer vqzoo; this "
             f"one reads up to {FORMAT_VERSION}. Upgrade: `pip install --upgrade vqzoo`."
         )
+    if "shards" in manifest:
+        raise ValueError(f"The folder {str(folder)!r} holds shards, not a preset. Give the folder of a preset.")
     whole = version in range(1, FORMAT_VERSION + 1) and isinstance(files, dict)
     if not whole or not all(isinstance(entry, dict) for entry in files.values()):
         raise ValueError(f"{str(path)!r} is damaged: it is no manifest. Fetch the preset or train it again.")

@@ -1,5 +1,6 @@
 """Presets are saved and loaded here."""
 
+import contextlib
 import datetime
 import importlib.metadata
 import math
@@ -20,6 +21,7 @@ from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import check_json
 from vqzoo.presets.manifest import read_about
+from vqzoo.presets.manifest import read_json
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.manifest import write_json
 from vqzoo.presets.manifest import write_manifest
@@ -101,9 +103,10 @@ def check_folder(folder):
     >>> check_folder("no/such/folder")
     """
     folder = pathlib.Path(folder)
-    if any((folder / name).exists() for name in (MANIFEST, _METADATA, _TOKENIZER, "prior.keras")):
+    if _is_preset(folder):
         return
-    taken = [name for name in (CARD, _SAMPLES, _RECIPE, "saved_model") if (folder / name).exists()]
+    names = (CARD, _SAMPLES, _RECIPE, "saved_model", MANIFEST, _METADATA)
+    taken = [name for name in names if (folder / name).exists()]
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is a file. A preset is a folder: give the name of a new one.")
     if taken:
@@ -111,6 +114,17 @@ def check_folder(folder):
             f"{str(folder)!r} is no preset and holds {', '.join(taken)}, which a preset would replace. Give a new "
             "or an empty folder."
         )
+
+
+def _is_preset(folder):
+    """Whether a folder holds a preset, or one that is being made; others have files called manifest.json too."""
+    if any((folder / name).exists() for name in (_TOKENIZER, "prior.keras")):
+        return True
+    for name, keys in ((MANIFEST, {"files", "format_version"}), (_METADATA, {"format_version", "model_file"})):
+        with contextlib.suppress(ValueError):
+            if keys <= set(read_json(folder / name)):
+                return True
+    return False
 
 
 def remove_exports(folder):

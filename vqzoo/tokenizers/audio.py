@@ -61,7 +61,8 @@ class AudioTokenizer(Tokenizer):
     modality = "audio"
 
     def __init__(self, encoder, quantizer, decoder, sample_rate, **kwargs):
-        super().__init__(encoder, quantizer, decoder, **kwargs)
+        # Half precision would round the waveform to 8 or 11 bits, before the encoder's spectra in float32.
+        super().__init__(encoder, quantizer, decoder, autocast=False, **kwargs)
         if not isinstance(sample_rate, numbers.Integral) or sample_rate < 1:
             raise ValueError(f"`sample_rate` is a positive integer, in Hz. Received: sample_rate={sample_rate!r}")
         self.sample_rate = sample_rate

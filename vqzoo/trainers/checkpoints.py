@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -86,6 +87,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.monitor = monitor
         self._position = {"step": 0, "epoch": 0, "step_in_epoch": 0, "best": None}
         self._metrics_state = None  # of the epoch that is gone on with
+        self._saved_here = False
         self._signal = None
         self._handlers = {}
 
@@ -132,6 +134,12 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Starts the clock, and listens to signals where it can."""
         if self._metrics_state is None:
+            found = self.latest()
+            if found is not None and not self._saved_here:
+                raise ValueError(
+                    f"{str(self.folder)!r} holds checkpoints of another run, the latest {found.name}. `restore` it "
+                    "first to go on with it, or give another folder."
+                )
             self._position = {"step": 0, "epoch": 0, "step_in_epoch": 0, "best": None}
         self._saved = time.monotonic()
         self._saved_step = self._position["step"]
@@ -165,7 +173,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._position.update(epoch=epoch + 1, step_in_epoch=0)
         value = (logs or {}).get(self.monitor)
         best = self._position["best"]
-        better = value is not None and (best is None or value < best)
+        better = value is not None and math.isfinite(value) and (best is None or value < best)
         if better:
             self._position["best"] = float(value)
         path = self._save()
@@ -203,6 +211,7 @@ class Checkpoints(keras.callbacks.Callback):
         arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(self.model).items()}
         if self._writes():
             self._write(path, arrays)
+        self._saved_here = True
         self._saved, self._saved_step = time.monotonic(), self._position["step"]
         return path
 

@@ -253,5 +253,7 @@ def _clipped(optimizer, gradients):
     if optimizer.global_clipnorm:
         return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0]
     if optimizer.clipvalue:
-        return [tf.clip_by_value(gradient, -optimizer.clipvalue, optimizer.clipvalue) for gradient in gradients]
+        clipped = [tf.clip_by_value(gradient, -optimizer.clipvalue, optimizer.clipvalue) for gradient in gradients]
+        # Infinities stay, for the loss scale to see them.
+        return [tf.where(tf.math.is_finite(g), c, g) for g, c in zip(gradients, clipped, strict=True)]
     return gradients

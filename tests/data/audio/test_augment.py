@@ -38,7 +38,8 @@ def draws(function, count=400):
 
 def test_the_peak_is_where_it_should_be():
     for level in (0.001, 0.5):
-        np.testing.assert_allclose(decibels(np.abs(normalize_peak(tone(level=level))).max()), -1, atol=1e-4)
+        peak = np.abs(normalize_peak(tone(level=level), largest=np.inf)).max()
+        np.testing.assert_allclose(decibels(peak), -1, atol=1e-4)
     np.testing.assert_allclose(normalize_peak(tone(), -6.0), tone() * 10 ** (-0.3) / np.abs(tone()).max(), rtol=1e-5)
 
 
@@ -47,6 +48,15 @@ def test_the_rms_is_where_it_should_be_or_the_peak_is_full_scale():
     click = np.zeros((16000, 1), "float32")
     click[7] = -0.5
     np.testing.assert_array_equal(normalize_rms(click), 2 * click)
+
+
+@pytest.mark.parametrize("function", [normalize_peak, normalize_rms])
+def test_the_noise_of_a_room_is_not_lifted_without_bound(function):
+    room = tone(level=1e-4)
+    np.testing.assert_allclose(function(room), room * 10**1.5, rtol=1e-6)
+    np.testing.assert_allclose(function(room, largest=6.0), room * 10**0.3, rtol=1e-6)
+    loud = tone(level=0.9)
+    np.testing.assert_array_equal(function(loud, -20.0), function(loud, -20.0, largest=np.inf))  # of lifts alone
 
 
 @pytest.mark.parametrize("function", [normalize_peak, normalize_rms])
@@ -154,7 +164,7 @@ def marked(monkeypatch):
     return calls
 
 
-def test_variants_are_written_once_and_follow_from_the_name(tmp_path, marked):
+def test_variants_are_written_once_and_follow_from_name_and_content(tmp_path, marked):
     files = [tmp_path / f"{i}.wav" for i in range(20)]
     for file in files:
         save_audio(file, tone(samples=200), 16000)
@@ -174,9 +184,23 @@ def test_variants_are_written_once_and_follow_from_the_name(tmp_path, marked):
     assert {path.name for path in write_variants([moved], tmp_path, seed=1)}.isdisjoint(path.name for path in written)
 
 
+def test_files_of_one_name_have_variants_of_their_own(tmp_path, marked):
+    files = [tmp_path / folder / "vocals.wav" for folder in "abcd"]
+    signals = [tone(440, samples=90000), tone(660, samples=90000), tone(440, samples=90001), tone(440, samples=90000)]
+    signals[3][45000:] = 0.0  # begins as the first, and is as long
+    for file, signal in zip(files, signals, strict=True):
+        save_audio(file, signal, 16000)
+    written = write_variants(files, tmp_path / "out")
+    assert len(set(written)) == len(marked) == len(set(marked)) == 8
+    np.testing.assert_allclose([load_audio(path)[0, 0] * 10 for path in written], [m[0] for m in marked], atol=1e-3)
+    assert write_variants(files[1:2], tmp_path / "out") == written[2:4] and len(marked) == 8
+
+
 def test_unreadable_files_have_no_variants(tmp_path, marked):
     save_audio(tmp_path / "a.wav", tone(samples=200), 16000)
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
     with pytest.warns(UserWarning, match=r"bad\.wav: its content is none of wav"):
         written = write_variants([tmp_path / "bad.wav", tmp_path / "a.wav"], tmp_path / "out")
     assert [path.name[:2] for path in written] == ["a-", "a-"]
+    with pytest.warns(UserWarning, match=r"Cannot read the recording .*gone\.wav: No such file"):
+        assert write_variants([tmp_path / "gone.wav", tmp_path / "a.wav"], tmp_path / "out") == written

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from vqzoo.data import AudioClips
 from vqzoo.data import load_audio
-from vqzoo.data.audio import clips as module
+from vqzoo.data.audio import read
 
 
 def write(path, signal, rate=8000, **options):
@@ -152,9 +152,9 @@ def test_the_cache_changes_nothing(tmp_path, suffix, options):
 def test_files_in_memory_are_decoded_once_in_pieces(tmp_path, monkeypatch):
     file = write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 30000), 44100)
     expected = AudioClips([file], 1000, 8, sample_rate=16000).batch(0)
-    monkeypatch.setattr(module, "_PIECE", 999)
+    monkeypatch.setattr(read, "_PIECE", 3000)  # values: 1088 samples at 16000 Hz
     calls = []
-    monkeypatch.setattr(module, "load_audio", lambda *a, **k: (calls.append(k), load_audio(*a, **k))[1])
+    monkeypatch.setattr(read, "load_audio", lambda *a, **k: (calls.append(a), load_audio(*a, **k))[1])
     clips = AudioClips([file], 1000, 8, sample_rate=16000)
     np.testing.assert_array_equal(clips.batch(0), expected)
     clips.batch(1)

@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from vqzoo.data import audio_info
 from vqzoo.data import load_audio
+from vqzoo.data import load_long_audio
 from vqzoo.data.audio import decoders
+from vqzoo.data.audio import read
 from vqzoo.data.audio import resample
 
 RNG = np.random.default_rng(0)
@@ -190,6 +192,43 @@ def test_a_piece_decodes_little_of_a_long_file(tmp_path, monkeypatch):
     monkeypatch.setattr(decoders.SoundfileDecoder, "read", lambda *a: (asked.append(a[-1]), read(*a))[1])
     load_audio(tmp_path / "a.wav", 16000, start=300_000, samples=16000)
     assert asked[0] < 4 * resample._BLOCK
+
+
+@pytest.mark.parametrize(
+    "rate, channels, steps", [(None, None, 15), (16000, 1, 16), (16000, None, 16), (96000, None, 33), (None, 1, 15)]
+)
+def test_a_long_file_is_read_in_pieces(tmp_path, monkeypatch, rate, channels, steps):
+    soundfile.write(tmp_path / "a.wav", RNG.uniform(-0.5, 0.5, (30000, 2)), 44100, subtype="FLOAT")
+    whole = load_audio(tmp_path / "a.wav", rate, channels)
+    pieces = []
+    monkeypatch.setattr(read, "_PIECE", 4000)
+    monkeypatch.setattr(read, "load_audio", lambda *a: (pieces.append(load_audio(*a)), pieces[-1])[1])
+    received = load_long_audio(tmp_path / "a.wav", rate, channels)
+    assert received.dtype == np.float32
+    np.testing.assert_array_equal(received, whole)
+    assert len(pieces) == steps and max(piece.size for piece in pieces) <= 4000
+
+
+def test_a_long_file_decodes_to_more_than_a_file_read_at_once_may(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", RNG.uniform(-0.5, 0.5, (400_000, 2)), 44100, subtype="PCM_16")
+    monkeypatch.setattr(read, "_PIECE", 2**17)
+    whole = load_audio(tmp_path / "a.wav", 8000, 1)
+    monkeypatch.setattr(read.load_audio, "__defaults__", (None, None, 0, None, 600_000))
+    with pytest.raises(ValueError, match="800000 values are more than max_values=600000"):
+        load_audio(tmp_path / "a.wav", 8000, 1)
+    np.testing.assert_array_equal(load_long_audio(tmp_path / "a.wav", 8000, 1), whole)
+
+
+def test_what_a_long_file_may_not_be(tmp_path):
+    soundfile.write(tmp_path / "a.wav", STEREO, 8000)
+    with pytest.raises(
+        ValueError, match=r"a\.wav: 6000 values are more than max_values=5999. Read it in pieces, by st"
+    ):
+        load_long_audio(tmp_path / "a.wav", max_values=5999)
+    with pytest.raises(ValueError, match="sample_rate must be an int, at least 1. Received: sample_rate=0.5"):
+        load_long_audio(tmp_path / "a.wav", 0.5)
+    with pytest.raises(ValueError, match=r"a\.wav: it has 2 channels, not 3"):
+        load_long_audio(tmp_path / "a.wav", channels=3)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7])

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from vqzoo.networks.audio import LogMel
+from vqzoo.ops import for_litert
 from vqzoo.ops import mel_filters
 
 
@@ -40,6 +43,30 @@ def test_a_frame_of_speech_is_about_unit_sized():
     voiced = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 40)) * 0.1 + 0.003 * noise(16000)
     y = LogMel(16000)(voiced[None, :, None].astype("float32")).numpy()
     assert abs(y.mean()) < 1.2 and 0.3 < y.std() < 1.5
+
+
+def test_a_litert_file_of_8_bits_has_the_same_values():
+    t = np.arange(4000) / 16000
+    x = (0.8 * np.sin(2 * np.pi * 200 * t) + 1e-3 * noise(4000))[None, :, None].astype("float32")  # quiet high bands
+    layer = LogMel(16000)
+    layer.build((None, None, 1))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 1))])
+    def function(waveform):
+        return layer(waveform)
+
+    with for_litert():
+        concrete = function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    interpreter = Interpreter(model_content=converter.convert())
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(place, x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(place, x)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, layer(x), atol=0.02)
 
 
 def test_padding_is_silence():

@@ -28,11 +28,24 @@ def test_a_spectrum_has_each_channels_parts():
     y = ComplexSpectrum(16, 8)(x).numpy()
     assert y.shape == (1, 5, 9, 4)
     frame = np.pad(x[0], ((4, 0), (0, 0)))[:16]  # the first, four samples before the signal
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16)
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16)) / np.sqrt(6.0)
     for channel in range(2):
         expected = np.fft.rfft(window * frame[:, channel])
         np.testing.assert_allclose(y[0, 0, :, 2 * channel], expected.real, atol=1e-5)
         np.testing.assert_allclose(y[0, 0, :, 2 * channel + 1], expected.imag, atol=1e-5)
+
+
+def test_features_of_periods_and_of_spectra_have_like_sizes_at_the_start():
+    x = noise(2, 8192, 1)
+    periods = multi_period_discriminator(periods=(2,), filters=2)(x)
+    resolutions = multi_resolution_discriminator(frame_lengths=(2048, 256), filters=8)(x)
+    sizes = [
+        float(np.sqrt(np.mean([np.mean(np.square(feature)) for feature in part[:-1]])))
+        for part in (periods, *resolutions)
+    ]
+    assert max(sizes) < 3 * min(sizes)
+    last = [np.sqrt(np.mean(np.square(part[-2]))) / np.sqrt(np.mean(np.square(x))) for part in (periods, *resolutions)]
+    assert 0.3 < min(last) and max(last) < 3  # they neither fade nor grow from layer to layer
 
 
 def test_a_part_of_periods_sees_samples_that_are_a_period_apart_alone():

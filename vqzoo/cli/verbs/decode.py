@@ -75,6 +75,7 @@ def _suffix(path):
 
 def _find_tokens(folder):
     found = sorted(folder.rglob("*.npz"))
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not found:
         raise ValueError(f"{str(folder)!r} holds no token files (.npz). They are made by `vqzoo encode`.")
     return found

@@ -10,12 +10,18 @@ import sys
 import keras
 import tensorflow as tf
 
+from vqzoo.data.audio.decoders import tfio_audio
+
 PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "librosa", "sentencepiece")
 # package -> what it is for, what installs it
 EXTRAS = {
     "ai_edge_litert": ("LiteRT files are verified and run with it", "pip install ai-edge-litert"),
     "tensorboard": ("keras.callbacks.TensorBoard", "pip install tensorboard"),
     "huggingface_hub": ("presets of the Hugging Face Hub, hf://user/name", 'pip install "vqzoo[hub]"'),
+    "tensorflow_datasets": ("data sets by name, --data tfds:NAME", 'pip install "vqzoo[data]"'),
+    "moonshine_voice": ("recorded speech to begin with", 'pip install "vqzoo[samples]"'),
+    "pystoi": ("STOI of speech", 'pip install "vqzoo[metrics]"'),
+    "pesq": ("PESQ of speech", 'pip install "vqzoo[metrics]"'),
     "tensorflow_io": (
         "a second reader of audio files",
         "pip install tensorflow-io, with TensorFlow 2.17 and Python 3.11",
@@ -55,10 +61,10 @@ def _version(package):
 def _probe(name):
     """Whether it works, which is more than whether it is installed."""
     try:
-        module = importlib.import_module(name)
+        importlib.import_module(name)
         if name == "tensorflow_io":
-            module.audio.decode_wav  # noqa: B018  its native part is loaded only now, and only with its own TensorFlow
-            module.audio.freq_mask(tf.zeros((4, 4)), param=1)
+            if tfio_audio() is None:  # imports with any TensorFlow, but its native part loads with its own alone
+                raise ImportError("its native part does not load with this TensorFlow")
     except Exception as error:  # whatever a broken package raises
         return f"no: {type(error).__name__}: {error}".splitlines()[0][:200]
     return "yes"

@@ -11,7 +11,9 @@ from vqzoo.cli.signals import signals_of
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.files import atomic_path
+from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
+from vqzoo.presets import read_manifest
 from vqzoo.presets import verify_preset
 from vqzoo.tokenizers import Tokenizer
 
@@ -57,11 +59,19 @@ def told(agreement):
 
 
 def _copy(folder, out, force):
-    if out.exists() and not force:
-        raise ValueError(f"{str(out)!r} is there already. Give --force to overwrite it, or another --out.")
+    if out.exists():
+        if not force:
+            raise ValueError(f"{str(out)!r} is there already. Give --force to overwrite it, or another --out.")
+        listed = {*read_manifest(out)["files"], MANIFEST} if (out / MANIFEST).is_file() else set()
+        others = [path for path in out.rglob("*") if path.is_file() and path.relative_to(out).as_posix() not in listed]
+        if others:
+            raise ValueError(
+                f"{str(out)!r} holds files that are no preset's, such as {others[0].name}, and would be replaced as a "
+                "whole. Give another --out."
+            )
     files = verify_preset(folder)["files"]
     with atomic_path(out) as temporary:
-        for name in [*files, "manifest.json"]:
+        for name in [*files, MANIFEST]:
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, temporary / name)
     return out

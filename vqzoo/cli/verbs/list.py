@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import warnings
 
 from rich import box
 from rich.console import Console
@@ -17,11 +19,15 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints a table, or JSON."""
-    presets = list_presets()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        presets = list_presets()
+    for warning in caught:
+        print(f"error: {warning.message}", file=sys.stderr)
     if arguments.json:
         for preset in presets:
             print(json.dumps(preset._asdict()))
-        return 0
+        return int(bool(caught))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("preset", "modality", "example", "tokens", "bits", "size", "PSNR"):
         table.add_column(column, no_wrap=True, overflow="fold")  # in 80 characters
@@ -41,4 +47,4 @@ def run(arguments):
         console.print(table)
     else:
         console.print("No presets. Train one with a recipe, or name the folder that holds some in $VQZOO_PRESETS.")
-    return 0
+    return int(bool(caught))

@@ -6,12 +6,15 @@ A signal is a float32 array (samples, channels) in [-1, 1], and stays one.
 import numpy as np
 
 
-def normalize_peak(signal, decibels=-1.0):
-    """Scales a signal so that its largest value is `decibels`; silence stays silence.
+def normalize_peak(signal, decibels=-1.0, largest=30.0):
+    """Scales a signal so that its largest value is `decibels`, lifted by `largest` at most; silence stays silence.
+
+    The bound is for the noise of a room between two words, which would become as loud as the words.
 
     Args:
         signal: float32 array (samples, channels).
         decibels: float, dB below full scale. Default -1.0.
+        largest: float, the largest gain, dB; infinity is no bound. Default 30.0.
 
     Returns:
         float32 array of the same shape.
@@ -21,15 +24,18 @@ def normalize_peak(signal, decibels=-1.0):
     array([ 0.5, -1. ], dtype=float32)
     """
     peak = float(np.abs(signal).max(initial=0.0))
-    return signal if peak == 0.0 else signal * np.float32(10 ** (decibels / 20) / peak)
+    return signal if peak == 0.0 else signal * np.float32(_bounded(10 ** (decibels / 20) / peak, largest))
 
 
-def normalize_rms(signal, decibels=-20.0):
+def normalize_rms(signal, decibels=-20.0, largest=30.0):
     """Scales a signal so that the root of its mean square is `decibels`, or as near as it comes without clipping.
+
+    It is lifted by `largest` at most, as in `normalize_peak`.
 
     Args:
         signal: float32 array (samples, channels).
         decibels: float, dB below full scale. Default -20.0.
+        largest: float, the largest gain, dB; infinity is no bound. Default 30.0.
 
     Returns:
         float32 array of the same shape.
@@ -39,7 +45,7 @@ def normalize_rms(signal, decibels=-20.0):
     array([ 0.1, -0.1], dtype=float32)
     """
     level = rms(signal)
-    return signal if level == 0.0 else _scaled(signal, 10 ** (decibels / 20) / level)
+    return signal if level == 0.0 else _scaled(signal, _bounded(10 ** (decibels / 20) / level, largest))
 
 
 def random_gain(signal, rng, decibels=(-12.0, 6.0)):
@@ -204,6 +210,10 @@ def rms(signal):
     3.0
     """
     return float(np.sqrt(np.mean(np.square(signal, dtype=np.float64))))
+
+
+def _bounded(gain, largest):
+    return min(gain, 10 ** (largest / 20))
 
 
 def _scaled(signal, gain):

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import functools
+import math
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from vqzoo.data.audio import augment
 from vqzoo.data.audio.read import audio_info
 from vqzoo.data.audio.read import load_audio
+from vqzoo.data.audio.read import load_long_audio
 from vqzoo.data.audio.resample import resampled_length
 from vqzoo.data.image_files import as_paths
 from vqzoo.data.stream import Order
@@ -18,7 +20,6 @@ from vqzoo.data.stream import step_dataset
 
 _NORMALIZE = {None: lambda clip: clip, "peak": augment.normalize_peak, "rms": augment.normalize_rms}
 _TRIES = 5
-_PIECE = 2**22  # samples that are decoded at a time
 
 
 class AudioClips:
@@ -45,8 +46,8 @@ class AudioClips:
         batch_size: int, clips in a batch.
         sample_rate: int, Hz; other files are resampled.
         channels: int, as in `load_audio`. Default 1, the mean of all.
-        normalize: "peak" (to -1 dB below full scale), "rms" (to -20 dB, without clipping) or None, as recorded. Default
-            None.
+        normalize: "peak" (to -1 dB below full scale), "rms" (to -20 dB, without clipping) or None, as recorded. No clip
+            is lifted by more than 30 dB. Default None.
         gain: (lowest, highest) random gain, dB, as in `random_gain`. Default None, none.
         noise: (lowest, highest) signal-to-noise ratio of white noise, dB, as in `random_noise`. Default None, none.
         polarity: bool, turns a random half of the clips upside down. Default False.
@@ -226,9 +227,7 @@ class AudioClips:
         with self._lock:
             signal = self._cache.get(file)
         if signal is None:
-            starts = range(0, int(self._lengths[file]), _PIECE)
-            load = functools.partial(load_audio, self.files[file], self.sample_rate, self.channels)
-            signal = np.concatenate([load(start=begin, samples=_PIECE) for begin in starts])
+            signal = load_long_audio(self.files[file], self.sample_rate, self.channels, max_values=math.inf)
             with self._lock:
                 signal = self._cache.setdefault(file, signal)
         return signal[start : start + self.samples]

@@ -16,6 +16,8 @@ from vqzoo.data.stream import is_count
 MAX_VALUES = 2**28
 # 18 dB beyond full scale, where no mix and no decoder goes: whole numbers in a file or array of floats.
 LOUDEST = 8.0
+# Values that `load_long_audio` decodes at a time.
+_PIECE = 2**23
 
 
 class AudioInfo(NamedTuple):
@@ -59,7 +61,8 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
 
     The content decides about the format, not the suffix. Pieces are those of the whole: `load_audio(path, rate,
     start=a, samples=n)` equals `load_audio(path, rate)[a : a + n]`, to the last bit where the format seeks to the last
-    bit (wav, flac, ogg), within 1e-6 of mp3. A file longer than memory is read piece by piece.
+    bit (wav, flac, ogg), within 1e-6 of mp3. A file longer than memory is read piece by piece; `load_long_audio` reads
+    one that fits only at the wanted rate and channels.
 
     Values beyond full scale, which floats and lossy formats have, are clipped, as players do. A wav file that claims
     2 or 4 GiB, as of programs that write into a pipe, is read to its end.
@@ -86,15 +89,7 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
     (8000, 1)
     """
     path = pathlib.Path(path).expanduser()
-    for name, value, fits in (
-        ("sample_rate", sample_rate, sample_rate is None or is_count(sample_rate)),
-        ("channels", channels, channels is None or is_count(channels)),
-        ("start", start, is_count(start + 1)),
-        ("samples", samples, samples is None or is_count(samples)),
-    ):
-        if not fits:
-            least = 0 if name == "start" else 1
-            raise ValueError(f"{name} must be an int, at least {least}. Received: {name}={value}")
+    _check_arguments(sample_rate, channels, start, samples)
     try:
         header = read_header(path)
         decoder = decoder_for(header)
@@ -115,6 +110,60 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
     except UnreadableAudio as error:
         raise ValueError(f"Cannot read the recording {path}: {error}") from error
     return np.clip(resampling.piece(signal, first, min(start, stop), stop), -1.0, 1.0)
+
+
+def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
+    """Reads a whole sound file piece by piece, so that no more than its signal and one piece are in memory.
+
+    The signal is that of `load_audio`, to the last bit (of mp3 within 1e-6). An hour of stereo at 44100 Hz decodes to
+    1.2 GiB; as one channel at 16000 Hz it is 220 MiB, and that is what it takes here.
+
+    Args:
+        path: str or path of the file. `~` is the home folder.
+        sample_rate: int, Hz, as in `load_audio`. Default None, the file's.
+        channels: int, as in `load_audio`. Default None, those of the file.
+        max_values: int, a signal of more numbers than that is refused before anything is decoded. Default 2**30, which
+            is 4 GiB.
+
+    Returns:
+        float32 numpy array (samples, channels) in [-1, 1].
+
+    Raises:
+        ValueError: As `load_audio`.
+
+    Example:
+    >>> from vqzoo.data import sample_audio
+    >>> path = sample_audio()[0]
+    >>> bool((load_long_audio(path, 8000) == load_audio(path, 8000)).all())
+    True
+    """
+    _check_arguments(sample_rate, channels)
+    info = audio_info(path)
+    rate, width = sample_rate or info.sample_rate, channels or info.channels
+    length = resampled_length(info.samples, info.sample_rate, rate)
+    if length * width > max_values:
+        raise ValueError(
+            f"Cannot read the recording {path}: {length * width} values are more than max_values={max_values}. Read it "
+            "in pieces, by start and samples of load_audio, or raise max_values."
+        )
+    # As many samples at the wanted rate as keep what is decoded for them, and what comes out, within a piece.
+    step = max(1, _PIECE * rate // (max(rate, info.sample_rate) * max(width, info.channels)))
+    signal = np.empty((length, width), np.float32)
+    for start in range(0, length, step):
+        signal[start : start + step] = load_audio(path, sample_rate, channels, start, step)
+    return signal
+
+
+def _check_arguments(sample_rate, channels, start=0, samples=None):
+    for name, value, fits in (
+        ("sample_rate", sample_rate, sample_rate is None or is_count(sample_rate)),
+        ("channels", channels, channels is None or is_count(channels)),
+        ("start", start, is_count(start + 1)),
+        ("samples", samples, samples is None or is_count(samples)),
+    ):
+        if not fits:
+            least = 0 if name == "start" else 1
+            raise ValueError(f"{name} must be an int, at least {least}. Received: {name}={value}")
 
 
 def _info(path, header, decoder):

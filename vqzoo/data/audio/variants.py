@@ -12,12 +12,16 @@ from vqzoo.data.audio.read import load_audio
 from vqzoo.data.audio.write import save_audio
 from vqzoo.data.image_files import as_paths
 
+_PART = 2**16  # bytes
+
 
 def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1.1), seed=0):
     """Writes copies of recordings whose pitch and tempo are changed at random, to train on them too.
 
-    Each copy's changes follow from (the file's name, seed, its number) alone. Copies that are there already are kept,
-    so a second call costs nothing. Split before: a copy of a validation file is no training file.
+    Each copy's changes and name follow from the file's name and content and from (copy's number, semitones, tempo,
+    seed) alone, not from its folder: files of one name in different folders have copies of their own. Of the content
+    the size, 64 KiB from its start and 64 KiB from its middle count. Copies that are there already are kept, so a
+    second call decodes nothing. Split before: a copy of a validation file is no training file.
 
     Args:
         files: list of paths, as from `split_audio`.
@@ -44,8 +48,14 @@ def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1
     written = []
     for file in as_paths(files, "recording"):
         signal = None
+        try:
+            content = _fingerprint(file)
+        except OSError as error:
+            warnings.warn(f"Cannot read the recording {file}: {error.strerror}", stacklevel=2)
+            continue
         for copy in range(copies):
-            key = hashlib.sha256(f"{seed}/{copy}/{semitones}/{tempo}/{file.name}".encode(errors="surrogateescape"))
+            text = f"{seed}/{copy}/{semitones}/{tempo}/{content}/{file.name}"
+            key = hashlib.sha256(text.encode(errors="surrogateescape"))
             path = folder / f"{file.stem}-{key.hexdigest()[:8]}.flac"
             if not path.is_file():
                 try:
@@ -59,3 +69,13 @@ def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1
                 save_audio(path, changed, audio_info(file).sample_rate)
             written.append(path)
     return written
+
+
+def _fingerprint(path):
+    """The size of a file and a hash of parts of it."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        parts = [file.read(_PART)]
+        file.seek(size // 2)  # the parts of a song, or takes of one length, often begin with the same silence
+        parts.append(file.read(_PART))
+    return f"{size}-{hashlib.sha256(b''.join(parts)).hexdigest()}"

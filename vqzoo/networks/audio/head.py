@@ -8,19 +8,19 @@ import keras
 from vqzoo.ops import hann
 from vqzoo.ops import inverse_stft
 
-# The largest magnitude: an exponential without bound would end a training at its first large step.
-LARGEST = 1e2
-
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class InverseSTFTHead(keras.layers.Layer):
     r"""Predicts the magnitude and phase of each frame, and adds up what the inverse Fourier transform makes of them.
 
-    $$(m, p) = W x + b, \qquad X = \min(e^m, 100)\,(\cos p + \mathrm{i} \sin p), \qquad y = \operatorname{ISTFT}(X)$$
+    $$(m, p) = W x + b, \qquad X = \min(e^m, N/2)\,(\cos p + \mathrm{i} \sin p), \qquad y = \operatorname{ISTFT}(X)$$
 
-    with `vqzoo.ops.inverse_stft`, whose frames lie as those of `LogMel`. All upsampling is the Fourier transform's: the
-    network before it works at the rate of frames, which makes it hundreds of times as fast as transposed convolutions
-    and leaves no pattern of their own. In float32 under every policy. Masked frames add nothing.
+    with N the frame length and `vqzoo.ops.inverse_stft`, whose frames lie as those of `LogMel`. N/2 is the sum of the
+    window: no spectrum of samples in [-1, 1] is larger, and a sine of full scale has half of it.
+
+    All upsampling is the Fourier transform's: the network before it works at the rate of frames, which makes it
+    hundreds of times as fast as transposed convolutions and leaves no pattern of their own. In float32 under every
+    policy. Masked frames add nothing.
 
     Args:
         frame_length: int, samples of a frame, even. Defaults to 1024.
@@ -95,8 +95,9 @@ class InverseSTFTHead(keras.layers.Layer):
         """Yields the real and the imaginary part of each channel's spectrum."""
         bins = self.frame_length // 2 + 1
         for i in range(0, 2 * bins * self.channels, 2 * bins):
-            # Bounded before the exponential: a gradient of zero times infinity would be none.
-            magnitude = keras.ops.exp(keras.ops.minimum(x[:, :, i : i + bins], math.log(LARGEST)))
+            # Without a bound the first large step would end a training. Before the exponential: a gradient of zero
+            # times infinity would be none.
+            magnitude = keras.ops.exp(keras.ops.minimum(x[:, :, i : i + bins], math.log(self.frame_length / 2)))
             phase = x[:, :, i + bins : i + 2 * bins]
             yield magnitude * keras.ops.cos(phase), magnitude * keras.ops.sin(phase)
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 import keras
 
 from vqzoo.networks.audio.masks import real_alone
+from vqzoo.ops import exact_product
 from vqzoo.ops import hann
 from vqzoo.ops import magnitudes
 from vqzoo.ops import mel_filters
@@ -98,7 +99,8 @@ class LogMel(keras.layers.Layer):
         return keras.Model(waveform, outputs, name=self.name)
 
     def _logarithms(self, real, imaginary):
-        mel = keras.ops.matmul(magnitudes(real, imaginary), self._filters)
+        # Rounded to 8 bits, with one scale for all bins, the quiet high bands would be lost among the low ones.
+        mel = exact_product(magnitudes(real, imaginary), self._filters)
         return (keras.ops.log(keras.ops.maximum(mel, FLOOR)) - MEAN) / DEVIATION
 
     # === Config ===

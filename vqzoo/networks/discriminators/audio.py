@@ -43,7 +43,7 @@ def multi_period_discriminator(channels=1, periods=(2, 3, 5, 7, 11), filters=32,
         features = []
         for i, (width, stride) in enumerate(((1, 3), (4, 3), (16, 3), (32, 3), (32, 1))):
             layer = f"period_{period}_{i}"
-            x = keras.layers.Conv2D(filters * width, (5, 1), (stride, 1), "same", name=layer)(x)
+            x = _convolution(filters * width, (5, 1), (stride, 1), layer)(x)
             x = keras.layers.LeakyReLU(0.1, name=f"{layer}_features")(x)
             features.append(x)
         outputs.append([*features, _logits((3, 1), f"period_{period}_logits")(x)])
@@ -89,7 +89,7 @@ def multi_resolution_discriminator(channels=1, frame_lengths=(2048, 1024, 512), 
             x = keras.layers.Cropping2D(cut, name=f"spectrum_{length}_{j}")(spectrum)
             for i, (kernel, stride) in enumerate((((3, 9), 1), ((3, 9), 2), ((3, 9), 2), ((3, 9), 2), ((3, 3), 1))):
                 name = f"spectrum_{length}_{j}_{i}"
-                x = keras.layers.Conv2D(filters, kernel, (1, stride), "same", name=name)(x)
+                x = _convolution(filters, kernel, (1, stride), name)(x)
                 x = keras.layers.LeakyReLU(0.1, name=f"{name}_features")(x)
                 features.append(x)
             ends.append(x)
@@ -177,7 +177,12 @@ class FoldPeriod(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class ComplexSpectrum(keras.layers.Layer):
-    """Short-time spectra, real and imaginary parts as channels; in float32 under every policy.
+    r"""Short-time spectra, real and imaginary parts as channels; in float32 under every policy.
+
+    $$y = \frac{X}{\sqrt{3N/8}}$$
+
+    with X of `vqzoo.ops.stft` and N the frame length. 3N/8 is the sum of the squared window: noise has spectra of its
+    own size, at every resolution.
 
     Args:
         frame_length: int, samples of a frame, even.
@@ -208,7 +213,7 @@ class ComplexSpectrum(keras.layers.Layer):
             for i in range(waveform.shape[-1])
             for part in stft(waveform[:, :, i], self.frame_length, self.hop_length)
         ]
-        return keras.ops.stack(parts, axis=-1)
+        return keras.ops.stack(parts, axis=-1) * (3.0 * self.frame_length / 8.0) ** -0.5
 
     def compute_output_shape(self, input_shape):
         batch, samples, channels = input_shape
@@ -217,6 +222,11 @@ class ComplexSpectrum(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "frame_length": self.frame_length, "hop_length": self.hop_length}
+
+
+def _convolution(filters, kernel, stride, name):
+    # Without weight normalisation, Glorot's weights would let the features fade from layer to layer.
+    return keras.layers.Conv2D(filters, kernel, stride, "same", kernel_initializer="he_normal", name=name)
 
 
 def _logits(kernel, name):
