@@ -118,6 +118,15 @@ def bomb(folder):
     )
 
 
+def huge_layer(folder):
+    """Networks of a gigabyte in a file of kilobytes."""
+    source = {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 2**14]}}
+    layer = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 2**14, "name": "d"}}
+    shape = {"input_shape": [None, 2**14]}
+    model = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [source, layer]}}
+    config(folder, {**model, "build_config": shape})
+
+
 def leads_outside(folder):
     """A link to a file elsewhere that is not the preset's."""
     (folder.parent / "elsewhere").write_text("a secret")
@@ -161,6 +170,7 @@ DAMAGES = {
     "config_is_no_json": (lambda f: config(f, "{"), REFUSED_BY_KERAS),
     "config_is_deep": (lambda f: config(f, "[" * 10**6), REFUSED_BY_KERAS),
     "bomb": (bomb, "claims to hold 3[0-9]*: no model, but a file made to fill the memory"),
+    "huge_layer": (huge_layer, "holds [0-9]* bytes, and the networks that it describes need 10738"),
     "weights_of_another": (other_weights, REFUSED_BY_KERAS),
     "weights_with_nan": (holds_nan, f"{MODEL}holds NaN or infinity in the weight"),
     "plain_keras_model": (plain_model, "holds a Sequential, not a Tokenizer"),

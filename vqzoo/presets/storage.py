@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import importlib.metadata
+import json
 import math
 import pathlib
 import platform
@@ -30,6 +31,7 @@ _METADATA = "metadata.json"
 _RECIPE = "recipe.json"
 _TOKENIZER = "tokenizer.keras"
 _SAMPLES = "samples.png"
+_ITEM_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2}
 _EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
 _EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite")
 
@@ -272,9 +274,10 @@ def load_preset(name, filename=_TOKENIZER, files=None):
 def _load_keras(path):
     if not zipfile.is_zipfile(path):  # Keras would say "File not found"
         raise ValueError(f"{str(path)!r} is truncated or not a .keras file. Fetch the preset or train it again.")
-    _check_claim(path)
+    held = _bytes_held(path)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        needed = _bytes_needed(path)
+        model = None if needed > held else keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         unknown_class = re.search(r"Could not locate class '([^']*)'", str(error))
         if unknown_class:
@@ -285,10 +288,25 @@ def _load_keras(path):
         else:
             fault = f"Keras refuses it ({type(error).__name__}: {str(error)[:300]}). Fetch it or train it again."
         raise ValueError(f"{str(path)!r} cannot be loaded: {fault}") from error
+    if model is None:
+        raise ValueError(
+            f"{str(path)!r} holds {held} bytes, and the networks that it describes need {needed} for their weights. It "
+            "has those of others, or was made to fill the memory. Fetch it or train it again."
+        )
+    return model
 
 
-def _check_claim(path):
-    """Raises where a small file claims to hold far more than it can: Keras would unpack it into memory."""
+def _bytes_needed(path):
+    """Bytes of the weights of the networks that a file describes, none of which is made."""
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, safe_mode=True)
+    return sum(math.prod(variable.shape) * _ITEM_BYTES.get(variable.dtype, 1) for variable in model.weights)
+
+
+def _bytes_held(path):
+    """Bytes of a file's contents; raises where they are far more than it can hold, because Keras unpacks in memory."""
     try:
         with zipfile.ZipFile(path) as archive:
             claim = sum(member.file_size for member in archive.infolist())
@@ -302,6 +320,7 @@ def _check_claim(path):
             f"{str(path)!r} has {path.stat().st_size} bytes and claims to hold {claim}: no model, but a file made to "
             "fill the memory. Do not use it."
         )
+    return claim
 
 
 def _check_filename(filename):
