@@ -103,7 +103,7 @@ VARIANTS = {
 
 
 def build(config):
-    tokenizer = vqzoo.AudioTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
+    tokenizer = build_tokenizer(config)
     tokenizer.encoder.trainable = tokenizer.quantizer.trainable = not config.freeze_encoder
     opponents = [
         multi_period_discriminator(config.channels, config.periods, config.period_filters),
@@ -114,10 +114,8 @@ def build(config):
         "stft": vqzoo.losses.STFTLoss(FRAMES[-3:], [frame // 4 for frame in FRAMES[-3:]], FRAMES[-3:]),
         "waveform": vqzoo.losses.l1_loss,
     }
-    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
-    weights |= {name: getattr(config, f"{name}_weight") for name in (*losses, "commitment")}
-    weights |= {"adversarial": config.adversarial_weight, "feature_matching": config.feature_matching_weight}
-    weights["discriminator"] = 1.0
+    weights = dict.fromkeys((*tokenizer.quantizer.loss_names, "discriminator"), 1.0)
+    weights |= {x: getattr(config, f"{x}_weight") for x in (*losses, "commitment", "adversarial", "feature_matching")}
     steps = config.epochs * config.steps_per_epoch
     joining = {name: int(getattr(config, name) * steps) for name in ("discriminator_start", "discriminator_warmup")}
     options = {"adaptive": config.adaptive, "average_decay": config.average_decay}
@@ -134,6 +132,8 @@ def build(config):
 
 
 def build_tokenizer(config):
+    if config.init:
+        return vqzoo.AudioTokenizer.from_preset(config.init, config.precision)
     levels = [vqzoo.EMAVectorQuantizer(config.codebook_size, **CODEBOOK) for _ in range(config.codebooks)]
     quantizer = vqzoo.quantizers.ResidualQuantizer(levels, config.quantizer_dropout, name="quantizer")
     sizes = {name: getattr(config, name) for name in ("sample_rate", "channels", *SIZES)}

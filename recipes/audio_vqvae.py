@@ -79,7 +79,7 @@ VARIANTS = {
 
 
 def build(config):
-    tokenizer = vqzoo.AudioTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
+    tokenizer = build_tokenizer(config)
     losses = {
         "mel": vqzoo.losses.MelLoss(config.sample_rate, FRAMES, BANDS),
         "stft": vqzoo.losses.STFTLoss(FRAMES[-3:], [frame // 4 for frame in FRAMES[-3:]], FRAMES[-3:]),
@@ -96,6 +96,8 @@ def build(config):
 
 
 def build_tokenizer(config):
+    if config.init:
+        return vqzoo.AudioTokenizer.from_preset(config.init, config.precision)
     levels = [vqzoo.EMAVectorQuantizer(config.codebook_size, **CODEBOOK) for _ in range(config.codebooks)]
     quantizer = vqzoo.quantizers.ResidualQuantizer(levels, config.quantizer_dropout, name="quantizer")
     sizes = {name: getattr(config, name) for name in ("sample_rate", "channels", *SIZES)}

@@ -102,15 +102,14 @@ VARIANTS = {
 
 
 def build(config):
-    tokenizer = vqzoo.ImageTokenizer.from_preset(config.init) if config.init else build_tokenizer(config)
+    tokenizer = build_tokenizer(config)
     tokenizer.encoder.trainable = tokenizer.quantizer.trainable = not config.freeze_encoder
     norm = batch_norm if config.discriminator_batch_norm else group_normalization
     opponent = patch_discriminator(config.channels, config.discriminator_filters, config.discriminator_depth, norm)
     steps = config.epochs * config.steps_per_epoch
     signal_losses, regularizers = {"l1": vqzoo.losses.l1_loss}, {}
-    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
-    weights |= {"l1": 1.0, "commitment": config.commitment_weight, "discriminator": 1.0}
-    weights |= {"adversarial": config.adversarial_weight, "feature_matching": config.feature_matching_weight}
+    weights = dict.fromkeys((*tokenizer.quantizer.loss_names, "l1", "discriminator"), 1.0)
+    weights |= {x: getattr(config, f"{x}_weight") for x in ("commitment", "adversarial", "feature_matching")}
     if config.perceptual:
         vgg16 = config.perceptual == "vgg16"
         network = vqzoo.networks.image.vgg16_features() if vgg16 else keras.models.load_model(config.perceptual)
@@ -131,13 +130,14 @@ def build(config):
 
 
 def build_tokenizer(config):
+    if config.init:
+        return vqzoo.ImageTokenizer.from_preset(config.init, config.precision)
     sizes = {name: getattr(config, name) for name in ("channels", "filters", "blocks", "latent_dim")}
     sizes["quantizer"] = vqzoo.EMAVectorQuantizer(config.codebook_size, name="quantizer")
     if not config.residual:
         sizes |= {"residual_filters": config.residual_filters, "name": "image_vqgan"}
         return vqzoo.image_vqvae(stride=config.stride, **sizes)
-    levels = {"multipliers": config.multipliers, "attention": config.attention}
-    return vqzoo.image_vqgan(mid_attention=config.mid_attention, **levels, **sizes)
+    return vqzoo.image_vqgan(**sizes, **{x: getattr(config, x) for x in ("multipliers", "attention", "mid_attention")})
 
 
 def main(config):

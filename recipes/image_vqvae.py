@@ -79,7 +79,7 @@ def build(config):
     if config.gaussian:
         quantizer = vqzoo.quantizers.GaussianQuantizer(quantizer, config.latent_dim, config.seed, name="gaussian")
     if config.init:
-        tokenizer = vqzoo.ImageTokenizer.from_preset(config.init)
+        tokenizer = vqzoo.ImageTokenizer.from_preset(config.init, config.precision)
     elif config.dense:
         tokenizer = vqzoo.tokenizers.image_vqvae_dense(
             (config.size, config.size, config.channels), latent_dim=config.latent_dim, quantizer=quantizer

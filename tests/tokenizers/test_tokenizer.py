@@ -194,6 +194,41 @@ def test_in_float32_has_the_weights_and_no_half_precision(policy):
     np.testing.assert_allclose(single(images).signal, tokenizer(images).signal, atol=0.1)
 
 
+NETWORKS = {
+    "convolutional": ((16, 16, 3), make),
+    "residual": (
+        (16, 16, 3),
+        lambda: vqzoo.image_vqgan(filters=16, multipliers=(1, 2), attention=(1,), blocks=1, latent_dim=8),
+    ),
+    "dense": ((8, 8, 1), lambda: vqzoo.tokenizers.image_vqvae_dense((8, 8, 1))),
+    "audio": ((2048, 1), lambda: vqzoo.spectrogram_vqvae(filters=16, blocks=1, latent_dim=8)),
+}
+
+
+@pytest.mark.parametrize("networks", NETWORKS)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_preset_in_half_precision(networks, policy, tmp_path):
+    shape, make = NETWORKS[networks]
+    tokenizer = make()
+    tokenizer.save_to_preset(tmp_path / "preset")
+    half = type(tokenizer).from_preset(tmp_path / "preset", policy)
+    layers = {layer.name: layer.compute_dtype for part in (half.encoder, half.decoder) for layer in part.layers}
+    assert list(layers.values()).count(policy.removeprefix("mixed_")) >= 2
+    exact = {"conv_out", "images", "to_images", "log_mel", "waveform"} & set(layers)
+    assert exact and {layers[name] for name in exact} == {"float32"}
+    assert {weight.dtype for weight in half.trainable_weights} == {"float32"}
+    signal = images(2, *shape)
+    np.testing.assert_array_equal(half.in_float32().encode(signal), tokenizer.encode(signal))
+    decoded = half.decode(tokenizer.encode(signal))
+    assert decoded.dtype == "float32"
+    np.testing.assert_allclose(decoded, tokenizer.decode(tokenizer.encode(signal)), atol=0.2)
+
+
+def test_a_precision_that_is_none(tmp_path):
+    with pytest.raises(ValueError, match="`precision` is float32, mixed_bfloat16 or mixed_float16. Received.*'half'"):
+        vqzoo.Tokenizer.from_preset(tmp_path, "half")
+
+
 def test_a_size_outside_the_decoded_images_is_refused():
     tokenizer = make()
     tokens = tokenizer.encode(np.zeros((1, 16, 16, 3), "float32"))

@@ -77,11 +77,6 @@ class Run(abc.ABC):
         check_batch_size(self.strategy, config.batch_size)
         self.chief = is_chief(self.strategy)
         check_folder(self.folder)  # now, not after hours
-        if config.init and config.precision != "float32":
-            raise ValueError(
-                f"A preset computes in float32. Received: --init {config.init} --precision {config.precision}. Leave "
-                "--precision out, or train fresh networks."
-            )
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.files, validation_files = self.split()
@@ -179,6 +174,7 @@ class Run(abc.ABC):
             Dict of the numbers on held-out data; None on the workers that write nothing.
         """
         if not self.chief:
+            self._print_skipped()  # each worker has read files of its own
             return None
         with trainer.averaged() as tokenizer:
             for part in (tokenizer.encoder, tokenizer.quantizer, tokenizer.decoder):
@@ -250,16 +246,20 @@ class Run(abc.ABC):
             told = told if agreement.verified else "not verified: no ai-edge-litert"
             table.add_row(f"export {agreement.form}", told)
         console.print(table)
-        skipped = {**self.batches.skipped, **self.validation_batches.skipped}
-        if skipped:
-            console.print(f"{len(skipped)} {self.files_are} could not be read and were skipped:")
-        for path, reason in skipped.items():
-            console.print(f"  {path}: {reason}", soft_wrap=True, markup=False, highlight=False)
+        self._print_skipped()
         exports = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values())
         for path in ("tokenizer.keras", *exports):
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
         for path in (*samples, "README.md", "run/curves.png", "run/usage.png", "run/metrics.csv"):
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
+
+    def _print_skipped(self):
+        console = rich.console.Console()
+        skipped = {**self.batches.skipped, **self.validation_batches.skipped}
+        if skipped:
+            console.print(f"{len(skipped)} {self.files_are} could not be read and were skipped:")
+        for path, reason in skipped.items():
+            console.print(f"  {path}: {reason}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _example(tokenizer, signal):

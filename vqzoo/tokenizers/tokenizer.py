@@ -1,5 +1,6 @@
 """Tokenizer = encoder + quantizer + decoder: the class that every modality shares."""
 
+import inspect
 import numbers
 from typing import Any
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from vqzoo.quantizers import Quantizer
 
 # Signals lie in [-1, 1]. Resampling may overshoot a little; 8-bit pixels or [0, 255] are far outside.
 LARGEST_VALUE = 1.5
+_MIXED = ("mixed_bfloat16", "mixed_float16")
 
 
 class Reconstruction(NamedTuple):
@@ -139,25 +141,34 @@ class Tokenizer(keras.Model):
         return self.quantizer.num_codebooks
 
     @classmethod
-    def from_preset(cls, name):
+    def from_preset(cls, name, precision="float32"):
         """Loads a tokenizer by name or folder; returns whatever tokenizer class the file holds.
 
         Args:
             name: str or path, a preset's name, or its folder.
+            precision: str, "mixed_bfloat16" or "mixed_float16" for networks that compute in half precision, in
+                training too; their weights, their last layers and the quantizer stay in float32. Near borders of
+                codes tokens may differ from those in float32. Defaults to "float32".
 
         Returns:
             A tokenizer.
 
         Raises:
-            ValueError: if the preset is unknown, damaged, newer than this version, or holds another class.
+            ValueError: if the preset is unknown, damaged, newer than this version, or holds another class, or the
+                precision is none of the three.
         """
+        if precision not in ("float32", *_MIXED):
+            raise ValueError(f"`precision` is float32, {' or '.join(_MIXED)}. Received: precision={precision!r}")
         tokenizer = load_preset(name)
         if not isinstance(tokenizer, cls):
             raise ValueError(
                 f"The preset {str(name)!r} holds a {type(tokenizer).__name__}, not a {cls.__name__}. "
                 "Load it with `vqzoo.Tokenizer.from_preset`."
             )
-        return tokenizer
+        if precision == "float32":
+            return tokenizer
+        parts = {name: _in_half_precision(getattr(tokenizer, name), precision) for name in ("encoder", "decoder")}
+        return tokenizer._copy({**tokenizer.get_config(), **parts})
 
     def in_float32(self):
         """The same tokenizer with all layers computing in float32, as presets and exports hold it.
@@ -168,11 +179,13 @@ class Tokenizer(keras.Model):
         Returns:
             The tokenizer itself, if its layers compute in float32 already; otherwise a copy.
         """
-        config = keras.saving.serialize_keras_object(self)
-        in_float32 = _in_float32(config)
-        if in_float32 == config:
-            return self
-        copy = keras.saving.deserialize_keras_object(in_float32)
+        config = self.get_config()
+        in_float32 = _with_policy(config, _MIXED, "float32")
+        return self if in_float32 == config else self._copy(in_float32)
+
+    def _copy(self, config):
+        """A tokenizer of another configuration with the same weights."""
+        copy = type(self).from_config(config)
         copy.build(self.signal_shape)
         copy.set_weights(self.get_weights())
         return copy
@@ -315,13 +328,39 @@ class Tokenizer(keras.Model):
         return cls(**parts, **config)
 
 
-def _in_float32(config):
-    """A serialised object with every half-precision policy replaced."""
-    if isinstance(config, dict):
-        return {key: _in_float32(value) for key, value in config.items()}
+def _with_policy(config, olds, new):
+    """A serialised object with every policy that is one of `olds` replaced."""
     if isinstance(config, list | tuple):
-        return type(config)(_in_float32(value) for value in config)
-    return "float32" if config in ("mixed_float16", "mixed_bfloat16") else config
+        return type(config)(_with_policy(value, olds, new) for value in config)
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in olds:
+        return {**config, "config": {"name": new}}
+    return {key: _with_policy(value, olds, new) for key, value in config.items()}
+
+
+def _in_half_precision(network, policy):
+    """A network's config with another policy, but for the layers whose results would suffer.
+
+    These are the inputs, what is float32 unless one says otherwise, such as spectra, and the last layer with weights
+    and all behind it: 8 bits of a bfloat16 are too few for a signal.
+    """
+    config = keras.saving.serialize_keras_object(network)
+    if not isinstance(network, keras.Model) or "layers" not in config["config"]:
+        return _with_policy(config, ("float32",), policy)
+    layers = network.layers
+    last = max((i for i, layer in enumerate(layers) if layer.weights), default=len(layers))
+    kept = {layer.name for i, layer in enumerate(layers) if i >= last or _is_exact(layer)}
+    parts = [
+        x if x["config"]["name"] in kept else _with_policy(x, ("float32",), policy) for x in config["config"]["layers"]
+    ]
+    return {**config, "config": {**config["config"], "layers": parts}}
+
+
+def _is_exact(layer):
+    """Whether a layer computes in float32 unless one says otherwise."""
+    parameter = inspect.signature(type(layer)).parameters.get("dtype")
+    return isinstance(layer, keras.layers.InputLayer) or (parameter is not None and parameter.default == "float32")
 
 
 def _fits(shape, expected):
