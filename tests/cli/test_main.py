@@ -122,7 +122,7 @@ def test_two_sources_of_one_name_are_refused(pictures, tmp_path, capsys):
         shutil.copy(pictures / "a.png", tmp_path / name / "1.png")
     with pytest.raises(SystemExit):
         main(["encode", "image-tiny", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")])
-    assert "1 results would have the name of another" in capsys.readouterr().err
+    assert "Two results would have one name" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -49,10 +49,3 @@ def test_what_came_back_is_judged_in_pieces_as_in_one(signals, noise, monkeypatc
     assert lengths == [8334, 8334, 8334, 8333, 8333, 8333]
     assert judged["si_sdr"] == pytest.approx(expected["si_sdr"], rel=1e-4)
     assert judged["mel_distance"] == pytest.approx(expected["mel_distance"], rel=0.01)
-
-
-@pytest.mark.parametrize("scale", [0.0, 1.0])
-def test_equal_sounds_and_silence_are_judged_as_by_the_metrics(signals, scale):
-    x = (scale * RNG.uniform(-0.5, 0.5, (9000, 1))).astype("float32")
-    y = x if scale else np.full_like(x, 0.1) * np.sign(RNG.normal(size=x.shape)).astype("float32")
-    assert signals.judge(x, y)["si_sdr"] == pytest.approx(float(si_sdr(x[None], y[None])[0]), abs=0.1)

@@ -75,7 +75,7 @@ def pair_files(paths, out, suffix, find):
     twice = [target for target, count in collections.Counter(target for _, target in pairs).items() if count > 1]
     if twice:
         raise ValueError(
-            f"{len(twice)} results would have the name of another, such as {str(twice[0])!r}. Give the folder above "
+            f"Two results would have one name, such as {str(twice[0])!r}. Give the folder above "
             "the sources, or call the verb once for each with an --out of its own."
         )
     return pairs

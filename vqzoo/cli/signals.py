@@ -16,6 +16,7 @@ from vqzoo.data import save_image
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import evaluate_images
 from vqzoo.metrics import mel_distance
+from vqzoo.metrics import si_sdr
 
 _EXAMPLES = 4
 
@@ -115,18 +116,15 @@ class AudioSignals:
     def judge(self, signal, again):
         """What came back, as a dict of numbers.
 
-        The mel distance is the mean over pieces, weighted by their lengths: frames do not reach from one into the next.
-        SI-SDR is that of the whole, of powers summed over the pieces.
+        The mel distance is the mean over pieces, weighted by their lengths: frames do not reach from one into the next,
+        and of a long sound they would not fit in memory.
         """
+        again = np.clip(again, -1.0, 1.0)
         count = -(-len(signal) // self.judged_at_once)
-        distance, sums = 0.0, 0.0
+        distance = 0.0
         for x, y in zip(np.array_split(signal, count), np.array_split(again, count), strict=True):
-            y = np.clip(y, -1.0, 1.0)
-            share = len(x) / len(signal)
-            distance += share * float(mel_distance(x[None], y[None], self.tokenizer.sample_rate)[0])
-            wide = x.astype("float64"), y.astype("float64")
-            sums += np.array([wide[0], wide[1], wide[0] ** 2, wide[1] ** 2, wide[0] * wide[1]]).sum(1) / len(signal)
-        return {"mel_distance": distance, "si_sdr": self._si_sdr(*sums)}
+            distance += len(x) / len(signal) * float(mel_distance(x[None], y[None], self.tokenizer.sample_rate)[0])
+        return {"mel_distance": distance, "si_sdr": float(si_sdr(signal[None], again[None])[0])}
 
     def examples(self):
         """A few clips of recorded speech, or what stands in for it."""
@@ -144,15 +142,6 @@ class AudioSignals:
 
     def _windows(self, samples):
         return {"window": self.at_once // 4} if samples > self.at_once else {}
-
-    @staticmethod
-    def _si_sdr(x, y, xx, yy, xy):
-        """`vqzoo.metrics.si_sdr` of the means of x, y, x², y² and xy, float64 arrays (channels,)."""
-        silence = 1e-14
-        power, other, both = xx - x * x, yy - y * y, xy - x * y
-        scale = both / np.maximum(power, silence)
-        error = np.maximum(scale * (scale * power - 2.0 * both) + other, 0.0)
-        return float(np.mean(10.0 * np.log10((scale**2 * power + silence) / (error + silence))))
 
 
 def _check_size(size, axes):

@@ -1,11 +1,9 @@
 """Random crops of many pictures, for training."""
 
-import functools
 import numbers
 import threading
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from vqzoo.data.image import MAX_PIXELS
@@ -15,13 +13,13 @@ from vqzoo.data.image import to_floats
 from vqzoo.data.image import to_pixels
 from vqzoo.data.image_source import as_source
 from vqzoo.data.stream import Order
+from vqzoo.data.stream import StepBatches
 from vqzoo.data.stream import is_count
-from vqzoo.data.stream import step_dataset
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's "L"
 
 
-class ImageCrops:
+class ImageCrops(StepBatches):
     """Random crops of pictures: batch `step` is a pure function of (files, seed, step).
 
     Each crop is the picture resized by a factor f, log-uniform in `scale`, and then a random window of `size`
@@ -114,49 +112,12 @@ class ImageCrops:
         """Files that could not be read so far: `{path: reason}`."""
         return {self._source.name(number): reason for number, reason in list(self._skipped.items())}
 
-    def batch(self, step, worker=0, workers=1):
-        """Makes one batch, or one worker's rows of it.
-
-        Args:
-            step: int, counted from 0.
-            worker: int, from 0: which of the workers. Default 0.
-            workers: int, how many share the batch. Default 1.
-
-        Returns:
-            float32 numpy array (batch_size / workers, height, width, channels) in [-1, 1].
-
-        Raises:
-            ValueError: `step` is negative, `worker` is none of the workers, `batch_size` is no multiple of
-                `workers`, or too many of the files cannot be read.
-        """
-        return to_floats(np.stack([self._example(*place) for place in self._order.batch(step, worker, workers)]))
-
-    def dataset(self, start=0, steps=None, worker=0, workers=1):
-        """Makes the batches of steps `start`, `start + 1`, ... in order, ahead of need, on several threads.
-
-        Every pass over the dataset begins at `start` again: for training take the endless one and give
-        `fit(steps_per_epoch=...)`, which goes on where the last epoch ended.
-
-        Args:
-            start: int, the first step: the number of steps done, after a resume. Default 0.
-            steps: int, the number of batches. Default None, endless.
-            worker: int, from 0: which of the workers. Default 0.
-            workers: int, how many share each batch. Default 1.
-
-        Returns:
-            `tf.data.Dataset` of float32 (batch_size / workers, height, width, channels), equal to `batch(step,
-            worker, workers)`. If no file can be read it raises `tf.errors.InvalidArgumentError` with the message of
-            `batch`.
-
-        Raises:
-            ValueError: `start` is negative, `steps` is below 1, `worker` is none of the workers, or `batch_size` is
-                no multiple of `workers`.
-        """
-        spec = tf.TensorSpec((self._order.rows(worker, workers), *self.size, self.channels), tf.float32)
-        return step_dataset(functools.partial(self.batch, worker=worker, workers=workers), spec, start, steps)
+    @property
+    def _shape(self):
+        return (*self.size, self.channels)
 
     def _example(self, number, order, position):
-        """One crop, uint8 (height, width, channels): random by its number, of the picture at a place of the order."""
+        """One crop: random by its number, of the picture at a place of the order."""
         zoom, left, top, flip, *tones = self._order.random(number, stream=1).random(7).tolist()
         crop = self._window(self._picture(order, position), zoom, left, top)
         pixels = to_pixels(crop.convert("RGBA") if self.channels == 4 else crop, self.channels)
@@ -164,7 +125,7 @@ class ImageCrops:
             pixels = pixels[:, ::-1]
         if self.jitter:
             pixels = _jittered(pixels, *(1 + self.jitter * (2 * tone - 1) for tone in tones))
-        return pixels
+        return to_floats(pixels)
 
     def _picture(self, order, position):
         """The decoded picture of one example: the first good one from its place in the order on."""

@@ -128,6 +128,54 @@ class Order:
         return order if part is None else part[order]
 
 
+class StepBatches:
+    """Batches by the number of the step, of a subclass with `_order`, `_shape` and `_example`.
+
+    `_order` is an `Order`, `_shape` a tuple, that of one example, and `_example(number, examples, position)`, which
+    takes what `Order.batch` gives for a row, a float32 numpy array of that shape.
+    """
+
+    def batch(self, step, worker=0, workers=1):
+        """Makes one batch, or one worker's rows of it.
+
+        Args:
+            step: int, counted from 0.
+            worker: int, from 0: which of the workers. Default 0.
+            workers: int, how many share the batch. Default 1.
+
+        Returns:
+            float32 numpy array (batch_size / workers, *size, channels) in [-1, 1].
+
+        Raises:
+            ValueError: `step` is negative, `worker` is none of the workers, `batch_size` is no multiple of
+                `workers`, or too many of the files cannot be read.
+        """
+        return np.stack([self._example(*place) for place in self._order.batch(step, worker, workers)])
+
+    def dataset(self, start=0, steps=None, worker=0, workers=1):
+        """Makes the batches of steps `start`, `start + 1`, ... in order, ahead of need, on several threads.
+
+        Every pass over the dataset begins at `start` again: for training take the endless one and give
+        `fit(steps_per_epoch=...)`, which goes on where the last epoch ended.
+
+        Args:
+            start: int, the first step: the number of steps done, after a resume. Default 0.
+            steps: int, the number of batches. Default None, endless.
+            worker: int, from 0: which of the workers. Default 0.
+            workers: int, how many share each batch. Default 1.
+
+        Returns:
+            `tf.data.Dataset` of float32 (batch_size / workers, *size, channels), equal to `batch(step, worker,
+            workers)`. If no file can be read it raises `tf.errors.InvalidArgumentError` with the message of `batch`.
+
+        Raises:
+            ValueError: `start` is negative, `steps` is below 1, `worker` is none of the workers, or `batch_size` is
+                no multiple of `workers`.
+        """
+        spec = tf.TensorSpec((self._order.rows(worker, workers), *self._shape), tf.float32)
+        return step_dataset(functools.partial(self.batch, worker=worker, workers=workers), spec, start, steps)
+
+
 def equal_part(count, worker, workers):
     """A worker's range of examples: w * count / W to (w + 1) * count / W, rounded down.
 

@@ -7,12 +7,10 @@
 | discriminators of periods and of complex spectra, in the trainer | the same, section 3.3 |
 """
 
-from vqzoo.networks.audio import spectrogram_decoder
-from vqzoo.networks.audio import spectrogram_encoder
 from vqzoo.quantizers import CosineVectorQuantizer
 from vqzoo.quantizers import ProjectedQuantizer
 from vqzoo.quantizers import ResidualQuantizer
-from vqzoo.tokenizers.audio import AudioTokenizer
+from vqzoo.tokenizers.spectrogram_vqvae import spectrogram_vqvae
 
 
 def spectrogram_vqgan(
@@ -54,24 +52,20 @@ def spectrogram_vqgan(
     >>> tokenizer.frame_rate, tokenizer.kilobits_per_second(), tokenizer.kilobits_per_second(num_codebooks=1)
     (62.5, 2.5, 0.625)
     """
-    decoder = {
-        "channels": channels,
-        "frame_length": frame_length,
-        "hop_length": hop_length,
-        "time_stride": time_stride,
-        "filters": filters,
-        "blocks": blocks,
-        "attention": attention,
-    }
-    tokenizer = AudioTokenizer(
-        spectrogram_encoder(latent_dim, sample_rate, bands=bands, **decoder),
-        quantizer or _codebooks(),
-        spectrogram_decoder(latent_dim, **decoder),
+    return spectrogram_vqvae(
         sample_rate,
-        name=name,
+        channels,
+        frame_length,
+        hop_length,
+        bands,
+        time_stride,
+        filters,
+        blocks,
+        attention,
+        latent_dim,
+        quantizer or _codebooks(),
+        name,
     )
-    tokenizer.build((None, None, channels))
-    return tokenizer
 
 
 def _codebooks():

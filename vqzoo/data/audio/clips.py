@@ -1,12 +1,10 @@
 """Random clips of many recordings, for training."""
 
 import concurrent.futures
-import functools
 import math
 import threading
 
 import numpy as np
-import tensorflow as tf
 
 from vqzoo.data.audio import augment
 from vqzoo.data.audio.read import audio_info
@@ -15,14 +13,14 @@ from vqzoo.data.audio.read import load_long_audio
 from vqzoo.data.audio.resample import resampled_length
 from vqzoo.data.image_files import as_paths
 from vqzoo.data.stream import Order
+from vqzoo.data.stream import StepBatches
 from vqzoo.data.stream import is_count
-from vqzoo.data.stream import step_dataset
 
 _NORMALIZE = {None: lambda clip: clip, "peak": augment.normalize_peak, "rms": augment.normalize_rms}
 _TRIES = 5
 
 
-class AudioClips:
+class AudioClips(StepBatches):
     """Random clips of recordings: batch `step` is a pure function of (files, seed, step).
 
     An epoch has as many clips as would cover all recordings once, so every second of sound counts the same: a file of n
@@ -130,45 +128,9 @@ class AudioClips:
         """How many clips an epoch has."""
         return self._order.count
 
-    def batch(self, step, worker=0, workers=1):
-        """Makes one batch, or one worker's rows of it.
-
-        Args:
-            step: int, counted from 0.
-            worker: int, from 0: which of the workers. Default 0.
-            workers: int, how many share the batch. Default 1.
-
-        Returns:
-            float32 numpy array (batch_size / workers, samples, channels) in [-1, 1].
-
-        Raises:
-            ValueError: `step` is negative, `worker` is none of the workers, `batch_size` is no multiple of
-                `workers`, or no file can be read.
-        """
-        return np.stack([self._example(*place) for place in self._order.batch(step, worker, workers)])
-
-    def dataset(self, start=0, steps=None, worker=0, workers=1):
-        """Makes the batches of steps `start`, `start + 1`, ... in order, ahead of need, on several threads.
-
-        Every pass over the dataset begins at `start` again: for training take the endless one and give
-        `fit(steps_per_epoch=...)`, which goes on where the last epoch ended.
-
-        Args:
-            start: int, the first step: the number of steps done, after a resume. Default 0.
-            steps: int, the number of batches. Default None, endless.
-            worker: int, from 0: which of the workers. Default 0.
-            workers: int, how many share each batch. Default 1.
-
-        Returns:
-            `tf.data.Dataset` of float32 (batch_size / workers, samples, channels), equal to `batch(step, worker,
-            workers)`. If no file can be read it raises `tf.errors.InvalidArgumentError` with the message of `batch`.
-
-        Raises:
-            ValueError: `start` is negative, `steps` is below 1, `worker` is none of the workers, or `batch_size` is
-                no multiple of `workers`.
-        """
-        spec = tf.TensorSpec((self._order.rows(worker, workers), self.samples, self.channels), tf.float32)
-        return step_dataset(functools.partial(self.batch, worker=worker, workers=workers), spec, start, steps)
+    @property
+    def _shape(self):
+        return (self.samples, self.channels)
 
     def _length(self, number):
         """Samples of a file at our rate, by its header; 0 if it has to be skipped."""
