@@ -28,7 +28,6 @@ ROWS = {
 }
 FLAGS = {"--perceptual_weight": "0.5", "--adversarial_weight": "0.15", "--feature_matching_weight": "0.2"}
 FLAGS |= {"--discriminator_start": "0.3", "--learning_rate": "4e-4", "--validation_crops": "64", "--freeze_encoder": ""}
-FLAGS |= {"--precision": "mixed_bfloat16"}
 
 
 def main():

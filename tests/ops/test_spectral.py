@@ -162,3 +162,43 @@ def test_the_inverse_of_masked_frames_is_that_of_the_others_alone():
     signal = np.asarray(inverse_stft(real, imaginary, 32, 8, mask=mask))
     np.testing.assert_allclose(signal[0, :32], inverse_stft(real[:1, :4], imaginary[:1, :4], 32, 8)[0], atol=1e-6)
     np.testing.assert_array_equal(signal[1], inverse_stft(real, imaginary, 32, 8)[1])
+
+
+@pytest.mark.parametrize("samples", [1, 9, 64, 65, 100])
+@pytest.mark.parametrize(("frame_length", "hop_length"), [(16, 4), (16, 16), (12, 5), (2, 1)])
+def test_the_gradients_are_those_of_the_sums(samples, frame_length, hop_length):
+    """Both transforms are linear, so a gradient is the transposed matrix times what comes from above."""
+    random = np.random.default_rng(samples)
+    window = random.normal(size=frame_length)
+
+    def spectrum(signal):
+        real, imaginary = stft(signal, frame_length, hop_length, window)
+        return tf.concat([tf.reshape(real, (1, -1)), tf.reshape(imaginary, (1, -1))], 1)
+
+    def sound(flat):
+        real, imaginary = (tf.reshape(x, (1, frames, -1)) for x in tf.split(flat, 2, axis=1))
+        return inverse_stft(real, imaginary, frame_length, hop_length)
+
+    frames = -(-samples // hop_length)
+    for function, size in ((spectrum, samples), (sound, 2 * frames * (frame_length // 2 + 1))):
+        x = tf.constant(random.normal(size=(1, size)).astype("float32"))
+        matrix = np.concatenate([function(row[None]) for row in np.eye(size, dtype="float32")])
+        upstream = random.normal(size=(1, matrix.shape[1])).astype("float32")
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        np.testing.assert_allclose(tape.gradient(y, x, upstream), upstream @ matrix.T, atol=1e-4)
+
+
+def test_the_gradient_of_a_gradient():
+    """As R1 takes it, of the parameters behind a spectrum."""
+    gain = tf.Variable(2.0)
+    x = tf.constant(np.random.default_rng(0).normal(size=(1, 40)).astype("float32"))
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            real, imaginary = stft(x, 16, 4)
+            y = tf.reduce_sum(gain * (tf.square(real) + tf.square(imaginary)))
+        penalty = tf.reduce_sum(tf.square(inner.gradient(y, x)))
+    # y is gain times a form of x, so the penalty is gain² times something.
+    np.testing.assert_allclose(outer.gradient(penalty, gain), 2.0 * penalty / gain, rtol=1e-5)

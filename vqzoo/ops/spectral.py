@@ -4,6 +4,7 @@ A complex spectrum is a pair of real tensors. Frame i is centred on sample (i + 
 samples has ceil(n / hop_length) frames, and what lies beyond its ends is zero.
 """
 
+import functools
 import math
 
 import keras
@@ -59,8 +60,21 @@ def stft(signal, frame_length, hop_length, window=None):
     """
     _check_lengths(frame_length, hop_length)
     window = hann(frame_length) if window is None else window
-    frames = _frames(keras.ops.cast(signal, "float32"), frame_length, hop_length)
-    return _spectra(frames * keras.ops.convert_to_tensor(np.asarray(window, "float32")), frame_length)
+    window = keras.ops.convert_to_tensor(np.asarray(window, "float32"))
+    signal = keras.ops.cast(signal, "float32")
+    samples = signal.shape[1]
+    samples = keras.ops.shape(signal)[1] if samples is None else samples
+    shares = frame_length / _counts(frame_length)
+
+    def forward(signal):
+        return _spectra(_frames(signal, frame_length, hop_length) * window, frame_length)
+
+    def adjoint(real, imaginary):
+        frames = _inverse_frames(real * shares, imaginary * shares, frame_length) * window
+        before = (frame_length - hop_length) // 2
+        return _overlap_add(frames, hop_length)[:, before : before + samples]
+
+    return _linear(forward, adjoint, signal)
 
 
 def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=None):
@@ -96,13 +110,24 @@ def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=No
     """
     _check_lengths(frame_length, hop_length)
     window = np.asarray(hann(frame_length) if window is None else window, "float32")
-    frames = _inverse_frames(keras.ops.cast(real, "float32"), keras.ops.cast(imaginary, "float32"), frame_length)
+    real, imaginary = keras.ops.cast(real, "float32"), keras.ops.cast(imaginary, "float32")
+    mask = None if mask is None else keras.ops.expand_dims(keras.ops.cast(mask, "bool"), -1)
     # One example's frames of ones, of however many there are; or each example's own.
-    ones = keras.ops.ones_like(frames[:1, :, :1])
-    if mask is not None:
-        mask = keras.ops.expand_dims(keras.ops.cast(mask, "bool"), -1)
-        ones, frames = keras.ops.cast(mask, "float32"), keras.ops.where(mask, frames, 0.0)
-    added = _overlap_add(frames * keras.ops.convert_to_tensor(window), hop_length)
+    ones = keras.ops.ones_like(real[:1, :, :1]) if mask is None else keras.ops.cast(mask, "float32")
+    shares = _counts(frame_length) / frame_length
+
+    def windowed(frames):
+        frames = frames if mask is None else keras.ops.where(mask, frames, 0.0)
+        return frames * keras.ops.convert_to_tensor(window)
+
+    def forward(real, imaginary):
+        return _overlap_add(windowed(_inverse_frames(real, imaginary, frame_length)), hop_length)
+
+    def adjoint(signal):
+        real, imaginary = _spectra(windowed(_cut(signal, frame_length, hop_length)), frame_length)
+        return real * shares, imaginary * shares
+
+    added = _linear(forward, adjoint, real, imaginary)
     weights = _overlap_add(ones * keras.ops.convert_to_tensor(np.square(window)), hop_length)
     signal = added * keras.ops.where(weights > 1e-8, 1.0 / keras.ops.maximum(weights, 1e-8), 0.0)
     before = (frame_length - hop_length) // 2
@@ -192,15 +217,34 @@ def _check_lengths(frame_length, hop_length):
         )
 
 
+def _linear(forward, adjoint, *tensors):
+    """A linear function with the gradient that its adjoint computes; TensorFlow's own takes several times as long."""
+    plain = keras.config.backend() != "tensorflow" or is_for_litert()
+    if plain or any(isinstance(tensor, keras.KerasTensor) for tensor in tensors):
+        return forward(*tensors)
+    import tensorflow as tf  # here, because the other backends do without
+
+    @tf.custom_gradient
+    def function(*tensors):
+        return forward(*tensors), functools.partial(_linear, adjoint, forward)
+
+    return function(*tensors)
+
+
 def _frames(signal, frame_length, hop_length):
-    """The frames of (batch, samples), from blocks of a hop each: a gather would be slow, and slower in LiteRT."""
+    """The frames of (batch, samples)."""
     pieces = -(-frame_length // hop_length)
     before = (frame_length - hop_length) // 2
-    padded = keras.ops.pad(signal, [[0, 0], [before, pieces * hop_length - 1 - before]])
-    length = padded.shape[1]
-    length = keras.ops.shape(padded)[1] if length is None else length
+    return _cut(keras.ops.pad(signal, [[0, 0], [before, pieces * hop_length - 1 - before]]), frame_length, hop_length)
+
+
+def _cut(signal, frame_length, hop_length):
+    """The frames that (batch, samples) has, from blocks of a hop each: a gather would be slow, and slower in LiteRT."""
+    pieces = -(-frame_length // hop_length)
+    length = signal.shape[1]
+    length = keras.ops.shape(signal)[1] if length is None else length
     blocks = length // hop_length
-    blocks = keras.ops.reshape(padded[:, : blocks * hop_length], (-1, blocks, hop_length))
+    blocks = keras.ops.reshape(signal[:, : blocks * hop_length], (-1, blocks, hop_length))
     shifted = [blocks[:, i : i - pieces + 1 or None] for i in range(pieces)]
     frames = keras.ops.concatenate(shifted, axis=-1)
     return frames if pieces * hop_length == frame_length else frames[:, :, :frame_length]
@@ -238,9 +282,13 @@ def _inverse_frames(real, imaginary, frame_length):
     if not is_for_litert():
         return keras.ops.irfft((real, imaginary), frame_length)
     cosines, sines = _waves(real, frame_length)
-    bins = np.arange(frame_length // 2 + 1)
-    twice = (np.where((bins == 0) | (bins == frame_length // 2), 1.0, 2.0) / frame_length).astype("float32")
+    twice = _counts(frame_length) / frame_length
     return exact_product(real * twice, cosines) - exact_product(imaginary * twice, sines)
+
+
+def _counts(frame_length):
+    """How many bins of a full transform each of a real signal's stands for: float32 numpy array (bins,)."""
+    return np.array([1.0, *[2.0] * (frame_length // 2 - 1), 1.0], "float32")
 
 
 def _waves(tensor, frame_length):
