@@ -44,7 +44,7 @@ for entry in [*zoo.QUANTIZERS, *zoo.NETWORKS]:
     thing.set_weights([saved[f"weight_{i}"] for i in range(int(saved["weights"]))])
     outputs = [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(thing(entry.inputs()))]
     np.savez(f"{sys.argv[2]}/{entry.name}_{backend}.npz", *outputs,
-             gradient=gradient(thing, entry.inputs(), saved["direction"]))
+             gradient=0 if entry.ids else gradient(thing, entry.inputs(), saved["direction"]))
 """
 
 
@@ -72,7 +72,8 @@ def test_the_same_tokens_latents_and_gradients_as_tensorflow(backend, tmp_path):
         outputs = thing(entry.inputs())
         first = keras.tree.flatten(outputs)[0]
         direction = np.random.default_rng(1).normal(size=first.shape).astype("float32")
-        expected[entry.name] = (zoo.flat(outputs), gradient(thing, entry.inputs(), direction))
+        slope = 0 if entry.ids else gradient(thing, entry.inputs(), direction)  # ids have none
+        expected[entry.name] = (zoo.flat(outputs), slope)
         weights = {f"weight_{i}": weight for i, weight in enumerate(thing.get_weights())}
         np.savez(tmp_path / f"{entry.name}.npz", direction=direction, weights=len(weights), **weights)
     child = subprocess.run(

@@ -12,20 +12,27 @@ from vqzoo import metrics
 from vqzoo import networks
 from vqzoo import ops
 from vqzoo import presets
+from vqzoo import priors
 from vqzoo import quantizers
 from vqzoo import tokenizers
 from vqzoo import trainers
 from vqzoo.presets import list_presets
+from vqzoo.priors import AutoregressivePrior
+from vqzoo.priors import MaskedPrior
 from vqzoo.quantizers import EMAVectorQuantizer
 from vqzoo.quantizers import VectorQuantizer
 from vqzoo.tokenizers import AudioTokenizer
 from vqzoo.tokenizers import ImageTokenizer
+from vqzoo.tokenizers import TextTokenizer
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.tokenizers import image_vqgan
 from vqzoo.tokenizers import image_vqvae
 from vqzoo.tokenizers import spectrogram_vqgan
 from vqzoo.tokenizers import spectrogram_vqvae
+from vqzoo.tokenizers import text_vqgan
+from vqzoo.tokenizers import text_vqvae
 from vqzoo.trainers import AdversarialTrainer
+from vqzoo.trainers import PriorTrainer
 from vqzoo.trainers import ReconstructionTrainer
 
 __version__ = _metadata.version("vqzoo")
@@ -33,9 +40,13 @@ __version__ = _metadata.version("vqzoo")
 __all__ = [
     "AdversarialTrainer",
     "AudioTokenizer",
+    "AutoregressivePrior",
     "EMAVectorQuantizer",
     "ImageTokenizer",
+    "MaskedPrior",
+    "PriorTrainer",
     "ReconstructionTrainer",
+    "TextTokenizer",
     "Tokenizer",
     "VectorQuantizer",
     "data",
@@ -48,9 +59,12 @@ __all__ = [
     "networks",
     "ops",
     "presets",
+    "priors",
     "quantizers",
     "spectrogram_vqgan",
     "spectrogram_vqvae",
+    "text_vqgan",
+    "text_vqvae",
     "tokenizers",
     "trainers",
 ]

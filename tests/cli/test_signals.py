@@ -1,4 +1,4 @@
-"""Sounds of any length through the verbs: read and judged in pieces."""
+"""Sounds of any length and files of lines through the verbs."""
 
 import types
 
@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+import vqzoo
 from vqzoo.cli.signals import AudioSignals
+from vqzoo.cli.signals import TextSignals
+from vqzoo.data import Pieces
 from vqzoo.data import load_audio
 from vqzoo.data.audio import read
 from vqzoo.metrics import mel_distance
@@ -49,3 +52,29 @@ def test_what_came_back_is_judged_in_pieces_as_in_one(signals, noise, monkeypatc
     assert lengths == [8334, 8334, 8334, 8333, 8333, 8333]
     assert judged["si_sdr"] == pytest.approx(expected["si_sdr"], rel=1e-4)
     assert judged["mel_distance"] == pytest.approx(expected["mel_distance"], rel=0.01)
+
+
+@pytest.fixture
+def text_signals():
+    pieces = Pieces.train(["the cat sat on the mat", "a dog and a cat"], 300, exact=False)
+    quantizer = vqzoo.EMAVectorQuantizer(16)
+    return TextSignals(vqzoo.text_vqvae(pieces, stride=2, filters=8, blocks=1, quantizer=quantizer))
+
+
+def test_a_text_file_is_lines_and_comes_back_in_their_order(text_signals, tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("the cat sat on the mat\n\na dog\nthe cat\n", encoding="utf-8")
+    lines = text_signals.load(tmp_path / "a.txt")
+    assert lines.shape == (3, 1) and lines[:, 0].tolist() == ["the cat sat on the mat", "a dog", "the cat"]
+    tokens = text_signals.encode([lines, lines[:1]])
+    assert [len(some) for some in tokens] == [3, 1]
+    np.testing.assert_array_equal(tokens[0][:1], tokens[1])
+    again = text_signals.decode(tokens[0], (3,))
+    assert again.shape == (3, 1) and again[0, 0] == text_signals.decode(tokens[1], (1,))[0, 0]
+    same = {"exact_match": 1.0, "character_error_rate": 0.0}
+    assert text_signals.judge(lines, lines) == same and text_signals.judge(lines, again) != same
+    broken = lines.copy()
+    broken[1, 0] = "a\ndog"
+    text_signals.save(tmp_path / "b.txt", broken)
+    assert (tmp_path / "b.txt").read_text() == "the cat sat on the mat\na dog\nthe cat\n"
+    with pytest.raises(ValueError, match="A size of 1 numbers is needed. Received: \\(3, 4\\)"):
+        text_signals.decode(tokens[0], (3, 4))

@@ -19,7 +19,7 @@ import zoo  # noqa: E402
 
 STEPS = 6
 # What they draw differs from replica to replica, and from one device's draw.
-RANDOM = {"GumbelQuantizer", "GaussianQuantizer"}
+RANDOM = {"GumbelQuantizer", "GaussianQuantizer", "StartupQuantizer"}
 
 
 def strategy_of(kind):

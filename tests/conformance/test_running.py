@@ -11,7 +11,7 @@ import tensorflow as tf
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import zoo  # noqa: E402
 
-RUNNABLE = [*zoo.QUANTIZERS, *zoo.NETWORKS, *zoo.TOKENIZERS]
+RUNNABLE = [*zoo.QUANTIZERS, *zoo.NETWORKS, *zoo.TOKENIZERS, *zoo.PRIORS]
 each = pytest.mark.parametrize("entry", RUNNABLE, ids=lambda entry: entry.name)
 each_tokenizer = pytest.mark.parametrize("entry", zoo.TOKENIZERS, ids=lambda entry: entry.name)
 each_quantizer = pytest.mark.parametrize("entry", zoo.QUANTIZERS, ids=lambda entry: entry.name)
@@ -91,9 +91,8 @@ def test_a_tokenizer_is_its_encode_and_decode(entry):
     result = tokenizer(signal)
     tokens = tokenizer.encode(signal)
     np.testing.assert_array_equal(tokens, result.tokens)
-    size = {"length": signal.shape[1]} if tokenizer.modality == "audio" else {"size": signal.shape[1:3]}
-    np.testing.assert_allclose(tokenizer.decode(tokens, **size), result.signal, atol=1e-5)
-    assert result.signal.shape == signal.shape
+    np.testing.assert_allclose(*zoo.decoded(tokenizer, tokens, result.signal), atol=1e-5)
+    assert result.signal.shape[: signal.ndim] == signal.shape
     assert len(np.unique(tokens)) > 2
     # One at a time, and inside a tf.data pipeline, the tokens stay.
     np.testing.assert_array_equal(tokenizer.encode(signal, batch_size=1), tokens)
@@ -102,7 +101,11 @@ def test_a_tokenizer_is_its_encode_and_decode(entry):
     # Any token decodes.
     rng = np.random.default_rng(0)
     random = np.stack([rng.integers(0, k, tokens.shape[:-1]) for k in tokenizer.codebook_sizes], axis=-1)
-    assert np.isfinite(tokenizer.decode(random)).all()
+    made = tokenizer.decode(random)
+    if tokenizer.modality == "text":
+        assert len(made) == len(random) and all(isinstance(text, str) for text in made)
+    else:
+        assert np.isfinite(made).all()
 
 
 @each_trainer
@@ -115,7 +118,8 @@ def test_a_trainer_fits_in_every_precision(entry, policy):
         history = trainer.fit(entry.inputs(), batch_size=2, epochs=4, verbose=0, validation_data=(entry.inputs(),))
     finally:
         keras.config.set_dtype_policy("float32")
-    names = {*trainer.loss_names, "loss", "usage", "perplexity", "dead_codes"}
+    names = {*trainer.loss_names, "loss", "perplexity"}
+    names |= {"bits_per_token"} if entry.name == "PriorTrainer" else {"usage", "dead_codes"}
     assert names | {f"val_{name}" for name in names} == set(history.history) - {"adaptive_weight"}
     assert all(np.isfinite(values).all() for values in history.history.values())
     moved = [np.abs(v.numpy() - old).max() > 0 for v, old in zip(trainer.trainable_variables, before, strict=True)]

@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import zoo  # noqa: E402
 
 # Abstract classes; their subclasses are in the table.
-ABSTRACT = {"Quantizer", "Tokenizer", "Trainer"}
+ABSTRACT = {"Quantizer", "Tokenizer", "Prior", "Trainer"}
 
 
 def public(module, wanted):
@@ -32,13 +32,16 @@ def test_nothing_is_missing():
         *public(vqzoo.quantizers, is_layer),
         *public(vqzoo.networks, is_layer),
         *public(vqzoo.networks.audio, lambda x: is_layer(x) or inspect.isfunction(x)),
+        *public(vqzoo.networks.sequence, is_layer),
+        *public(vqzoo.networks.text, lambda x: is_layer(x) or inspect.isfunction(x)),
         *public(vqzoo.networks.image, lambda x: is_layer(x) or inspect.isfunction(x)),
         *public(vqzoo.networks.discriminators, lambda x: is_layer(x) or x.__name__.endswith("discriminator")),
         *public(vqzoo.tokenizers, lambda x: is_layer(x) or inspect.isfunction(x)),
+        *public(vqzoo.priors, is_layer),
         *public(vqzoo.trainers, is_layer),
     }
-    # Keras's own network, with tests of its own; and no network.
-    found -= {"vgg16_features", "network_reach"}
+    # Keras's own network, with tests of its own; and no networks.
+    found -= {"vgg16_features", "network_reach", "embedding_of"}
     assert len(found) >= 17
     assert found <= names, f"add to tests/conformance/zoo.py: {sorted(found - names)}"
 

@@ -1,5 +1,6 @@
-"""The table: every quantizer, network, tokenizer and trainer once, with a tiny constructor and an input shape."""
+"""Every quantizer, network, tokenizer, prior and trainer once, with a tiny constructor and an input shape."""
 
+import functools
 from typing import Any
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from vqzoo.losses import l2_loss
 from vqzoo.networks import audio
 from vqzoo.networks import discriminators
 from vqzoo.networks import image
+from vqzoo.networks import text
 from vqzoo.networks.normalization import FastGroupNormalization
 from vqzoo.networks.normalization import GroupNormalizationSwish
 
@@ -24,6 +26,12 @@ class Entry(NamedTuple):
     shape: tuple  # of one input with its batch axis
     dynamic: tuple  # the same with None where any size may come
     grid: tuple = (3, 4, 5)  # of a quantizer's tokens, with its batch axis
+    ids: int = 0  # where the input are ids of pieces, how many of those there are; 0 is the end piece
+    codes: tuple = ()  # where the input are tokens, the sizes of their codebooks
+
+    @property
+    def dtype(self):
+        return "int32" if self.ids or self.codes else "float32"
 
     def built(self):
         thing = self.make()
@@ -32,7 +40,20 @@ class Entry(NamedTuple):
         return thing
 
     def inputs(self, seed=0):
+        if self.ids:
+            return sentences(self.shape, self.ids, seed)
+        if self.codes:
+            rng = np.random.default_rng(seed)
+            return np.stack([rng.integers(0, k, self.shape[:-1]) for k in self.codes], axis=-1).astype("int32")
         return np.random.default_rng(seed).uniform(-1.0, 1.0, self.shape).astype("float32")
+
+
+def sentences(shape, pieces, seed):
+    """Ids in rows that end in the end piece, each earlier than the one before, and padding of it."""
+    ids = np.random.default_rng(seed).integers(1, pieces, shape)
+    for i, row in enumerate(ids):
+        row[max(0, len(row) - 1 - 4 * i) :] = 0
+    return ids.astype("int32")
 
 
 LATENTS, ANY_LATENTS = (3, 4, 5, 8), (None, None, None, 8)
@@ -40,6 +61,8 @@ FRAMES, ANY_FRAMES = (2, 9, 8), (None, None, 8)
 WAVES, ANY_WAVES = (2, 347, 2), (None, None, 2)
 SOUNDS, ANY_SOUNDS = (2, 1003, 1), (None, None, 1)
 IMAGES, ANY_IMAGES = (2, 13, 10, 3), (None, None, None, 3)
+IDS, ANY_IDS = (2, 13), (None, None)
+TOKENS, ANY_TOKENS = (4, 2, 3, 2), (None, 2, 3, 2)
 
 
 def _quantizer(name, make):
@@ -88,7 +111,19 @@ QUANTIZERS = [
         lambda: vqzoo.quantizers.MultiScaleResidualQuantizer(_codes(16), [1, (2, 3), (4, 5)]),
     )._replace(grid=(3, 1 + 6 + 20)),
     _quantizer("ResidualQuantizer", lambda: _levels(16, 8, 12, dropout=0.5, seed=0)),
+    _quantizer("StartupQuantizer", lambda: vqzoo.quantizers.StartupQuantizer(_levels(16, 8), 0, 2, seed=0)),
 ]
+
+TEXT = {"stride": 2, "filters": 8, "blocks": 2, "embedding_dim": 6}
+
+
+def autoregressive_text_decoder():
+    """As a function of the latents alone: the ids that it is taught by are made of them."""
+    latents = keras.Input((None, 8))
+    ids = keras.ops.repeat(keras.ops.cast(keras.ops.argmax(latents, -1), "int32"), 2, axis=1)
+    decoder = text.AutoregressiveTextDecoder(20, end=0, stride=2, filters=8, depth=1, heads=2, embedding_dim=6)
+    return keras.Model(latents, decoder(latents, ids))
+
 
 SPECTROGRAM = {"frame_length": 64, "hop_length": 16, "time_stride": 2, "filters": 8, "blocks": 2}
 
@@ -102,6 +137,8 @@ def multi_resolution_discriminator(channels=2):
 
 
 NETWORKS = [
+    Entry("Transformer", lambda: vqzoo.networks.Transformer(2, 2, causal=True), FRAMES, ANY_FRAMES),
+    Entry("TransformerBlock", lambda: vqzoo.networks.TransformerBlock(2, 16), FRAMES, ANY_FRAMES),
     Entry("convolutional_encoder", lambda: image.convolutional_encoder(8, filters=8, blocks=1), IMAGES, ANY_IMAGES),
     Entry("convolutional_decoder", lambda: image.convolutional_decoder(8, filters=8, blocks=1), LATENTS, ANY_LATENTS),
     Entry("dense_encoder", lambda: image.dense_encoder(8, (6, 6, 1), 4, (16,)), (2, 6, 6, 1), (None, 6, 6, 1)),
@@ -150,6 +187,13 @@ NETWORKS = [
         WAVES,
         ANY_WAVES,
     ),
+    Entry("RealPieces", lambda: text.RealPieces(0, 2), IDS, ANY_IDS, ids=20),
+    Entry("MaskedTransformer", lambda: text.MaskedTransformer(2, 2), FRAMES, ANY_FRAMES),
+    Entry("WordDropout", lambda: text.WordDropout(0.5, seed=0), FRAMES, ANY_FRAMES),
+    Entry("text_encoder", lambda: text.text_encoder(20, 8, end=0, **TEXT), IDS, ANY_IDS, ids=20),
+    Entry("text_decoder", lambda: text.text_decoder(20, 8, **TEXT), FRAMES, ANY_FRAMES),
+    Entry("AutoregressiveTextDecoder", autoregressive_text_decoder, FRAMES, ANY_FRAMES),
+    Entry("text_discriminator", lambda: discriminators.text_discriminator(8, filters=6, depth=2), FRAMES, ANY_FRAMES),
     Entry("patch_discriminator", lambda: discriminators.patch_discriminator(filters=8, depth=1), IMAGES, ANY_IMAGES),
 ]
 
@@ -198,6 +242,30 @@ def gaussian():
     return vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=4, quantizer=quantizer)
 
 
+@functools.cache
+def pieces():
+    return vqzoo.data.Pieces.train(["the cat sat on the mat", "a dog and a cat"], size=300, exact=False)
+
+
+def text_quantizer():
+    return vqzoo.quantizers.StartupQuantizer(audio_quantizer(), 0, 2, seed=0, name="quantizer")
+
+
+def text_vqvae():
+    return vqzoo.text_vqvae(pieces(), latent_dim=4, quantizer=text_quantizer(), **TEXT)
+
+
+def text_vqgan():
+    return vqzoo.text_vqgan(pieces(), latent_dim=4, quantizer=audio_quantizer(), attention=1, **TEXT)
+
+
+def autoregressive():
+    network = {"stride": 2, "filters": 8, "embedding_dim": 6}
+    decoder = text.AutoregressiveTextDecoder(pieces().size, end=0, depth=1, heads=2, max_length=64, **network)
+    encoder = text.text_encoder(pieces().size, 4, end=0, blocks=1, **network)
+    return vqzoo.TextTokenizer(pieces(), encoder, audio_quantizer(), decoder)
+
+
 TOKENIZERS = [
     Entry("image_vqvae", vqvae, IMAGES, ANY_IMAGES),
     Entry("image_vqvae_dense", vqvae_dense, (2, 6, 6, 1), (None, 6, 6, 1)),
@@ -206,6 +274,25 @@ TOKENIZERS = [
     Entry("spectrogram_vqvae", spectrogram_vqvae, SOUNDS, ANY_SOUNDS),
     Entry("spectrogram_vqgan", spectrogram_vqgan, SOUNDS, ANY_SOUNDS),
     Entry("AudioTokenizer", stereo, WAVES, ANY_WAVES),
+    Entry("text_vqvae", text_vqvae, IDS, ANY_IDS, ids=270),
+    Entry("text_vqgan", text_vqgan, IDS, ANY_IDS, ids=270),
+    Entry("TextTokenizer", autoregressive, IDS, ANY_IDS, ids=270),
+]
+
+
+def _prior(kind, depth=2, **options):
+    space = vqzoo.priors.TokenSpace({"label": 3, "image": (8, 6)})
+    transformer = vqzoo.networks.Transformer(depth, 2, causal=kind is vqzoo.AutoregressivePrior)
+    return kind(space, transformer, "image", 8, (2, 3), seed=0, **options)
+
+
+def autoregressive_prior():
+    return _prior(vqzoo.AutoregressivePrior, pattern=vqzoo.priors.DelayPattern(), learnt_positions=7)
+
+
+PRIORS = [
+    Entry("AutoregressivePrior", autoregressive_prior, TOKENS, ANY_TOKENS, codes=(8, 6)),
+    Entry("MaskedPrior", lambda: _prior(vqzoo.MaskedPrior), TOKENS, ANY_TOKENS, codes=(8, 6)),
 ]
 
 
@@ -223,11 +310,18 @@ def adversarial_trainer(**kwargs):
 
 
 TRAINERS = [
+    Entry(
+        "PriorTrainer",
+        lambda: vqzoo.PriorTrainer(_prior(vqzoo.AutoregressivePrior, depth=1)),
+        TOKENS,
+        ANY_TOKENS,
+        codes=(8, 6),
+    ),
     Entry("ReconstructionTrainer", reconstruction_trainer, (4, 12, 12, 3), (None, 12, 12, 3)),
     Entry("AdversarialTrainer", adversarial_trainer, (4, 12, 12, 3), (None, 12, 12, 3)),
 ]
 
-ALL = [*QUANTIZERS, *NETWORKS, *TOKENIZERS, *TRAINERS]
+ALL = [*QUANTIZERS, *NETWORKS, *TOKENIZERS, *PRIORS, *TRAINERS]
 
 
 def compiled(trainer):
@@ -250,6 +344,19 @@ def stirred(thing):
         else:
             variable.assign(values + np.ones_like(values))
     return thing
+
+
+def decoded(tokenizer, tokens, signal):
+    """What tokens decode to, cut to the `Reconstruction.signal`; and what that says, in the same form."""
+    length = signal.shape[1]
+    if tokenizer.modality == "audio":
+        return tokenizer.decode(tokens, length=length), signal
+    if tokenizer.modality == "image":
+        return tokenizer.decode(tokens, size=signal.shape[1:3]), signal
+    ids = tokenizer.decode_ids(tokens)
+    if tokenizer.is_autoregressive:  # what it was taught by is not what it said
+        signal = tokenizer.decoder(tokenizer.quantizer.decode(tokens), ids)
+    return ids[:, :length], tokenizer.ids_of(signal)[:, :length]
 
 
 def flat(outputs):

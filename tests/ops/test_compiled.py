@@ -126,3 +126,18 @@ def test_gradients_pass_through():
         return tape.gradient(y, x)
 
     np.testing.assert_allclose(gradient(), [3.0, 12.0], rtol=1e-6)
+
+
+def test_xla_is_asked_for_each_shape_anew():
+    traced = []
+
+    def function(x, power):
+        traced.append(tuple(x.shape))
+        return tf.reduce_sum(x**power)
+
+    call = compiled(function, xla=True)
+    assert float(call(tf.constant([1.0, 2.0]), 3)) == 9.0
+    assert float(call(tf.constant([1.0, 2.0, 3.0]), 3)) == 36.0
+    assert float(call(tf.constant([3.0, 4.0]), 3)) == 91.0
+    assert traced == [(2,), (3,)]  # no size became unknown
+    assert call.__name__ == "function"

@@ -3,11 +3,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
 from vqzoo.ops import masked_mean
 from vqzoo.ops import masked_tokens
 
 MASK = np.array([[True, False, True], [False, False, True]])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint16"])
+def test_a_row_is_real_up_to_its_first_end(dtype):
+    ids = np.random.default_rng(0).integers(0, 6, (200, 9)).astype(dtype)
+    for row, mask in zip(ids, np.asarray(mask_until(ids, 3)), strict=True):
+        length = list(row).index(3) + 1 if 3 in row else 9
+        np.testing.assert_array_equal(mask, np.arange(9) < length)
 
 
 def test_mean_of_everything_without_a_mask():

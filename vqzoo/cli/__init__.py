@@ -4,5 +4,6 @@ from vqzoo.cli.audio_run import AudioRun
 from vqzoo.cli.config import parse_config
 from vqzoo.cli.image_run import ImageRun
 from vqzoo.cli.recipe import run_recipe
+from vqzoo.cli.text_run import TextRun
 
-__all__ = ["AudioRun", "ImageRun", "parse_config", "run_recipe"]
+__all__ = ["AudioRun", "ImageRun", "TextRun", "parse_config", "run_recipe"]

@@ -231,7 +231,7 @@ class Run(abc.ABC):
     def _draw(self, tokenizer, marks):
         usage = CodebookUsage(tokenizer.codebook_sizes)
         for batch in self.validation:
-            usage.update_state(tokenizer.encode(batch))
+            usage.update_state(tokenizer.encode(batch), tokenizer.real_positions(batch))
         save_usage_histogram(self.folder / "run" / "usage.png", usage.counts_per_codebook()[0])
         save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
 
@@ -242,7 +242,7 @@ class Run(abc.ABC):
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
         for agreement in agreements:
             told = f"{agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, "
-            told += f"decoded within {agreement.signal:.0e}, PSNR {agreement.psnr:.2f} dB"
+            told += f"decoded within {agreement.signal:.0e}, {agreement.quality}"
             told = told if agreement.verified else "not verified: no ai-edge-litert"
             table.add_row(f"export {agreement.form}", told)
         console.print(table)

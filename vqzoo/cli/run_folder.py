@@ -22,7 +22,7 @@ class RunFolder:
     Args:
         folder: path of `OUT/run`, made when missing, and locked until the process ends.
         config: the recipe's settings, a dataclass with `resume` and `checkpoint_minutes` among them.
-        files: list of paths, the training data in their order.
+        files: list of paths, the training data in their order; or of str, the sentences themselves.
         writes: bool. False reads alone, as all workers but the first do. Defaults to True.
 
     Raises:
@@ -104,9 +104,9 @@ class RunFolder:
 
 
 def _digest(files):
-    """Changes with the names of the files, and with their sizes where they are files."""
-    told = [f"{pathlib.Path(file).name} {_size(file)}" for file in files]
-    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+    """Changes with the names of the files, and with their sizes where they are files; or with the sentences."""
+    told = [file if isinstance(file, str) else f"{pathlib.Path(file).name} {_size(file)}" for file in files]
+    return hashlib.sha256("\n".join(told).encode(errors="surrogatepass")).hexdigest()
 
 
 def _size(file):

@@ -6,15 +6,22 @@ from vqzoo.data import AudioClips
 from vqzoo.data import ImageCrops
 from vqzoo.data import find_audio
 from vqzoo.data import find_images
+from vqzoo.data import find_text
 from vqzoo.data import load_image
 from vqzoo.data import load_long_audio
 from vqzoo.data import open_images
+from vqzoo.data import read_sentences
 from vqzoo.data import sample_audio
 from vqzoo.data import sample_images
+from vqzoo.data import sample_sentences
 from vqzoo.data import save_audio
 from vqzoo.data import save_image
+from vqzoo.files import atomic_path
+from vqzoo.metrics import character_error_rate
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import evaluate_images
+from vqzoo.metrics import evaluate_text
+from vqzoo.metrics import exact_match
 from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
 
@@ -144,13 +151,71 @@ class AudioSignals:
         return {"window": self.at_once // 4} if samples > self.at_once else {}
 
 
+class TextSignals:
+    """Text files, one sentence a line: an array of str (lines, 1) each.
+
+    Args:
+        tokenizer: `TextTokenizer`.
+    """
+
+    find = staticmethod(find_text)
+    suffix = ".txt"
+    at_once = 2**16
+    """int, lines in memory at once."""
+    batch_size = 64
+    """int, sentences through the networks at once."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def load(self, path):
+        """The lines of one file that are not empty."""
+        sentences = read_sentences([path])
+        lines = np.empty((len(sentences), 1), object)
+        lines[:, 0] = sentences
+        return lines
+
+    def save(self, path, signal):
+        """Writes one file. A line break inside a sentence becomes a space."""
+        lines = (" ".join(line.splitlines()) for line in signal[:, 0])
+        with atomic_path(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    def encode(self, signals):
+        """Tokens of files, a list of int32 arrays (lines, chunks, num_codebooks)."""
+        return [np.asarray(self.tokenizer.encode(signal[:, 0].tolist(), self.batch_size)) for signal in signals]
+
+    def decode(self, tokens, size):
+        """The lines of one file's tokens."""
+        _check_size(size, 1)
+        lines = np.empty((len(tokens), 1), object)
+        lines[:, 0] = self.tokenizer.decode(tokens, self.batch_size)
+        return lines
+
+    def judge(self, signal, again):
+        """What came back, as a dict of numbers."""
+        pair = signal[:, 0].tolist(), again[:, 0].tolist()
+        return {"exact_match": exact_match(*pair), "character_error_rate": character_error_rate(*pair)}
+
+    def examples(self):
+        """Ids of a few sentences of the prose that is already here."""
+        pieces = self.tokenizer.pieces
+        return pieces.pad(pieces.encode(sample_sentences()[:_EXAMPLES]), self.tokenizer.stride)
+
+    def evaluate(self, path, size, scale, count, seed):
+        """The report on so many of the sentences in a folder; they have no size and no scale."""
+        sentences = read_sentences(find_text(path))
+        some = np.random.default_rng(seed).permutation(len(sentences))[:count]
+        return {**evaluate_text(self.tokenizer, [sentences[i] for i in some]), "skipped": 0}
+
+
 def _check_size(size, axes):
     """Raises where a token file's size is not one of the modality."""
     if len(size) != axes:
         raise ValueError(f"A size of {axes} numbers is needed. Received: {size}. Encode the file again.")
 
 
-SIGNALS = {"image": ImageSignals, "audio": AudioSignals}
+SIGNALS = {"image": ImageSignals, "audio": AudioSignals, "text": TextSignals}
 
 
 def signals_of(tokenizer, name):
@@ -161,10 +226,10 @@ def signals_of(tokenizer, name):
         name: str, the preset's.
 
     Returns:
-        `ImageSignals` or `AudioSignals`.
+        `ImageSignals`, `AudioSignals` or `TextSignals`.
 
     Raises:
-        ValueError: if it is for neither.
+        ValueError: if it is for none of them.
     """
     if tokenizer.modality not in SIGNALS:
         known = " and ".join(SIGNALS)

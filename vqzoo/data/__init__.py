@@ -32,6 +32,15 @@ from vqzoo.data.image_source import ImageSource
 from vqzoo.data.image_tfds import TfdsImages
 from vqzoo.data.shards import holds_shards
 from vqzoo.data.shards import verify_shards
+from vqzoo.data.text.batches import SentenceBatches
+from vqzoo.data.text.corpus import find_text
+from vqzoo.data.text.corpus import read_sentences
+from vqzoo.data.text.corpus import split_sentences
+from vqzoo.data.text.pieces import Pieces
+from vqzoo.data.text.prose import sample_sentences
+from vqzoo.data.text.vectors import WordVectors
+from vqzoo.data.text.vectors import load_vectors
+from vqzoo.data.text.vectors import piece_vectors
 from vqzoo.data.token_shards import TokenRow
 from vqzoo.data.token_shards import TokenShards
 from vqzoo.data.token_shards import write_token_shards
@@ -41,31 +50,40 @@ __all__ = [
     "AudioInfo",
     "ImageCrops",
     "ImageSource",
+    "Pieces",
+    "SentenceBatches",
     "ShardedImages",
     "TfdsImages",
     "TokenRow",
     "TokenShards",
+    "WordVectors",
     "audio_info",
     "find_audio",
     "find_images",
+    "find_text",
     "freq_mask",
     "holds_shards",
     "load_audio",
     "load_image",
     "load_long_audio",
+    "load_vectors",
     "normalize_peak",
     "normalize_rms",
     "open_images",
+    "piece_vectors",
     "pitch_and_tempo",
     "random_gain",
     "random_noise",
     "random_polarity",
+    "read_sentences",
     "sample_audio",
     "sample_images",
+    "sample_sentences",
     "save_audio",
     "save_image",
     "split_audio",
     "split_images",
+    "split_sentences",
     "synthetic_audio",
     "time_mask",
     "verify_shards",

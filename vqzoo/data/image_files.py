@@ -154,12 +154,30 @@ def split_files(files, validation, seed, noun):
     if len(names) == 1:
         warnings.warn(f"{names[0]} is the only {noun}: it trains and validates.", stacklevel=3)
         return take([0]), take([0])
-    hashes = [_hash(pathlib.PurePath(name).name, seed) for name in names]
-    by_hash = sorted(range(len(names)), key=lambda i: hashes[i])
-    count = sum(value < validation for value in hashes)
-    validating = set(by_hash[: min(max(count, 1), len(names) - 1)])
+    validating = validating_by_hash([pathlib.PurePath(name).name for name in names], validation, seed)
     train = take([i for i in range(len(names)) if i not in validating])
     return train, take(sorted(validating))
+
+
+def validating_by_hash(keys, validation, seed):
+    """Chooses those whose hash of (seed, key) is below `validation`; of two or more at least one, and not all.
+
+    Args:
+        keys: list of str.
+        validation: float in (0, 1).
+        seed: int.
+
+    Returns:
+        Set of int, their places.
+
+    Example:
+    >>> validating_by_hash(["a.wav", "b.wav", "c.wav"], 0.5, 0)
+    {2}
+    """
+    hashes = [_hash(key, seed) for key in keys]
+    by_hash = sorted(range(len(keys)), key=lambda i: hashes[i])
+    count = sum(value < validation for value in hashes)
+    return set(by_hash[: min(max(count, 1), len(keys) - 1)])
 
 
 def as_paths(files, noun="picture"):
@@ -167,7 +185,7 @@ def as_paths(files, noun="picture"):
 
     Args:
         files: list of str or paths.
-        noun: str, "picture" or "recording", what messages call such a file. Default "picture".
+        noun: str, "picture", "recording" or "text file", what messages call such a file. Default "picture".
 
     Returns:
         List of `pathlib.Path`, at least one.
@@ -179,7 +197,7 @@ def as_paths(files, noun="picture"):
     >>> as_paths(["a.png"])[0].name
     'a.png'
     """
-    find = "find_images" if noun == "picture" else "find_audio"
+    find = {"picture": "find_images", "recording": "find_audio"}.get(noun, "find_text")
     if isinstance(files, (str, os.PathLike)):
         raise ValueError(f"files must be a list of paths: {find}({str(files)!r}) makes one of a folder.")
     files = [pathlib.Path(file).expanduser() for file in files]

@@ -132,8 +132,16 @@ class StepBatches:
     """Batches by the number of the step, of a subclass with `_order`, `_shape` and `_example`.
 
     `_order` is an `Order`, `_shape` a tuple, that of one example, and `_example(number, examples, position)`, which
-    takes what `Order.batch` gives for a row, a float32 numpy array of that shape.
+    takes what `Order.batch` gives for a row, a numpy array of that shape and of `_dtype`: float32, if a subclass does
+    not say otherwise.
     """
+
+    _dtype = tf.float32
+
+    @property
+    def skipped(self):
+        """Files that could not be read so far: `{path: reason}`."""
+        return {}
 
     def batch(self, step, worker=0, workers=1):
         """Makes one batch, or one worker's rows of it.
@@ -144,7 +152,8 @@ class StepBatches:
             workers: int, how many share the batch. Default 1.
 
         Returns:
-            float32 numpy array (batch_size / workers, *size, channels) in [-1, 1].
+            Numpy array of `batch_size / workers` examples, of the shape and dtype that the class tells: signals are
+            float32 in [-1, 1], ids int32.
 
         Raises:
             ValueError: `step` is negative, `worker` is none of the workers, `batch_size` is no multiple of
@@ -165,14 +174,14 @@ class StepBatches:
             workers: int, how many share each batch. Default 1.
 
         Returns:
-            `tf.data.Dataset` of float32 (batch_size / workers, *size, channels), equal to `batch(step, worker,
-            workers)`. If no file can be read it raises `tf.errors.InvalidArgumentError` with the message of `batch`.
+            `tf.data.Dataset` of what `batch(step, worker, workers)` returns. If no file can be read it raises
+            `tf.errors.InvalidArgumentError` with the message of `batch`.
 
         Raises:
             ValueError: `start` is negative, `steps` is below 1, `worker` is none of the workers, or `batch_size` is
                 no multiple of `workers`.
         """
-        spec = tf.TensorSpec((self._order.rows(worker, workers), *self._shape), tf.float32)
+        spec = tf.TensorSpec((self._order.rows(worker, workers), *self._shape), self._dtype)
         return step_dataset(functools.partial(self.batch, worker=worker, workers=workers), spec, start, steps)
 
 

@@ -1,5 +1,6 @@
-"""A tokenizer as files that other programs load: SavedModel, LiteRT, and plain Keras models."""
+"""Tokenizers and priors as files that other programs load: SavedModel, LiteRT, and plain Keras models."""
 
+from vqzoo.export.generator import export_generator
 from vqzoo.export.litert import LITERT_FILES
 from vqzoo.export.litert import export_litert
 from vqzoo.export.litert import export_litert_files
@@ -13,6 +14,7 @@ from vqzoo.export.verify import verify_exports
 __all__ = [
     "Agreement",
     "LITERT_FILES",
+    "export_generator",
     "export_litert",
     "export_litert_files",
     "export_portable",

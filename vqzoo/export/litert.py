@@ -5,10 +5,10 @@ import tempfile
 import tensorflow as tf
 
 from vqzoo.export.saved_model import export_saved_model
+from vqzoo.export.saved_model import signature_names
 from vqzoo.files import atomic_path
 from vqzoo.ops import for_litert
 
-SIGNATURES = ("encode", "decode", "decode_to_size")
 # What the weights are stored in -> the file of a preset folder.
 LITERT_FILES = {
     "float32": "tokenizer.tflite",
@@ -59,10 +59,9 @@ def export_litert_files(tokenizer, paths):
     with tempfile.TemporaryDirectory() as folder:
         with for_litert():
             export_saved_model(tokenizer, folder + "/saved_model")
+        signatures = signature_names(tokenizer)
         for precision, path in paths.items():
-            converter = tf.lite.TFLiteConverter.from_saved_model(
-                folder + "/saved_model", signature_keys=list(SIGNATURES)
-            )
+            converter = tf.lite.TFLiteConverter.from_saved_model(folder + "/saved_model", signature_keys=signatures)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             if precision != "float32":
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]  # int8 by itself

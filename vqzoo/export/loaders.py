@@ -3,7 +3,7 @@
 Run as a script, without importing vqzoo, to show that the files need nothing of it; only `tokenizer.keras` does, and
 comes last. EXAMPLES holds `signal` and `tokens`; RESULTS receives `FORM/tokens`, what each form encodes, and
 `FORM/signal`, what it decodes from the given tokens, `FORM/again`, what it decodes from its own, and `FORM/cropped`,
-what it decodes to the size of `signal`, from the forms that crop.
+what it decodes to the size of `signal`, from the forms that crop. The signal of text are ids of pieces.
 """
 
 import os
@@ -19,15 +19,16 @@ def saved_model(folder, signal, tokens):
     import tensorflow as tf
 
     model = tf.saved_model.load(os.path.join(folder, "saved_model"))  # kept: its variables die with it
-    call, size = model.signatures, tf.constant(signal.shape[1:-1])
+    call, size = model.signatures, signal.shape[1:-1]
     signal, tokens = tf.constant(signal), tf.constant(tokens)
     own = call["encode"](signal=signal)["tokens"]
     outputs = {
         "tokens": own,
         "signal": call["decode"](tokens=tokens)["signal"],
         "again": call["decode"](tokens=own)["signal"],
-        "cropped": call["decode_to_size"](tokens=tokens, size=size)["signal"],
     }
+    if size:
+        outputs["cropped"] = call["decode_to_size"](tokens=tokens, size=tf.constant(size))["signal"]
     return {name: value.numpy() for name, value in outputs.items()}
 
 
@@ -38,12 +39,14 @@ def litert(folder, signal, tokens, file="tokenizer.tflite"):
     interpreter = Interpreter(os.path.join(folder, file))
     call, size = interpreter.get_signature_runner, np.array(signal.shape[1:-1], "int32")
     own = call("encode")(signal=signal)["tokens"]
-    return {
+    outputs = {
         "tokens": own,
         "signal": call("decode")(tokens=tokens)["signal"],
         "again": call("decode")(tokens=own)["signal"],
-        "cropped": call("decode_to_size")(tokens=tokens, size=size)["signal"],
     }
+    if size.size:
+        outputs["cropped"] = call("decode_to_size")(tokens=tokens, size=size)["signal"]
+    return outputs
 
 
 def litert_float16(folder, signal, tokens):
@@ -76,8 +79,8 @@ def tokenizer(folder, signal, tokens):
     import vqzoo  # noqa: F401  registers the classes
 
     model = keras.models.load_model(os.path.join(folder, "tokenizer.keras"), compile=False)
-    own = model.encode(signal)
-    outputs = {"tokens": own, "signal": model.decode(tokens), "again": model.decode(own)}
+    own, decode = model.encode(signal), getattr(model, "decode_ids", model.decode)
+    outputs = {"tokens": own, "signal": decode(tokens), "again": decode(own)}
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 

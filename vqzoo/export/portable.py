@@ -5,6 +5,7 @@ import pathlib
 import keras
 
 from vqzoo.files import atomic_path
+from vqzoo.ops import masked_tokens
 
 
 def export_portable(tokenizer, folder):
@@ -39,7 +40,7 @@ def portable_models(tokenizer):
 
     Returns:
         Two `keras.Model`s: signal (batch, *size, channels) to int32 tokens (batch, *grid, num_codebooks), and back;
-        the decoder's output is whole strides large and not clipped.
+        the decoder's output is whole strides large and not clipped. Of text the signal are ids, int32 (batch, length).
 
     Raises:
         ValueError: if a network has a layer that is no Keras built-in and offers no `portable()` twin.
@@ -49,11 +50,13 @@ def portable_models(tokenizer):
     # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
     quantized = tokenizer.quantizer.compute_output_spec(keras.KerasTensor(encoder.output_shape))
     tokens = keras.Input(quantized.tokens.shape[1:], dtype="int32", name="tokens")
-    return (
-        # Not `encoder.input`, which a copied Sequential refuses before its first call.
-        keras.Model(encoder.inputs[0], tokenizer.quantizer.portable_encode(encoder.outputs[0]), name="encoder"),
-        keras.Model(tokens, decoder(tokenizer.quantizer.portable_decode(tokens)), name="decoder"),
-    )
+    # Not `encoder.input`, which a copied Sequential refuses before its first call.
+    signal = encoder.inputs[0]
+    found = tokenizer.quantizer.portable_encode(encoder.outputs[0])
+    found = masked_tokens(found, tokenizer.real_positions(signal))
+    made = decoder(tokenizer.quantizer.portable_decode(tokens))
+    made = tokenizer.ids_of(made) if tokenizer.modality == "text" else made
+    return keras.Model(signal, found, name="encoder"), keras.Model(tokens, made, name="decoder")
 
 
 def _built_ins(network):

@@ -16,7 +16,8 @@ def export_saved_model(tokenizer, folder):
     | `decode` | `tokens` int32 | `signal` float32, whole strides large |
     | `decode_to_size` | `tokens`; `size` int32 (number of size axes,) | `signal`, cropped |
 
-    Batch and sizes are dynamic where the tokenizer's are. Out-of-range tokens are clipped.
+    The signal of text are ids of pieces, int32 (batch, length), which end in the end piece and have no other size: it
+    has no `decode_to_size`. Batch and sizes are dynamic where the tokenizer's are. Out-of-range tokens are clipped.
 
     Args:
         tokenizer: built `Tokenizer`.
@@ -37,7 +38,7 @@ def _endpoints(tokenizer):
     module = tf.Module()
     module.tokenizer_variables = [variable.value for variable in tokenizer.variables]
     signal, tokens = signal_spec(tokenizer), tokens_spec(tokenizer)
-    size = tf.TensorSpec((len(signal.shape) - 2,), tf.int32, name="size")
+    to_signal = to_signal_of(tokenizer)
 
     @tf.function(input_signature=[signal], autograph=False)
     def encode(signal):
@@ -45,25 +46,42 @@ def _endpoints(tokenizer):
 
     @tf.function(input_signature=[tokens], autograph=False)
     def decode(tokens):
-        return {"signal": tokenizer.decode(tokens)}
+        return {"signal": to_signal(tokens)}
+
+    module.encode, module.decode = encode, decode
+    if "decode_to_size" not in signature_names(tokenizer):
+        return module, {"encode": encode, "decode": decode}
+    size = tf.TensorSpec((len(signal.shape) - 2,), tf.int32, name="size")
 
     @tf.function(input_signature=[tokens, size], autograph=False)
     def decode_to_size(tokens, size):
         return {"signal": crop(decode(tokens)["signal"], tf.unstack(size))}
 
-    module.encode, module.decode, module.decode_to_size = encode, decode, decode_to_size
+    module.decode_to_size = decode_to_size
     return module, {"encode": encode, "decode": decode, "decode_to_size": decode_to_size}
 
 
 def signal_spec(tokenizer):
     """The `tf.TensorSpec` of the tokenizer's signal."""
     shape = getattr(tokenizer.encoder, "input_shape", tokenizer.signal_shape)
-    return tf.TensorSpec((None, *shape[1:]), tf.float32, name="signal")
+    return tf.TensorSpec((None, *shape[1:]), tokenizer.signal_dtype, name="signal")
+
+
+def signature_names(tokenizer):
+    """The signatures that a tokenizer's SavedModel has."""
+    has_size = len(signal_spec(tokenizer).shape) > 2
+    return ["encode", "decode", "decode_to_size"] if has_size else ["encode", "decode"]
+
+
+def to_signal_of(tokenizer):
+    """The function from tokens to what the networks know as the signal: of text ids of pieces, not sentences."""
+    return getattr(tokenizer, "decode_ids", tokenizer.decode)
 
 
 def tokens_spec(tokenizer):
     """The `tf.TensorSpec` of the tokenizer's tokens."""
     # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
-    latents = tokenizer.encoder.compute_output_spec(keras.KerasTensor(signal_spec(tokenizer).shape))
+    signal = keras.KerasTensor(signal_spec(tokenizer).shape, tokenizer.signal_dtype)
+    latents = tokenizer.encoder.compute_output_spec(signal)
     quantized = tokenizer.quantizer.compute_output_spec(latents)
     return tf.TensorSpec(quantized.tokens.shape, tf.int32, name="tokens")

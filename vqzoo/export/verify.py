@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vqzoo.export import loaders
+from vqzoo.export.saved_model import to_signal_of
+from vqzoo.ops import mask_until
 
 # What shows that a form is in the folder.
 FORMS = {
@@ -38,9 +40,15 @@ class Agreement(NamedTuple):
     form: str  # a key of FORMS
     verified: bool  # False where it could not be run here
     tokens: float  # fraction of equal tokens
-    signal: float  # largest difference of the decoded signals, on their scale of [-1, 1]
-    psnr: float  # dB, of the examples encoded and decoded by this form, on the same scale
+    signal: float  # largest difference of the decoded signals, on their scale of [-1, 1]; of text share of other pieces
+    psnr: float  # dB, of the examples encoded and decoded by this form, on the same scale; NaN for text
     bytes: int  # of its files
+    accuracy: float = float("nan")  # of text: share of the pieces that this form encodes and decodes to themselves
+
+    @property
+    def quality(self):
+        """How well the form brings the examples back, in words."""
+        return f"PSNR {self.psnr:.2f} dB" if np.isnan(self.accuracy) else f"{self.accuracy:.2%} of pieces right"
 
 
 def verify_exports(tokenizer, folder, signal):
@@ -49,24 +57,25 @@ def verify_exports(tokenizer, folder, signal):
     Args:
         tokenizer: `Tokenizer`, the source.
         folder: str or path, a preset folder with exports.
-        signal: float32 array (batch, *size, channels) in [-1, 1], examples to compare on.
+        signal: float32 array (batch, *size, channels) in [-1, 1], or ids of pieces, int32 (batch, length): examples to
+            compare on.
 
     Returns:
         List of `Agreement`, one for each form found. LiteRT is not verified where `ai-edge-litert` is not installed.
 
     Raises:
         ValueError: if a form cannot be loaded, more than 0.1 % of its tokens and more than two differ, or a decoded
-            signal differs by more than 0.002. Of LiteRT files of less than float32 only the shapes are asked, and
-            that what they decode is finite.
+            signal differs by more than 0.002, or in as large a share of its pieces. Of LiteRT files of less than
+            float32 only the shapes are asked, and that what they decode is finite.
     """
     folder = pathlib.Path(folder)
     tokenizer = tokenizer.in_float32()
     forms = [form for form, file in FORMS.items() if (folder / file).exists()]
     interpreter = importlib.util.find_spec("ai_edge_litert") is not None
     runnable = [form for form in forms if interpreter or not form.startswith("litert")]
-    signal = np.asarray(signal, "float32")
+    signal = np.asarray(signal, tokenizer.signal_dtype)
     tokens = np.asarray(tokenizer.encode(signal))
-    decoded = np.asarray(tokenizer.decode(tokens))
+    decoded = np.asarray(to_signal_of(tokenizer)(tokens))
     results = _run(folder, runnable, signal, tokens)
     agreements = []
     for form in forms:
@@ -77,8 +86,8 @@ def verify_exports(tokenizer, folder, signal):
         equal = float(np.mean(same))
         difference = _difference(results, form, decoded, signal.shape[1:-1])
         _check(form, folder, len(signal), same, difference)
-        psnr = _psnr(signal, results[f"{form}/again"])
-        agreements.append(Agreement(form, True, equal, difference, psnr, _bytes(folder, form)))
+        psnr, accuracy = _quality(tokenizer, signal, results[f"{form}/again"])
+        agreements.append(Agreement(form, True, equal, difference, psnr, _bytes(folder, form), accuracy))
     return agreements
 
 
@@ -98,10 +107,14 @@ def _check(form, folder, examples, same, difference):
         )
 
 
-def _psnr(signal, again):
-    """Of the signal that came back, cut to its size and clipped as a file would hold it."""
-    again = np.clip(again[tuple(slice(0, length) for length in signal.shape)], -1.0, 1.0)
-    return float(10.0 * np.log10(4.0 / max(np.mean(np.square(again - signal)), 1e-10)))
+def _quality(tokenizer, signal, again):
+    """PSNR and accuracy of the signal that came back, cut to its size and clipped as a file would hold it."""
+    again = again[tuple(slice(0, length) for length in signal.shape)]
+    if tokenizer.modality == "text":
+        real = np.asarray(mask_until(signal, tokenizer.pieces.end))
+        return float("nan"), float(np.mean((again == signal)[real]))
+    error = np.mean(np.square(np.clip(again, -1.0, 1.0) - signal))
+    return float(10.0 * np.log10(4.0 / max(error, 1e-10))), float("nan")
 
 
 def _bytes(folder, form):
@@ -116,6 +129,8 @@ def _difference(results, form, decoded, size):
     pairs = [(results[f"{form}/signal"], decoded), (results.get(f"{form}/cropped", cropped), cropped)]
     if any(one.shape != other.shape for one, other in pairs):
         return float("inf")
+    if decoded.dtype.kind == "i":
+        return float(np.mean(pairs[0][0] != decoded))
     return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 

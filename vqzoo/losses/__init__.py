@@ -16,6 +16,7 @@ from vqzoo.losses.spectral import MelLoss
 from vqzoo.losses.spectral import SpectralLoss
 from vqzoo.losses.spectral import STFTLoss
 from vqzoo.losses.spectral import si_sdr_loss
+from vqzoo.losses.text import PieceCrossEntropy
 
 __all__ = [
     "AdversarialLoss",
@@ -24,6 +25,7 @@ __all__ = [
     "MelLoss",
     "NonSaturatingLoss",
     "PerceptualLoss",
+    "PieceCrossEntropy",
     "R1Penalty",
     "STFTLoss",
     "SpectralLoss",

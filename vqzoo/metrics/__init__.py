@@ -1,4 +1,4 @@
-"""What is reported: how near pictures and sounds are, how the codebooks are used, how many bits the tokens cost."""
+"""What is reported: how near pictures, sounds and texts come, how codebooks are used, how many bits tokens cost."""
 
 from vqzoo.metrics.audio import log_mel_distance
 from vqzoo.metrics.audio import mel_distance
@@ -11,22 +11,41 @@ from vqzoo.metrics.codebook import CodebookUsage
 from vqzoo.metrics.codebook import codebook_statistics
 from vqzoo.metrics.evaluate import evaluate_images
 from vqzoo.metrics.evaluate_audio import evaluate_audio
+from vqzoo.metrics.evaluate_text import evaluate_text
 from vqzoo.metrics.frechet import FrechetDistance
 from vqzoo.metrics.frechet import frechet_distance
 from vqzoo.metrics.image import ms_ssim
 from vqzoo.metrics.image import ms_ssim_scales
 from vqzoo.metrics.image import psnr
 from vqzoo.metrics.image import ssim
+from vqzoo.metrics.predicted import TokenEntropy
+from vqzoo.metrics.rate import bits_per_character
 from vqzoo.metrics.rate import bits_per_pixel
 from vqzoo.metrics.rate import kilobits_per_second
+from vqzoo.metrics.text import bleu
+from vqzoo.metrics.text import character_error_rate
+from vqzoo.metrics.text import chrf
+from vqzoo.metrics.text import compressed_bits_per_character
+from vqzoo.metrics.text import edit_distance
+from vqzoo.metrics.text import exact_match
+from vqzoo.metrics.text import piece_accuracy
 
 __all__ = [
     "CodebookUsage",
     "FrechetDistance",
+    "TokenEntropy",
+    "bits_per_character",
     "bits_per_pixel",
+    "bleu",
+    "character_error_rate",
+    "chrf",
     "codebook_statistics",
+    "compressed_bits_per_character",
+    "edit_distance",
     "evaluate_audio",
     "evaluate_images",
+    "evaluate_text",
+    "exact_match",
     "frechet_distance",
     "kilobits_per_second",
     "log_mel_distance",
@@ -34,6 +53,7 @@ __all__ = [
     "ms_ssim",
     "ms_ssim_scales",
     "pesq",
+    "piece_accuracy",
     "psnr",
     "si_sdr",
     "ssim",

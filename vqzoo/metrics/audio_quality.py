@@ -1,9 +1,9 @@
 """Measures of speech and sound quality by other packages: STOI, PESQ, ViSQOL. `pip install "vqzoo[metrics]"`."""
 
-import importlib
-
 import numpy as np
 from keras import ops
+
+from vqzoo.metrics.packages import optional_package
 
 # What pystoi returns, exactly, where it does not find enough speech.
 _TOO_LITTLE_SPEECH = 1e-5
@@ -32,7 +32,7 @@ def stoi(signal, reconstruction, sample_rate):
     Reference:
         Taal et al. 2011, An algorithm for intelligibility prediction of time-frequency weighted noisy speech
     """
-    package = _package("pystoi")
+    package = optional_package("pystoi")
 
     def measure(x, y):
         value = package.stoi(x, y, sample_rate)
@@ -65,7 +65,7 @@ def pesq(signal, reconstruction, sample_rate=16000):
     """
     if sample_rate != 16000:
         raise ValueError(f"Wide-band PESQ takes speech at 16000 Hz. Received: {sample_rate=}. Resample both.")
-    package = _package("pesq")
+    package = optional_package("pesq")
 
     def measure(x, y):
         try:
@@ -103,16 +103,9 @@ def visqol(signal, reconstruction, sample_rate):
             f"ViSQOL has models of speech at 16000 and of sound at 48000 Hz. Received: sample_rate={sample_rate}. "
             "Resample both."
         )
-    judge = _package("visqol").VisqolApi()
+    judge = optional_package("visqol").VisqolApi()
     judge.create(mode=modes[sample_rate])
     return _of_channels(lambda x, y: judge.measure_from_arrays(x, y, sample_rate).moslqo, signal, reconstruction)
-
-
-def _package(name):
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(f'This measure needs the package `{name}`: pip install "vqzoo[metrics]"') from error
 
 
 def _of_channels(measure, signal, reconstruction):

@@ -57,3 +57,28 @@ def kilobits_per_second(frame_rate, codebook_sizes):
     if frame_rate <= 0:
         raise ValueError(f"`frame_rate` is in Hz and positive. Received: frame_rate={frame_rate}")
     return frame_rate * sum(math.log2(size) for size in codebook_sizes) / 1000
+
+
+def bits_per_character(positions, codebook_sizes, characters):
+    """Bits per character of text that its tokens take without entropy coding.
+
+    That is `positions * sum_i log2(codebook_sizes_i) / characters`.
+
+    Args:
+        positions: int, of the tokens of all texts.
+        codebook_sizes: tuple of ints, the number of codes of each codebook; for pieces `(pieces.size,)`.
+        characters: int, of all texts.
+
+    Returns:
+        float, in bits per character.
+
+    Raises:
+        ValueError: the texts have no characters.
+
+    Example:
+    >>> bits_per_character(12, (1024, 1024), characters=80)
+    3.0
+    """
+    if characters < 1:
+        raise ValueError(f"A text must have characters to divide by. Received: characters={characters}")
+    return positions * sum(math.log2(size) for size in codebook_sizes) / characters

@@ -17,6 +17,7 @@ from vqzoo.ops.litert import as_read
 from vqzoo.ops.litert import exact_product
 from vqzoo.ops.litert import for_litert
 from vqzoo.ops.litert import is_for_litert
+from vqzoo.ops.masks import mask_until
 from vqzoo.ops.masks import masked_gradient
 from vqzoo.ops.masks import masked_mean
 from vqzoo.ops.masks import masked_tokens
@@ -66,6 +67,7 @@ __all__ = [
     "l2_normalize",
     "largest",
     "magnitudes",
+    "mask_until",
     "masked_gradient",
     "masked_mean",
     "masked_tokens",

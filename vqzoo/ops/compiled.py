@@ -5,7 +5,7 @@ import functools
 import keras
 
 
-def compiled(function):
+def compiled(function, xla=False):
     """Compiles `function` once and reuses it for every later call.
 
     On TensorFlow this is a `tf.function` that relaxes shapes instead of tracing anew; the other backends run the
@@ -13,6 +13,8 @@ def compiled(function):
 
     Args:
         function: callable of tensors.
+        xla: bool, whether XLA compiles it, anew for each shape, where TensorFlow has it: for loops of many small steps.
+            Defaults to False.
 
     Returns:
         Callable with the same arguments and results.
@@ -26,7 +28,18 @@ def compiled(function):
         return function
     import tensorflow as tf
 
-    return tf.function(function, reduce_retracing=True, autograph=False)
+    if not xla:
+        return tf.function(function, reduce_retracing=True, autograph=False)
+
+    @functools.cache
+    def by_xla():
+        return tf.function(function, jit_compile=_xla() or None, autograph=False)
+
+    @functools.wraps(function)
+    def call(*args, **options):
+        return by_xla()(*args, **options)
+
+    return call
 
 
 def fused(function, unknown_sizes=False):

@@ -3,6 +3,27 @@
 import keras
 
 
+def mask_until(ids, end):
+    """Marks what stands in each row up to the first `end`, and that one; all of a row that has none.
+
+    Args:
+        ids: integer tensor (batch, length).
+        end: int, the id that ends a row.
+
+    Returns:
+        bool tensor (batch, length).
+
+    Example:
+    >>> import numpy as np
+    >>> np.asarray(mask_until(np.array([[5, 2, 5, 2], [5, 6, 7, 8]]), end=2))
+    array([[ True,  True, False, False],
+           [ True,  True,  True,  True]])
+    """
+    ends = keras.ops.cast(keras.ops.equal(ids, end), "int32")
+    before = keras.ops.cumsum(ends, axis=1) - ends
+    return keras.ops.equal(before, 0)
+
+
 def masked_mean(values, mask=None):
     """Averages `values` over the real positions.
 

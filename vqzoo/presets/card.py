@@ -45,6 +45,7 @@ def card_text(folder, name=None):
         f"# {metadata.get('name', folder.name)}",
         str(metadata.get("description") or "A preset of vqzoo."),
         "![samples](samples.png)" if (folder / _SAMPLES).is_file() else "",
+        _sentences(folder / "samples.md"),
         _usage(name or folder.absolute().name, metadata.get("model_file", "tokenizer.keras")),
         _table("Metrics", {key: f"{v:.5g}" if isinstance(v, float) else v for key, v in metrics.items()}),
         _table("About", {key: value for key, value in metadata.items() if key not in _PLACED}),
@@ -64,6 +65,10 @@ def _front_matter(metadata):
     elif licence:
         lines += ["license: other", f"license_name: {_json(licence)}"]
     return "\n".join(["---", *lines, "---"])
+
+
+def _sentences(path):
+    return "## Samples\n\n" + path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
 def _usage(name, model_file):

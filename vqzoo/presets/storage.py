@@ -30,10 +30,10 @@ from vqzoo.presets.manifest import write_manifest
 _METADATA = "metadata.json"
 _RECIPE = "recipe.json"
 _TOKENIZER = "tokenizer.keras"
-_SAMPLES = "samples.png"
+_SAMPLES = ("samples.png", "samples.md", "samples")
 _ITEM_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2}
 _EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
-_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite")
+_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite", "pieces.model")
 
 
 def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
@@ -107,7 +107,7 @@ def check_folder(folder):
     folder = pathlib.Path(folder)
     if _is_preset(folder):
         return
-    names = (CARD, _SAMPLES, _RECIPE, "saved_model", MANIFEST, _METADATA)
+    names = (CARD, *_SAMPLES, _RECIPE, "saved_model", MANIFEST, _METADATA)
     taken = [name for name in names if (folder / name).exists()]
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is a file. A preset is a folder: give the name of a new one.")
@@ -333,7 +333,7 @@ def _check_filename(filename):
 
 def _remove_derived(folder, filename):
     """Deletes what was made of the model that is about to be replaced."""
-    _remove(folder, (_RECIPE, _SAMPLES, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE, _SAMPLES))
+    _remove(folder, (_RECIPE, *_SAMPLES, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE, *_SAMPLES))
 
 
 def _remove(folder, names):

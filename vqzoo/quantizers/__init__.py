@@ -5,6 +5,7 @@ from vqzoo.quantizers.composites.grouped import GroupedQuantizer
 from vqzoo.quantizers.composites.multi_scale import MultiScaleResidualQuantizer
 from vqzoo.quantizers.composites.projected import ProjectedQuantizer
 from vqzoo.quantizers.composites.residual import ResidualQuantizer
+from vqzoo.quantizers.composites.startup import StartupQuantizer
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
 from vqzoo.quantizers.scalars.binary_spherical import BinarySphericalQuantizer
@@ -36,6 +37,7 @@ __all__ = [
     "Quantizer",
     "ResidualQuantizer",
     "SimVectorQuantizer",
+    "StartupQuantizer",
     "VectorQuantizer",
     "entropy_loss",
     "orthogonality_loss",

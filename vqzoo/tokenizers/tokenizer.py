@@ -1,6 +1,5 @@
 """Tokenizer = encoder + quantizer + decoder: the class that every modality shares."""
 
-import inspect
 import numbers
 from typing import Any
 from typing import NamedTuple
@@ -15,10 +14,12 @@ from vqzoo.ops import known_value
 from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
 from vqzoo.quantizers import Quantizer
+from vqzoo.tokenizers.precision import MIXED
+from vqzoo.tokenizers.precision import in_half_precision
+from vqzoo.tokenizers.precision import with_policy
 
 # Signals lie in [-1, 1]. Resampling may overshoot a little; 8-bit pixels or [0, 255] are far outside.
 LARGEST_VALUE = 1.5
-_MIXED = ("mixed_bfloat16", "mixed_float16")
 
 
 class Reconstruction(NamedTuple):
@@ -51,6 +52,7 @@ class Tokenizer(keras.Model):
     """
 
     modality = None
+    signal_dtype = "float32"
 
     def __init__(self, encoder, quantizer, decoder, **kwargs):
         super().__init__(**kwargs)
@@ -80,7 +82,8 @@ class Tokenizer(keras.Model):
             if part is self.quantizer and not part.built:
                 part.build(shape)
             elif not part.built:
-                part(keras.KerasTensor(shape))  # a symbolic call builds also networks that have no `build`
+                dtype = self.signal_dtype if part is self.encoder else "float32"
+                part(keras.KerasTensor(shape, dtype))  # a symbolic call builds also networks that have no `build`
         self.built = True
 
     def encode(self, signal, batch_size=None):
@@ -130,6 +133,14 @@ class Tokenizer(keras.Model):
         decoded = crop(decoded, keras.ops.shape(signal)[1:-1])
         return Reconstruction(decoded, quantized.tokens, quantized.losses)
 
+    def real_positions(self, signal):
+        """Which positions of a signal's tokens are real, bool (batch, *grid); None where all of them are."""
+        return None
+
+    def judged(self, signal, reconstruction):
+        """What a discriminator sees of a signal and of `Reconstruction.signal`: here the two as they are."""
+        return signal, reconstruction
+
     @property
     def codebook_sizes(self):
         """Tuple with the number of codes of each codebook."""
@@ -157,8 +168,8 @@ class Tokenizer(keras.Model):
             ValueError: if the preset is unknown, damaged, newer than this version, or holds another class, or the
                 precision is none of the three.
         """
-        if precision not in ("float32", *_MIXED):
-            raise ValueError(f"`precision` is float32, {' or '.join(_MIXED)}. Received: precision={precision!r}")
+        if precision not in ("float32", *MIXED):
+            raise ValueError(f"`precision` is float32, {' or '.join(MIXED)}. Received: precision={precision!r}")
         tokenizer = load_preset(name)
         if not isinstance(tokenizer, cls):
             raise ValueError(
@@ -167,7 +178,7 @@ class Tokenizer(keras.Model):
             )
         if precision == "float32":
             return tokenizer
-        parts = {name: _in_half_precision(getattr(tokenizer, name), precision) for name in ("encoder", "decoder")}
+        parts = {name: in_half_precision(getattr(tokenizer, name), precision) for name in ("encoder", "decoder")}
         return tokenizer._copy({**tokenizer.get_config(), **parts})
 
     def in_float32(self):
@@ -180,7 +191,7 @@ class Tokenizer(keras.Model):
             The tokenizer itself, if its layers compute in float32 already; otherwise a copy.
         """
         config = self.get_config()
-        in_float32 = _with_policy(config, _MIXED, "float32")
+        in_float32 = with_policy(config, MIXED, "float32")
         return self if in_float32 == config else self._copy(in_float32)
 
     def _copy(self, config):
@@ -215,7 +226,7 @@ class Tokenizer(keras.Model):
     def _shapes(self, input_shape):
         """Yields each part's name, the part, and the shape it is built on."""
         yield "encoder", self.encoder, input_shape
-        latents = self.encoder.compute_output_spec(keras.KerasTensor(input_shape))
+        latents = self.encoder.compute_output_spec(keras.KerasTensor(input_shape, self.signal_dtype))
         if isinstance(latents, list | tuple | dict):
             raise ValueError(
                 f"The encoder returns one tensor of latents. Received: a {type(latents).__name__} of {len(latents)}. "
@@ -326,41 +337,6 @@ class Tokenizer(keras.Model):
         parts = {name: config.pop(name) for name in ("encoder", "quantizer", "decoder")}
         parts = {name: keras.saving.deserialize_keras_object(part) for name, part in parts.items()}
         return cls(**parts, **config)
-
-
-def _with_policy(config, olds, new):
-    """A serialised object with every policy that is one of `olds` replaced."""
-    if isinstance(config, list | tuple):
-        return type(config)(_with_policy(value, olds, new) for value in config)
-    if not isinstance(config, dict):
-        return config
-    if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in olds:
-        return {**config, "config": {"name": new}}
-    return {key: _with_policy(value, olds, new) for key, value in config.items()}
-
-
-def _in_half_precision(network, policy):
-    """A network's config with another policy, but for the layers whose results would suffer.
-
-    These are the inputs, what is float32 unless one says otherwise, such as spectra, and the last layer with weights
-    and all behind it: 8 bits of a bfloat16 are too few for a signal.
-    """
-    config = keras.saving.serialize_keras_object(network)
-    if not isinstance(network, keras.Model) or "layers" not in config["config"]:
-        return _with_policy(config, ("float32",), policy)
-    layers = network.layers
-    last = max((i for i, layer in enumerate(layers) if layer.weights), default=len(layers))
-    kept = {layer.name for i, layer in enumerate(layers) if i >= last or _is_exact(layer)}
-    parts = [
-        x if x["config"]["name"] in kept else _with_policy(x, ("float32",), policy) for x in config["config"]["layers"]
-    ]
-    return {**config, "config": {**config["config"], "layers": parts}}
-
-
-def _is_exact(layer):
-    """Whether a layer computes in float32 unless one says otherwise."""
-    parameter = inspect.signature(type(layer)).parameters.get("dtype")
-    return isinstance(layer, keras.layers.InputLayer) or (parameter is not None and parameter.default == "float32")
 
 
 def _fits(shape, expected):

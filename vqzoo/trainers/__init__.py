@@ -11,9 +11,12 @@ from vqzoo.trainers.pictures import reconstruction_grid
 from vqzoo.trainers.pictures import save_loss_curves
 from vqzoo.trainers.pictures import save_reconstructions
 from vqzoo.trainers.pictures import save_usage_histogram
+from vqzoo.trainers.prior import PriorTrainer
 from vqzoo.trainers.progress import Progress
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
 from vqzoo.trainers.schedules import warmup_cosine
+from vqzoo.trainers.sentences import Sentences
+from vqzoo.trainers.sentences import save_sentences
 from vqzoo.trainers.sounds import Sounds
 from vqzoo.trainers.sounds import save_sounds
 from vqzoo.trainers.sounds import save_spectrograms
@@ -29,9 +32,11 @@ __all__ = [
     "Checkpoints",
     "Pictures",
     "Position",
+    "PriorTrainer",
     "Progress",
     "ReconstructionTrainer",
     "RunLog",
+    "Sentences",
     "Sounds",
     "StopOnNonFinite",
     "Trainer",
@@ -42,6 +47,7 @@ __all__ = [
     "reconstruction_grid",
     "save_loss_curves",
     "save_reconstructions",
+    "save_sentences",
     "save_sounds",
     "save_spectrograms",
     "save_usage_histogram",

@@ -34,8 +34,9 @@ class AdversarialTrainer(ReconstructionTrainer):
 
     Args:
         tokenizer: `Tokenizer` to fit.
-        discriminator: `keras.Model`, signals to logits, to a list of activations with the logits last, or to a list of
-            such lists, one for each of its parts, over which the losses are averaged.
+        discriminator: `keras.Model`, signals (or what `tokenizer.judged` makes of them) to logits, to a list of
+            activations with the logits last, or to a list of such lists, one for each of its parts, over which the
+            losses are averaged.
         signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
         loss_weights: dict with a float for each signal loss, each of the quantizer's losses, `feature_matching`,
             `adversarial`, `discriminator` and each regularizer. A loss of weight 0 is reported and not minimised.
@@ -146,8 +147,9 @@ class AdversarialTrainer(ReconstructionTrainer):
         losses = super()._losses_of(signal, result, training)
         if training and not self._playing:
             return losses
-        real_parts = discriminator_parts(self.discriminator(signal, training=training))
-        fake_parts = discriminator_parts(self.discriminator(result.signal, training=training))
+        judged, made = self.tokenizer.judged(signal, result.signal)
+        real_parts = discriminator_parts(self.discriminator(judged, training=training))
+        fake_parts = discriminator_parts(self.discriminator(made, training=training))
         pairs = list(zip(real_parts, fake_parts, strict=True))
         losses["feature_matching"] = _mean(feature_matching_loss(real, fake) for (real, _), (fake, _) in pairs)
         losses["adversarial"] = _mean(self.adversarial_loss.generator(fake) for _, fake in fake_parts)
@@ -156,7 +158,7 @@ class AdversarialTrainer(ReconstructionTrainer):
         )
         real, fake = _logits(real_parts), _logits(fake_parts)
         for name, regularizer in self.regularizers.items():
-            losses[name] = regularizer(real, fake, signal=signal, discriminator=self.discriminator, training=training)
+            losses[name] = regularizer(real, fake, signal=judged, discriminator=self.discriminator, training=training)
         return losses
 
     # === Steps ===
@@ -214,7 +216,8 @@ class AdversarialTrainer(ReconstructionTrainer):
             opponent_gradients = opponent_tape.gradient(discriminator, opponents, output_gradients=scale)
             self._apply(self.discriminator_optimizer, opponent_gradients, opponents)
         self._step_average()
-        return self._report({**losses, "adaptive_weight": balances["adversarial"]}, result.tokens)
+        losses["adaptive_weight"] = balances["adversarial"]
+        return self._report(losses, result.tokens, self.tokenizer.real_positions(signal))
 
     def _share(self):
         """The discriminator's share in the tokenizer's loss: a ramp from 0 to 1."""
@@ -235,10 +238,10 @@ class AdversarialTrainer(ReconstructionTrainer):
         weights = (adaptive_weight(own, other, self.max_adaptive_weight) for other in others)
         return dict(zip(by_others, weights, strict=True))
 
-    def _report(self, losses, tokens):
+    def _report(self, losses, tokens, real=None):
         # A mean over an epoch is over the steps in which the discriminator was run, not over zeros before.
         unweighted = {"adaptive_weight": tf.zeros(())} if "adversarial" in losses else {}
-        return super()._report({**unweighted, **losses}, tokens)
+        return super()._report({**unweighted, **losses}, tokens, real)
 
     def _reported_names(self):
         return (*super()._reported_names(), "adaptive_weight")

@@ -43,4 +43,4 @@ class ReconstructionTrainer(Trainer):
         variables = self.tokenizer.trainable_variables
         self._apply(self.optimizer, tape.gradient(total, variables), variables)
         self._step_average()
-        return self._report(losses, result.tokens)
+        return self._report(losses, result.tokens, self.tokenizer.real_positions(signal))

@@ -54,7 +54,7 @@ def told(agreement):
         return f"{agreement.form}: not run, there is no ai-edge-litert here"
     return (
         f"{agreement.form}: {agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, decoded within "
-        f"{agreement.signal:.0e}, PSNR {agreement.psnr:.2f} dB"
+        f"{agreement.signal:.0e}, {agreement.quality}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The presets that are here: tokens of an example, bits a pixel, parameters, PSNR."""
+"""The presets that are here: tokens of an example, bits, parameters, how well they bring it back."""
 
 import json
 import math
@@ -10,6 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from vqzoo.presets import list_presets
+
+# What a modality is told by: the first of these numbers that its presets have.
+RATES = {"bits_per_pixel": "{:.3f}/px", "kilobits_per_second": "{:.2f}k/s", "bits_per_character": "{:.2f}/char"}
+QUALITIES = {"psnr": "{:.1f} dB", "mel_distance": "mel {:.2f}", "piece_accuracy": "{:.1%}"}
 
 
 def add_arguments(parser):
@@ -29,18 +33,17 @@ def run(arguments):
             print(json.dumps(preset._asdict()))
         return int(bool(caught))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("preset", "modality", "example", "tokens", "bits", "size", "PSNR"):
+    for column in ("preset", "modality", "example", "tokens", "bits", "size", "quality"):
         table.add_column(column, no_wrap=True, overflow="fold")  # in 80 characters
     for preset in presets:
-        rate, psnr = (preset.metrics.get(name) for name in ("bits_per_pixel", "psnr"))
         table.add_row(
             preset.name,
             preset.modality,
             "x".join(map(str, preset.signal)),
             f"{math.prod(preset.tokens)} of {'/'.join(map(str, preset.codebook_sizes))}" if preset.tokens else "",
-            "" if rate is None else f"{rate:.3f}",
+            _first(preset.metrics, RATES),
             f"{preset.parameters / 1e6:.2f} M",
-            "" if psnr is None else f"{psnr:.1f} dB",
+            _first(preset.metrics, QUALITIES),
         )
     console = Console()
     if presets:
@@ -48,3 +51,8 @@ def run(arguments):
     else:
         console.print("No presets. Train one with a recipe, or name the folder that holds some in $VQZOO_PRESETS.")
     return int(bool(caught))
+
+
+def _first(metrics, formats):
+    """The first of the numbers that there is, as text."""
+    return next((told.format(metrics[name]) for name, told in formats.items() if metrics.get(name) is not None), "")

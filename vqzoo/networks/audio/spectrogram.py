@@ -2,13 +2,13 @@
 
 import keras
 
-from vqzoo.networks.audio.blocks import EPSILON
-from vqzoo.networks.audio.blocks import ConvNeXtBlock1D
-from vqzoo.networks.audio.blocks import SelfAttentionBlock1D
-from vqzoo.networks.audio.convolution import TimeConv1D
-from vqzoo.networks.audio.convolution import UpsampleConv1D
 from vqzoo.networks.audio.head import InverseSTFTHead
 from vqzoo.networks.audio.log_mel import LogMel
+from vqzoo.networks.sequence.blocks import EPSILON
+from vqzoo.networks.sequence.blocks import ConvNeXtBlock1D
+from vqzoo.networks.sequence.blocks import SelfAttentionBlock1D
+from vqzoo.networks.sequence.convolution import TimeConv1D
+from vqzoo.networks.sequence.convolution import UpsampleConv1D
 
 HEAD_WIDTH = 64  # channels of one attention head, more or less
 

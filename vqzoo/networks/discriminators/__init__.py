@@ -7,6 +7,7 @@ from vqzoo.networks.discriminators.audio import multi_period_discriminator
 from vqzoo.networks.discriminators.audio import multi_resolution_discriminator
 from vqzoo.networks.discriminators.patch import batch_norm
 from vqzoo.networks.discriminators.patch import patch_discriminator
+from vqzoo.networks.discriminators.text import text_discriminator
 
 __all__ = [
     "ComplexSpectrum",
@@ -16,4 +17,5 @@ __all__ = [
     "multi_period_discriminator",
     "multi_resolution_discriminator",
     "patch_discriminator",
+    "text_discriminator",
 ]

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import keras
 
-from vqzoo.networks.audio.masks import real_alone
+from vqzoo.networks.sequence.masks import real_alone
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")

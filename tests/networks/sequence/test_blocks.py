@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from vqzoo.networks.audio import ConvNeXtBlock1D
-from vqzoo.networks.audio import SelfAttentionBlock1D
+from vqzoo.networks.sequence import ConvNeXtBlock1D
+from vqzoo.networks.sequence import SelfAttentionBlock1D
 
 
 def random(*shape):
@@ -33,6 +33,19 @@ def test_a_convnext_block_by_hand():
     np.testing.assert_allclose(layer(x), x + scale * (y @ w2 + b2), rtol=1e-4, atol=1e-5)
 
 
+def test_a_causal_block_by_hand():
+    x = random(2, 9, 4)
+    layer = stirred(ConvNeXtBlock1D(expansion=2, kernel_size=4, causal=True), x)
+    depth, bias, gamma, beta, w1, b1, w2, b2, scale = layer.get_weights()
+    padded = np.pad(x, ((0, 0), (3, 0), (0, 0)))
+    y = sum(padded[:, k : k + 9] * depth[k, :, 0] for k in range(4)) + bias
+    y = (normalized(y) * gamma + beta) @ w1 + b1
+    y = 0.5 * y * (1 + np.vectorize(math.erf)(y / math.sqrt(2)))
+    np.testing.assert_allclose(layer(x), x + scale * (y @ w2 + b2), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer(x[:, :5]), layer(x)[:, :5], atol=1e-6)
+    assert (layer.reach, ConvNeXtBlock1D().reach) == (3, 3)
+
+
 def test_self_attention_by_hand():
     x = random(2, 5, 4)
     layer = stirred(SelfAttentionBlock1D(2), x)
@@ -56,7 +69,9 @@ def test_a_padded_item_has_what_it_has_alone(make):
     np.testing.assert_array_equal(layer.compute_mask(x, mask), mask)
 
 
-@pytest.mark.parametrize("make", [ConvNeXtBlock1D, lambda: SelfAttentionBlock1D(2)])
+@pytest.mark.parametrize(
+    "make", [ConvNeXtBlock1D, lambda: ConvNeXtBlock1D(causal=True), lambda: SelfAttentionBlock1D(2)]
+)
 def test_the_portable_form_has_the_same_weights(make):
     x = random(2, 12, 4)
     layer = stirred(make(), x)

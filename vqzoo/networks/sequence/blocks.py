@@ -1,8 +1,8 @@
-"""Residual blocks over frames: ConvNeXt's in one dimension, and self-attention."""
+"""Residual blocks over positions: ConvNeXt's in one dimension, and self-attention."""
 
 import keras
 
-from vqzoo.networks.audio.masks import real_alone
+from vqzoo.networks.sequence.masks import real_alone
 
 EPSILON = 1e-6  # of the normalisations, Vocos's
 
@@ -19,6 +19,8 @@ class ConvNeXtBlock1D(keras.layers.Layer):
         expansion: int, the hidden layer's width over the channels. Defaults to 3.
         kernel_size: int, positions of the depthwise convolution, odd. Defaults to 7.
         scale: float, γ at the start. Defaults to 0.125, one over the number of Vocos's blocks.
+        causal: bool, whether a position sees itself and the `kernel_size - 1` before it, and none behind. Defaults to
+            False: as many on either side.
 
     Call arguments:
         inputs: tensor, shape (batch, positions, channels).
@@ -28,7 +30,7 @@ class ConvNeXtBlock1D(keras.layers.Layer):
         Tensor of the same shape.
 
     Raises:
-        ValueError: if `kernel_size` is even.
+        ValueError: if `kernel_size` is even and the block not causal.
 
     Example:
     >>> x = keras.random.normal((1, 9, 4))
@@ -39,20 +41,21 @@ class ConvNeXtBlock1D(keras.layers.Layer):
         Siuzdak 2023, https://arxiv.org/abs/2306.00814, section 3.2; Liu et al. 2022, https://arxiv.org/abs/2201.03545
     """
 
-    def __init__(self, expansion=3, kernel_size=7, scale=0.125, **kwargs):
+    def __init__(self, expansion=3, kernel_size=7, scale=0.125, causal=False, **kwargs):
         super().__init__(**kwargs)
-        if kernel_size % 2 == 0:
+        if kernel_size % 2 == 0 and not causal:
             raise ValueError(
                 f"`kernel_size` is odd, as many positions on either side. Received: kernel_size={kernel_size}"
             )
         self.expansion = expansion
         self.kernel_size = kernel_size
         self.scale = scale
+        self.causal = causal
 
     @property
     def reach(self):
         """How many positions beyond its own an output sees, on either side."""
-        return self.kernel_size // 2
+        return self.kernel_size - 1 if self.causal else self.kernel_size // 2
 
     def build(self, input_shape):
         # The order in which the portable form has them.
@@ -65,6 +68,8 @@ class ConvNeXtBlock1D(keras.layers.Layer):
 
     def call(self, inputs, mask=None):
         x = real_alone(inputs, mask)
+        if self.causal:
+            x = keras.ops.pad(x, [[0, 0], [self.kernel_size - 1, 0], [0, 0]])
         *parts, scale = self.parts
         for part in parts:
             x = part(x)
@@ -82,6 +87,8 @@ class ConvNeXtBlock1D(keras.layers.Layer):
         """A model of Keras's built-in layers with the same result."""
         width = self.parts[3].units
         x = inputs = keras.Input((None, width), name="inputs")
+        if self.causal:
+            x = keras.layers.ZeroPadding1D((self.kernel_size - 1, 0), dtype=self.dtype_policy)(x)
         for part in self._parts(width):
             x = part(x)
         return keras.Model(inputs, keras.layers.Add(dtype=self.dtype_policy)([inputs, x]), name=self.name)
@@ -89,8 +96,9 @@ class ConvNeXtBlock1D(keras.layers.Layer):
     def _parts(self, width):
         policy, layers = {"dtype": self.dtype_policy}, keras.layers
         scale = keras.initializers.Constant(self.scale)
+        padding = "valid" if self.causal else "same"
         return [
-            layers.DepthwiseConv1D(self.kernel_size, padding="same", name="depthwise", **policy),
+            layers.DepthwiseConv1D(self.kernel_size, padding=padding, name="depthwise", **policy),
             layers.LayerNormalization(epsilon=EPSILON, name="norm", **policy),
             layers.Dense(self.expansion * width, activation="gelu", name="expand", **policy),
             layers.Dense(width, name="project", **policy),
@@ -100,7 +108,7 @@ class ConvNeXtBlock1D(keras.layers.Layer):
     # === Config ===
     def get_config(self):
         config = {"expansion": self.expansion, "kernel_size": self.kernel_size, "scale": self.scale}
-        return {**super().get_config(), **config}
+        return {**super().get_config(), **config, "causal": self.causal}
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from vqzoo.networks.audio import TimeConv1D
-from vqzoo.networks.audio import UpsampleConv1D
+from vqzoo.networks.sequence import TimeConv1D
+from vqzoo.networks.sequence import UpsampleConv1D
 
 
 def random(*shape):

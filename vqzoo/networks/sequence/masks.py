@@ -1,4 +1,4 @@
-"""Padding masks of audio networks."""
+"""Padding masks of networks over sequences."""
 
 import keras
 

@@ -1,0 +1,110 @@
+"""Trains a VQ-VAE text tokenizer: sentences to a few codes, and back.
+
+    python recipes/text_vqvae.py                                # English prose of docstrings, which is already here
+    python recipes/text_vqvae.py --data sentences.txt           # one sentence a line; or a folder of .txt
+    python recipes/text_vqvae.py --vectors glove.6B.100d.txt    # begins with word vectors: GloVe, Word2Vec, npz
+    python recipes/text_vqvae.py tiny --out /some/folder        # seconds: shows that it runs
+
+Reference: Kaiser et al. 2018, https://arxiv.org/abs/1803.03382; van den Oord et al. 2017,
+https://arxiv.org/abs/1711.00937
+"""
+
+import dataclasses
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+
+import keras
+
+import vqzoo
+from vqzoo.cli import TextRun
+from vqzoo.cli import run_recipe
+from vqzoo.trainers import warmup_cosine
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    data: str = ""  # text file, one sentence a line, or folder of them, recursive; empty: prose of docstrings
+    validation_data: str = ""  # the same for validation; empty: a share of `data`
+    validation_share: float = 0.05  # of the sentences, when `validation_data` is empty
+    out: str = "saved_models/text_vqvae"  # preset folder
+    init: str = ""  # preset, name or folder, to start from: its pieces and networks replace those below
+    pieces: int = 4000  # of words, that sentences are cut into; learnt from the data
+    vectors: str = ""  # word vectors to start from: GloVe, Word2Vec (text or binary), npz; empty: none
+    tune_vectors: bool = True  # whether they learn
+    length: int = 48  # pieces of a training example; of longer sentences a part is taken
+    stride: int = 2  # pieces that one position of tokens stands for
+    filters: int = 192  # of the blocks
+    blocks: int = 4  # of the encoder and of the decoder
+    attention: int = 0  # transformer blocks of each
+    embedding_dim: int = 128  # width of a piece's vector, unless `vectors` have theirs
+    latent_dim: int = 64  # width of a code
+    codebooks: int = 2  # tokens at each position
+    codebook_size: int = 1024  # codes of each
+    word_dropout: float = 0.0  # share of the pieces hidden from the encoder in training
+    startup: float = 0.1  # share of the steps over which dense latents give way to codes
+    label_smoothing: float = 0.0  # of the cross-entropy
+    commitment_weight: float = 0.25  # of the commitment loss; the cross-entropy weighs 1
+    batch_size: int = 64  # sentences, over all devices
+    epochs: int = 10  # sentences and a log line after each
+    steps_per_epoch: int = 250  # batches
+    validation_sentences: int = 500  # to evaluate on
+    learning_rate: float = 2e-3  # highest; a cosine takes it to 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
+    average_decay: float = 0.998  # of the weights' moving average
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
+    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
+    seed: int = 0  # of weights, sentences and noise
+    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
+    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
+
+
+SIZES = ("stride", "filters", "blocks", "attention", "embedding_dim", "latent_dim", "word_dropout")
+# What a preset given as `init` decides.
+NETWORKS = (*SIZES, "pieces", "vectors", "tune_vectors", "codebooks", "codebook_size", "startup")
+TINY = {"pieces": 600, "filters": 64, "blocks": 2, "embedding_dim": 64, "latent_dim": 32, "codebook_size": 256}
+TINY |= {"length": 32, "batch_size": 16, "epochs": 2, "steps_per_epoch": 25, "validation_sentences": 32}
+VARIANTS = {
+    "default": Config(),
+    "tiny": Config(**TINY, average_decay=0.9, learning_rate=5e-3, out="saved_models/text_vqvae_tiny"),
+}
+
+
+def build(config, pieces):
+    tokenizer = build_tokenizer(config, pieces)
+    losses = {"cross_entropy": vqzoo.losses.PieceCrossEntropy(pieces.end, config.label_smoothing)}
+    weights = dict.fromkeys((*losses, *tokenizer.quantizer.loss_names), 1.0)  # a preset may bring another quantizer
+    weights |= {"commitment": config.commitment_weight}
+    trainer = vqzoo.ReconstructionTrainer(tokenizer, losses, weights, config.average_decay)
+    trainer.build((None, None))
+    rate = warmup_cosine(config.learning_rate, config.epochs * config.steps_per_epoch, config.warmup)
+    trainer.compile(keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0))
+    return trainer
+
+
+def build_tokenizer(config, pieces):
+    if config.init:
+        return vqzoo.TextTokenizer.from_preset(config.init, config.precision)
+    levels = [vqzoo.EMAVectorQuantizer(config.codebook_size) for _ in range(config.codebooks)]
+    quantizer = vqzoo.quantizers.ResidualQuantizer(levels, name="quantizer")
+    steps = round(config.startup * config.epochs * config.steps_per_epoch)
+    if steps:
+        quantizer = vqzoo.quantizers.StartupQuantizer(quantizer, 0, steps, config.seed, name="startup")
+    sizes = {name: getattr(config, name) for name in SIZES}
+    if config.vectors:
+        words, vectors = vqzoo.data.load_vectors(config.vectors)
+        sizes["embeddings"] = vqzoo.data.piece_vectors(pieces, words, vectors, words)
+    tokenizer = vqzoo.text_vqvae(pieces, quantizer=quantizer, name="text_vqvae", **sizes)
+    tokenizer.encoder.get_layer("embedding").trainable = config.tune_vectors
+    return tokenizer
+
+
+def main(config):
+    run = TextRun(config, "text_vqvae", NETWORKS)
+    trainer = run.fit(build)
+    run.finish(trainer)
+
+
+if __name__ == "__main__":
+    run_recipe(main, VARIANTS, replaced={"init": NETWORKS})

@@ -1,0 +1,70 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+import vqzoo
+from vqzoo.cli import TextRun
+
+WORDS = "the a cat dog bird sat ran sang on under by mat tree house and or then".split()
+
+
+@dataclasses.dataclass
+class Config:
+    out: str
+    data: str = ""
+    validation_data: str = ""
+    validation_share: float = 0.3
+    init: str = ""
+    pieces: int = 300
+    length: int = 18
+    stride: int = 4
+    batch_size: int = 2
+    epochs: int = 1
+    steps_per_epoch: int = 1
+    validation_sentences: int = 8
+    precision: str = "float32"
+    strategy: str = "none"
+    deterministic: bool = False
+    seed: int = 0
+    resume: bool = False
+    checkpoint_minutes: float = 10.0
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    random = np.random.default_rng(0)
+    lines = [" ".join(random.choice(WORDS, 6)) for _ in range(40)]
+    (tmp_path / "sentences.txt").write_text("\n".join(lines))
+    return tmp_path / "sentences.txt"
+
+
+def test_sentences_are_split_and_the_pieces_are_of_those_that_train(sentences, tmp_path):
+    run = TextRun(Config(str(tmp_path / "out"), str(sentences)), "test")
+    assert set(run.files).isdisjoint(run.held_out) and len(run.held_out) == 8
+    assert set(run.files) | set(run.held_out) <= set(sentences.read_text().splitlines())
+    assert run.pieces == vqzoo.data.Pieces.train(run.files, 300, exact=False)
+    assert run.samples.shape == (8, 20) and run.samples.dtype == "int32"  # whole chunks
+    assert sorted(run.pieces.decode(list(run.samples))) == sorted(run.held_out)
+    assert run.about()["signal"] == {"ids": [0, run.pieces.size - 1], "length": 20}
+
+
+def test_a_preset_that_is_gone_on_with_brings_its_pieces_and_its_stride(sentences, tmp_path):
+    pieces = vqzoo.data.Pieces.train(["something else " * 3], 290, exact=False)
+    tokenizer = vqzoo.text_vqvae(pieces, stride=2, filters=8, blocks=1, quantizer=vqzoo.EMAVectorQuantizer(8))
+    tokenizer.save_to_preset(tmp_path / "preset")
+    run = TextRun(Config(str(tmp_path / "out"), str(sentences), init=str(tmp_path / "preset"), length=17), "test")
+    assert run.pieces == pieces and run.batches.length == 18
+
+
+def test_other_sentences_are_another_run(sentences, tmp_path):
+    run = TextRun(Config(str(tmp_path / "out"), str(sentences)), "test")
+    digest = run.run_folder._settings["files"]
+    sentences.write_text(sentences.read_text() + "\na bird and a cat sat by the tree")
+    other = TextRun(Config(str(tmp_path / "other"), str(sentences)), "test")
+    assert other.run_folder._settings["files"] != digest
+
+
+def test_the_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no/such/file"):
+        TextRun(Config(str(tmp_path / "out"), "no/such/file.txt"), "test")

@@ -1,0 +1,92 @@
+"""What every text recipe does around its own page."""
+
+import importlib.util
+
+import numpy as np
+
+from vqzoo.cli.run import Run
+from vqzoo.data import Pieces
+from vqzoo.data import SentenceBatches
+from vqzoo.data import find_text
+from vqzoo.data import read_sentences
+from vqzoo.data import sample_sentences
+from vqzoo.data import split_sentences
+from vqzoo.metrics import chrf
+from vqzoo.metrics import evaluate_text
+from vqzoo.tokenizers import TextTokenizer
+from vqzoo.trainers import Sentences
+from vqzoo.trainers import save_sentences
+
+_SHOWN = 20  # sentences, after each epoch and on the card
+
+
+class TextRun(Run):
+    """One run of a text recipe.
+
+    Args:
+        config: the recipe's settings, a dataclass with those of `Run`, and `validation_share`, `validation_sentences`,
+            `pieces`, `length` and `stride`.
+        name: str, the recipe's, for the card.
+        networks: names of the settings that a preset given as `config.init` replaces. Defaults to none.
+
+    Raises:
+        ValueError: as `Run`.
+    """
+
+    unit = "sentences"
+    files_are = "sentences"
+    counts = (*Run.counts, "pieces", "length", "stride", "validation_sentences")
+    default_data = "the English prose of docstrings in Python, Keras and NumPy"
+
+    pieces = None
+    """`vqzoo.data.Pieces`, learnt from the training sentences, or those of the preset that is gone on with."""
+
+    def fit(self, build):
+        """As `Run.fit`; `build` takes the settings and the pieces."""
+        return super().fit(lambda config: build(config, self.pieces))
+
+    def split(self):
+        config = self.config
+        sentences = read_sentences(find_text(config.data)) if config.data else sample_sentences()
+        if config.validation_data:
+            train, held_out = sentences, read_sentences(find_text(config.validation_data))
+        else:
+            train, held_out = split_sentences(sentences, config.validation_share, config.seed)
+        some = np.random.default_rng(config.seed).permutation(len(held_out))[: config.validation_sentences]
+        self.held_out = [held_out[i] for i in some]
+        self.stride = config.stride
+        if config.init:
+            tokenizer = TextTokenizer.from_preset(config.init)
+            self.pieces, self.stride = tokenizer.pieces, tokenizer.stride
+        else:
+            self.pieces = Pieces.train(train, config.pieces, config.seed, exact=False)
+        return train, self.held_out
+
+    def validation_count(self):
+        return len(self.held_out)
+
+    def open(self, files, validation_files, validation_batch):
+        options = {"length": self.config.length, "multiple": self.stride, "seed": self.config.seed}
+        return (
+            SentenceBatches(files, self.pieces, self.config.batch_size, **options),
+            SentenceBatches(validation_files, self.pieces, validation_batch, **options),
+        )
+
+    def evaluate(self, tokenizer):
+        """What `vqzoo.metrics.evaluate_text` reports; also chrF, where sacrebleu is installed."""
+        more = {"chrf": chrf} if importlib.util.find_spec("sacrebleu") else {}
+        return evaluate_text(tokenizer, self.held_out, metrics=more)
+
+    def watcher(self, tokenizer):
+        return Sentences(self.folder / "run" / "sentences", tokenizer, self.held_out[:_SHOWN])
+
+    def save_samples(self, tokenizer):
+        shown = self.held_out[:_SHOWN]
+        save_sentences(self.folder / "samples.md", shown, tokenizer.decode(tokenizer.encode(shown)))
+        return ["samples.md"]
+
+    def about(self):
+        return {
+            "description": f"Made by recipes/{self.name}.py on sentences of up to {self.batches.length} pieces.",
+            "signal": {"ids": [0, self.pieces.size - 1], "length": self.batches.length},
+        }

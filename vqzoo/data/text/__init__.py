@@ -1,0 +1,1 @@
+"""Sentences: files to pieces to `tf.data`, and word vectors."""

@@ -1,0 +1,305 @@
+"""Word vectors: files of GloVe and Word2Vec, and vectors of pieces made from those of words."""
+
+import array
+import collections
+import mmap
+import os
+import pathlib
+import re
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+from vqzoo.data.stream import is_count
+from vqzoo.data.text.pieces import checked_texts
+
+# Two GiB of float32: a small file can claim any number of words.
+MAX_VALUES = 2**29
+_LONGEST_LINE = 2**20  # bytes
+_LONGEST_WORD = 2**12  # bytes
+_LARGEST = float(np.finfo(np.float32).max)
+_ARCHIVES = {b"\x1f\x8b": "gunzip", b"BZ": "bunzip2", b"\xfd7": "unxz"}
+# As GloVe cuts words: don't is do and n't, it's is it and 's, and each sign is a word.
+_WORD = re.compile(r"[^\W\d_]+?(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b|[^\W\d_]+|\d+(?:[.,]\d+)*|\S", re.I)
+_STRAIGHT = str.maketrans("‘’“”", "''\"\"")
+_AT_ONCE = 10_000
+
+
+class WordVectors(NamedTuple):
+    """What `load_vectors` returns."""
+
+    words: list  # of str, in the order of the file: frequent ones first, mostly
+    vectors: np.ndarray  # float32 (words, dimensions)
+
+
+def load_vectors(path, limit=None):
+    r"""Reads word vectors: GloVe's text, Word2Vec's text and binary, or an npz with the arrays `words` and `vectors`.
+
+    Which of them it is follows from the content: Word2Vec's begin with a line of two numbers. Bytes of a word that are
+    no UTF-8 become U+FFFD, as Google's own file has some.
+
+    Args:
+        path: str or path. `~` is the home folder.
+        limit: int, read the first so many words alone. Default None, all.
+
+    Returns:
+        `WordVectors(words, vectors)`: list of str, float32 numpy array (words, dimensions).
+
+    Raises:
+        ValueError: the file cannot be read, is damaged or of another kind, or holds more than 2**29 numbers. The line,
+            or the word's number, is named.
+
+    Example:
+    >>> import pathlib
+    >>> _ = pathlib.Path("glove.txt").write_text("the 0.5 1\ncat -1 2\n")
+    >>> load_vectors("glove.txt").words
+    ['the', 'cat']
+
+    Reference:
+        Pennington, Socher, Manning 2014, GloVe, https://aclanthology.org/D14-1162
+        Mikolov et al. 2013, https://arxiv.org/abs/1310.4546
+    """
+    if limit is not None and not is_count(limit):
+        raise ValueError(f"limit must be an int, at least 1, or None. Received: limit={limit}")
+    path = pathlib.Path(path).expanduser()
+    try:
+        with open(path, "rb") as file:
+            words, vectors = _read(file, path, limit)
+    except OSError as error:
+        raise ValueError(f"Cannot read the word vectors {path}: {error.strerror}.") from error
+    except _Unreadable as error:
+        raise ValueError(f"Cannot read the word vectors {path}: {error}.") from None
+    return WordVectors(words, vectors)
+
+
+def piece_vectors(pieces, words, vectors, sentences):
+    r"""Makes vectors of pieces out of those of words, to begin an embedding with.
+
+    $$e_p = \sum_w n_{pw} v_w \Big/ \sum_w n_{pw}$$
+
+    with $n_{pw}$ how often piece p is a part of word w in the sentences, and $v_w$ the word's vector. Words are looked
+    up as they stand, then in lower case. A piece of no known word gets the mean over all pieces,
+    $\sum_{pw} n_{pw} v_w / \sum_{pw} n_{pw}$: so do the end piece and most bytes.
+
+    Args:
+        pieces: `Pieces`.
+        words: list of str; of equal ones the first counts.
+        vectors: float array (words, dimensions).
+        sentences: iterable of str, in which words are counted: the corpus, or `words` if there is none.
+
+    Returns:
+        float32 numpy array (pieces.size, dimensions).
+
+    Raises:
+        ValueError: the vectors are not one for each word, or no sentence has any of the words.
+
+    Example:
+    >>> from vqzoo.data import Pieces
+    >>> pieces = Pieces.train(["the cat sat on the mat", "a cat and a mat"], size=272)
+    >>> table = piece_vectors(pieces, ["cat", "sat"], [[1.0, 0.0], [0.0, 1.0]], ["cat sat sat sat"])
+    >>> [table[pieces.names.index(name)].tolist() for name in ("c", "s", "at")]  # c-at, s-at
+    [[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]]
+    """
+    words, vectors = checked_texts(words), np.asarray(vectors, np.float32)
+    if vectors.ndim != 2 or len(vectors) != len(words) or not np.isfinite(vectors).all():
+        raise ValueError(
+            "vectors must have one row of finite numbers for each word, as from `load_vectors`. Received: "
+            f"{len(words)} words, vectors of shape {vectors.shape}"
+        )
+    numbers = {}
+    for number, word in enumerate(words):
+        numbers.setdefault(word, number)
+    counts = collections.Counter(part for sentence in sentences for part in sentence.split())
+    pairs = collections.Counter()
+    parts = list(counts)
+    for first in range(0, len(parts), _AT_ONCE):
+        some = parts[first : first + _AT_ONCE]
+        for part, ids in zip(some, pieces.encode(some), strict=True):
+            for pair in _overlaps(part, ids[:-1].tolist(), pieces.names, numbers):
+                pairs[pair] += counts[part]
+    if not pairs:
+        raise ValueError(
+            f"No sentence has any of the {len(words)} words. Are they of another language? Give the sentences that "
+            "the pieces were learnt from."
+        )
+    return _means(pairs, vectors, pieces.size)
+
+
+class _Unreadable(Exception):
+    """Why a file of vectors cannot be read."""
+
+
+# === Files ===
+
+
+def _read(file, path, limit):
+    start = file.read(4)
+    if start == b"PK\x03\x04":
+        return _read_npz(file, limit)
+    if start[:2] in _ARCHIVES:
+        raise _Unreadable(f"it is compressed. Unpack it first: {_ARCHIVES[start[:2]]} {path.name}")
+    if not start:
+        raise _Unreadable("the file is empty")
+    file.seek(0)
+    line = _line(file, 1)
+    header = line.split()
+    if len(header) != 2 or not all(number.isdigit() and len(number) < 19 for number in header):
+        file.seek(0)
+        return _read_text(file, None, len(header) - 1, limit)
+    count, dimensions = map(int, header)
+    size = path.stat().st_size - len(line)
+    # The least that a row takes: a letter, a space, and a digit with its space or four bytes a number.
+    if not count or not dimensions or count * 2 * dimensions > size:
+        raise _Unreadable(
+            f"its first line tells of {count} words of {dimensions} numbers, for which it is too small: it is "
+            "truncated or damaged. Fetch it again"
+        )
+    _check_room(min(count, limit or count), dimensions)
+    if _is_text(file, dimensions):
+        return _read_text(file, count, dimensions, limit)
+    return _read_binary(file, len(line), count, dimensions, limit)
+
+
+def _is_text(file, dimensions):
+    start = file.tell()
+    fields = file.readline(_LONGEST_LINE).split()
+    file.seek(start)
+    return len(fields) > dimensions and _is_number(*fields[-dimensions:])
+
+
+def _read_text(file, count, dimensions, limit):
+    """Lines of a word and its numbers; `count` is None where no header told."""
+    first = 1 if count is None else 2
+    words, values = [], array.array("f")
+    number = first
+    while limit is None or len(words) < limit:
+        line = _line(file, number)
+        if not line:
+            break
+        fields = line.rsplit(None, dimensions)
+        # A few of GloVe's words have spaces, and none of them a number behind one.
+        if len(fields) != dimensions + 1 or not dimensions or _is_number(*fields[0].split()[1:][-1:]):
+            raise _Unreadable(
+                f"line {number} is not a word and {dimensions or 'its'} numbers, as line {first} is: it begins "
+                f"{line[:40]!r}"
+            )
+        try:
+            row = [float(field) for field in fields[1:]]
+        except ValueError as error:
+            raise _Unreadable(f"line {number}: {error}") from None
+        if not all(-_LARGEST <= value <= _LARGEST for value in row):  # NaN compares as false
+            raise _Unreadable(f"line {number} has numbers that are NaN, infinite or too large")
+        words.append(fields[0].strip().decode("utf-8", "replace"))
+        values.extend(row)
+        _check_room(len(words), dimensions)
+        number += 1
+    if count is not None and len(words) != min(count, limit or count):
+        raise _Unreadable(f"its first line tells of {count} words, and {len(words)} are there")
+    return words, np.frombuffer(values, np.float32).reshape(-1, dimensions)
+
+
+def _is_number(*fields):
+    try:
+        return bool(np.isfinite([float(field) for field in fields]).all()) and bool(fields)
+    except ValueError:
+        return False
+
+
+def _read_binary(file, start, count, dimensions, limit):
+    """Words, each with a space and its numbers in four bytes, little end first; some writers add a line feed."""
+    if count * (4 * dimensions + 2) + start > os.stat(file.fileno()).st_size:
+        raise _Unreadable(f"its first line tells of {count} words of {dimensions} numbers, and it breaks off before")
+    words = []
+    vectors = np.empty((min(count, limit or count), dimensions), np.float32)
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for number in range(len(vectors)):
+            space = content.find(b" ", start, start + _LONGEST_WORD)
+            end = space + 1 + 4 * dimensions
+            if space < 0 or end > len(content):
+                raise _Unreadable(f"it breaks off at word {number + 1} of {count}, byte {start}")
+            words.append(content[start:space].strip().decode("utf-8", "replace"))
+            vectors[number] = np.frombuffer(content[space + 1 : end], "<f4")
+            if not np.isfinite(vectors[number]).all():
+                raise _Unreadable(f"word {number + 1}, at byte {start}, has numbers that are NaN or infinite")
+            start = end
+    return words, vectors
+
+
+def _read_npz(file, limit):
+    try:
+        with zipfile.ZipFile(file) as archive:
+            sizes = {member.filename: member.file_size for member in archive.infolist()}
+        if not {"words.npy", "vectors.npy"} <= set(sizes):
+            raise _Unreadable(f"it has no arrays named words and vectors. It holds: {', '.join(sizes) or 'nothing'}")
+        if sum(sizes.values()) > 4 * MAX_VALUES:
+            raise _Unreadable(f"it claims {sum(sizes.values())} bytes, and at most {4 * MAX_VALUES} are read")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            words, vectors = arrays["words"], arrays["vectors"]
+    except _Unreadable:
+        raise
+    except Exception as error:  # what a damaged archive raises has no end
+        raise _Unreadable(f"it is damaged, or holds Python objects ({error})") from None
+    if words.dtype.kind not in "US" or vectors.dtype.kind != "f" or words.shape != vectors.shape[:1] or not words.size:
+        raise _Unreadable(
+            "words must be an array (words,) of str and vectors one (words, dimensions) of floats. It holds: "
+            f"{words.dtype} {words.shape} and {vectors.dtype} {vectors.shape}"
+        )
+    with np.errstate(over="ignore"):  # told below
+        words, vectors = words[:limit].tolist(), vectors[:limit].astype(np.float32)
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise _Unreadable(f"word {int(np.argmin(finite)) + 1} has numbers that are NaN, infinite or too large")
+    return [word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in words], vectors
+
+
+def _line(file, number):
+    line = file.readline(_LONGEST_LINE)
+    if len(line) == _LONGEST_LINE:
+        raise _Unreadable(f"line {number} is longer than {_LONGEST_LINE} bytes: it is no text of word vectors")
+    return line
+
+
+def _check_room(count, dimensions):
+    if count * dimensions > MAX_VALUES:
+        raise _Unreadable(
+            f"it has more than {MAX_VALUES} numbers, {count} words of {dimensions}. Take the first words alone: "
+            f"limit={MAX_VALUES // dimensions}"
+        )
+
+
+# === Pieces ===
+
+
+def _overlaps(part, ids, names, numbers):
+    """Yields (piece, word's number) where a piece stands in a known word of `part`, which has no space."""
+    spans = []
+    for found in _WORD.finditer(part):
+        word = found[0].translate(_STRAIGHT)
+        number = numbers.get(word, numbers.get(word.lower()))
+        if number is not None:
+            spans.append((found.start(), found.end(), number))
+    place = -1  # of the space before the part, which the first piece has
+    for piece in ids:
+        name = names[piece]
+        byte = int(name[3:5], 16) if len(name) == 6 and name.startswith("<0x") else None
+        if byte is not None and 0x80 <= byte < 0xC0:
+            start = place - 1  # the rest of a character
+        else:
+            start, place = place, place + (len(name) if byte is None else 1)
+        for first, end, number in spans:
+            if start < end and first < place:
+                yield piece, number
+
+
+def _means(pairs, vectors, size):
+    sums, weights = np.zeros((size, vectors.shape[1])), np.zeros(size)
+    keys, counts = np.array(list(pairs)), np.array(list(pairs.values()), np.float64)
+    for first in range(0, len(keys), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        np.add.at(sums, keys[some, 0], counts[some, None] * vectors[keys[some, 1]])
+        np.add.at(weights, keys[some, 0], counts[some])
+    table = np.broadcast_to(sums.sum(axis=0) / weights.sum(), sums.shape).copy()
+    table[weights > 0] = sums[weights > 0] / weights[weights > 0, None]
+    return table.astype(np.float32)

@@ -1,0 +1,13 @@
+"""Layers over the positions of a sequence, of sounds and of text: convolutions and residual blocks, under masks."""
+
+from vqzoo.networks.sequence.blocks import ConvNeXtBlock1D
+from vqzoo.networks.sequence.blocks import SelfAttentionBlock1D
+from vqzoo.networks.sequence.convolution import TimeConv1D
+from vqzoo.networks.sequence.convolution import UpsampleConv1D
+
+__all__ = [
+    "ConvNeXtBlock1D",
+    "SelfAttentionBlock1D",
+    "TimeConv1D",
+    "UpsampleConv1D",
+]

@@ -1,0 +1,35 @@
+"""Models of tokens: which are likely, given others. They continue, complete and generate."""
+
+from vqzoo.priors.autoregressive import AutoregressivePrior
+from vqzoo.priors.generation import in_graph
+from vqzoo.priors.grammar import Grammar
+from vqzoo.priors.grammar import Span
+from vqzoo.priors.masked import MaskedPrior
+from vqzoo.priors.patterns import CoarseFirstPattern
+from vqzoo.priors.patterns import DelayPattern
+from vqzoo.priors.patterns import FlattenPattern
+from vqzoo.priors.patterns import ParallelPattern
+from vqzoo.priors.patterns import Pattern
+from vqzoo.priors.prior import CrossEntropy
+from vqzoo.priors.prior import Prior
+from vqzoo.priors.sampling import Sampling
+from vqzoo.priors.schedules import masked_share
+from vqzoo.priors.token_space import TokenSpace
+
+__all__ = [
+    "AutoregressivePrior",
+    "CoarseFirstPattern",
+    "CrossEntropy",
+    "DelayPattern",
+    "FlattenPattern",
+    "Grammar",
+    "MaskedPrior",
+    "ParallelPattern",
+    "Pattern",
+    "Prior",
+    "Sampling",
+    "Span",
+    "TokenSpace",
+    "in_graph",
+    "masked_share",
+]

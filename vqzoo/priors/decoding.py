@@ -1,0 +1,158 @@
+"""Step by step: the loop in which a causal transformer makes one token after another."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqzoo.priors.generation import twice
+from vqzoo.priors.generation import unconditional
+from vqzoo.priors.grammar import BETWEEN
+from vqzoo.priors.sampling import NEVER
+from vqzoo.priors.sampling import draw
+from vqzoo.priors.sampling import filtered
+from vqzoo.priors.sampling import guided
+from vqzoo.priors.token_space import PADDING
+
+
+class Fixed(NamedTuple):
+    """What stays the same while tokens are made."""
+
+    request: Any  # `Request`
+    mask: Any  # bool (rows, slots) of the kept keys, or None
+    context: Any  # each block's keys and values of the context, or None
+    context_mask: Any  # bool (rows, length), or None
+    before: Any  # int32 (rows, 1, 1), how many positions the prefix takes
+
+
+class State(NamedTuple):
+    """What changes with each step."""
+
+    step: Any  # int32, the next one to be made
+    ids: Any  # int32 (batch, steps, streams): what is given, and what has been made
+    last: Any  # int32 (batch, 1, streams), what the next step reads
+    cache: Any  # each block's keys and values
+    grammar: Any  # int32 (batch,), the state that says what may come; of one stream
+    seen: Any  # bool (batch, streams, columns), what has been; no columns where nobody asks
+
+
+class Decoding:
+    """The loop of an `AutoregressivePrior` for signals of so many positions.
+
+    Rows are the examples, and under guidance the same again without the condition. Slot i of the kept keys and values
+    holds what was read i-th: the prefix, the start, the tokens.
+
+    Args:
+        prior: `AutoregressivePrior`.
+        frames: int, positions.
+    """
+
+    def __init__(self, prior, frames):
+        self.prior = prior
+        self.positions = prior.positions(frames)
+        self.filled = prior.pattern.slots(frames, prior.num_codebooks) >= 0  # (steps, streams)
+        self.grammar = prior.grammar(frames)
+        self.ids = prior.first_ids[:, None] + np.arange(prior.columns, dtype="int32")  # (streams, columns)
+        self.possible = prior.possible(frames)
+
+    def begin(self, request, leading):
+        """Reads the prefix and the first given steps.
+
+        Args:
+            request: `Request`.
+            leading: int, steps from the first on whose ids are all given.
+
+        Returns:
+            `Fixed` and `State`.
+        """
+        prior, steps = self.prior, request.given.shape[1]
+        batch = keras.ops.shape(request.given)[0]
+        prefix, context, inputs = request.prefix, request.context, prior.inputs(request.given)[:, : leading + 1]
+        vectors = prior.placed(prior.embedded(inputs))
+        if request.guidance is not None:
+            prefix, context, vectors = unconditional(prefix), unconditional(context), twice(vectors)
+        rows = keras.ops.shape(vectors)[0]
+        vectors, mask, positions = prior.with_prefix(prefix, vectors, self.positions[: leading + 1])
+        if mask is not None:
+            mask = keras.ops.concatenate([mask, keras.ops.ones((rows, steps - leading - 1), "bool")], axis=1)
+        context, context_mask = prior.embedded_context(context)
+        if prefix is None:
+            behind, before = 0, keras.ops.zeros((1, 1, 1), "int32")
+        else:
+            behind, before = prefix.shape[1], positions[:, -1:, :1] - self.positions[leading, 0]
+        fixed = Fixed(request, mask, prior.transformer.prepared(context), context_mask, before)
+        cache = prior.transformer.empty_cache(rows, behind + steps)
+        read = behind + leading  # the last one is read by the first step
+        if read:
+            places = keras.ops.convert_to_tensor(positions)[..., :read, :]
+            _, cache = prior.transformer.step(vectors[:, :read], cache, 0, fixed.context, mask, context_mask, places)
+        first = self.grammar.first(prior.target) + (leading % prior.num_codebooks if prior.has_end else leading)
+        grammar = keras.ops.full((batch,), first if prior.streams == 1 else BETWEEN, "int32")
+        columns = 0 if request.sampling.repetition_penalty is None else prior.columns
+        been = keras.ops.expand_dims(request.given[:, :leading], -1)
+        seen = keras.ops.any(keras.ops.equal(been, self.ids[:, :columns]), axis=1)
+        step = keras.ops.convert_to_tensor(leading, "int32")
+        return fixed, State(step, request.given, inputs[:, leading:], cache, grammar, seen)
+
+    def advance(self, fixed, state, stop):
+        """Makes the steps up to `stop`, or until every example has ended.
+
+        Args:
+            fixed: `Fixed`.
+            state: `State`.
+            stop: int or int32 scalar tensor.
+
+        Returns:
+            `State`.
+        """
+
+        def goes_on(*state):
+            state = State(*state)
+            more = state.step < stop
+            return more & tf.reduce_any(state.grammar != BETWEEN) if self.prior.has_end else more
+
+        return State(*tf.while_loop(goes_on, lambda *state: self._step(fixed, State(*state)), state))
+
+    def _step(self, fixed, state):
+        """The next ids of every example."""
+        prior, request, step = self.prior, fixed.request, state.step
+        vectors = prior.placed(prior.embedded(state.last), step)
+        vectors = vectors if request.guidance is None else twice(vectors)
+        place = keras.ops.take(self.positions, keras.ops.reshape(step, (1,)), axis=0)
+        slot = step + (state.cache[0].keys.shape[1] - len(self.filled))  # behind the prefix
+        outputs, cache = prior.transformer.step(
+            vectors, state.cache, slot, fixed.context, fixed.mask, fixed.context_mask, place + fixed.before
+        )
+        logits = prior.logits(outputs)[:, 0]  # (rows, streams, columns)
+        if request.guidance is not None:
+            logits = guided(*keras.ops.split(logits, 2), request.guidance)
+        logits = keras.ops.where(self._allowed(state), logits, NEVER)
+        logits = filtered(logits, request.sampling, state.seen)
+        greedy = request.sampling.temperature is None
+        uniforms = None if greedy else keras.ops.take(request.uniforms, step, axis=1)
+        made = draw(logits, uniforms) + prior.first_ids
+        given = keras.ops.take(state.ids, step, axis=1)  # nothing else has been written there
+        ids = keras.ops.where(keras.ops.not_equal(given, PADDING), given, made)
+        grammar, seen = state.grammar, state.seen
+        if prior.streams == 1:
+            ended = keras.ops.equal(grammar, BETWEEN)
+            ids = keras.ops.where(keras.ops.expand_dims(ended, 1), PADDING, ids)
+            grammar = keras.ops.where(ended, BETWEEN, self.grammar.step(grammar, ids[:, 0]))
+        else:
+            ids = keras.ops.where(keras.ops.take(self.filled, step, axis=0), ids, PADDING)
+        if seen.shape[-1]:
+            seen = keras.ops.logical_or(seen, keras.ops.equal(keras.ops.expand_dims(ids, -1), self.ids))
+        ids = keras.ops.expand_dims(ids, 1)
+        written = keras.ops.slice_update(state.ids, (0, step, 0), ids)
+        return State(step + 1, written, ids, cache, grammar, seen)
+
+    def _allowed(self, state):
+        """Which columns may come: bool (batch or 1, streams, columns)."""
+        if self.prior.streams > 1:
+            return keras.ops.expand_dims(keras.ops.take(self.possible, state.step, axis=0), 0)
+        masks = self.grammar.masks[:, self.ids[0]]
+        return keras.ops.expand_dims(
+            keras.ops.take(masks, keras.ops.take(self.grammar.kinds, state.grammar), axis=0), 1
+        )

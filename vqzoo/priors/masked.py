@@ -1,0 +1,332 @@
+"""All tokens at once, then those again of which the model is least sure: masked prediction."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vqzoo.ops import compiled
+from vqzoo.priors.generation import in_batches
+from vqzoo.priors.generation import requested
+from vqzoo.priors.generation import sampling_of
+from vqzoo.priors.generation import unconditional
+from vqzoo.priors.prior import Prior
+from vqzoo.priors.sampling import NEVER
+from vqzoo.priors.sampling import draw
+from vqzoo.priors.sampling import filtered
+from vqzoo.priors.sampling import guided
+from vqzoo.priors.sampling import uniforms_of
+from vqzoo.priors.schedules import masked_share
+from vqzoo.priors.token_space import MASK
+from vqzoo.priors.token_space import PADDING
+
+# Of generation, unless one says otherwise; the noise is the paper's code's.
+STEPS, NOISE = 12, 4.5
+_SURE = 1e9  # the confidence in what is given
+
+
+class _State(NamedTuple):
+    """What changes with each step of generation."""
+
+    step: Any  # int32
+    ids: Any  # int32 (batch, steps, streams), `MASK` where a token is to be made
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class MaskedPrior(Prior):
+    r"""Predicts hidden tokens from the condition and all the others.
+
+    In training a share of the tokens is hidden, `masked_share(r)` of a random r in [0, 1] for each example:
+
+    $$L = -\operatorname{mean}_{i \in M} \log p(t_i \mid t_{\bar M}, c)$$
+
+    Generation hides all, and in each of a few steps draws every hidden token and keeps those of which it is surest.
+
+    Args:
+        space: `TokenSpace`.
+        transformer: `vqzoo.networks.Transformer` with causal=False, and cross_attention=True if there is a context.
+        target: str, the part of the space whose tokens are predicted.
+        width: int, of the vectors that the transformer takes.
+        grid: tuple of int, of the tokens: rows and columns of a picture. Defaults to None: one axis of any length.
+        pattern: `Pattern`, in which several codebooks are written. Defaults to `FlattenPattern`.
+        context_encoder: `vqzoo.networks.Transformer` that looks both ways, over the context. Defaults to none: the
+            context is a set, without order.
+        condition_dropout: float in [0, 1), share of the examples that are unconditional in training, for guidance.
+            Defaults to 0.
+        learnt_positions: int, steps that have a learnt vector each, added to what they read: the place itself, where
+            rotary positions tell distances. Defaults to 0, none.
+        schedule: str, see `masked_share`. Defaults to "cosine".
+        seed: int, of what is random in training. Defaults to a random one.
+
+    Call arguments:
+        tokens: int tensor (batch, *grid, num_codebooks), -1 where one is hidden.
+        prefix: int tensor (batch, length), ids that stand before the tokens. Defaults to none.
+        context: int tensor (batch, length), ids that the transformer's cross-attention looks at. Defaults to none.
+        training: bool. Defaults to False.
+
+    Returns:
+        float32 logits (batch, steps, streams, columns). Column i of stream k is the id `first_ids[k] + i`; ids that
+        cannot stand there have -1e9.
+
+    Raises:
+        ValueError: if a part is of the wrong kind, or they do not fit together.
+
+    Example:
+    >>> from vqzoo.networks import Transformer
+    >>> from vqzoo.priors import TokenSpace
+    >>> prior = MaskedPrior(TokenSpace({"image": 8}), Transformer(1, 2), "image", width=8, grid=(2, 2))
+    >>> picture = np.array([[[[1], [2]], [[3], [4]]]])
+    >>> repaired = prior.repair(picture, np.array([[[True, False], [False, False]]]), steps=1)
+    >>> np.asarray(repaired)[0, :, :, 0].ravel()[1:]
+    array([2, 3, 4], dtype=int32)
+
+    Reference:
+        Chang et al. 2022 (MaskGIT), https://arxiv.org/abs/2202.04200, sections 3.2 and 3.3
+    """
+
+    causal = False
+
+    def __init__(self, *args, schedule="cosine", **kwargs):
+        super().__init__(*args, **kwargs)
+        masked_share(0.0, schedule)
+        self.schedule = schedule
+        self._compiled_advance = compiled(self._advance, xla=True)
+
+    def call(self, tokens, prefix=None, context=None, training=False):
+        ids = self.checked_tokens(tokens)
+        prefix, context = self.dropped(*self.checked_condition(prefix, context), training)
+        return self._predicted(self._hidden(ids), ids.shape[1], prefix, context, training)
+
+    def cross_entropy(self, tokens, prefix=None, context=None, training=False):
+        """How well hidden tokens are predicted.
+
+        In training random ones are hidden. Else always the same: of the first example few, of the last one nearly all.
+
+        Args:
+            tokens: int tensor (batch, *grid, num_codebooks).
+            prefix: int tensor (batch, length), ids. Defaults to none.
+            context: int tensor (batch, length), ids. Defaults to none.
+            training: bool. Defaults to False.
+
+        Returns:
+            `CrossEntropy`, in which the hidden tokens are counted.
+        """
+        ids = self.checked_tokens(tokens)
+        frames = ids.shape[1]
+        prefix, context = self.dropped(*self.checked_condition(prefix, context), training)
+        sequence = self.pattern.apply(ids, PADDING)
+        hidden = self._to_hide(sequence, training)
+        logits = self._predicted(keras.ops.where(hidden, MASK, sequence), frames, prefix, context, training)
+        return self.cross_entropy_of(logits, sequence, hidden)
+
+    # === Generation ===
+    def generate(
+        self,
+        count=None,
+        prefix=None,
+        context=None,
+        *,
+        steps=STEPS,
+        noise=NOISE,
+        schedule=None,
+        seed=0,
+        guidance=None,
+        known=None,
+        length=None,
+        batch_size=None,
+        callback=None,
+        **sampling,
+    ):
+        r"""Makes tokens, in one compiled function.
+
+        Of N hidden tokens those stay hidden after step t of T in which the confidence is least, so many as
+
+        $$\lfloor N \, \text{share}(t / T) \rfloor, \quad \text{confidence} = \log p + a \, (1 - t / T) \, g$$
+
+        with g Gumbel noise. An example depends on the seed, its number and its condition alone: not on the others, nor
+        on `batch_size`.
+
+        Args:
+            count: int, examples. Defaults to as many as there are prefixes, contexts or `known`, or 1.
+            prefix: int array (count or 1, length), ids. Defaults to none.
+            context: int array (count or 1, length), ids. Defaults to none.
+            steps: int, T. Defaults to 12.
+            noise: float, a: more makes the order more random, and the result more diverse. Defaults to 4.5.
+            schedule: str, see `masked_share`. Defaults to that of the training.
+            seed: int. Defaults to 0.
+            guidance: float, how far away from the unconditional prediction: 1 is the conditional one, more is more
+                typical of the condition. Twice the work. Defaults to none.
+            known: int array (count or 1, *grid, num_codebooks), tokens that are given, -1 where one is to be made. They
+                stay as they are. Defaults to none.
+            length: int, positions that are made, where there is no grid.
+            batch_size: int, examples at once, to bound memory. Defaults to all.
+            callback: callable, gets what has been made, int32 array like the result with -1 for what is hidden, after
+                every step. Defaults to none.
+            **sampling: `temperature` (0 takes the likeliest), `top_k`, `top_p` and `min_p`, see `Sampling`.
+
+        Returns:
+            int32 tensor (count, *grid, num_codebooks), or (count, length, num_codebooks).
+
+        Raises:
+            ValueError: if an argument is out of range, or they do not fit together.
+        """
+        self.build_now()
+        frames = self.frames_of(length)
+        schedule = self._checked(steps, noise, schedule, sampling)
+        # Two for each token and step: one draws it, the other is noise.
+        numbers = (steps, 2, *self.pattern.slots(frames, self.num_codebooks).shape)
+        request = requested(self, count, prefix, context, known, frames, seed, guidance, sampling, numbers)
+        noise = tf.constant(noise, tf.float32)
+
+        def answer(part):
+            if callback is None:
+                return self._compiled_generate(part, frames, schedule, steps, noise)
+            state = self._begin(part, frames)
+            for stop in range(1, steps + 1):
+                state = self._compiled_advance(part, state, frames, schedule, steps, noise, tf.constant(stop))
+                callback(np.asarray(self.tokens_of(self._known_alone(state.ids), frames)))
+            return state.ids
+
+        return self.tokens_of(in_batches(answer, request, batch_size), frames)
+
+    def repair(self, tokens, mask, **options):
+        """Makes the tokens under a mask anew, and leaves the others as they are.
+
+        Args:
+            tokens: int array (batch, *grid, num_codebooks).
+            mask: bool array (batch, *grid), True where tokens are made.
+            **options: as in `generate`.
+
+        Returns:
+            int32 tensor like `tokens`.
+
+        Raises:
+            ValueError: if the mask is not of the tokens' grid, or as `generate`.
+        """
+        tokens, mask = np.asarray(tokens), np.asarray(mask)
+        if mask.shape != tokens.shape[:-1] or mask.dtype != bool:
+            raise ValueError(
+                f"A mask is bool (batch, *grid), here {tokens.shape[:-1]}. Received: {mask.dtype} {mask.shape}. It is "
+                "True where tokens are to be made."
+            )
+        return self.generate(known=np.where(mask[..., None], -1, tokens), **options)
+
+    def planned(self, frames, options):
+        """What a request needs, and its answer.
+
+        Args:
+            frames: int, positions.
+            options: dict with `steps`, `noise`, `schedule` and settings of `Sampling`, or some of them.
+
+        Returns:
+            Tuple with the shape of an example's random numbers, the `Sampling`, and the function that makes a sequence
+            of ids of a `Request`.
+        """
+        own = {"steps": STEPS, "noise": NOISE, "schedule": None}
+        steps, noise, schedule = (options.get(name, own[name]) for name in own)
+        sampling = {name: value for name, value in options.items() if name not in own}
+        schedule = self._checked(steps, noise, schedule, sampling)
+        numbers = (steps, 2, *self.pattern.slots(frames, self.num_codebooks).shape)
+        return numbers, sampling_of(sampling), lambda request: self._generate(request, frames, schedule, steps, noise)
+
+    def _checked(self, steps, noise, schedule, sampling):
+        """The schedule; raises ValueError where a setting is out of range."""
+        if steps < 1 or noise < 0.0 or sampling.get("repetition_penalty") is not None:
+            raise ValueError(
+                "Tokens come in a step or more, with noise of 0 or more, and without `repetition_penalty`, because "
+                f"they have no order. Received: steps={steps}, noise={noise}, {sampling}"
+            )
+        schedule = self.schedule if schedule is None else schedule
+        masked_share(0.0, schedule)
+        return schedule
+
+    def _generate(self, request, frames, schedule, steps, noise):
+        return self._advance(request, self._begin(request, frames), frames, schedule, steps, noise, steps).ids
+
+    def _begin(self, request, frames):
+        filled = self.pattern.slots(frames, self.num_codebooks) >= 0
+        holes = keras.ops.logical_and(filled, keras.ops.equal(request.given, PADDING))
+        return _State(tf.zeros((), tf.int32), keras.ops.where(holes, MASK, request.given))
+
+    def _advance(self, request, state, frames, schedule, steps, noise, stop):
+        """The steps up to `stop`."""
+        begun = self._begin(request, frames).ids
+        count = keras.ops.sum(keras.ops.cast(keras.ops.equal(begun, MASK), "int32"), axis=(1, 2))
+
+        def body(step, ids):
+            done = keras.ops.cast(step + 1, "float32") / steps
+            share = masked_share(done, schedule, int(np.prod(begun.shape[1:])))
+            left = keras.ops.cast(keras.ops.floor(keras.ops.cast(count, "float32") * share), "int32")
+            # At least one waits for each later step, as long as there are any.
+            holes = keras.ops.sum(keras.ops.cast(keras.ops.equal(ids, MASK), "int32"), axis=(1, 2))
+            left = keras.ops.clip(left, keras.ops.minimum(1, holes - 1), keras.ops.maximum(holes - 1, 0))
+            left = keras.ops.where(step + 1 < steps, keras.ops.maximum(left, 0), 0)
+            uniforms = keras.ops.take(request.uniforms, step, axis=1)
+            return step + 1, self._filled(request, ids, frames, left, noise * (1.0 - done), uniforms)
+
+        return _State(*tf.while_loop(lambda step, ids: step < stop, body, tuple(state)))
+
+    def _filled(self, request, ids, frames, left, noise, uniforms):
+        """Draws all hidden ids, and hides the `left` (batch,) of them that are least sure again."""
+        prefix, context, inputs = request.prefix, request.context, ids
+        if request.guidance is not None:
+            prefix, context = unconditional(prefix), unconditional(context)
+            inputs = keras.ops.concatenate([ids, ids])
+        logits = self._predicted(inputs, frames, prefix, context, False)
+        if request.guidance is not None:
+            logits = guided(*keras.ops.split(logits, 2), request.guidance)
+            logits = keras.ops.where(self.possible(frames), logits, NEVER)
+        greedy = request.sampling.temperature is None
+        columns = draw(filtered(logits, request.sampling), None if greedy else uniforms[:, 0])
+        chances = keras.ops.log_softmax(logits, axis=-1)
+        sure = keras.ops.squeeze(keras.ops.take_along_axis(chances, keras.ops.expand_dims(columns, -1), axis=-1), -1)
+        gumbel = -keras.ops.log(-keras.ops.log(keras.ops.clip(uniforms[:, 1], 1e-7, 1.0 - 1e-7)))
+        hidden = keras.ops.equal(ids, MASK)
+        sure = keras.ops.where(hidden, sure + noise * gumbel, _SURE)
+        flat = keras.ops.reshape(sure, (-1, ids.shape[1] * ids.shape[2]))
+        ranks = keras.ops.argsort(keras.ops.argsort(flat, axis=1), axis=1)
+        again = keras.ops.reshape(keras.ops.cast(ranks, "int32") < keras.ops.expand_dims(left, 1), keras.ops.shape(ids))
+        return keras.ops.where(hidden, keras.ops.where(again, MASK, columns + self.first_ids), ids)
+
+    # === Steps ===
+    def _predicted(self, sequence, frames, prefix, context, training):
+        """Logits of a sequence of ids with `MASK` in it."""
+        places = self.coordinates(frames)
+        vectors, mask, positions = self.with_prefix(prefix, self.placed(self.embedded(sequence)), places)
+        context, context_mask = self.embedded_context(context)
+        outputs = self.transformer(
+            vectors, context, mask=mask, context_mask=context_mask, positions=positions, training=training
+        )
+        return keras.ops.where(self.possible(frames), self.logits(outputs[:, -sequence.shape[1] :]), NEVER)
+
+    def _hidden(self, ids):
+        """The sequence of ids (batch, positions, num_codebooks), of which those that are not there are hidden."""
+        return self.pattern.apply(keras.ops.where(keras.ops.equal(ids, PADDING), MASK, ids), PADDING)
+
+    def _to_hide(self, sequence, training):
+        """Which ids of a sequence are hidden: bool like it."""
+        batch, shape = keras.ops.shape(sequence)[0], sequence.shape[1:]
+        if training:
+            progress = keras.random.uniform((batch, 1), seed=self.random)
+            order = keras.random.uniform((batch, *shape), seed=self.random)
+        else:
+            numbers = keras.ops.cast(keras.ops.arange(batch), "float32")
+            progress = keras.ops.expand_dims(1.0 - (numbers + 0.5) / keras.ops.cast(batch, "float32"), 1)
+            order = uniforms_of(0, batch, *shape)
+        real = keras.ops.not_equal(sequence, PADDING)
+        tokens = keras.ops.sum(keras.ops.cast(real, "float32"), axis=(1, 2))
+        share = masked_share(progress, self.schedule, int(np.prod(shape)))
+        count = keras.ops.ceil(keras.ops.expand_dims(tokens, 1) * share)
+        flat = keras.ops.reshape(keras.ops.where(real, order, 2.0), (-1, int(np.prod(shape))))
+        ranks = keras.ops.cast(keras.ops.argsort(keras.ops.argsort(flat, axis=1), axis=1), "float32")
+        hidden = keras.ops.reshape(ranks < count, keras.ops.shape(sequence))
+        return keras.ops.logical_and(hidden, real)
+
+    def _known_alone(self, ids):
+        return keras.ops.where(keras.ops.equal(ids, MASK), PADDING, ids)
+
+    # === Config ===
+    def get_config(self):
+        return {**super().get_config(), "schedule": self.schedule}

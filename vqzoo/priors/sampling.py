@@ -1,0 +1,245 @@
+"""From logits to tokens: pure functions, and the settings that choose among them."""
+
+import math
+from typing import Any
+from typing import NamedTuple
+
+import keras
+
+# What a logit becomes where a token cannot come: e to it is 0 beside any real one.
+NEVER = -1e9
+_BITS = 32  # of a float32
+
+
+class Sampling(NamedTuple):
+    """How tokens are drawn. None leaves a step out; all but `top_k` may be tensors."""
+
+    temperature: Any = 1.0  # divides the logits; 0 takes the likeliest
+    top_k: Any = None  # the k likeliest alone; int
+    top_p: Any = None  # the fewest likeliest that have this probability together
+    min_p: Any = None  # those at least this times as likely as the likeliest
+    repetition_penalty: Any = None  # divides the logits of what has been, where they are positive
+
+    def checked(self):
+        """These settings; raises ValueError where one is out of range."""
+        for name, value, good, rule in (
+            ("temperature", self.temperature, lambda x: 0.0 <= x < math.inf, "0 or more"),
+            ("top_k", self.top_k, lambda x: x == int(x) and x >= 1, "an integer of 1 or more"),
+            ("top_p", self.top_p, lambda x: 0.0 < x <= 1.0, "above 0 and at most 1"),
+            ("min_p", self.min_p, lambda x: 0.0 <= x <= 1.0, "from 0 to 1"),
+            ("repetition_penalty", self.repetition_penalty, lambda x: 0.0 < x < math.inf, "above 0"),
+        ):
+            if not (value is None and name != "temperature") and not good(value):
+                raise ValueError(f"`{name}` is {rule}. Received: {name}={value}")
+        return self
+
+
+def guided(conditional, unconditional, scale):
+    r"""Moves logits away from those without the condition.
+
+    $$l = l_\emptyset + s \, (l_c - l_\emptyset)$$
+
+    Args:
+        conditional: float tensor l_c.
+        unconditional: float tensor l_∅ of the same shape.
+        scale: float s; 1 changes nothing, 0 forgets the condition.
+
+    Returns:
+        Tensor of the same shape.
+
+    Example:
+    >>> [float(x) for x in guided(keras.ops.array([1.0, 3.0]), keras.ops.array([2.0, 2.0]), 2.0)]
+    [0.0, 4.0]
+
+    Reference:
+        Ho, Salimans 2022, https://arxiv.org/abs/2207.12598, equation 6, with s = 1 + w
+    """
+    return unconditional + scale * (conditional - unconditional)
+
+
+def penalized(logits, seen, penalty):
+    """Makes tokens that have been less likely: divides positive logits by the penalty, multiplies negative ones.
+
+    Args:
+        logits: float tensor (..., count).
+        seen: bool tensor of the same shape, True where a token has been.
+        penalty: float; 1 changes nothing.
+
+    Returns:
+        Tensor of the same shape.
+
+    Example:
+    >>> logits, seen = keras.ops.array([2.0, -2.0, 2.0]), keras.ops.array([True, True, False])
+    >>> [float(x) for x in penalized(logits, seen, 2.0)]
+    [1.0, -4.0, 2.0]
+
+    Reference:
+        Keskar et al. 2019, https://arxiv.org/abs/1909.05858, section 4.1; the case of negative ones as in Hugging
+        Face's `RepetitionPenaltyLogitsProcessor`
+    """
+    return keras.ops.where(seen, keras.ops.where(logits > 0.0, logits / penalty, logits * penalty), logits)
+
+
+def top_k(logits, k):
+    """Keeps the k likeliest tokens, and all that are as likely as the last of them.
+
+    Args:
+        logits: float tensor (..., count).
+        k: int; more than `count` keeps all.
+
+    Returns:
+        Tensor of the same shape, `NEVER` for the others.
+
+    Example:
+    >>> [float(x) for x in top_k(keras.ops.array([1.0, 3.0, 2.0]), 2)]
+    [-1000000000.0, 3.0, 2.0]
+    """
+    ones = keras.ops.ones_like(logits)
+    return keras.ops.where(_most(logits, ones, min(float(k), logits.shape[-1])), logits, NEVER)
+
+
+def top_p(logits, p):
+    """Keeps the fewest likeliest tokens that together have a probability of p or more, and all as likely as the last.
+
+    Args:
+        logits: float tensor (..., count).
+        p: float in (0, 1].
+
+    Returns:
+        Tensor of the same shape, `NEVER` for the others.
+
+    Example:
+    >>> logits = keras.ops.log(keras.ops.array([0.5, 0.125, 0.25, 0.125]))
+    >>> [bool(x > -9) for x in top_p(logits, 0.7)]
+    [True, False, True, False]
+
+    Reference:
+        Holtzman et al. 2019, https://arxiv.org/abs/1904.09751, section 3.1
+    """
+    chances = keras.ops.softmax(logits, axis=-1)
+    # Of p = 1 the sum of all, which rounding may leave below 1.
+    enough = p * keras.ops.sum(chances, axis=-1, keepdims=True)
+    return keras.ops.where(_most(chances, chances, enough), logits, NEVER)
+
+
+def min_p(logits, p):
+    """Keeps the tokens that are at least p times as likely as the likeliest.
+
+    Args:
+        logits: float tensor (..., count).
+        p: float from 0 to 1.
+
+    Returns:
+        Tensor of the same shape, `NEVER` for the others.
+
+    Example:
+    >>> [bool(x > -9) for x in min_p(keras.ops.log(keras.ops.array([0.55, 0.1, 0.35])), 0.5)]
+    [True, False, True]
+
+    Reference:
+        Nguyen et al. 2024, https://arxiv.org/abs/2407.01082, section 3
+    """
+    chances = keras.ops.softmax(logits, axis=-1)
+    return keras.ops.where(chances < p * keras.ops.max(chances, axis=-1, keepdims=True), NEVER, logits)
+
+
+def filtered(logits, sampling, seen=None):
+    """The logits that `draw` draws from: penalty, temperature, then what may come at all.
+
+    Args:
+        logits: float32 tensor (..., count).
+        sampling: `Sampling`; of temperature 0 the temperature is left to `draw`.
+        seen: bool tensor of the shape of `logits`, for the penalty.
+
+    Returns:
+        Tensor of the same shape.
+    """
+    if sampling.repetition_penalty is not None:
+        logits = keras.ops.where(logits > 0.5 * NEVER, penalized(logits, seen, sampling.repetition_penalty), logits)
+    if sampling.temperature is None:  # the likeliest, which no filter removes
+        return logits
+    logits = keras.ops.maximum(logits / sampling.temperature, NEVER)
+    if sampling.top_k is not None:
+        logits = top_k(logits, sampling.top_k)
+    if sampling.top_p is not None:
+        logits = top_p(logits, sampling.top_p)
+    if sampling.min_p is not None:
+        logits = min_p(logits, sampling.min_p)
+    return logits
+
+
+def draw(logits, uniforms):
+    r"""Draws a token for each number in [0, 1): the first one whose probability, with those before, exceeds it.
+
+    $$t = \min \Big\{k : \sum_{j \le k} p_j > u\Big\}, \quad p = \operatorname{softmax}(l)$$
+
+    The numbers are given, so that a sample is a function of the seed and of the example, in any batch and on any
+    device. A token of probability 0 is never drawn.
+
+    Args:
+        logits: float32 tensor (..., count).
+        uniforms: float32 tensor (...), in [0, 1); None takes the likeliest token.
+
+    Returns:
+        int32 tensor (...).
+
+    Example:
+    >>> logits = keras.ops.log(keras.ops.array([[0.2, 0.3, 0.5]]))
+    >>> [int(draw(logits, keras.ops.array([u]))[0]) for u in (0.1, 0.4, 0.9)]
+    [0, 1, 2]
+    """
+    if uniforms is None:
+        return keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")
+    chances = keras.ops.softmax(logits, axis=-1)
+    sums = keras.ops.cumsum(chances, axis=-1)
+    # Below the last sum, also after rounding: it is reached by a token that has some probability.
+    bound = keras.ops.expand_dims(uniforms, -1) * (sums[..., -1:] * (1.0 - 2.0**-23))
+    reached = keras.ops.logical_and(sums > bound, chances > 0.0)
+    # Where rounding leaves no token, the likeliest.
+    likeliest = keras.ops.equal(chances, keras.ops.max(chances, axis=-1, keepdims=True))
+    some = keras.ops.any(reached, axis=-1, keepdims=True)
+    found = keras.ops.where(some, reached, likeliest)
+    count = logits.shape[-1]
+    return keras.ops.min(keras.ops.where(found, keras.ops.arange(count, dtype="int32"), count), axis=-1)
+
+
+def uniforms_of(seed, count, *shape):
+    """Numbers in [0, 1) for `count` examples; those of an example do not depend on how many there are.
+
+    Args:
+        seed: int, or int32 scalar tensor.
+        count: int or int32 scalar tensor, examples.
+        *shape: int, numbers of each.
+
+    Returns:
+        float32 tensor (count, *shape).
+
+    Example:
+    >>> bool(keras.ops.all(uniforms_of(7, 2, 3) == uniforms_of(7, 5, 3)[:2]))
+    True
+    """
+    import tensorflow as tf
+
+    # Philox on every device: the choice by device would differ on TPU.
+    return tf.random.stateless_uniform((count, *shape), tf.stack([tf.cast(seed, tf.int32), 0]), alg="philox")
+
+
+def _most(values, weights, enough):
+    """Marks the fewest largest values whose weights sum to `enough` or more, and all as large as the last of them.
+
+    The last one is found bit by bit, exactly: 32 sums are much faster than the sort that XLA makes for CPUs.
+    """
+    bits = keras.ops.view(keras.ops.cast(values, "float32"), "int32")
+    # As integers in the order of the numbers: those of negative ones run backwards.
+    order = keras.ops.where(bits < 0, keras.ops.bitwise_xor(bits, 0x7FFFFFFF), bits)
+
+    def halve(_, interval):
+        low, high = interval  # from `low` on it is enough, from `high` on not
+        # The mean, rounded down, without the overflow of a sum.
+        middle = keras.ops.bitwise_and(low, high) + keras.ops.right_shift(keras.ops.bitwise_xor(low, high), 1)
+        sums = keras.ops.sum(keras.ops.where(order >= middle, weights, 0.0), axis=-1, keepdims=True)
+        return keras.ops.where(sums >= enough, middle, low), keras.ops.where(sums >= enough, high, middle)
+
+    ends = keras.ops.min(order, axis=-1, keepdims=True), keras.ops.max(order, axis=-1, keepdims=True) + 1
+    low, _ = keras.ops.fori_loop(0, _BITS, halve, ends)
+    return order >= low

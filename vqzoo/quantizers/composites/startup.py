@@ -1,0 +1,133 @@
+"""From dense to quantized latents, example by example, over the first steps of training: against collapse."""
+
+import numbers
+
+import keras
+
+from vqzoo.quantizers.composites.composite import of_width
+from vqzoo.quantizers.quantizer import Quantized
+from vqzoo.quantizers.quantizer import Quantizer
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class StartupQuantizer(Quantizer):
+    r"""Hands on the dense latents of fewer and fewer training examples; in inference it is the quantizer inside.
+
+    $$p_t = \operatorname{clip}\left(\frac{t_1 - t}{t_1 - t_0}, 0, 1\right), \qquad
+    e_i = \begin{cases} z_i & \text{with probability } p_t \\ Q(z_i) & \text{otherwise} \end{cases}$$
+
+    with z the latents, i the example, t the number of training calls so far, and Q the quantizer inside. So encoder and
+    decoder learn to reconstruct before they have to do with codes, and a decoder that can do without them finds out
+    late. Tokens, losses and codebooks are those of Q on all examples from the first step on: when its turn comes, the
+    codes lie where the latents are.
+
+    Args:
+        quantizer: `Quantizer`, keeps the width of the latents.
+        start: int, training calls so far up to which all examples are dense, t_0. Defaults to 0: the first call.
+        stop: int, training calls so far from which on none is, t_1. Defaults to 1000.
+        seed: int, of the draws. Defaults to a random one.
+
+    Call arguments:
+        latents: float tensor, shape (batch, *grid, latent_dim).
+        training: bool, whether to draw, and to count the call. Defaults to False.
+        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+    Returns:
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, num_codebooks),
+        and the inner quantizer's scalars.
+
+    Raises:
+        ValueError: if `quantizer` is no `Quantizer` or changes the width of the latents, or `stop` does not come after
+            `start`.
+
+    Example:
+    >>> from vqzoo.quantizers import VectorQuantizer
+    >>> quantizer = StartupQuantizer(VectorQuantizer(2), start=0, stop=1)
+    >>> latents = keras.random.normal((4, 3, 5))
+    >>> dense, quantized = (quantizer(latents, training=True).latents for _ in range(2))
+    >>> bool(keras.ops.all(dense == latents)), bool(keras.ops.any(quantized == latents))
+    (True, False)
+
+    Reference:
+        Kaiser et al. 2018, https://arxiv.org/abs/1803.03382, whose code ramps so over `startup_steps`.
+    """
+
+    def __init__(self, quantizer, start=0, stop=1000, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(quantizer, Quantizer):
+            raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
+        whole = isinstance(start, numbers.Integral) and isinstance(stop, numbers.Integral)
+        if not whole or not 0 <= start < stop:
+            raise ValueError(
+                "`start` and `stop` are numbers of training steps, and `stop` is the later one. Received: "
+                f"start={start!r}, stop={stop!r}. Without a start-up, use the quantizer inside alone."
+            )
+        self.quantizer = quantizer
+        self.start = start
+        self.stop = stop
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        if not self.quantizer.built:  # a loaded one is
+            self.quantizer.build(input_shape)
+        state = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+        self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
+        self.keep_frozen()
+
+    def encode(self, latents, mask=None):
+        """The inner quantizer's tokens: (batch, *grid, latent_dim) to int32 (batch, *grid, num_codebooks)."""
+        return self.quantizer.encode(latents, mask)
+
+    def decode(self, tokens):
+        """The inner quantizer's codes: tokens to float32 (batch, *grid, latent_dim)."""
+        return self.quantizer.decode(tokens)
+
+    def call(self, latents, training=False, mask=None):
+        quantized = self.quantizer(latents, training=training, mask=mask)
+        if not training:
+            return quantized
+        latents = self.check_latents(latents, mask=mask)
+        codes = of_width(latents.shape[-1], quantized.latents, self.quantizer)
+        mixed = keras.ops.where(self._dense_examples(latents), latents, codes)
+        if self.trainable:
+            self.steps.assign_add(1)
+        return Quantized(mixed, quantized.tokens, quantized.losses)
+
+    @property
+    def codebook_sizes(self):
+        return self.quantizer.codebook_sizes
+
+    @property
+    def loss_names(self):
+        return self.quantizer.loss_names
+
+    def inner_quantizers(self):
+        """The one inside."""
+        return (self.quantizer,)
+
+    def portable_encode(self, latents):
+        return self.quantizer.portable_encode(latents)
+
+    def portable_decode(self, tokens):
+        return self.quantizer.portable_decode(tokens)
+
+    def _dense_examples(self, latents):
+        """Which examples stay dense in this call: bool (batch, 1, ..., 1), as many axes as the latents."""
+        left = keras.ops.cast(self.stop - keras.ops.convert_to_tensor(self.steps), "float32")
+        share = left / (self.stop - self.start)  # above 1 before the start
+        drawn = keras.random.uniform((keras.ops.shape(latents)[0],), seed=self.generator)
+        return keras.ops.reshape(drawn < share, (-1, *(1 for _ in latents.shape[1:])))
+
+    def get_config(self):
+        config = super().get_config()
+        config["quantizer"] = keras.saving.serialize_keras_object(self.quantizer)
+        config["start"] = self.start
+        config["stop"] = self.stop
+        config["seed"] = self.seed
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("quantizer")), **config)

@@ -1,0 +1,100 @@
+"""What a tokenizer of text takes, and what it says of the rest."""
+
+import keras
+import numpy as np
+
+from vqzoo.ops import dtype_name
+from vqzoo.ops import known_value
+
+# Pieces of one text: the logits of so many take half a gigabyte.
+LONGEST = 2**15
+
+
+def is_text(signal):
+    """Whether `signal` is text, or a list or an array of what is no number.
+
+    Args:
+        signal: anything.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> is_text(["a", "b"]), is_text([[1, 2]]), is_text(np.array(["a"])), is_text("a")
+    (True, False, True, True)
+    """
+    if isinstance(signal, list | tuple):
+        return not signal or any(isinstance(text, str | bytes) for text in signal)
+    kinds = ("<U", "<S", "|S", "string", "object")
+    return isinstance(signal, str | bytes) or (hasattr(signal, "dtype") and dtype_name(signal).startswith(kinds))
+
+
+def checked_ids(ids, size):
+    """Raises where `ids` are none of `size` pieces; the values of a symbolic tensor pass unseen.
+
+    Args:
+        ids: array or tensor (batch, length).
+        size: int, how many pieces there are.
+
+    Returns:
+        The ids as an int32 tensor.
+
+    Raises:
+        ValueError: on another shape or dtype; in eager calls also on ids that no piece has.
+
+    Example:
+    >>> checked_ids([[1, 2]], 3).dtype
+    tf.int32
+    """
+    if is_text(ids):
+        raise ValueError(
+            "Networks take ids of pieces, and training too: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`. "
+            f"Received: text, {_shortened(ids)}."
+        )
+    try:
+        ids = ids if hasattr(ids, "dtype") else np.asarray(ids)
+    except ValueError as error:
+        raise ValueError(
+            f"A batch of ids is one array (batch, length). Received: a {type(ids).__name__} of rows of several "
+            "lengths. `tokenizer.pieces.pad(rows, 1)` makes one of them."
+        ) from error
+    dtype, shape = dtype_name(ids), tuple(ids.shape)
+    if not dtype.startswith(("int", "uint")):
+        raise ValueError(f"Ids of pieces are integers. Received: dtype={dtype}. Tokens go to `decode`.")
+    if len(shape) != 2 or shape[1] == 0:
+        raise ValueError(
+            f"Ids of pieces have the shape (batch, length). Received: shape={shape}. A single sentence needs a batch "
+            "axis, `ids[None]`, and an empty one is its end piece."
+        )
+    check_length(shape[1] or 1)
+    values = known_value(ids)
+    if values is not None and values.size and not 0 <= values.min() <= values.max() < size:
+        raise ValueError(
+            f"Ids of pieces lie in [0, {size}). Received: values from {values.min()} to {values.max()}. Were they made "
+            "by other pieces than `tokenizer.pieces`?"
+        )
+    return keras.ops.cast(ids, "int32")
+
+
+def check_length(pieces):
+    """Raises where a text has too many pieces.
+
+    Args:
+        pieces: int.
+
+    Raises:
+        ValueError: above 32,768.
+
+    Example:
+    >>> check_length(1000)
+    """
+    if pieces > LONGEST:
+        raise ValueError(
+            f"A text has at most {LONGEST} pieces, of which the networks hold everything at once. Received: {pieces}. "
+            "Encode it by sentences or lines."
+        )
+
+
+def _shortened(thing):
+    told = repr(thing)
+    return told if len(told) <= 40 else f"{told[:37]}..."

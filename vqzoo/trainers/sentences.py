@@ -1,0 +1,97 @@
+"""What training reads like: sentences beside what comes back of them."""
+
+import contextlib
+import difflib
+import pathlib
+
+import keras
+
+from vqzoo.files import atomic_path
+
+
+def save_sentences(path, originals, reconstructions):
+    """Writes sentences beside their reconstructions, as a table of Markdown in which differing words are bold.
+
+    Args:
+        path: str or path of the file.
+        originals: list of str.
+        reconstructions: list of str, as many.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        ValueError: if they are not as many.
+
+    Example:
+    >>> import tempfile
+    >>> path = save_sentences(pathlib.Path(tempfile.mkdtemp(), "a.md"), ["The cat sat."], ["The cap sat."])
+    >>> print(path.read_text().splitlines()[-1])
+    | The **cat** sat. | The **cap** sat. |
+    """
+    if len(originals) != len(reconstructions):
+        raise ValueError(
+            f"There is one reconstruction for each sentence. Received: {len(originals)} sentences and "
+            f"{len(reconstructions)} reconstructions."
+        )
+    exact = sum(one == other for one, other in zip(originals, reconstructions, strict=True))
+    lines = [f"{exact} of {len(originals)} sentences are exact.", "", "| sentence | comes back as |", "|---|---|"]
+    for pair in zip(originals, reconstructions, strict=True):
+        lines.append("| " + " | ".join(_marked(*pair)) + " |")
+    path = pathlib.Path(path).expanduser()
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
+    return path
+
+
+class Sentences(keras.callbacks.Callback):
+    """Writes the reconstructions of the same few sentences as training goes on: `epoch_0001.md`.
+
+    A `Trainer`'s moving average of the weights is what they show.
+
+    Args:
+        folder: str or path, made when missing.
+        tokenizer: the `TextTokenizer` in training.
+        sentences: list of str.
+        every: int, epochs from one file to the next. Defaults to 1.
+
+    Raises:
+        ValueError: if `every` is not positive.
+
+    Example:
+    >>> Sentences("run/sentences", None, ["The cat sat on the mat."], every=5).every
+    5
+    """
+
+    def __init__(self, folder, tokenizer, sentences, every=1):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"`every` is a number of epochs, at least 1. Received: every={every}")
+        self.folder = pathlib.Path(folder)
+        self.tokenizer = tokenizer
+        self.sentences = list(sentences)
+        self.every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the file of this epoch, if it is its turn."""
+        if (epoch + 1) % self.every == 0:
+            with getattr(self.model, "averaged", contextlib.nullcontext)():
+                again = self.tokenizer.decode(self.tokenizer.encode(self.sentences))
+            save_sentences(self.folder / f"epoch_{epoch + 1:04d}.md", self.sentences, again)
+
+
+def _marked(one, other):
+    """Both as cells, the words that differ bold."""
+    words = one.split(), other.split()
+    marked = [], []
+    for tag, *places in difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes():
+        for cell, text, (start, stop) in zip(marked, words, (places[:2], places[2:]), strict=True):
+            part = " ".join(map(_escaped, text[start:stop]))
+            if part:
+                cell.append(part if tag == "equal" else f"**{part}**")
+    return [" ".join(cell) for cell in marked]
+
+
+def _escaped(word):
+    """A word as Markdown shows it."""
+    return "".join("\\" + letter if letter in "\\`*_|<>[]" else letter for letter in word)
