@@ -9,7 +9,8 @@ import pytest
 import vqzoo
 
 ROOT = pathlib.Path(__file__).parents[2]
-NAMES = ["image-vqgan-emoji-f4", "image-vqgan-photos-f4", "image-vqvae-fashion-28"]
+NAMES = ["audio-speech-16k", "image-vqgan-emoji-f4", "image-vqgan-photos-f4"]
+NAMES += ["image-vqvae-fashion-28"]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,23 @@ def test_a_small_picture_comes_back():
     assert float(vqzoo.metrics.psnr(shirt, again)[0]) > 14.0
 
 
+def test_a_voice_comes_back():
+    tokenizer = vqzoo.Tokenizer.from_preset("audio-speech-16k")
+    seconds = np.arange(16000) / 16000
+    pitch = 2 * np.pi * 120 * seconds
+    # The harmonics of a low voice under two formants, as a vowel has them, with a pause in the middle.
+    voice = sum(
+        np.sin(n * pitch) * sum(np.exp(-(((120 * n - f) / 200) ** 2)) for f in (600, 1200)) for n in range(1, 30)
+    )
+    voice *= 0.1 * (np.abs(seconds - 0.5) > 0.1)
+    sound = voice[None, :, None].astype("float32")
+    again = np.asarray(tokenizer.decode(tokenizer.encode(sound), length=16000))
+    loudness = np.sqrt(np.mean(np.square(again.reshape(10, 1600)), axis=1))
+    assert loudness[[4, 5]].max() < 0.4 * loudness[[1, 2, 7, 8]].min()
+    distances = [float(vqzoo.metrics.mel_distance(sound, x, 16000)[0]) for x in (again, np.zeros_like(sound))]
+    assert distances[0] < 0.5 * distances[1]
+
+
 def test_a_drawing_comes_back():
     tokenizer = vqzoo.Tokenizer.from_preset("image-vqgan-emoji-f4")
     rows, columns = np.mgrid[-32:32, -32:32]
@@ -67,6 +85,19 @@ def test_the_readme_tells_what_the_presets_tell():
         preset = told[name]
         row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |"))
         cells = [cell.strip() for cell in row.strip("|").split("|")]
+        if preset.modality == "audio":
+            metadata = vqzoo.presets.read_metadata(preset.folder)
+            assert cells[1:] == [
+                "audio",
+                f"{metadata['sample_rate']:,} Hz",
+                f"{metadata['frame_rate']:g} a second, {len(preset.codebook_sizes)} of {preset.codebook_sizes[0]:,}",
+                f"{metadata['kilobits_per_second']:g}",
+                f"{preset.parameters / 1e6:.2f} M",
+                f"{preset.metrics['stoi']:.3f}",
+                f"{preset.metrics['pesq']:.2f}",
+                f"{preset.metrics['mel_distance']:.2f}",
+            ]
+            continue
         height, width, _ = preset.signal
         perceptual = preset.metrics.get("perceptual_vgg16_hed")
         assert cells[1:] == [
