@@ -12,7 +12,7 @@ from rich.table import Table
 from vqzoo.presets import list_presets
 
 # What a modality is told by: the first of these numbers that its presets have.
-RATES = {"bits_per_pixel": "{:.3f}/px", "kilobits_per_second": "{:.2f}k/s", "bits_per_character": "{:.2f}/char"}
+RATES = {"bits_per_pixel": "{:.3f}", "kilobits_per_second": "{:.1f}k/s", "bits_per_character": "{:.1f}/c"}
 QUALITIES = {"psnr": "{:.1f} dB", "mel_distance": "mel {:.2f}", "piece_accuracy": "{:.1%}"}
 
 
@@ -33,14 +33,13 @@ def run(arguments):
             print(json.dumps(preset._asdict()))
         return int(bool(caught))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("preset", "modality", "example", "tokens", "bits", "size", "quality"):
+    for column in ("preset", "example", "tokens", "bits", "size", "quality"):
         table.add_column(column, no_wrap=True, overflow="fold")  # in 80 characters
     for preset in presets:
         table.add_row(
             preset.name,
-            preset.modality,
             "x".join(map(str, preset.signal)),
-            f"{math.prod(preset.tokens)} of {'/'.join(map(str, preset.codebook_sizes))}" if preset.tokens else "",
+            f"{math.prod(preset.tokens)} of {_codebooks(preset.codebook_sizes)}" if preset.tokens else "",
             _first(preset.metrics, RATES),
             f"{preset.parameters / 1e6:.2f} M",
             _first(preset.metrics, QUALITIES),
@@ -51,6 +50,11 @@ def run(arguments):
     else:
         console.print("No presets. Train one with a recipe, or name the folder that holds some in $VQZOO_PRESETS.")
     return int(bool(caught))
+
+
+def _codebooks(sizes):
+    """Their sizes, in few letters: a terminal has 80."""
+    return f"{len(sizes)}x{sizes[0]}" if len(sizes) > 1 and len(set(sizes)) == 1 else "/".join(map(str, sizes))
 
 
 def _first(metrics, formats):
