@@ -32,7 +32,7 @@ class Config:
     pieces: int = 4000  # of words, that sentences are cut into; learnt from the data
     vectors: str = ""  # word vectors to start from: GloVe, Word2Vec (text or binary), npz; empty: none
     tune_vectors: bool = True  # whether they learn
-    length: int = 48  # pieces of a training example; of longer sentences a part is taken
+    length: int = 24  # pieces of a training example; of longer sentences a part is taken
     stride: int = 2  # pieces that one position of tokens stands for
     filters: int = 192  # of the blocks
     blocks: int = 4  # of the encoder and of the decoder
@@ -47,7 +47,7 @@ class Config:
     commitment_weight: float = 0.25  # of the commitment loss; the cross-entropy weighs 1
     batch_size: int = 64  # sentences, over all devices
     epochs: int = 10  # sentences and a log line after each
-    steps_per_epoch: int = 250  # batches
+    steps_per_epoch: int = 160  # batches
     validation_sentences: int = 500  # to evaluate on
     learning_rate: float = 2e-3  # highest; a cosine takes it to 0
     warmup: float = 0.05  # share of the steps over which the learning rate rises from 0

@@ -8,6 +8,7 @@ ROWS = [
     {"ops", "files"},
     {"quantizers", "networks", "losses", "metrics", "data", "presets"},
     {"tokenizers", "priors"},
+    {"uses"},
     {"trainers"},
     {"converters", "export"},
     {"cli"},

@@ -16,6 +16,7 @@ from vqzoo import priors
 from vqzoo import quantizers
 from vqzoo import tokenizers
 from vqzoo import trainers
+from vqzoo import uses
 from vqzoo.presets import list_presets
 from vqzoo.priors import AutoregressivePrior
 from vqzoo.priors import MaskedPrior
@@ -34,6 +35,9 @@ from vqzoo.tokenizers import text_vqvae
 from vqzoo.trainers import AdversarialTrainer
 from vqzoo.trainers import PriorTrainer
 from vqzoo.trainers import ReconstructionTrainer
+from vqzoo.uses import generate
+from vqzoo.uses import inpaint
+from vqzoo.uses import restyle
 
 __version__ = _metadata.version("vqzoo")
 
@@ -51,8 +55,10 @@ __all__ = [
     "VectorQuantizer",
     "data",
     "export",
+    "generate",
     "image_vqgan",
     "image_vqvae",
+    "inpaint",
     "list_presets",
     "losses",
     "metrics",
@@ -61,10 +67,12 @@ __all__ = [
     "presets",
     "priors",
     "quantizers",
+    "restyle",
     "spectrogram_vqgan",
     "spectrogram_vqvae",
     "text_vqgan",
     "text_vqvae",
     "tokenizers",
     "trainers",
+    "uses",
 ]

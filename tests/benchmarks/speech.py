@@ -2,13 +2,15 @@
 
     pip install -e ".[metrics]" pocketsphinx; apt install opus-tools codec2
     python tests/benchmarks/speech.py CLIPS PRESET... [--codebooks 2 3] [--transcripts TABLE] [--count 100]
+        [--record]
 
 Every contestant gets the same clips, of one second to ten, at 16 kHz; the first so many by a hash of their names, which
 mixes folders. Codec2 works at 8 kHz: its clips are resampled down and up again, as every listener of it has to. The
 bits are those of the tokens, and of the packets alone for Opus, without the pages of its file. A row tells kbit/s, the
 medians of STOI and wide-band PESQ, the mean mel distance, how many times faster than the sound lasts encoding and
 decoding run on one thread of processor time, and, for a table of `file` and `text`, the word error rate of pocketsphinx
-over all its clips; the row of the originals tells how many words it gets wrong anyway.
+over all its clips; the row of the originals tells how many words it gets wrong anyway. With `--record` the numbers of a
+preset with all its codebooks go into its metadata and card.
 """
 
 import argparse
@@ -17,9 +19,7 @@ import hashlib
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
-import time
 
 import numpy as np
 import rich.console
@@ -37,6 +37,7 @@ class Tokens:
     """A tokenizer with all or the first so many of its codebooks."""
 
     def __init__(self, preset, codebooks=None):
+        self.preset = preset
         self.tokenizer = vqzoo.AudioTokenizer.from_preset(preset)
         self.codebooks = codebooks
         self.name = pathlib.Path(preset).name + (f", {codebooks} codebooks" if codebooks else "")
@@ -147,6 +148,7 @@ def main():
     parser.add_argument("--codec2", nargs="*", type=int, default=[1200, 2400, 3200])
     parser.add_argument("--transcripts", type=pathlib.Path, help="table of file (in CLIPS) and text, with tabs")
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--record", action="store_true", help="writes the numbers into the presets")
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     texts = _texts(arguments.transcripts) if arguments.transcripts else None
@@ -158,7 +160,14 @@ def main():
     contestants += [*map(Opus, arguments.opus), *map(Codec2, arguments.codec2)]
     table = rich.table.Table("", "kbit/s", "STOI", "PESQ", "mel distance", "encode", "decode", "word errors")
     for contestant in contestants:
-        table.add_row(contestant.name, *_judged(contestant, clips, texts and [texts[name] for name in names]))
+        report, spent = _judged(contestant, clips, texts and [texts[name] for name in names])
+        cells = [f"{report[name]:.4g}" for name in ("kilobits_per_second", "stoi", "pesq", "mel_distance")]
+        cells += ["", ""] if isinstance(contestant, Original) else [f"{x:.0f}x" for x in spent]
+        table.add_row(contestant.name, *cells, f"{report['word_error_rate']:.1%}" if texts else "")
+        if arguments.record and isinstance(contestant, Tokens) and not contestant.codebooks:
+            folder = vqzoo.presets.find_preset(contestant.preset)
+            known = vqzoo.presets.read_metadata(folder).get("metrics", {})
+            vqzoo.presets.update_metadata(folder, metrics={**known, **report, "clips_of_these": len(clips)})
     rich.console.Console(width=120).print(table)
 
 
@@ -183,7 +192,7 @@ def _chosen(folder, count, texts):
 
 
 def _judged(contestant, clips, texts):
-    """The cells of a contestant's row."""
+    """A contestant's numbers, and how many times faster than the sound lasts it encodes and decodes."""
     contestant.decode(contestant.encode(clips[0])[0], clips[0])  # what is compiled at the first call
     seconds = sum(map(len, clips)) / RATE
     bits, spent, again = 0, [0.0, 0.0], []
@@ -197,15 +206,16 @@ def _judged(contestant, clips, texts):
         [float(f(x[None], y[None], RATE)[0]) for x, y in zip(clips, again, strict=True)]
         for f in (metrics.stoi, metrics.pesq, metrics.mel_distance)
     ]
-    cells = [f"{bits / seconds / 1000:.2f}", f"{np.nanmedian(scores[0]):.3f}", f"{np.nanmedian(scores[1]):.2f}"]
-    cells += [f"{np.mean(scores[2]):.3f}", *(f"{seconds / max(x, 1e-9):.0f}x" for x in spent)]
-    return [*cells, f"{_word_errors(again, texts):.1%}" if texts else ""]
+    report = {"stoi": float(np.nanmedian(scores[0])), "pesq": float(np.nanmedian(scores[1]))}
+    report |= {"kilobits_per_second": float(bits) / seconds / 1000, "mel_distance": float(np.mean(scores[2]))}
+    if texts:
+        report["word_error_rate"] = _word_errors(again, texts)
+    return report, [seconds / max(x, 1e-9) for x in spent]
 
 
 def _seconds():
     """Processor time of this process and of the programs that it called."""
-    own, children = os.times()[:2], os.times()[2:4]
-    return sum(own) + sum(children) if sys.platform != "win32" else time.process_time()
+    return sum(os.times()[:4])
 
 
 def _word_errors(sounds, texts):

@@ -110,7 +110,15 @@ def test_all_keras_files_load_in_one_new_process(tmp_path):
                 np.testing.assert_array_equal(other, one, err_msg=name)
 
 
-@pytest.mark.parametrize("entry", zoo.TOKENIZERS, ids=lambda entry: entry.name)
+# Each recipe's `tiny`, or tests/export, exports the same networks and checks them in a new process.
+ELSEWHERE = ("image_vqvae", "image_vqgan", "AudioTokenizer", "spectrogram_vqvae", "spectrogram_vqgan")
+ELSEWHERE += ("TextTokenizer", "text_vqvae", "text_vqgan")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [pytest.param(e, marks=[pytest.mark.slow] if e.name in ELSEWHERE else [], id=e.name) for e in zoo.TOKENIZERS],
+)
 def test_every_export_agrees_in_a_new_process(entry, tmp_path):
     tokenizer = zoo.stirred(entry.built())
     tokenizer.save_to_preset(tmp_path / "preset")

@@ -9,7 +9,7 @@ import pytest
 import vqzoo
 
 ROOT = pathlib.Path(__file__).parents[2]
-NAMES = ["audio-speech-16k", "image-vqgan-emoji-f4", "image-vqgan-photos-f4"]
+NAMES = ["audio-speech-16k", "image-vqgan-emoji-f4", "image-vqgan-photos-f4", "image-vqgan-photos-f8"]
 NAMES += ["image-vqvae-fashion-28"]
 
 
@@ -30,6 +30,20 @@ def test_a_shipped_preset_is_whole_and_small(name):
     for file in ("recipe.json", "metadata.json"):  # no path of the machine that it was trained on
         values = json.loads((folder / file).read_text()).values()
         assert not [value for value in values if isinstance(value, str) and pathlib.PurePath(value).is_absolute()]
+
+
+def test_the_shipped_prior_is_whole_and_small_and_makes_what_it_is_asked_for():
+    folder = ROOT / "saved_models" / "image-prior-fashion"
+    files = vqzoo.presets.verify_preset(folder)["files"]
+    parts = {"prior.keras", "tokenizer.keras", "README.md", "samples.png", "neighbours.png", "metadata.json"}
+    assert parts | {"recipe.json"} == set(files)
+    assert sum(file["bytes"] for file in files.values()) < 10e6
+    made = vqzoo.generate("image-prior-fashion", 16, ["sneaker", "trouser"], seed=1) > -0.5
+    sneakers, trousers = made[0::2], made[1::2]
+    # Above a sneaker is nothing; trousers begin at the top and have nothing beside them.
+    assert sneakers[:, :6].mean() < 0.05 and trousers[:, :6].mean() > 0.2
+    assert sneakers[:, :, :5].mean() > 0.05 and trousers[:, :, :5].mean() < 0.02
+    assert sneakers.std(axis=0).mean() > 0.02  # not the same one eight times
 
 
 def test_a_photo_comes_back(photo):

@@ -50,6 +50,22 @@ def test_a_preset_comes_back(kind, tmp_path):
         other.from_preset(tmp_path / "it")
 
 
+def test_a_prior_of_half_precision_is_saved_in_float32(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        prior = autoregressive()
+        prior.build()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert prior.head.compute_dtype == "bfloat16"
+    prior.save_to_preset(tmp_path / "it")
+    again = Prior.from_preset(tmp_path / "it")
+    layers = [layer for layer in again._flatten_layers() if layer.weights]
+    assert len(layers) > 4 and {layer.compute_dtype for layer in layers} == {"float32"}
+    for one, other in zip(again.weights, prior.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_prior_without_weights_is_no_preset(tmp_path):
     with pytest.raises(ValueError, match="A prior without weights is no preset"):
         autoregressive().save_to_preset(tmp_path / "it")

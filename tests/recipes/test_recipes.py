@@ -6,6 +6,7 @@ import importlib
 import json
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -17,6 +18,8 @@ import vqzoo
 
 ROOT = pathlib.Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.py"))
+PRIORS = ("image_generation", "image_inpainting")
+TOKENIZERS = [path for path in RECIPES if path.stem not in (*PRIORS, "image_style")]
 FILES = ["tokenizer.keras", "encoder.keras", "decoder.keras", "saved_model/saved_model.pb", "tokenizer.tflite"]
 FILES += ["README.md", "metadata.json", "recipe.json", "manifest.json"]
 FILES += ["run/metrics.csv", "run/metrics.jsonl", "run/curves.png", "run/usage.png"]
@@ -41,7 +44,7 @@ def test_recipes_were_found():
     assert {path.stem for path in RECIPES} >= {"image_vqvae", "image_vqgan"}
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TOKENIZERS, ids=lambda path: path.stem)
 def test_tiny_ends_with_a_complete_preset(path, tmp_path):
     out = tmp_path / "some folder" / "tïny"
     ended = run(path, "tiny", "--out", str(out))
@@ -84,14 +87,50 @@ def test_tiny_ends_with_a_complete_preset(path, tmp_path):
         assert 0.0 < distance[0] < 0.7 * distance[1], distance
 
 
+@pytest.mark.parametrize("name", PRIORS)
+def test_tiny_ends_with_a_prior_that_makes_pictures(name, tmp_path):
+    out = tmp_path / "some folder" / "tïny"
+    ended = run(ROOT / "recipes" / f"{name}.py", "tiny", "--out", str(out))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    files = {"prior.keras", "tokenizer.keras", "samples.png", "neighbours.png", "generator/saved_model.pb"}
+    assert files <= set(vqzoo.presets.verify_preset(out)["files"])
+    assert "100.00% of tokens equal" in ended.stdout
+    rows = list(csv.DictReader((out / "run" / "metrics.csv").read_text().splitlines()))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) < 1.1 * np.log(4096)
+    metrics = json.loads((out / "metadata.json").read_text())["metrics"]
+    # Of another photograph than those four that it has seen, for some seconds.
+    assert metrics["bits_per_token"] < 12.5 and metrics["bits_per_token_by_chance"] == 12.0
+    pictures = vqzoo.generate(out, 2, seed=1)
+    assert pictures.shape == (2, 32, 32, 3) and pictures.std() > 0.05
+    if name == "image_inpainting":
+        told = json.loads((out / "run" / "repairs.json").read_text())
+        assert set(told) == {"mean fill", "biharmonic", "prior"} or "Telea" in told
+        assert all(5.0 < of["psnr_in_holes"] < 40.0 for of in told.values())
+        assert (out / "run" / "repairs.png").stat().st_size > 0
+
+
+def test_pictures_are_restyled(tmp_path):
+    ended = run(ROOT / "recipes" / "image_style.py", "tiny", "--out", str(tmp_path))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    told = json.loads((tmp_path / "distances.json").read_text())
+    contents, styles = zip(*(told[f"strength {s}"] for s in ("0", "0.5", "1")), strict=True)
+    assert contents[0] < contents[2] < 1.4
+    assert told["the two pictures"][1] > styles[1] > styles[2]
+    assert (tmp_path / "restyled.png").stat().st_size > 0
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_the_help_tells_every_setting(path):
-    ended = run(path, "--help")
-    assert ended.returncode == 0
-    assert "--data DATA" in ended.stdout and "tiny" in ended.stdout
-    assert "(default:" in ended.stdout.split("--seed")[-1]
+def test_the_help_tells_every_setting(path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "--data DATA" in told and "tiny" in told
+    assert "(default:" in told.split("--seed")[-1]
 
 
+@pytest.mark.slow
 def test_dense28_runs_and_an_init_continues(tmp_path):
     recipe = ROOT / "recipes" / "image_vqvae.py"
     short = ["--epochs", "2", "--steps_per_epoch", "40", "--validation_crops", "16"]
@@ -120,6 +159,7 @@ def test_the_published_networks_are_one_flag_away(monkeypatch):
     assert any("down_4_attn" in name for name in layers) and any("norm" in name for name in layers), layers
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_keeps_its_tokens(tmp_path):
     tokenizer = vqzoo.image_vqvae(filters=16, blocks=1, latent_dim=4, quantizer=vqzoo.EMAVectorQuantizer(16))
     tokenizer.save_to_preset(tmp_path / "vqvae")
@@ -143,9 +183,12 @@ def test_a_frozen_encoder_keeps_its_tokens(tmp_path):
         (["--freeze_encoder"], "--freeze_encoder keeps what a preset has learnt: give one by --init"),
     ],
 )
-def test_what_is_missing_is_named(arguments, message, tmp_path):
-    ended = run(ROOT / "recipes" / "image_vqgan.py", "tiny", "--out", str(tmp_path / "out"), *arguments)
-    assert ended.returncode != 0 and message in ended.stderr.strip().splitlines()[-1]
+def test_what_is_missing_is_named(arguments, message, tmp_path, monkeypatch, capsys):
+    recipe = str(ROOT / "recipes" / "image_vqgan.py")
+    monkeypatch.setattr(sys, "argv", [recipe, "tiny", "--out", str(tmp_path / "out"), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(recipe, run_name="__main__")
+    assert ended.value.code != 0 and message in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 

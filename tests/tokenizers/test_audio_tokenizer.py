@@ -50,8 +50,9 @@ def test_any_length_comes_back_exactly(time_stride):
     np.testing.assert_array_equal(decoded, tokenizer.decode(tokens)[:, :length])
 
 
-@pytest.mark.parametrize("make_quantizer", [residual, lambda: codes(3)])
-@pytest.mark.parametrize(("time_stride", "attention"), [(1, 0), (2, 1)])
+@pytest.mark.parametrize(
+    ("make_quantizer", "time_stride", "attention"), [(residual, 2, 1), (lambda: codes(3), 1, 0)], ids=["2-1", "1-0"]
+)
 def test_a_padded_batch_gives_each_item_what_it_has_alone(make_quantizer, time_stride, attention):
     tokenizer = make(time_stride, quantizer=make_quantizer(), attention=attention)
     lengths = np.array([700, 333, 48, 1])
@@ -228,7 +229,7 @@ def test_wrong_parts():
         vqzoo.AudioTokenizer(pictures[0], codes(0), pictures[1], 8000).build((None, None, None, 3))
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_half_precision_leaves_the_waveform_as_it_is(policy, monkeypatch):
     keras.config.set_dtype_policy(policy)
     try:

@@ -199,7 +199,7 @@ def test_made_of_its_config_alone_it_waits_for_its_pieces(pieces, tmp_path):
     assert copy.chunks(["the cat"]) == tokenizer.chunks(["the cat"])
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_in_half_precision_and_back(pieces, precision, tmp_path):
     tokenizer = make(pieces, attention=1)
     tokenizer.save_to_preset(tmp_path)

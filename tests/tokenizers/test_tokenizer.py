@@ -178,7 +178,7 @@ def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
     assert len(set(steps)) <= 7, steps
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_in_float32_has_the_weights_and_no_half_precision(policy):
     keras.config.set_dtype_policy(policy)
     try:
@@ -206,7 +206,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("networks", NETWORKS)
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_a_preset_in_half_precision(networks, policy, tmp_path):
     shape, make = NETWORKS[networks]
     tokenizer = make()

@@ -168,6 +168,7 @@ print("good")
 """
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one():
     child = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
     assert child.stdout.endswith("good\n"), child.stderr[-3000:]

@@ -3,7 +3,9 @@
 from vqzoo.cli.audio_run import AudioRun
 from vqzoo.cli.config import parse_config
 from vqzoo.cli.image_run import ImageRun
+from vqzoo.cli.image_run import held_out_pictures
+from vqzoo.cli.prior_run import PriorRun
 from vqzoo.cli.recipe import run_recipe
 from vqzoo.cli.text_run import TextRun
 
-__all__ = ["AudioRun", "ImageRun", "TextRun", "parse_config", "run_recipe"]
+__all__ = ["AudioRun", "ImageRun", "PriorRun", "TextRun", "held_out_pictures", "parse_config", "run_recipe"]

@@ -15,12 +15,12 @@ from rich.progress import TimeRemainingColumn
 from vqzoo.files import sweep_temporaries
 
 
-def add_batch_arguments(parser, what, pipe=False):
+def add_batch_arguments(parser, what="pictures, sounds or texts", pipe=False):
     """Adds PATH..., --out, --force and --json to a verb's parser.
 
     Args:
         parser: `argparse.ArgumentParser`.
-        what: str, what the paths are.
+        what: str, what the paths are. Defaults to files of signals.
         pipe: bool, whether the verb reads standard input and writes standard output for the path "-". Defaults to
             False.
     """

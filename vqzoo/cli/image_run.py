@@ -31,20 +31,7 @@ class ImageRun(Run):
     default_data = "the colour photographs of scikit-image"
 
     def split(self):
-        config = self.config
-        files = open_images(config.data) if config.data else sample_images()
-        if config.validation_data:
-            return files, open_images(config.validation_data)
-        train, validation = split_images(files, config.validation_share)
-        if isinstance(files, ImageSource):
-            return train, validation
-        # Of a small folder the validation side may be nothing but a bad file: then others take its place, and the
-        # training side skips and names it.
-        bad = []
-        while len(train) > 1 and not any(map(_readable, validation)):
-            bad += validation
-            train, validation = split_images(train, config.validation_share)
-        return train + bad, validation
+        return split_pictures(self.config)
 
     def validation_count(self):
         return self.config.validation_crops
@@ -74,6 +61,47 @@ class ImageRun(Run):
             "description": f"Made by recipes/{self.name}.py on {self.config.size} pixel crops.",
             "signal": {"range": [-1.0, 1.0], "channels": self.config.channels},
         }
+
+
+def split_pictures(config):
+    """The pictures of a recipe's data, for training and for validation.
+
+    Args:
+        config: a dataclass with `data`, `validation_data` and `validation_share`.
+
+    Returns:
+        Two lists of paths, or two `vqzoo.data.ImageSource`s.
+    """
+    files = open_images(config.data) if config.data else sample_images()
+    if config.validation_data:
+        return files, open_images(config.validation_data)
+    train, validation = split_images(files, config.validation_share)
+    if isinstance(files, ImageSource):
+        return train, validation
+    # Of a small folder the validation side may be nothing but a bad file: then others take its place, and the
+    # training side skips and names it.
+    bad = []
+    while len(train) > 1 and not any(map(_readable, validation)):
+        bad += validation
+        train, validation = split_images(train, config.validation_share)
+    return train + bad, validation
+
+
+def held_out_pictures(config, size, channels, count):
+    """Crops of the pictures that a recipe holds out.
+
+    Args:
+        config: a dataclass with what `split_pictures` takes, and `min_scale`, `max_scale`, `max_side` and `seed`.
+        size: tuple (height, width), pixels.
+        channels: int.
+        count: int.
+
+    Returns:
+        float32 array (count, height, width, channels) in [-1, 1].
+    """
+    _, files = split_pictures(config)
+    options = {"scale": (config.min_scale, config.max_scale), "max_side": config.max_side, "seed": config.seed}
+    return ImageCrops(files, size, count, channels=channels, flip=False, **options).batch(0)
 
 
 def _readable(file):

@@ -11,7 +11,8 @@ import keras
 
 from vqzoo.cli.recipe import told_errors
 
-VERBS = ("list", "info", "encode", "decode", "reconstruct", "shard", "evaluate", "export", "verify", "push", "doctor")
+VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "inpaint", "restyle", "shard", "evaluate")
+VERBS += ("export", "verify", "push", "doctor")
 ANY_BACKEND = ("list", "info", "push", "doctor")
 
 

@@ -49,8 +49,7 @@ class Run(abc.ABC):
 
     Raises:
         ValueError: if a setting is out of its range, the data hold nothing to read, the output folder holds somebody's
-            files or is in use, the run to be resumed was another, a preset is to be trained in another precision than
-            float32, or the devices cannot share a batch equally.
+            files or is in use, the run to be resumed was another, or the devices cannot share a batch equally.
     """
 
     unit = None
@@ -90,7 +89,7 @@ class Run(abc.ABC):
         # Before TensorFlow reads it, whose message would bury the reason.
         for batches in (self.batches, self.validation_batches):
             batches.batch(0)
-        self.samples = np.concatenate([x.numpy() for x in self.validation.take(-(-SAMPLES // batch))])[:SAMPLES]
+        self.samples = self.shown(batch)
 
     # === What a modality tells ===
     @abc.abstractmethod
@@ -110,8 +109,8 @@ class Run(abc.ABC):
         """Dict of numbers on `self.validation`."""
 
     @abc.abstractmethod
-    def watcher(self, tokenizer):
-        """The callback that shows reconstructions of `self.samples` as training goes on."""
+    def watcher(self, fitted):
+        """The callback that shows what the model that is fitted makes as training goes on."""
 
     @abc.abstractmethod
     def save_samples(self, tokenizer):
@@ -120,6 +119,10 @@ class Run(abc.ABC):
     @abc.abstractmethod
     def about(self):
         """Dict of the metadata's `description` and `signal`."""
+
+    def shown(self, batch):
+        """The held-out examples that are shown as training goes on, out of batches of so many."""
+        return np.concatenate([x.numpy() for x in self.validation.take(-(-SAMPLES // batch))])[:SAMPLES]
 
     # === Steps ===
     def fit(self, build):
@@ -186,7 +189,7 @@ class Run(abc.ABC):
                 metadata={
                     **self.about(),
                     "metrics": report,
-                    "data": f"{len(self.files)} {self.files_are}: {self.config.data or self.default_data}",
+                    "data": self.data_told,
                     "example": _example(tokenizer, self.samples[:1]),
                 },
                 recipe={"recipe": self.name, **self._settings()},
@@ -199,8 +202,15 @@ class Run(abc.ABC):
             finally:
                 seal_preset(self.folder)  # also where an export failed: the tokenizer itself is whole
         self.run_folder.end()
-        self._print(report, agreements, samples)
+        exports = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values())
+        paths = ["tokenizer.keras", *exports, *samples, "README.md", "run/curves.png", "run/usage.png"]
+        self._print(report, {agreement.form: _told(agreement) for agreement in agreements}, paths)
         return report
+
+    @property
+    def data_told(self):
+        """What the card says of the training data, a str."""
+        return f"{len(self.files)} {self.files_are}: {self.config.data or self.default_data}"
 
     def _validation(self, worker, workers):
         """One worker's rows of the held-out data: the same at every epoch and every run."""
@@ -213,7 +223,7 @@ class Run(abc.ABC):
         if not self.chief:
             return []
         progress = Progress(self.config.batch_size, self.unit)
-        return [progress, RunLog(self.folder / "run"), self.watcher(trainer.tokenizer)]
+        return [progress, RunLog(self.folder / "run"), self.watcher(trainer.fitted)]
 
     def _check_agreed(self, start):
         steps = worker_values(self.strategy, start.step)
@@ -235,22 +245,17 @@ class Run(abc.ABC):
         save_usage_histogram(self.folder / "run" / "usage.png", usage.counts_per_codebook()[0])
         save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
 
-    def _print(self, report, agreements, samples):
+    def _print(self, report, exports, paths):
+        """Prints the numbers, what is told of each export, and where the files are."""
         console = rich.console.Console()
         table = rich.table.Table(title=f"{self.name} on held-out {self.unit}", show_header=False)
         for name, value in report.items():
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-        for agreement in agreements:
-            told = f"{agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, "
-            told += f"decoded within {agreement.signal:.0e}, {agreement.quality}"
-            told = told if agreement.verified else "not verified: no ai-edge-litert"
-            table.add_row(f"export {agreement.form}", told)
+        for form, told in exports.items():
+            table.add_row(f"export {form}", told)
         console.print(table)
         self._print_skipped()
-        exports = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values())
-        for path in ("tokenizer.keras", *exports):
-            console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
-        for path in (*samples, "README.md", "run/curves.png", "run/usage.png", "run/metrics.csv"):
+        for path in (*paths, "run/metrics.csv"):
             console.print(f"  {self.folder / path}", soft_wrap=True, markup=False, highlight=False)
 
     def _print_skipped(self):
@@ -260,6 +265,14 @@ class Run(abc.ABC):
             console.print(f"{len(skipped)} {self.files_are} could not be read and were skipped:")
         for path, reason in skipped.items():
             console.print(f"  {path}: {reason}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _told(agreement):
+    """How well an export agrees, in words."""
+    if not agreement.verified:
+        return "not verified: no ai-edge-litert"
+    told = f"{agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, "
+    return told + f"decoded within {agreement.signal:.0e}, {agreement.quality}"
 
 
 def _example(tokenizer, signal):

@@ -4,6 +4,7 @@ import numpy as np
 
 from vqzoo.data import AudioClips
 from vqzoo.data import ImageCrops
+from vqzoo.data import TokenRow
 from vqzoo.data import find_audio
 from vqzoo.data import find_images
 from vqzoo.data import find_text
@@ -28,7 +29,15 @@ from vqzoo.metrics import si_sdr
 _EXAMPLES = 4
 
 
-class ImageSignals:
+class Signals:
+    """What the signals of all modalities share."""
+
+    def rows(self, name, signal, tokens):
+        """The rows that one file's tokens are in shards, to train a prior on: list of `vqzoo.data.TokenRow`."""
+        return [TokenRow(tokens, signal.shape[:-1], name)]
+
+
+class ImageSignals(Signals):
     """Pictures.
 
     Args:
@@ -85,7 +94,7 @@ class ImageSignals:
         return {"tile_size": self.tile_size} if np.prod(size) > self.at_once else {}
 
 
-class AudioSignals:
+class AudioSignals(Signals):
     """Sounds.
 
     Args:
@@ -151,7 +160,7 @@ class AudioSignals:
         return {"window": self.at_once // 4} if samples > self.at_once else {}
 
 
-class TextSignals:
+class TextSignals(Signals):
     """Text files, one sentence a line: an array of str (lines, 1) each.
 
     Args:
@@ -184,6 +193,13 @@ class TextSignals:
     def encode(self, signals):
         """Tokens of files, a list of int32 arrays (lines, chunks, num_codebooks)."""
         return [np.asarray(self.tokenizer.encode(signal[:, 0].tolist(), self.batch_size)) for signal in signals]
+
+    def rows(self, name, signal, tokens):
+        """A row for each sentence, of its own chunks alone, and called by the number of its line among those read."""
+        stride = self.tokenizer.stride
+        chunks = [-(-len(ids) // stride) for ids in self.tokenizer.pieces.encode(signal[:, 0].tolist())]
+        pairs = enumerate(zip(chunks, tokens, strict=True), start=1)
+        return [TokenRow(row[:count], (1,), f"{name}:{line}") for line, (count, row) in pairs]
 
     def decode(self, tokens, size):
         """The lines of one file's tokens."""

@@ -41,6 +41,7 @@ from vqzoo.data.text.prose import sample_sentences
 from vqzoo.data.text.vectors import WordVectors
 from vqzoo.data.text.vectors import load_vectors
 from vqzoo.data.text.vectors import piece_vectors
+from vqzoo.data.token_batches import TokenBatches
 from vqzoo.data.token_shards import TokenRow
 from vqzoo.data.token_shards import TokenShards
 from vqzoo.data.token_shards import write_token_shards
@@ -54,6 +55,7 @@ __all__ = [
     "SentenceBatches",
     "ShardedImages",
     "TfdsImages",
+    "TokenBatches",
     "TokenRow",
     "TokenShards",
     "WordVectors",

@@ -7,6 +7,7 @@ from vqzoo.export.litert import export_litert_files
 from vqzoo.export.portable import export_portable
 from vqzoo.export.portable import portable_models
 from vqzoo.export.preset import export_preset
+from vqzoo.export.prior_preset import export_prior_preset
 from vqzoo.export.saved_model import export_saved_model
 from vqzoo.export.verify import Agreement
 from vqzoo.export.verify import verify_exports
@@ -19,6 +20,7 @@ __all__ = [
     "export_litert_files",
     "export_portable",
     "export_preset",
+    "export_prior_preset",
     "export_saved_model",
     "portable_models",
     "verify_exports",

@@ -1,8 +1,8 @@
 """Names <-> folders: presets are found, saved, verified and loaded here, through Keras alone.
 
 A preset is a folder: the model (`tokenizer.keras` or `prior.keras`), `metadata.json`, `recipe.json`, the card
-`README.md`, `samples.png`, what an export adds, and `manifest.json`, which is written last and marks it
-complete.
+`README.md`, samples (`samples.png`; sounds also in `samples/`, sentences in `samples.md`), what an export adds, and
+`manifest.json`, which is written last and marks it complete.
 """
 
 from vqzoo.presets.find import PresetInfo

@@ -8,7 +8,6 @@ from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
 CARD = "README.md"
-_SAMPLES = "samples.png"
 # Those of the Hub's identifiers that models mostly have; it refuses a card with another word.
 _LICENCES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "mpl-2.0", "lgpl-3.0", "gpl-3.0", "agpl-3.0", "isc")
 _LICENCES += ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
@@ -44,9 +43,9 @@ def card_text(folder, name=None):
         _front_matter(metadata),
         f"# {metadata.get('name', folder.name)}",
         str(metadata.get("description") or "A preset of vqzoo."),
-        "![samples](samples.png)" if (folder / _SAMPLES).is_file() else "",
+        "![samples](samples.png)" if (folder / "samples.png").is_file() else "",
         _sentences(folder / "samples.md"),
-        _usage(name or folder.absolute().name, metadata.get("model_file", "tokenizer.keras")),
+        _usage(name or folder.absolute().name, metadata),
         _table("Metrics", {key: f"{v:.5g}" if isinstance(v, float) else v for key, v in metrics.items()}),
         _table("About", {key: value for key, value in metadata.items() if key not in _PLACED}),
         _table("Recipe", recipe),
@@ -71,8 +70,14 @@ def _sentences(path):
     return "## Samples\n\n" + path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
-def _usage(name, model_file):
+def _usage(name, metadata):
+    model_file = metadata.get("model_file", "tokenizer.keras")
     variable = pathlib.PurePath(model_file).stem
+    if variable == "prior" and metadata.get("modality") == "image":
+        labels = metadata.get("labels") or []
+        condition = f", condition={_json(str(labels[0]))}" if labels else ""
+        call = f"pictures = vqzoo.generate({_json(name)}, count=16{condition}, seed=0)"
+        return "\n".join(["```python", "import vqzoo", "", "# float32 (16, ...) in [-1, 1]", call, "```"])
     arguments = _json(name) + ("" if variable == "tokenizer" else f", {_json(model_file)}")
     lines = ["import vqzoo", "", f"{variable} = vqzoo.presets.load_preset({arguments})"]
     if variable == "tokenizer":

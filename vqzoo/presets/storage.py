@@ -30,10 +30,10 @@ from vqzoo.presets.manifest import write_manifest
 _METADATA = "metadata.json"
 _RECIPE = "recipe.json"
 _TOKENIZER = "tokenizer.keras"
-_SAMPLES = ("samples.png", "samples.md", "samples")
+_SAMPLES = ("samples.png", "samples.md", "samples", "neighbours.png")
 _ITEM_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2}
 _EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
-_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite", "pieces.model")
+_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite", "pieces.model", "generator")
 
 
 def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
@@ -333,7 +333,7 @@ def _check_filename(filename):
 
 def _remove_derived(folder, filename):
     """Deletes what was made of the model that is about to be replaced."""
-    _remove(folder, (_RECIPE, *_SAMPLES, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE, *_SAMPLES))
+    _remove(folder, (_RECIPE, *_SAMPLES, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE, *_SAMPLES, "generator"))
 
 
 def _remove(folder, names):

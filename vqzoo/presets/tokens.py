@@ -127,9 +127,12 @@ def describe_tokens(folder):
     """
     manifest = verify_preset(folder, files=["metadata.json"])
     told = read_metadata(folder)
-    model = told.get("model_file") or "tokenizer.keras"
+    tokenizer = "tokenizer.keras"
+    model = told.get("model_file") or tokenizer
     if model not in manifest["files"]:
         raise ValueError(f"The preset in {str(folder)!r} has no {model}. Fetch it or train it again.")
+    if tokenizer in manifest["files"]:
+        model = tokenizer  # a prior's preset holds both
     return {
         "codebook_sizes": tuple(told.get("codebook_sizes") or ()),
         "modality": told.get("modality") or "",

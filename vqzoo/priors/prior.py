@@ -11,6 +11,8 @@ from vqzoo.networks import Transformer
 from vqzoo.ops import compiled
 from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
+from vqzoo.presets.precision import in_float32
+from vqzoo.presets.precision import with_config
 from vqzoo.priors.patterns import FlattenPattern
 from vqzoo.priors.patterns import Pattern
 from vqzoo.priors.sampling import NEVER
@@ -360,8 +362,12 @@ class Prior(keras.Model):
             )
         return prior
 
+    def in_float32(self):
+        """The prior with all layers computing in float32, as presets hold it; a copy, if need be."""
+        return in_float32(self, lambda config: with_config(self, config))
+
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
-        """Writes a preset folder: the prior, its metadata, the recipe's settings, a card and the manifest.
+        """Writes a preset folder: the prior in float32, its metadata, the recipe's settings, a card and the manifest.
 
         Args:
             folder: str or path.
@@ -375,7 +381,8 @@ class Prior(keras.Model):
         if not self.built:
             raise ValueError("A prior without weights is no preset. Received: one that is not built. Train it first.")
         known = {"target": self.target, "space": self.space.get_config()}
-        save_preset(self, folder, metadata={**known, **(metadata or {})}, recipe=recipe, filename=FILE, seal=seal)
+        told = {**known, **(metadata or {})}
+        save_preset(self.in_float32(), folder, metadata=told, recipe=recipe, filename=FILE, seal=seal)
 
     # === Config ===
     def get_config(self):

@@ -13,10 +13,11 @@ from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
+from vqzoo.presets.precision import MIXED
+from vqzoo.presets.precision import in_float32
+from vqzoo.presets.precision import in_half_precision
+from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
-from vqzoo.tokenizers.precision import MIXED
-from vqzoo.tokenizers.precision import in_half_precision
-from vqzoo.tokenizers.precision import with_policy
 
 # Signals lie in [-1, 1]. Resampling may overshoot a little; 8-bit pixels or [0, 255] are far outside.
 LARGEST_VALUE = 1.5
@@ -182,24 +183,12 @@ class Tokenizer(keras.Model):
         return tokenizer._copy({**tokenizer.get_config(), **parts})
 
     def in_float32(self):
-        """The same tokenizer with all layers computing in float32, as presets and exports hold it.
-
-        A tokenizer that was built under a mixed policy has float32 weights and half-precision layers, which LiteRT
-        and processors without bfloat16 cannot run.
-
-        Returns:
-            The tokenizer itself, if its layers compute in float32 already; otherwise a copy.
-        """
-        config = self.get_config()
-        in_float32 = with_policy(config, MIXED, "float32")
-        return self if in_float32 == config else self._copy(in_float32)
+        """The tokenizer with all layers computing in float32, as presets and exports hold it; a copy, if need be."""
+        return in_float32(self, self._copy)
 
     def _copy(self, config):
         """A tokenizer of another configuration with the same weights."""
-        copy = type(self).from_config(config)
-        copy.build(self.signal_shape)
-        copy.set_weights(self.get_weights())
-        return copy
+        return with_config(self, config, self.signal_shape)
 
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
         """Writes a preset folder: the model in float32, its metadata, the recipe's settings, a card and the manifest.
@@ -221,7 +210,8 @@ class Tokenizer(keras.Model):
                 "`tokenizer.build((None, *size, channels))`."
             )
         known = {"modality": self.modality, "codebook_sizes": list(self.codebook_sizes)}
-        save_preset(self.in_float32(), folder, metadata={**known, **(metadata or {})}, recipe=recipe, seal=seal)
+        told = {**known, **(metadata or {})}
+        save_preset(self.in_float32(), folder, metadata=told, recipe=recipe, seal=seal)
 
     def _shapes(self, input_shape):
         """Yields each part's name, the part, and the shape it is built on."""

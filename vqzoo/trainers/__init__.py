@@ -3,6 +3,9 @@
 from vqzoo.trainers.adversarial import AdversarialTrainer
 from vqzoo.trainers.checkpoints import Checkpoints
 from vqzoo.trainers.checkpoints import Position
+from vqzoo.trainers.generated import GeneratedPictures
+from vqzoo.trainers.generated import picture_rows
+from vqzoo.trainers.generated import save_picture_rows
 from vqzoo.trainers.logs import RunLog
 from vqzoo.trainers.logs import StopOnNonFinite
 from vqzoo.trainers.logs import read_log
@@ -30,6 +33,7 @@ from vqzoo.trainers.trainer import Trainer
 __all__ = [
     "AdversarialTrainer",
     "Checkpoints",
+    "GeneratedPictures",
     "Pictures",
     "Position",
     "PriorTrainer",
@@ -43,9 +47,11 @@ __all__ = [
     "check_batch_size",
     "distributed_dataset",
     "is_chief",
+    "picture_rows",
     "read_log",
     "reconstruction_grid",
     "save_loss_curves",
+    "save_picture_rows",
     "save_reconstructions",
     "save_sentences",
     "save_sounds",

@@ -1,6 +1,5 @@
 """What training looks like: reconstructions with their token maps, the use of the codes, loss curves."""
 
-import contextlib
 import math
 import pathlib
 
@@ -13,6 +12,7 @@ from PIL import ImageFont
 from vqzoo.files import atomic_path
 from vqzoo.metrics import codebook_statistics
 from vqzoo.metrics import psnr
+from vqzoo.trainers.samples import Samples
 
 DIFFERENCE_FACTOR = 4  # the same for all pictures, so that epochs and models compare by eye
 _CELL, _LARGEST_CELL = 160, 320  # pixels: small pictures come near the first, large ones below the second
@@ -116,35 +116,24 @@ def save_reconstructions(path, tokenizer, images):
     return path
 
 
-class Pictures(keras.callbacks.Callback):
+class Pictures(Samples):
     """Writes the reconstructions of the same few pictures as training goes on: `epoch_0001.png`, ...
-
-    A `Trainer`'s moving average of the weights is what they show.
 
     Args:
         folder: str or path, made when missing.
         tokenizer: the one in training, as in `save_reconstructions`.
-        images: float array (batch, height, width, channels) in [-1, 1]; four to twelve look well.
+        signals: float array (batch, height, width, channels) in [-1, 1]; four to twelve look well.
         every: int, epochs from one file to the next. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.
     """
 
-    def __init__(self, folder, tokenizer, images, every=1):
-        super().__init__()
-        if every < 1:
-            raise ValueError(f"`every` is a number of epochs, at least 1. Received: every={every}")
-        self.folder = pathlib.Path(folder)
-        self.tokenizer = tokenizer
-        self.images = keras.ops.convert_to_numpy(images)
-        self.every = every
+    suffix = ".png"
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Writes the file of this epoch, if it is its turn."""
-        if (epoch + 1) % self.every == 0:
-            with getattr(self.model, "averaged", contextlib.nullcontext)():
-                save_reconstructions(self.folder / f"epoch_{epoch + 1:04d}.png", self.tokenizer, self.images)
+    def write(self, path):
+        """Writes the `reconstruction_grid`."""
+        save_reconstructions(path, self.tokenizer, keras.ops.convert_to_numpy(self.signals))
 
 
 # === Charts ===

@@ -1,12 +1,10 @@
 """What training reads like: sentences beside what comes back of them."""
 
-import contextlib
 import difflib
 import pathlib
 
-import keras
-
 from vqzoo.files import atomic_path
+from vqzoo.trainers.samples import Samples
 
 
 def save_sentences(path, originals, reconstructions):
@@ -44,15 +42,13 @@ def save_sentences(path, originals, reconstructions):
     return path
 
 
-class Sentences(keras.callbacks.Callback):
-    """Writes the reconstructions of the same few sentences as training goes on: `epoch_0001.md`.
-
-    A `Trainer`'s moving average of the weights is what they show.
+class Sentences(Samples):
+    """Writes the reconstructions of the same few sentences as training goes on: `epoch_0001.md`, ...
 
     Args:
         folder: str or path, made when missing.
         tokenizer: the `TextTokenizer` in training.
-        sentences: list of str.
+        signals: list of str.
         every: int, epochs from one file to the next. Defaults to 1.
 
     Raises:
@@ -63,21 +59,11 @@ class Sentences(keras.callbacks.Callback):
     5
     """
 
-    def __init__(self, folder, tokenizer, sentences, every=1):
-        super().__init__()
-        if every < 1:
-            raise ValueError(f"`every` is a number of epochs, at least 1. Received: every={every}")
-        self.folder = pathlib.Path(folder)
-        self.tokenizer = tokenizer
-        self.sentences = list(sentences)
-        self.every = every
+    suffix = ".md"
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Writes the file of this epoch, if it is its turn."""
-        if (epoch + 1) % self.every == 0:
-            with getattr(self.model, "averaged", contextlib.nullcontext)():
-                again = self.tokenizer.decode(self.tokenizer.encode(self.sentences))
-            save_sentences(self.folder / f"epoch_{epoch + 1:04d}.md", self.sentences, again)
+    def write(self, path):
+        """Writes the table of sentences."""
+        save_sentences(path, self.signals, self.tokenizer.decode(self.tokenizer.encode(self.signals)))
 
 
 def _marked(one, other):

@@ -1,6 +1,5 @@
 """What training sounds like: reconstructions as files to listen to, and their spectrograms to look at."""
 
-import contextlib
 import pathlib
 
 import keras
@@ -10,6 +9,7 @@ from vqzoo.data import save_audio
 from vqzoo.files import atomic_path
 from vqzoo.ops import magnitudes
 from vqzoo.ops import stft
+from vqzoo.trainers.samples import Samples
 
 _FRAME_SECONDS = 0.032  # long enough to part the harmonics of a voice, short enough to show its plosives
 _RANGE = 80.0  # dB between the loudest and the faintest shown, as far as most recordings go
@@ -100,35 +100,22 @@ def save_sounds(folder, tokenizer, sounds):
     return paths
 
 
-class Sounds(keras.callbacks.Callback):
+class Sounds(Samples):
     """Writes the reconstructions of the same few sounds as training goes on: `epoch_0001/spectrograms.png`, and wavs.
-
-    A `Trainer`'s moving average of the weights is what they show.
 
     Args:
         folder: str or path, made when missing.
         tokenizer: the `AudioTokenizer` in training.
-        sounds: float array (batch, samples, channels) in [-1, 1]; two to six look well.
+        signals: float array (batch, samples, channels) in [-1, 1]; two to six look well.
         every: int, epochs from one folder to the next. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.
     """
 
-    def __init__(self, folder, tokenizer, sounds, every=1):
-        super().__init__()
-        if every < 1:
-            raise ValueError(f"`every` is a number of epochs, at least 1. Received: every={every}")
-        self.folder = pathlib.Path(folder)
-        self.tokenizer = tokenizer
-        self.sounds = keras.ops.convert_to_numpy(sounds)
-        self.every = every
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Writes the folder of this epoch, if it is its turn."""
-        if (epoch + 1) % self.every == 0:
-            with getattr(self.model, "averaged", contextlib.nullcontext)():
-                save_sounds(self.folder / f"epoch_{epoch + 1:04d}", self.tokenizer, self.sounds)
+    def write(self, path):
+        """Writes the spectrograms and the sounds."""
+        save_sounds(path, self.tokenizer, keras.ops.convert_to_numpy(self.signals))
 
 
 def _decibels(signal, sample_rate):

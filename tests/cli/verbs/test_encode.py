@@ -80,3 +80,19 @@ def test_shards_are_of_one_file_or_more(pictures, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["encode", "image-tiny", str(pictures), "--out", str(tmp_path / "out"), "--shards", "0"])
     assert "Shards need a file or more each. Received: 7 files, files_per_shard=0" in capsys.readouterr().err
+
+
+def test_a_text_has_a_row_of_its_own_chunks_for_each_sentence(tmp_path, capsys):
+    sentences = ["the cat sat on the mat", "a dog", "a dog and a cat"]
+    pieces = vqzoo.data.Pieces.train(sentences, 300, exact=False)
+    tokenizer = vqzoo.text_vqvae(pieces, stride=2, filters=8, blocks=1, quantizer=vqzoo.EMAVectorQuantizer(16))
+    tokenizer.save_to_preset(tmp_path / "text")
+    for name, lines in (("a.txt", sentences[:2]), ("b.txt", sentences[2:])):
+        (tmp_path / name).write_text("\n\n".join(lines))
+    files = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
+    assert main(["encode", str(tmp_path / "text"), *files, "--out", str(tmp_path / "out"), "--shards"]) == 0
+    assert "encoded into 1 shards: 2 files" in capsys.readouterr().err
+    shards = TokenShards(tmp_path / "out")
+    assert [row.name for row in shards] == ["a.txt:1", "a.txt:2", "b.txt:1"]
+    for row, sentence in zip(shards, sentences, strict=True):
+        np.testing.assert_array_equal(row.tokens, tokenizer.encode([sentence])[0])

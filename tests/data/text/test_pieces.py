@@ -74,6 +74,10 @@ def test_decoding_stops_at_the_first_end_piece(pieces):
     assert pieces.decode(np.array([[the, cat, 0], [cat, 0, the]])) == ["the cat", "cat"]
 
 
+def test_of_nothing_comes_nothing(pieces):
+    assert pieces.encode([]) == pieces.decode([]) == []
+
+
 def test_any_ids_are_text(pieces):
     byte = pieces.names.index("<0xE2>")
     assert pieces.decode([[byte], [byte, pieces.names.index("▁cat")], [1]]) == ["\ufffd", "\ufffd cat", "\ufffd"]

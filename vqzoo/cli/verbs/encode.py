@@ -5,8 +5,8 @@
     vqzoo encode image-vqgan-photos-f4 holidays/ --out shards/ --shards
 
 Each becomes a .npz file that knows its preset. Files of one size are encoded together. With --shards the tokens of
-many files become few files to train a prior on, read by vqzoo.data.TokenShards; a run that was stopped goes on after
-the last whole shard when its command is repeated.
+many files become few files to train a prior on, read by vqzoo.data.TokenShards: a row for each picture, sound or
+sentence. A run that was stopped goes on after the last whole shard when its command is repeated.
 """
 
 import pathlib
@@ -20,7 +20,6 @@ from vqzoo.cli.batch import named_files
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import positive
 from vqzoo.cli.signals import signals_of
-from vqzoo.data import TokenRow
 from vqzoo.data import write_token_shards
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
@@ -31,7 +30,7 @@ from vqzoo.tokenizers import Tokenizer
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
-    add_batch_arguments(parser, "pictures or sounds", pipe=True)
+    add_batch_arguments(parser, pipe=True)
     parser.add_argument("--batch_size", type=positive, default=16, help="files at once (default: 16)")
     parser.add_argument(
         "--shards",
@@ -79,13 +78,13 @@ def _shards(preset, folder, signals, arguments):
             rows = {}
             for group in _groups(files, signals, arguments.batch_size, progress):
                 for path, name, signal, tokens in _encoded(group, signals, progress):
-                    rows[path] = TokenRow(tokens, signal.shape[:-1], name)
+                    rows[path] = signals.rows(name, signal, tokens)
                     progress.succeeded(path, shape=list(tokens.shape))
             failed |= {name: progress.failures[str(path)] for path, name in files if path not in rows}
-            return [rows[path] for path, _ in files if path in rows]
+            return [row for path, _ in files for row in rows.get(path, ())]
 
         manifest = write_token_shards(files, arguments.out, about, encode, arguments.shards, arguments.force)
-    progress.done = manifest["rows"]  # with those of a run that was stopped
+    progress.done = len(files) - len(manifest["failed"])  # with those of a run that was stopped
     progress.failures = manifest["failed"]
     return progress.conclude(f"encoded into {len(manifest['shards'])} shards:")
 

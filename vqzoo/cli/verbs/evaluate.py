@@ -1,4 +1,4 @@
-"""Measures what a preset gives back of a folder of pictures or sounds.
+"""Measures what a preset gives back of a folder of pictures, sounds or texts.
 
 vqzoo evaluate image-vqgan-photos-f4 ~/Pictures --size 64
 vqzoo evaluate saved_models/audio_vqvae ~/recordings --size 32000
@@ -15,7 +15,7 @@ from vqzoo.tokenizers import Tokenizer
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
-    parser.add_argument("path", help="folder or file of pictures or sounds; pictures also as shards, or tfds:NAME")
+    parser.add_argument("path", help="file, or folder of them; pictures also as shards, or tfds:NAME")
     parser.add_argument("--size", type=positive, help="pixels a side of the crops (128), or samples of the clips (2 s)")
     parser.add_argument("--scale", type=float, default=0.5, help="resize of a picture before the crop (default: 0.5)")
     parser.add_argument("--crops", type=positive, default=256, help="crops or clips to measure on (default: 256)")

@@ -1,6 +1,7 @@
 """Writes SavedModel, LiteRT files and plain Keras models of a preset, and verifies them.
 
-They go into the preset's folder, or with --out into a copy of the preset.
+They go into the preset's folder, or with --out into a copy of the preset. Of a prior it is one SavedModel, generator/,
+which makes signals.
 """
 
 import json
@@ -10,12 +11,16 @@ import shutil
 from vqzoo.cli.signals import signals_of
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
+from vqzoo.export import export_prior_preset
 from vqzoo.files import atomic_path
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
+from vqzoo.presets import remove_exports
+from vqzoo.presets import seal_preset
 from vqzoo.presets import verify_preset
 from vqzoo.tokenizers import Tokenizer
+from vqzoo.uses import Generator
 
 
 def add_arguments(parser):
@@ -32,12 +37,22 @@ def run(arguments):
     folder = find_preset(arguments.preset)
     if arguments.out:
         folder = _copy(folder, pathlib.Path(arguments.out).expanduser(), arguments.force)
+    if "prior.keras" in read_manifest(folder)["files"]:
+        return _export_prior(folder, arguments.json)
     tokenizer = Tokenizer.from_preset(folder)
     examples = signals_of(tokenizer, arguments.preset).examples()
     for agreement in export_preset(tokenizer, folder, examples, arguments.litert):
         print(json.dumps(agreement._asdict()) if arguments.json else told(agreement))
     if not arguments.json:
         print(folder)
+    return 0
+
+
+def _export_prior(folder, as_json):
+    remove_exports(folder)  # the manifest would name the old one
+    line = export_prior_preset(Generator.from_preset(folder), folder)
+    seal_preset(folder)
+    print(json.dumps({"form": "generator", "told": line}) if as_json else f"generator: {line}\n{folder}")
     return 0
 
 

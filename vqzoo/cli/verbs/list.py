@@ -13,6 +13,7 @@ from vqzoo.presets import list_presets
 
 # What a modality is told by: the first of these numbers that its presets have.
 RATES = {"bits_per_pixel": "{:.3f}", "kilobits_per_second": "{:.1f}k/s", "bits_per_character": "{:.1f}/c"}
+RATES["bits_per_token"] = "{:.2f}/token"
 QUALITIES = {"psnr": "{:.1f} dB", "mel_distance": "mel {:.2f}", "piece_accuracy": "{:.1%}"}
 
 

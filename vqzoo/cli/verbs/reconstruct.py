@@ -16,7 +16,7 @@ from vqzoo.tokenizers import Tokenizer
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
-    add_batch_arguments(parser, "pictures or sounds")
+    add_batch_arguments(parser)
 
 
 def run(arguments):

@@ -166,7 +166,8 @@ class Pieces:
         Raises:
             ValueError: an id is of no piece, or a row is none of ints.
         """
-        return self._processor.decode([self._text_ids(np.asarray(row)) for row in rows], num_threads=1)
+        rows = [self._text_ids(np.asarray(row)) for row in rows]
+        return self._processor.decode(rows, num_threads=1) if rows else []  # it takes [] for the ids of one text
 
     def pad(self, rows, multiple=1, length=None):
         """Makes one array of rows of ids, with end pieces behind.

@@ -33,6 +33,32 @@ def with_policy(config, olds, new):
     return {key: with_policy(value, olds, new) for key, value in config.items()}
 
 
+def in_float32(model, copy):
+    """A model with all layers computing in float32, as presets and exports hold it.
+
+    One that was built under a mixed policy has float32 weights and half-precision layers, which LiteRT and processors
+    without bfloat16 cannot run.
+
+    Args:
+        model: `keras.Model` with weights, and a config that tells all of it.
+        copy: callable, config -> the model of that config with the same weights.
+
+    Returns:
+        The model itself, if its layers compute in float32 already; otherwise a copy.
+    """
+    config = model.get_config()
+    changed = with_policy(config, MIXED, "float32")
+    return model if changed == config else copy(changed)
+
+
+def with_config(model, config, *shapes):
+    """A model of another config with the same weights; `shapes` are what its `build` takes."""
+    copy = type(model).from_config(config)
+    copy.build(*shapes)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def in_half_precision(network, policy):
     """Serialises a network with another policy, but for the layers whose results would suffer.
 

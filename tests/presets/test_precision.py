@@ -2,9 +2,9 @@ import copy
 
 import keras
 
-from vqzoo.tokenizers.precision import MIXED
-from vqzoo.tokenizers.precision import in_half_precision
-from vqzoo.tokenizers.precision import with_policy
+from vqzoo.presets.precision import MIXED
+from vqzoo.presets.precision import in_half_precision
+from vqzoo.presets.precision import with_policy
 
 
 def dtypes(config):

@@ -1,0 +1,121 @@
+"""Trains a prior over the tokens of pictures, which then makes new ones: by class, or as they come.
+
+    python recipes/image_generation.py                             # crops of the photographs of scikit-image
+    python recipes/image_generation.py --data clothes/ --tokenizer image-vqvae-fashion-28   # subfolders are classes
+    python recipes/image_generation.py --kind masked               # all tokens at once, in a dozen steps; also repairs
+    python recipes/image_generation.py --tokens shards/ --tokenizer NAME   # shards of `vqzoo encode --shards`
+    python recipes/image_generation.py tiny --out /some/folder     # seconds: shows that it runs
+    python recipes/image_generation.py gpu --data ...              # the published size: it wants a GPU
+
+Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841 (autoregressive); Chang et al. 2022,
+https://arxiv.org/abs/2202.04200 (masked); Ho, Salimans 2022, https://arxiv.org/abs/2207.12598 (guidance)
+"""
+
+import dataclasses
+import math
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+
+import keras
+
+import vqzoo
+from vqzoo.cli import PriorRun
+from vqzoo.cli import run_recipe
+from vqzoo.networks import Transformer
+from vqzoo.trainers import warmup_cosine
+
+KINDS = {"autoregressive": vqzoo.AutoregressivePrior, "masked": vqzoo.MaskedPrior}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    data: str = ""  # folder of pictures, recursive; empty: the photographs of scikit-image
+    validation_data: str = ""  # the same for validation; empty: a share of `data`
+    validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
+    tokens: str = ""  # token shards of `tokenizer`, in place of `data`
+    tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
+    classes: bool = True  # the subfolders of `data` are classes, by which pictures can be asked for
+    out: str = "saved_models/image_generation"  # preset folder
+    kind: str = "autoregressive"  # or masked
+    size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
+    examples: int = 10000  # crops to learn from at least: as many of each picture, one or more
+    min_scale: float = 0.5  # smallest random resize of a picture before the crop
+    max_scale: float = 1.0  # largest
+    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
+    flip: bool = True  # mirror half of the crops
+    width: int = 192  # of the transformer
+    depth: int = 4  # blocks
+    heads: int = 4  # of each attention
+    dropout: float = 0.1  # of attention weights and branches, in training
+    condition_dropout: float = 0.1  # share of the examples that are learnt without their class, for guidance
+    label_smoothing: float = 0.0  # of the cross entropy
+    batch_size: int = 32  # pictures, over all devices
+    epochs: int = 10  # pictures and a log line after each
+    steps_per_epoch: int = 75  # batches
+    validation_examples: int = 256  # held-out crops to evaluate on
+    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
+    weight_decay: float = 0.05  # of AdamW
+    average_decay: float = 0.998  # of the weights' moving average
+    guidance: float = 1.5  # how far samples move away from those without the class; 1: not at all
+    temperature: float = 1.0  # of samples: below 1 they are more typical and less varied
+    top_p: float = 0.98  # samples are drawn from the likeliest tokens that have this probability together
+    sampling_steps: int = 16  # of kind masked
+    noise: float = 4.5  # of kind masked: how random the order is
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
+    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
+    seed: int = 0  # of weights, crops, order and samples
+    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
+    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"--kind is one of {', '.join(KINDS)}. Received: {self.kind}")
+
+
+TINY = {"size": 32, "examples": 256, "width": 32, "depth": 1, "heads": 2, "batch_size": 8, "epochs": 2}
+TINY |= {"steps_per_epoch": 15, "validation_examples": 16, "learning_rate": 3e-3, "average_decay": 0.9}
+GPU = {"width": 768, "depth": 24, "heads": 12, "batch_size": 256, "epochs": 200, "steps_per_epoch": 1000}
+GPU |= {"examples": 100000, "learning_rate": 3e-4, "average_decay": 0.9999, "precision": "mixed_bfloat16"}
+VARIANTS = {
+    "default": Config(),
+    "tiny": Config(**TINY, out="saved_models/image_generation_tiny"),
+    "gpu": Config(**GPU, validation_examples=4096),
+}
+
+
+def build(config, space, grid):
+    transformer = Transformer(
+        config.depth, config.heads, causal=config.kind == "autoregressive", dropout=config.dropout
+    )
+    codebooks = len(space.sizes["image"])
+    prior = KINDS[config.kind](
+        space,
+        transformer,
+        "image",
+        config.width,
+        grid,
+        condition_dropout=config.condition_dropout if "label" in space.sizes else 0.0,
+        learnt_positions=math.prod(grid) * codebooks,
+        seed=config.seed,
+    )
+    trainer = vqzoo.PriorTrainer(prior, None, config.label_smoothing, config.average_decay)
+    trainer.build((None, *grid, codebooks))
+    rate = warmup_cosine(config.learning_rate, config.epochs * config.steps_per_epoch, config.warmup)
+    trainer.compile(keras.optimizers.AdamW(rate, config.weight_decay, beta_2=0.95, global_clipnorm=1.0))
+    return trainer
+
+
+def main(config):
+    sampling = {"guidance": config.guidance, "temperature": config.temperature, "top_p": config.top_p}
+    if config.kind == "masked":
+        sampling |= {"steps": config.sampling_steps, "noise": config.noise}
+    run = PriorRun(config, "image_generation", sampling)
+    trainer = run.fit(build)
+    run.finish(trainer)
+
+
+if __name__ == "__main__":
+    run_recipe(main, VARIANTS)

@@ -1,0 +1,150 @@
+"""Trains a masked prior and repairs damaged pictures with it, beside what needs no learning.
+
+    python recipes/image_inpainting.py                             # photographs that come with scikit-image
+    python recipes/image_inpainting.py --data ~/Pictures           # your own folder
+    python recipes/image_inpainting.py --prior saved_models/image_inpainting   # one that is there: repairs alone
+    python recipes/image_inpainting.py tiny --out /some/folder     # seconds: shows that it runs
+
+Boxes and strokes are cut out of held-out pictures. Told is, for each method, the PSNR inside the holes, the SSIM of the
+whole, and with `--features` a perceptual distance; `repairs.png` shows them. Afterwards: `vqzoo inpaint`.
+
+Reference: Chang et al. 2022, https://arxiv.org/abs/2202.04200, section 4.3; Telea 2004 (the baseline)
+"""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+
+import keras
+import numpy as np
+from skimage.restoration import inpaint_biharmonic
+
+import vqzoo
+from vqzoo.cli import PriorRun
+from vqzoo.cli import held_out_pictures
+from vqzoo.cli import run_recipe
+from vqzoo.networks import Transformer
+from vqzoo.trainers import save_picture_rows
+from vqzoo.trainers import warmup_cosine
+from vqzoo.uses import Generator
+from vqzoo.uses import random_masks
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    data: str = ""  # folder of pictures, recursive; empty: the photographs of scikit-image
+    validation_data: str = ""  # the same for validation; empty: a share of `data`
+    validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
+    prior: str = ""  # preset of a masked prior, name or folder: then nothing is trained; empty: train one
+    tokens: str = ""  # token shards of `tokenizer`, in place of `data`
+    tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
+    classes: bool = False  # the subfolders of `data` are classes
+    out: str = "saved_models/image_inpainting"  # preset folder
+    size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
+    examples: int = 10000  # crops to learn from at least: as many of each picture, one or more
+    min_scale: float = 0.5  # smallest random resize of a picture before the crop
+    max_scale: float = 1.0  # largest
+    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
+    flip: bool = True  # mirror half of the crops
+    width: int = 192  # of the transformer
+    depth: int = 4  # blocks
+    heads: int = 4  # of each attention
+    dropout: float = 0.1  # of attention weights and branches, in training
+    batch_size: int = 32  # pictures, over all devices
+    epochs: int = 10  # pictures and a log line after each
+    steps_per_epoch: int = 75  # batches
+    validation_examples: int = 256  # held-out crops to evaluate on
+    repaired: int = 32  # of them are damaged and repaired
+    share: float = 0.25  # of a picture that is damaged
+    features: str = ""  # .keras file of a network, for a perceptual distance; empty: none
+    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
+    weight_decay: float = 0.05  # of AdamW
+    average_decay: float = 0.998  # of the weights' moving average
+    temperature: float = 0.7  # of what is made: below 1 it is more typical
+    sampling_steps: int = 12  # in which the tokens of a hole are made
+    noise: float = 1.0  # how random their order is
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
+    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
+    seed: int = 0  # of weights, crops, order and masks
+    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
+    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
+
+
+TINY = {"size": 32, "examples": 256, "width": 32, "depth": 1, "heads": 2, "batch_size": 8, "epochs": 2, "repaired": 4}
+TINY |= {"steps_per_epoch": 15, "validation_examples": 16, "learning_rate": 3e-3, "average_decay": 0.9}
+GPU = {"width": 768, "depth": 24, "heads": 12, "batch_size": 256, "epochs": 200, "steps_per_epoch": 1000}
+GPU |= {"examples": 100000, "learning_rate": 3e-4, "average_decay": 0.9999, "precision": "mixed_bfloat16"}
+VARIANTS = {
+    "default": Config(),
+    "tiny": Config(**TINY, out="saved_models/image_inpainting_tiny"),
+    "gpu": Config(**GPU, validation_examples=4096, repaired=512),
+}
+
+
+def build(config, space, grid):
+    transformer = Transformer(config.depth, config.heads, dropout=config.dropout)
+    steps = math.prod(grid) * len(space.sizes["image"])
+    prior = vqzoo.MaskedPrior(space, transformer, "image", config.width, grid, learnt_positions=steps, seed=config.seed)
+    trainer = vqzoo.PriorTrainer(prior, average_decay=config.average_decay)
+    trainer.build((None, *grid, len(space.sizes["image"])))
+    rate = warmup_cosine(config.learning_rate, config.epochs * config.steps_per_epoch, config.warmup)
+    trainer.compile(keras.optimizers.AdamW(rate, config.weight_decay, beta_2=0.95, global_clipnorm=1.0))
+    return trainer
+
+
+def repairs(generator, images, masks, config):
+    """Dict method -> what it makes of the damaged pictures."""
+    damaged = np.where(masks[..., None], np.nan, images)
+    means = np.nanmean(damaged, axis=(1, 2), keepdims=True)
+    made = {"mean fill": np.where(masks[..., None], means, images)}
+    pairs = list(zip(np.nan_to_num(damaged), masks, strict=True))
+    try:
+        import cv2
+
+        pixels = [np.rint((x + 1) * 127.5).astype("uint8") for x, _ in pairs]
+        telea = [cv2.inpaint(x, m.astype("uint8"), 3, cv2.INPAINT_TELEA) for x, m in zip(pixels, masks, strict=True)]
+        made["Telea"] = np.stack(telea).reshape(images.shape) / 127.5 - 1.0
+    except ImportError:
+        made["biharmonic"] = np.stack([inpaint_biharmonic(x, m, channel_axis=-1) for x, m in pairs])
+    return {**made, "prior": np.stack([vqzoo.inpaint(generator, x, m, seed=config.seed) for x, m in pairs])}
+
+
+def judged(images, masks, repaired, metric):
+    """Dict of the numbers of one method."""
+    holes = np.repeat(masks[..., None], images.shape[-1], axis=-1)
+    errors = [np.mean((x - y)[hole] ** 2) for x, y, hole in zip(images, np.clip(repaired, -1, 1), holes, strict=True)]
+    told = {"psnr_in_holes": float(np.mean(10 * np.log10(4 / np.maximum(errors, 1e-10))))}
+    told["ssim"] = float(np.mean(vqzoo.metrics.ssim(images, repaired.astype("float32"))))
+    return {**told, **({"perceptual": float(np.mean(metric(images, repaired.astype("float32"))))} if metric else {})}
+
+
+def main(config):
+    out = pathlib.Path(config.out).expanduser()
+    if not config.prior:
+        sampling = {"temperature": config.temperature, "steps": config.sampling_steps, "noise": config.noise}
+        run = PriorRun(config, "image_inpainting", sampling)
+        run.finish(run.fit(build))
+    generator = Generator.from_preset(config.prior or out)
+    images = held_out_pictures(config, generator.size, generator.tokenizer.encoder.input_shape[-1], config.repaired)
+    masks = random_masks(len(images), images.shape[1:3], config.share, config.seed)
+    made = repairs(generator, images, masks, config)
+    metric = vqzoo.losses.PerceptualLoss(keras.models.load_model(config.features)) if config.features else None
+    report = {}
+    for name, repaired in made.items():
+        report[name] = judged(images, masks, repaired, metric)
+        print(f"{name:>12}  " + "  ".join(f"{key} {value:.4g}" for key, value in report[name].items()))
+    columns = [np.where(masks[..., None], 1.0, images), *made.values(), images]
+    shown = np.stack(columns, axis=1)[:8].reshape(-1, *images.shape[1:])
+    save_picture_rows(out / "run" / "repairs.png", shown, len(columns))
+    (out / "run" / "repairs.json").write_text(json.dumps(report, indent=1))
+    print(f"damaged, {', '.join(made)}, original: {out / 'run' / 'repairs.png'}")
+
+
+if __name__ == "__main__":
+    run_recipe(main, VARIANTS)

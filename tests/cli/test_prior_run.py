@@ -1,0 +1,183 @@
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import vqzoo
+from vqzoo.cli import PriorRun
+from vqzoo.cli.main import main
+from vqzoo.cli.picture_tokens import class_of
+from vqzoo.cli.picture_tokens import nearest
+from vqzoo.cli.picture_tokens import small_copies
+from vqzoo.data import save_image
+from vqzoo.networks import Transformer
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    out: str
+    tokenizer: str
+    data: str = ""
+    validation_data: str = ""
+    validation_share: float = 0.3
+    tokens: str = ""
+    classes: bool = True
+    size: int = 0
+    examples: int = 24
+    min_scale: float = 1.0
+    max_scale: float = 1.0
+    max_side: int = 64
+    flip: bool = False
+    batch_size: int = 4
+    epochs: int = 2
+    steps_per_epoch: int = 3
+    validation_examples: int = 4
+    precision: str = "float32"
+    strategy: str = "none"
+    deterministic: bool = False
+    seed: int = 0
+    resume: bool = False
+    checkpoint_minutes: float = 10.0
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    quantizer = vqzoo.VectorQuantizer(8, keras.initializers.RandomNormal(stddev=0.3, seed=1))
+    tokenizer = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=4, quantizer=quantizer)
+    folder = tmp_path_factory.mktemp("presets") / "tiny"
+    tokenizer.save_to_preset(folder, metadata={"example": {"signal": [8, 12, 3], "tokens": [2, 3, 1]}})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Dark cats, bright dogs."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for i in range(16):
+        name, low = ("cat", -1.0) if i % 2 else ("dog", 0.5)
+        save_image(folder / name / f"{i}.png", rng.uniform(low, low + 0.5, (10, 14, 3)))
+    return folder
+
+
+def build(config, space, grid):
+    labels = "label" in space.sizes
+    prior = vqzoo.AutoregressivePrior(
+        space, Transformer(1, 2, causal=True), "image", 8, grid, condition_dropout=0.2 if labels else 0.0, seed=0
+    )
+    trainer = vqzoo.PriorTrainer(prior, average_decay=0.5)
+    trainer.build((None, *grid, 1))
+    trainer.compile(keras.optimizers.Adam(1e-2))
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def finished(tokenizer, pictures, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "prior-tiny"
+    run = PriorRun(Config(str(out), str(tokenizer), str(pictures)), "test", {"guidance": 1.5, "top_k": None})
+    return run, run.finish(run.fit(build)), out
+
+
+def test_the_tokens_are_those_of_each_class(finished, tokenizer, pictures):
+    run, report, _ = finished
+    assert run.labels == ["cat", "dog"] and run.grid == (2, 3) and run.size == (8, 12)
+    # As many crops of each picture, 24 at least; brightness tells the class.
+    assert len(run.rows.tokens) % len(run.files) == 0 and 24 <= len(run.rows.tokens) < 24 + len(run.files)
+    bright = run.rows.small.mean(axis=1) > 127
+    np.testing.assert_array_equal(bright, [name == "dog" for name in run.rows.classes])
+    labels = run.batches.prefix[:, 0] - run.space.first("label")
+    np.testing.assert_array_equal(labels, bright)
+    assert run.space.owners["image"] == vqzoo.presets.describe_tokens(tokenizer)["sha256"]
+    assert 0.0 < report["bits_per_token"] < 6.0 and report["bits_per_token_by_chance"] == 3.0
+    assert report["nearest_in_training"] > 0.0
+
+
+def test_the_preset_makes_pictures_wherever_it_is(finished, tmp_path, capsys):
+    run, report, out = finished
+    moved = out.rename(tmp_path / "prior-moved")
+    try:
+        files = vqzoo.presets.verify_preset(moved)["files"]
+        assert {"prior.keras", "tokenizer.keras", "samples.png", "neighbours.png", "generator/saved_model.pb"} <= set(
+            files
+        )
+        assert {"pictures/epoch_0002.png", "curves.png", "metrics.csv"} <= {
+            str(path.relative_to(moved / "run")) for path in (moved / "run").rglob("*")
+        }
+        made = vqzoo.generate(moved, 3, "dog", seed=4)
+        assert made.shape == (3, 8, 12, 3)
+        with pytest.raises(SystemExit):
+            main(["generate", str(moved), "--count", "3"])
+        assert "--out DIR is the folder for the pictures" in capsys.readouterr().err
+        grid = str(tmp_path / "grid.png")
+        command = ["generate", str(moved), "--count", "3", "--condition", "dog", "--seed", "4", "--grid", grid]
+        assert main([*command, "--out", str(tmp_path / "made"), "--json"]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [row["condition"] for row in rows] == ["dog"] * 3
+        assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"000{i}_dog.png" for i in range(3)]
+        np.testing.assert_allclose(vqzoo.data.load_image(tmp_path / "made" / "0001_dog.png"), made[1], atol=1 / 127)
+        with pytest.raises(SystemExit):
+            main([*command, "--out", str(tmp_path / "made")])
+        assert "is there already" in capsys.readouterr().err
+        # Its tokenizer is the one that it was trained with, also for token files.
+        told = vqzoo.presets.describe_tokens(moved)
+        assert told["sha256"] == run.space.owners["image"] and told["codebook_sizes"] == (8,)
+        metadata = vqzoo.presets.read_metadata(moved)
+        assert metadata["labels"] == ["cat", "dog"] and metadata["sampling"] == {"guidance": 1.5}
+        assert metadata["metrics"] == report
+    finally:
+        moved.rename(out)
+
+
+def test_shards_are_learnt_from_without_pictures(tokenizer, pictures, tmp_path):
+    assert main(["encode", str(tokenizer), str(pictures), "--shards", "--out", str(tmp_path / "shards")]) == 0
+    config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"), size=8)
+    run = PriorRun(config, "test")
+    assert run.labels == ["cat", "dog"] and run.grid == (3, 4)
+    assert len(run.rows.tokens) + len(run.held_out.tokens) == 16 and len(run.held_out.tokens) >= 1
+    bright = run.rows.small.mean(axis=1)
+    cats = np.array([name == "cat" for name in run.rows.classes])
+    assert cats.any() and np.isfinite(bright).all()
+
+
+def test_without_folders_or_on_request_there_are_no_classes(tokenizer, pictures, tmp_path):
+    flat = PriorRun(Config(str(tmp_path / "a"), str(tokenizer), str(pictures / "cat")), "test")
+    assert flat.labels == [] and "label" not in flat.space.sizes
+    assert flat.batches.batch(0).shape == (4, 2, 3, 1)
+    plain = PriorRun(Config(str(tmp_path / "b"), str(tokenizer), str(pictures), classes=False), "test")
+    assert plain.labels == []
+    report = plain.finish(plain.fit(build))
+    assert report["images"] == 4
+    assert vqzoo.generate(tmp_path / "b", 2).shape == (2, 8, 12, 3)
+
+
+def test_what_does_not_fit_is_told(tokenizer, pictures, tmp_path):
+    with pytest.raises(ValueError, match="--out is the tokenizer's own folder"):
+        PriorRun(Config(str(tokenizer), str(tokenizer), str(pictures)), "test")
+    with pytest.raises(ValueError, match="--examples is 1 or more. Received: 0"):
+        PriorRun(Config(str(tmp_path / "out"), str(tokenizer), examples=0), "test")
+    with pytest.raises(ValueError, match=r"takes pictures of \(28, 28\) pixels.*Received: --size 32"):
+        PriorRun(Config(str(tmp_path / "out"), "image-vqvae-fashion-28", str(pictures), size=32), "test")
+    assert main(["encode", str(tokenizer), str(pictures), "--shards", "--out", str(tmp_path / "shards")]) == 0
+    config = Config(str(tmp_path / "out"), "image-vqgan-photos-f4", tokens=str(tmp_path / "shards"))
+    with pytest.raises(ValueError, match="was encoded by another model"):
+        PriorRun(config, "test")
+
+
+def test_classes_are_the_first_folders():
+    assert class_of("/a/cats/deep/1.png", "/a") == "cats"
+    assert class_of("/a/1.png", "/a") == "" and class_of("1.png", "1.png") == ""
+    assert class_of("cats/1.png", None) == "cats" and class_of("1.png", None) == ""
+
+
+def test_nearest_finds_a_copy():
+    rng = np.random.default_rng(0)
+    pictures = rng.uniform(-1, 1, (6000, 32, 32, 1)).astype("float32")
+    small = small_copies(pictures)
+    assert small.shape == (6000, 256)
+    wanted = [5, 5999]
+    rows, distances = nearest(small, small_copies(pictures[wanted] + 0.1))
+    assert rows.tolist() == wanted
+    np.testing.assert_allclose(distances, 0.1, atol=0.01)

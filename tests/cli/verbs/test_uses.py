@@ -1,0 +1,105 @@
+"""The verbs `inpaint`, `restyle` and, of a prior, `export`."""
+
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import vqzoo
+from vqzoo.cli.main import main
+from vqzoo.data import load_image
+from vqzoo.data import save_image
+from vqzoo.networks import Transformer
+from vqzoo.presets import describe_tokens
+from vqzoo.priors import TokenSpace
+
+
+@pytest.fixture(scope="module")
+def prior(tiny_preset, tmp_path_factory):
+    """A preset of a masked prior of random weights, on the tiny tokenizer."""
+    keras.utils.set_random_seed(0)
+    told = describe_tokens(tiny_preset)
+    space = TokenSpace({"image": told["codebook_sizes"]}, owners={"image": told["sha256"]})
+    prior = vqzoo.MaskedPrior(space, Transformer(1, 2), "image", 8, (4, 4), learnt_positions=16)
+    prior.build_now()
+    folder = tmp_path_factory.mktemp("priors") / "tiny"
+    example = {"signal": [16, 16, 3], "tokens": [4, 4, 1]}
+    metadata = {"modality": "image", "example": example, "sampling": {"steps": 2}, "codebook_sizes": [16]}
+    prior.save_to_preset(folder, metadata=metadata, seal=False)
+    shutil.copyfile(tiny_preset / "tokenizer.keras", folder / "tokenizer.keras")
+    vqzoo.presets.seal_preset(folder)
+    return folder
+
+
+@pytest.fixture
+def picture(tmp_path):
+    save_image(tmp_path / "picture.png", np.random.default_rng(0).uniform(-1, 1, (20, 24, 3)))
+    return tmp_path / "picture.png"
+
+
+def test_a_picture_is_repaired_where_it_is_asked(prior, picture, tmp_path, capsys):
+    mask = np.full((20, 24, 1), -1.0)
+    mask[4:9, 10:] = 1.0
+    save_image(tmp_path / "mask.png", mask)
+    out = tmp_path / "new" / "repaired.png"
+    assert main(["inpaint", str(prior), str(picture), "--mask", str(tmp_path / "mask.png"), "--out", str(out)]) == 0
+    assert f"made {5 * 14} of {20 * 24} pixels" in capsys.readouterr().out
+    again, known = load_image(out), mask[..., 0] < 0
+    np.testing.assert_array_equal(again[known], load_image(picture)[known])
+    expected = vqzoo.inpaint(prior, load_image(picture), ~known)
+    np.testing.assert_allclose(again, expected, atol=1 / 127)
+
+
+def test_a_picture_is_continued_on_all_sides(prior, picture, tmp_path):
+    out = tmp_path / "larger.png"
+    assert main(["inpaint", str(prior), str(picture), "--pad", "5", "--box", "0,0,9,9", "--out", str(out)]) == 0
+    again = load_image(out)
+    assert again.shape == (30, 34, 3)
+    np.testing.assert_array_equal(again[14:25, 14:29], load_image(picture)[9:, 9:])
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS tells what"),
+        (["--mask", "MASK"], r"The mask has the size of the picture, \(20, 24\). Received: \(8, 8\)"),
+        (["--pad", "2", "--condition", "bag"], "This prior knows no conditions"),
+    ],
+)
+def test_what_cannot_be_repaired_is_told(flags, message, prior, picture, tmp_path, capsys):
+    save_image(tmp_path / "small.png", np.zeros((8, 8, 1)))
+    flags = [str(tmp_path / "small.png") if flag == "MASK" else flag for flag in flags]
+    with pytest.raises(SystemExit):
+        main(["inpaint", str(prior), str(picture), *flags, "--out", str(tmp_path / "it.png")])
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "it.png").exists()
+
+
+def test_a_picture_is_restyled(tiny_preset, picture, tmp_path, capsys):
+    save_image(tmp_path / "style.png", np.random.default_rng(1).uniform(-1, 0, (9, 30, 3)))
+    out = tmp_path / "restyled.png"
+    command = ["restyle", "image-tiny", str(picture), str(tmp_path / "style.png"), "--out", str(out)]
+    assert main(command) == 0
+    tokenizer = vqzoo.Tokenizer.from_preset(tiny_preset)
+    expected = vqzoo.restyle(tokenizer, load_image(picture), load_image(tmp_path / "style.png"))
+    np.testing.assert_allclose(load_image(out), expected, atol=1 / 127)
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_prior_is_exported_as_what_generates(prior, tmp_path, capsys):
+    assert main(["export", str(prior), "--out", str(tmp_path / "copy")]) == 0
+    assert "100.00% of tokens equal" in capsys.readouterr().out
+    files = vqzoo.presets.verify_preset(tmp_path / "copy")["files"]
+    assert "generator/saved_model.pb" in files and "prior.keras" in files
+    assert main(["export", str(tmp_path / "copy"), "--json"]) == 0  # once more, in its place
+    vqzoo.presets.verify_preset(tmp_path / "copy")
+
+
+def test_a_tokenizer_generates_nothing(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["generate", "image-tiny", "--out", str(tmp_path / "made")])
+    assert "has no prior.keras" in capsys.readouterr().err

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+import vqzoo
+from vqzoo.uses.inpaint import token_holes
+from vqzoo.uses.seams import smooth_fill
+from vqzoo.uses.seams import without_seam
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def generator(make_generator):
+    return make_generator(vqzoo.MaskedPrior, labels=(), sampling={"steps": 2, "noise": 1.0})
+
+
+@pytest.mark.parametrize("size", [(8, 12), (21, 30), (5, 6)], ids=["the prior's", "larger", "smaller"])
+def test_known_pixels_stay_and_the_hole_is_made(generator, size):
+    image = RNG.uniform(-1, 1, (*size, 3)).astype("float32")
+    mask = np.zeros(size, bool)
+    mask[1 : size[0] - 2, 2 : size[1] - 1] = True
+    damaged = np.where(mask[..., None], np.nan, image).astype("float32")
+    repaired = vqzoo.inpaint(generator, damaged, mask, seed=1)
+    np.testing.assert_array_equal(repaired[~mask], image[~mask])
+    assert np.isfinite(repaired).all() and np.abs(repaired).max() <= 1.0
+    assert np.abs(vqzoo.inpaint(generator, damaged, mask, seed=2) - repaired)[mask].max() > 1e-3
+
+
+def test_tokens_away_from_the_hole_are_the_pictures_own(generator, monkeypatch):
+    image = RNG.uniform(-1, 1, (16, 24, 3)).astype("float32")
+    mask = np.zeros((16, 24), bool)
+    mask[:8] = True  # the picture is continued above
+    seen = []
+    complete = generator.complete
+    monkeypatch.setattr(
+        generator, "complete", lambda known, *a, **k: seen.append(known.copy()) or complete(known, *a, **k)
+    )
+    vqzoo.inpaint(generator, image, mask)
+    tokens = np.asarray(generator.tokenizer.encode(smooth_fill(image, mask)[None]))[0]
+    known = [row for rows in seen for row in rows[0].reshape(-1) if row >= 0]
+    assert len(seen) > 1 and known  # windows of 2x3 tokens in 4x6
+    assert set(known) <= set(tokens.reshape(-1)) | set(range(8))
+    first = seen[0][0]  # half of the first window is known
+    assert (first[0] == -1).all() and (first[1] >= 0).all()
+
+
+def test_nothing_to_do_and_everything_to_do(generator):
+    image = RNG.uniform(-1, 1, (8, 12, 3)).astype("float32")
+    np.testing.assert_array_equal(vqzoo.inpaint(generator, image, np.zeros((8, 12), bool)), image)
+    made = vqzoo.inpaint(generator, image, np.ones((8, 12), bool), seed=3)
+    other = vqzoo.inpaint(generator, -image, np.ones((8, 12), bool), seed=3)
+    np.testing.assert_array_equal(made, other)
+
+
+def test_what_cannot_be_repaired_is_told(generator, make_generator):
+    image, mask = np.zeros((8, 12, 3), "float32"), np.zeros((8, 12), bool)
+    with pytest.raises(ValueError, match="its mask bool .height, width.*Received: image .8, 12, 3., mask float64"):
+        vqzoo.inpaint(generator, image, np.zeros((8, 12)))
+    with pytest.raises(ValueError, match="Received: image .1, 8, 12, 3."):
+        vqzoo.inpaint(generator, image[None], mask)
+    with pytest.raises(ValueError, match="A signal lies in"):
+        vqzoo.inpaint(generator, image + 255.0, ~mask & (np.arange(12) > 5))
+    flat = make_generator(vqzoo.MaskedPrior, labels=(), grid=(6,))
+    with pytest.raises(
+        ValueError, match="where tokens lie in rows and columns. Received: a prior of tokens of the gri"
+    ):
+        vqzoo.inpaint(flat, image, mask)
+
+
+def test_a_token_is_a_hole_where_one_of_its_pixels_is():
+    mask = np.zeros((5, 7), bool)
+    mask[4, 6] = mask[0, 3] = True
+    expected = [[False, True, False, False], [False] * 4, [False, False, False, True]]
+    assert token_holes(mask, (2, 2), (3, 4)).tolist() == expected
+
+
+def test_a_smooth_fill_is_exact_for_planes_and_free_at_the_border():
+    y, x = np.mgrid[:9, :11]
+    plane = np.stack([0.1 * x - 0.05 * y, np.ones_like(x)], axis=-1).astype("float32")
+    mask = np.zeros((9, 11), bool)
+    mask[3:6, 2:9] = True
+    np.testing.assert_allclose(smooth_fill(np.where(mask[..., None], np.nan, plane), mask), plane, atol=1e-5)
+    mask[:] = True
+    mask[:, :3] = False
+    np.testing.assert_allclose(smooth_fill(plane[..., 1:], mask), plane[..., 1:], atol=1e-5)
+    assert (smooth_fill(plane, np.ones((9, 11), bool)) == 0).all()
+
+
+def test_a_seam_fades_over_its_reach():
+    image, filling = np.ones((1, 201, 1)), np.zeros((1, 201, 1))
+    mask = np.ones((1, 201), bool)
+    mask[0, 0] = False
+    blended = without_seam(filling, image, mask, reach=10.0)[0, :, 0]
+    assert blended[0] == 1.0 and blended[1] > 0.9
+    assert blended[10] == pytest.approx(np.exp(-1), rel=0.02) and blended[100] < 1e-3

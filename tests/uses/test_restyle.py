@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+import vqzoo
+from vqzoo.uses.restyle import adaptive_normalization
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    # Fine enough a lattice that the codes keep the statistics.
+    quantizer = vqzoo.quantizers.FiniteScalarQuantizer([15, 15, 15])
+    tokenizer = vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=3, quantizer=quantizer)
+    tokenizer.build((None, None, None, 3))
+    return tokenizer
+
+
+def test_latents_take_the_others_statistics():
+    content, style = RNG.normal(2.0, 3.0, (1, 6, 5, 4)), RNG.normal(-1.0, 0.5, (1, 3, 9, 4))
+    moved = np.asarray(adaptive_normalization(content, style))
+    np.testing.assert_allclose(moved.mean((1, 2)), style.mean((1, 2)), atol=1e-4)
+    np.testing.assert_allclose(moved.std((1, 2)), style.std((1, 2)), rtol=1e-3)
+    np.testing.assert_allclose(np.corrcoef(moved[..., 0].ravel(), content[..., 0].ravel())[0, 1], 1.0, atol=1e-6)
+
+
+def test_strength_goes_from_the_reconstruction_on(tokenizer):
+    content, style = (RNG.uniform(-1, 1, size).astype("float32") for size in ((13, 18, 3), (8, 20, 3)))
+    none = vqzoo.restyle(tokenizer, content, style, strength=0.0)
+    again = np.clip(tokenizer.decode(tokenizer.encode(content[None]), size=(13, 18)), -1, 1)[0]
+    np.testing.assert_allclose(none, again, atol=1e-5)
+    np.testing.assert_allclose(vqzoo.restyle(tokenizer, content, content), again, atol=0.2)
+    distances = [np.abs(vqzoo.restyle(tokenizer, content, style, s) - again).mean() for s in (0.3, 1.0)]
+    assert 0.0 < distances[0] < distances[1]
+
+
+def test_what_does_not_fit_is_told(tokenizer):
+    picture = np.zeros((8, 8, 3), "float32")
+    with pytest.raises(ValueError, match=r"`strength` lies in \[0, 1\]. Received: strength=2.0"):
+        vqzoo.restyle(tokenizer, picture, picture, strength=2.0)
+    with pytest.raises(ValueError, match="`style` is a picture .height, width, channels.*Received: shape .1, 8, 8, 3"):
+        vqzoo.restyle(tokenizer, picture, picture[None])
+    with pytest.raises(ValueError, match="There is no preset 'image-nobody'"):
+        vqzoo.restyle("image-nobody", picture, picture)

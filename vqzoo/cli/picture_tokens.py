@@ -1,0 +1,167 @@
+"""The tokens of pictures, once for a whole training, with the class of each and a small copy to find neighbours by."""
+
+import pathlib
+import sys
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from vqzoo.data import ImageCrops
+from vqzoo.data import ImageSource
+
+_AT_ONCE = 64
+_SMALL = 16  # pixels a side, at least, of a small copy
+_BLOCK = 4096  # small copies compared at once
+
+
+class TokenRows(NamedTuple):
+    """Tokens of crops, in rows."""
+
+    tokens: np.ndarray  # int32 (rows, *grid, num_codebooks)
+    classes: list  # str of each row, "" for none
+    small: np.ndarray  # uint8 (rows, values), copies of the pictures
+    skipped: dict  # path -> reason
+
+
+def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False):
+    """Encodes random crops of pictures.
+
+    Args:
+        files: list of paths, or `vqzoo.data.ImageSource`.
+        root: str or path, the folder of the files, whose subfolders are their classes; "" for no classes.
+        tokenizer: `ImageTokenizer`.
+        crop: dict, the arguments of `vqzoo.data.ImageCrops` but files and batch size.
+        examples: int, crops at least: as many of each picture, one or more.
+        quiet: bool, whether no progress is shown. Defaults to False.
+
+    Returns:
+        `TokenRows`.
+    """
+    each = -(-examples // len(files))
+    tokens, small, classes, skipped = [], [], [], {}
+    quiet = quiet or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
+        task = progress.add_task("encoding pictures", total=each * len(files))
+        # One class after another: a picture that cannot be read gives way to another of its class.
+        for name, part in _by_class(files, root).items():
+            count = each * len(part)
+            crops = ImageCrops(part, batch_size=min(_AT_ONCE, count), **crop)
+            crops.batch(0)  # before TensorFlow reads it, whose message would bury the reason
+            for batch in crops.dataset(steps=-(-count // crops.batch_size)):
+                tokens.append(np.asarray(tokenizer.encode(batch)))
+                small.append(small_copies(np.asarray(batch)))
+                progress.advance(task, len(batch))
+            extra = -count % crops.batch_size
+            tokens[-1], small[-1] = (x[: len(x) - extra] for x in (tokens[-1], small[-1]))
+            classes += [name] * count
+            skipped |= crops.skipped
+    return TokenRows(np.concatenate(tokens), classes, np.concatenate(small), skipped)
+
+
+def shard_rows_of(shards, tokenizer, validation):
+    """The rows of token shards, and small copies of what they decode to.
+
+    Args:
+        shards: `vqzoo.data.TokenShards`, all rows of one shape. Their names tell the classes.
+        tokenizer: `ImageTokenizer` that made them.
+        validation: callable, list of str -> set of int, the rows that are held out.
+
+    Returns:
+        Two `TokenRows`, for training and for validation.
+
+    Raises:
+        ValueError: if there are rows of several shapes.
+    """
+    if len(shards.shapes) != 1:
+        told = ", ".join(f"{count} of {shape}" for shape, count in shards.shapes.items())
+        raise ValueError(
+            f"A prior's tokens have one shape. The shards have {told}. Encode pictures of one size, or give --data, of "
+            "which crops are taken."
+        )
+    rows = [shards[i] for i in range(len(shards))]
+    held_out = validation([row.name for row in rows])
+    return tuple(
+        _shard_rows([row for i, row in enumerate(rows) if (i in held_out) == validates], tokenizer)
+        for validates in (False, True)
+    )
+
+
+def small_copies(pictures):
+    """Pictures as few bytes, to compare them.
+
+    Args:
+        pictures: float array (batch, height, width, channels) in [-1, 1].
+
+    Returns:
+        uint8 array (batch, values).
+    """
+    batch, height, width, channels = pictures.shape
+    factor = max(1, min(height, width) // _SMALL)
+    height, width = height // factor, width // factor
+    cells = pictures[:, : height * factor, : width * factor].reshape(batch, height, factor, width, factor, channels)
+    means = (np.clip(cells.mean(axis=(2, 4)), -1.0, 1.0) + 1.0) * 127.5
+    return np.rint(means).astype("uint8").reshape(batch, -1)
+
+
+def nearest(small, of):
+    """The nearest rows of small copies.
+
+    Args:
+        small: uint8 array (rows, values), those to choose from.
+        of: uint8 array (count, values).
+
+    Returns:
+        int array (count,), rows, and float array (count,), root mean square differences on the scale of [-1, 1].
+    """
+    of = of.astype("float32")
+    best = np.full(len(of), np.inf, "float32")
+    found = np.zeros(len(of), int)
+    for first in range(0, len(small), _BLOCK):
+        block = small[first : first + _BLOCK].astype("float32")
+        squares = (of**2).sum(1)[:, None] - 2.0 * of @ block.T + (block**2).sum(1)
+        rows = squares.argmin(axis=1)
+        nearer = squares[np.arange(len(of)), rows] < best
+        best[nearer] = squares[np.arange(len(of)), rows][nearer]
+        found[nearer] = first + rows[nearer]
+    return found, np.sqrt(np.maximum(best, 0.0) / of.shape[1]) / 127.5
+
+
+def class_of(name, root):
+    """The class of a picture: the first folder below `root`, or of a name in shards the first folder of it.
+
+    Args:
+        name: path, or str.
+        root: path, or None where names are relative.
+
+    Returns:
+        str, "" for none.
+    """
+    path = pathlib.PurePath(name)
+    if root is not None:
+        root = pathlib.Path(root).expanduser()
+        path = path.relative_to(root) if path.is_relative_to(root) and path != root else pathlib.PurePath(path.name)
+    return path.parts[0] if len(path.parts) > 1 else ""
+
+
+def _by_class(files, root):
+    """Dict class -> the files of it, or a source of them."""
+    if not root:
+        return {"": files}
+    if isinstance(files, ImageSource):
+        # A record is called shard/name.
+        names = [class_of(pathlib.PurePath(*pathlib.PurePath(name).parts[1:]), None) for name in files]
+    else:
+        names = [class_of(file, root) for file in files]
+    places = {name: [i for i, own in enumerate(names) if own == name] for name in sorted(set(names))}
+    take = getattr(files, "subset", lambda numbers: [files[i] for i in numbers])
+    return {name: take(numbers) for name, numbers in places.items()}
+
+
+def _shard_rows(rows, tokenizer):
+    tokens = np.stack([row.tokens for row in rows])
+    size = rows[0].size if len({row.size for row in rows}) == 1 else None
+    parts = (tokenizer.decode(tokens[i : i + _AT_ONCE], size=size) for i in range(0, len(tokens), _AT_ONCE))
+    small = np.concatenate([small_copies(np.asarray(part)) for part in parts])
+    return TokenRows(tokens, [class_of(row.name, None) for row in rows], small, {})

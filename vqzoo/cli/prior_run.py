@@ -1,0 +1,232 @@
+"""What every recipe that fits a prior to the tokens of pictures does around its own page."""
+
+import functools
+import shutil
+
+import numpy as np
+
+from vqzoo.cli.image_run import split_pictures
+from vqzoo.cli.picture_tokens import nearest
+from vqzoo.cli.picture_tokens import picture_rows_of
+from vqzoo.cli.picture_tokens import shard_rows_of
+from vqzoo.cli.picture_tokens import small_copies
+from vqzoo.cli.run import Run
+from vqzoo.data import TokenBatches
+from vqzoo.data import TokenShards
+from vqzoo.data.image_files import validating_by_hash
+from vqzoo.export import export_prior_preset
+from vqzoo.presets import check_tokens_of
+from vqzoo.presets import describe_tokens
+from vqzoo.presets import find_preset
+from vqzoo.presets import read_metadata
+from vqzoo.presets import seal_preset
+from vqzoo.priors import TokenSpace
+from vqzoo.tokenizers import ImageTokenizer
+from vqzoo.trainers import GeneratedPictures
+from vqzoo.trainers import read_log
+from vqzoo.trainers import save_loss_curves
+from vqzoo.trainers import save_picture_rows
+from vqzoo.uses import Generator
+
+TARGET = "image"
+_COLUMNS, _ROWS = 8, 12  # of the pictures that are shown; more classes than rows are left out
+_JUDGED = 64  # pictures whose nearest neighbours are looked for
+
+
+class PriorRun(Run):
+    """One run of a recipe that fits a prior. The tokens are made once, by a tokenizer that stays as it is.
+
+    Args:
+        config: the recipe's settings, a dataclass with those of `Run` but `init` and `channels`, and `tokenizer`,
+            `tokens`, `classes`, `size`, `examples`, `validation_examples`, `validation_share`, `min_scale`,
+            `max_scale`, `max_side`, `flip` and what `sampling` takes.
+        name: str, the recipe's, for the card.
+        sampling: dict, settings of the prior's `generate` that go into the preset. Defaults to none.
+
+    Raises:
+        ValueError: as `Run`; or the tokenizer is unknown, none of pictures, of another size or in the output folder,
+            or not the one of the shards.
+    """
+
+    unit = "images"
+    files_are = "pictures"
+    counts = (*Run.counts, "examples", "validation_examples")
+    default_data = "the colour photographs of scikit-image"
+
+    def __init__(self, config, name, sampling=None):
+        self.sampling = {key: value for key, value in (sampling or {}).items() if value is not None}
+        super().__init__(config, name)
+
+    # === Data ===
+    def split(self):
+        config = self.config
+        self.preset = find_preset(config.tokenizer)
+        if self.folder.absolute() == self.preset.absolute():
+            raise ValueError(f"--out is the tokenizer's own folder, {str(self.folder)!r}. Give another one.")
+        self.tokenizer = ImageTokenizer.from_preset(self.preset)
+        self.size = self._size()
+        if not config.tokens:
+            return split_pictures(config)
+        shards = TokenShards(config.tokens)
+        check_tokens_of(shards, self.preset, config.tokens)
+        validation = functools.partial(validating_by_hash, validation=config.validation_share, seed=config.seed)
+        self.rows, self.held_out = shard_rows_of(shards, self.tokenizer, validation)
+        return [shards[i].name for i in range(len(shards))], []
+
+    def validation_count(self):
+        return self.config.validation_examples
+
+    def open(self, files, validation_files, validation_batch):
+        config = self.config
+        if not config.tokens:
+            channels = self.tokenizer.encoder.input_shape[-1]
+            crop = {"size": self.size, "channels": channels, "scale": (config.min_scale, config.max_scale)}
+            crop |= {"max_side": config.max_side, "seed": config.seed}
+            roots = (config.data, config.validation_data or config.data) if config.classes else ("", "")
+            made = functools.partial(picture_rows_of, tokenizer=self.tokenizer, quiet=not self.chief)
+            self.rows = made(files, roots[0], crop={**crop, "flip": config.flip}, examples=config.examples)
+            examples = config.validation_examples
+            self.held_out = made(validation_files, roots[1], crop={**crop, "flip": False}, examples=examples)
+        self.labels = sorted({name for name in self.rows.classes if name}) if config.classes else []
+        told = describe_tokens(self.preset)
+        parts = {"label": len(self.labels)} if self.labels else {}
+        self.space = TokenSpace({**parts, TARGET: told["codebook_sizes"]}, owners={TARGET: told["sha256"]})
+        self.grid = self.rows.tokens.shape[1:-1]
+        batches = TokenBatches(self.rows.tokens, config.batch_size, self._prefix(self.rows), seed=config.seed)
+        return batches, TokenBatches(self.held_out.tokens, validation_batch, self._prefix(self.held_out))
+
+    def shown(self, batch):
+        """What is judged by its neighbours: tokens of held-out pictures."""
+        some = np.random.default_rng(0).permutation(len(self.held_out.tokens))[:_JUDGED]
+        return self.held_out.tokens[some]
+
+    # === Steps ===
+    def fit(self, build):
+        """As `Run.fit`; `build` takes the settings, the `TokenSpace` and the grid."""
+        return super().fit(lambda config: build(config, self.space, self.grid))
+
+    def watcher(self, fitted):
+        generator = self._generator(fitted)
+        return GeneratedPictures(self.folder / "run" / "pictures", lambda: self._drawn(generator))
+
+    def finish(self, trainer, marks=None):
+        """Evaluates, writes the preset folder with its tokenizer, its samples and its export, and tells what came out.
+
+        Args:
+            trainer: the trained `vqzoo.trainers.PriorTrainer`; its moving average is what is evaluated and saved.
+            marks: dict name -> step, drawn into the loss curves. Defaults to none.
+
+        Returns:
+            Dict of the numbers; None on the workers that write nothing.
+        """
+        if not self.chief:
+            self._print_skipped()
+            return None
+        report = self.evaluate(trainer)
+        with trainer.averaged() as prior:
+            generator = self._generator(prior.in_float32())
+            made = generator.tokens(_JUDGED, seed=self.config.seed + 1)
+            report |= self._neighbours(generator, made)
+            generator.prior.save_to_preset(
+                self.folder,
+                metadata={**self.about(), "metrics": report, "data": self.data_told},
+                recipe={"recipe": self.name, **self._settings()},
+                seal=False,
+            )
+            shutil.copyfile(self.preset / "tokenizer.keras", self.folder / "tokenizer.keras")
+            samples = self.save_samples(generator)
+            save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
+            try:
+                told = export_prior_preset(generator, self.folder)
+            finally:
+                seal_preset(self.folder)  # also where the export failed: the prior itself is whole
+        self.run_folder.end()
+        paths = ["prior.keras", "tokenizer.keras", "generator", *samples, "README.md", "run/curves.png"]
+        self._print(report, {"generator": told}, paths)
+        return report
+
+    def evaluate(self, trainer):
+        """Bits per token and perplexity on held-out pictures, and on as many that it was trained on."""
+        told = trainer.evaluate(self.validation, verbose=0, return_dict=True)
+        steps, seen = self.validation_steps, TokenBatches(self.rows.tokens, self._batch, self._prefix(self.rows))
+        again = trainer.evaluate(seen.dataset(steps=steps), verbose=0, return_dict=True)
+        sizes = self.tokenizer.codebook_sizes
+        return {
+            "bits_per_token": told["bits_per_token"],
+            "perplexity": told["perplexity"],
+            "bits_per_token_in_training": again["bits_per_token"],
+            "bits_per_token_by_chance": float(np.mean(np.log2(sizes))),
+            "images": steps * self._batch,
+        }
+
+    def save_samples(self, generator):
+        """Writes what the prior makes, and beside some of it the nearest training picture."""
+        save_picture_rows(self.folder / "samples.png", *self._drawn(generator))
+        pairs = np.stack([self._made, self._near], axis=1).reshape(-1, *self._made.shape[1:])
+        save_picture_rows(self.folder / "neighbours.png", pairs[: 2 * 32], 8, ["made, nearest"])
+        return ["samples.png", "neighbours.png"]
+
+    def about(self):
+        example = {"signal": [*self.size, self.tokenizer.encoder.input_shape[-1]]}
+        example["tokens"] = list(self.rows.tokens.shape[1:])
+        what = f"{len(self.labels)} classes, " if self.labels else ""
+        return {
+            "modality": "image",
+            "codebook_sizes": list(self.tokenizer.codebook_sizes),
+            "description": f"Makes pictures: {what}{self.size[0]}x{self.size[1]} pixels. Made by "
+            f"recipes/{self.name}.py on tokens of {self.preset.name}, which is inside.",
+            "labels": self.labels,
+            "sampling": self.sampling,
+            "example": example,
+        }
+
+    @property
+    def data_told(self):
+        """What the card says of the training data, a str."""
+        rows = f"{len(self.rows.tokens)} rows of tokens"
+        return f"{rows}: {self.config.tokens}" if self.config.tokens else f"{rows}, {super().data_told}"
+
+    def _settings(self):
+        return {**vars(self.config)}
+
+    # === Parts ===
+    @property
+    def _batch(self):
+        return self.validation_batches.batch_size
+
+    def _size(self):
+        """Height and width of a picture."""
+        example = (read_metadata(self.preset).get("example") or {}).get("signal", ())[:2]
+        fixed = self.tokenizer.encoder.input_shape[1:3]
+        asked = (self.config.size, self.config.size) if self.config.size else tuple(example or fixed)
+        if None in asked or any(want not in (None, have) for have, want in zip(asked, fixed, strict=True)):
+            raise ValueError(
+                f"The tokenizer {self.config.tokenizer!r} takes pictures of {fixed} pixels, None for any. Received: "
+                f"--size {self.config.size}, which is 0 for its own."
+            )
+        return asked
+
+    def _prefix(self, rows):
+        """The labels of rows as ids; None where there are no classes."""
+        if not self.labels:
+            return None
+        numbers = {name: i for i, name in enumerate(self.labels)}
+        return self.space.prefix(label=np.array([numbers.get(name, -1) for name in rows.classes]))
+
+    def _generator(self, prior):
+        return Generator(prior, self.tokenizer, self.labels, self.size, self.sampling)
+
+    def _drawn(self, generator):
+        """Some pictures of the same seed: a row for each class."""
+        names = self.labels[:_ROWS]
+        rows = len(names) or 4
+        condition = None if not names else list(np.repeat(np.arange(rows), _COLUMNS))
+        return generator.generate(rows * _COLUMNS, condition, seed=self.config.seed), _COLUMNS, names
+
+    def _neighbours(self, generator, made):
+        """How near the nearest training pictures are, to what was made and to held-out pictures."""
+        self._made, real = generator.decode(made), generator.decode(self.samples)
+        rows, distances = nearest(self.rows.small, small_copies(self._made))
+        self._near = generator.decode(self.rows.tokens[rows])
+        _, usual = nearest(self.rows.small, small_copies(real))
+        return {"nearest_in_training": float(np.mean(distances)), "nearest_of_held_out": float(np.mean(usual))}

@@ -1,0 +1,64 @@
+"""Makes new pictures by a prior's preset.
+
+vqzoo generate image-prior-fashion --count 16 --condition sneaker --out sneakers/
+vqzoo generate image-prior-fashion --count 20 --condition sneaker bag --seed 1 --out both/ --grid both.png
+"""
+
+import json
+import pathlib
+import re
+
+from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import positive
+from vqzoo.data import save_image
+from vqzoo.trainers import save_picture_rows
+from vqzoo.uses import Generator
+
+_COLUMNS = 8
+# What a prior's `generate` takes, and the reader of its text.
+_OPTIONS = {"guidance": float, "temperature": float, "top_k": int, "top_p": float, "min_p": float, "steps": int}
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments to its parser."""
+    parser.add_argument("preset", help="of a prior: name, or folder")
+    parser.add_argument("--count", type=positive, help="pictures (default: one for each condition, or one)")
+    parser.add_argument("--condition", nargs="+", help="labels, which the pictures take in turn (default: all of them)")
+    parser.add_argument("--seed", type=int, default=0, help="the same makes the same (default: 0)")
+    parser.add_argument("--out", help="folder for the pictures")
+    parser.add_argument("--grid", help="PNG of all of them")
+    for name, kind in _OPTIONS.items():
+        parser.add_argument(f"--{name}", type=kind, help="of sampling (default: the preset's)")
+    parser.add_argument("--force", action="store_true", help="overwrite pictures that are there")
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each picture")
+
+
+def run(arguments):
+    """Writes the pictures; they are told in the order in which they were made."""
+    if not (arguments.out or arguments.grid):
+        raise ValueError("--out DIR is the folder for the pictures, --grid FILE.png one picture of all of them.")
+    generator = Generator.from_preset(arguments.preset)
+    labels = generator.labels_of(arguments.condition, arguments.count)
+    names = [""] * (arguments.count or 1) if labels is None else [generator.labels[label] for label in labels]
+    count = len(names)
+    targets = [_target(arguments.out, i, name) for i, name in enumerate(names)] if arguments.out else []
+    for target in [*targets, *([pathlib.Path(arguments.grid).expanduser()] if arguments.grid else [])]:
+        check_free(target, arguments.force)  # now, not after minutes
+    options = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
+    pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
+    for target, picture, name in zip(targets, pictures, names, strict=False):  # without --out no targets
+        save_image(target, picture)
+        if arguments.json:
+            print(json.dumps({"file": str(target), "condition": name, "seed": arguments.seed}))
+    if arguments.grid:
+        save_picture_rows(arguments.grid, pictures, min(_COLUMNS, count))
+    if not arguments.json:
+        written = [str(pathlib.Path(path)) for path in (arguments.out, arguments.grid) if path]
+        print(f"made {count} pictures: {', '.join(written)}")
+    return 0
+
+
+def _target(out, number, name):
+    """The file of one picture: its number, and what it was asked to be."""
+    plain = re.sub(r"[^\w-]+", "_", name)
+    return pathlib.Path(out).expanduser() / (f"{number:04d}_{plain}.png" if plain else f"{number:04d}.png")

@@ -1,0 +1,64 @@
+"""Repairs a picture, or continues it beyond its borders, by a prior's preset.
+
+vqzoo inpaint saved_models/image_inpainting photo.png --mask scratches.png --out repaired.png
+vqzoo inpaint saved_models/image_inpainting photo.png --box 40,60,32,32 --out repaired.png
+vqzoo inpaint saved_models/image_inpainting photo.png --pad 16 --out larger.png
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from vqzoo.cli.batch import check_free
+from vqzoo.data import load_image
+from vqzoo.data import save_image
+from vqzoo.uses import Generator
+from vqzoo.uses import inpaint
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments to its parser."""
+    parser.add_argument("preset", help="of a prior, best a masked one: name, or folder")
+    parser.add_argument("picture", help="to be repaired")
+    parser.add_argument("--mask", help="picture of the same size, white where pixels are to be made")
+    parser.add_argument("--box", type=_four, help="TOP,LEFT,HEIGHT,WIDTH in pixels, to be made")
+    parser.add_argument("--pad", type=int, default=0, help="pixels to be made on every side (default: 0)")
+    parser.add_argument("--condition", help="label, where the prior has some (default: none)")
+    parser.add_argument("--seed", type=int, default=0, help="another makes another picture (default: 0)")
+    parser.add_argument("--out", required=True, help="file for the result")
+    parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")
+
+
+def run(arguments):
+    """Writes the repaired picture."""
+    out = pathlib.Path(arguments.out).expanduser()
+    check_free(out, arguments.force)
+    if arguments.pad < 0 or not (arguments.mask or arguments.box or arguments.pad):
+        raise ValueError(
+            f"--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS tells what is to be made. Received: --pad "
+            f"{arguments.pad}"
+        )
+    generator = Generator.from_preset(arguments.preset)
+    image = load_image(arguments.picture, channels=generator.tokenizer.encoder.input_shape[-1])
+    mask = np.zeros(image.shape[:2], bool)
+    if arguments.mask:
+        white = load_image(arguments.mask, channels=1)[..., 0] > 0.0
+        if white.shape != mask.shape:
+            raise ValueError(f"The mask has the size of the picture, {mask.shape}. Received: {white.shape}")
+        mask |= white
+    if arguments.box:
+        top, left, height, width = arguments.box
+        mask[top : top + height, left : left + width] = True
+    sides = ((arguments.pad, arguments.pad), (arguments.pad, arguments.pad))
+    image, mask = np.pad(image, (*sides, (0, 0))), np.pad(mask, sides, constant_values=True)
+    save_image(out, inpaint(generator, image, mask, arguments.condition, seed=arguments.seed))
+    print(f"made {int(mask.sum())} of {mask.size} pixels: {out}")
+    return 0
+
+
+def _four(text):
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"four integers, TOP,LEFT,HEIGHT,WIDTH. Received: {text!r}")
+    return tuple(map(int, parts))

@@ -1,0 +1,34 @@
+"""Gives one picture the style of another one, as a tokenizer's latents know it.
+
+vqzoo restyle image-vqgan-photos-f4 house.jpg sunset.jpg --out house_at_sunset.png
+"""
+
+import pathlib
+
+from vqzoo.cli.batch import check_free
+from vqzoo.data import load_image
+from vqzoo.data import save_image
+from vqzoo.tokenizers import Tokenizer
+from vqzoo.uses import restyle
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments to its parser."""
+    parser.add_argument("preset", help="of a tokenizer of pictures: name, or folder")
+    parser.add_argument("content", help="picture whose shapes stay")
+    parser.add_argument("style", help="picture whose colours and textures are taken")
+    parser.add_argument("--strength", type=float, default=1.0, help="from 0, none, to 1 (default: 1)")
+    parser.add_argument("--out", required=True, help="file for the result")
+    parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")
+
+
+def run(arguments):
+    """Writes the restyled picture."""
+    out = pathlib.Path(arguments.out).expanduser()
+    check_free(out, arguments.force)
+    tokenizer = Tokenizer.from_preset(arguments.preset)
+    channels = tokenizer.encoder.input_shape[-1]
+    content, style = (load_image(path, channels=channels) for path in (arguments.content, arguments.style))
+    save_image(out, restyle(tokenizer, content, style, arguments.strength))
+    print(f"restyled: {out}")
+    return 0

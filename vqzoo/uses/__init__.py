@@ -1,0 +1,11 @@
+"""What trained models are for: new signals, repaired ones, and others in another's style."""
+
+from vqzoo.uses.generator import Generator
+from vqzoo.uses.generator import generate
+from vqzoo.uses.inpaint import inpaint
+from vqzoo.uses.masks import random_masks
+from vqzoo.uses.restyle import adaptive_normalization
+from vqzoo.uses.restyle import restyle
+from vqzoo.uses.seams import smooth_fill
+
+__all__ = ["Generator", "adaptive_normalization", "generate", "inpaint", "random_masks", "restyle", "smooth_fill"]

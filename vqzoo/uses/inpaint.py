@@ -1,0 +1,114 @@
+"""Pictures repaired, and continued beyond their borders, by a prior."""
+
+import numpy as np
+
+from vqzoo.tokenizers.tiles import grid_of
+from vqzoo.uses.generator import generator_of
+from vqzoo.uses.seams import smooth_fill
+from vqzoo.uses.seams import without_seam
+
+
+def inpaint(prior, image, mask, condition=None, *, seed=0, **options):
+    """Makes the pixels under a mask anew, so that they fit to the others, which stay as they are.
+
+    The hole is filled smoothly, the picture encoded, and the tokens that any pixel of the hole belongs to are made by
+    the prior, which sees the others. A larger picture than the prior's is worked on in windows of its size, from the
+    border of the hole inwards. What is decoded is put into the hole, and its seam faded out. A picture is continued
+    beyond its border by padding it, with the mask True there.
+
+    Args:
+        prior: str or path, name or folder of a prior's preset, or a `Generator`: a `MaskedPrior`, which sees all
+            around the hole, best; an `AutoregressivePrior` sees what stands above and before.
+        image: float array (height, width, channels) in [-1, 1], of any size.
+        mask: bool array (height, width), True where pixels are to be made; what the image has there does not count.
+        condition: str or int, name or number of a label. Defaults to none, where the prior has learnt without.
+        seed: int; another makes another picture. Defaults to 0.
+        **options: as of the prior's `generate`: `temperature`, `top_p`, `steps`, ...
+
+    Returns:
+        float32 array (height, width, channels) in [-1, 1]; where the mask is False, the image itself.
+
+    Raises:
+        ValueError: if image and mask do not fit together or to the prior, or its tokens have no rows and columns.
+    """
+    generator = generator_of(prior)
+    image, mask = _checked(generator, image, mask)
+    if not mask.any():
+        return image
+    filled = smooth_fill(image, mask)
+    strides, _ = grid_of(generator.tokenizer)
+    tokens = np.array(generator.tokenizer.encode(filled[None]))[0]
+    holes = token_holes(mask, strides, tokens.shape[:2])
+    tokens[holes] = -1
+    tokens = _completed(generator, tokens, condition, seed, options)
+    decoded = np.asarray(generator.tokenizer.decode(tokens[None], size=image.shape[:2]))[0]
+    return np.clip(without_seam(decoded, image, mask, reach=float(max(strides))), -1.0, 1.0)
+
+
+def token_holes(mask, strides, grid):
+    """Which tokens have a pixel under a mask.
+
+    Args:
+        mask: bool array (height, width).
+        strides: tuple (rows, columns), pixels of a token.
+        grid: tuple (rows, columns) of the tokens, which may reach beyond the mask.
+
+    Returns:
+        bool array of the shape `grid`.
+
+    Example:
+    >>> token_holes(np.eye(4, 5, dtype=bool), (2, 2), (2, 3)).tolist()
+    [[True, False, False], [False, True, False]]
+    """
+    whole = [(0, rows * stride - length) for rows, stride, length in zip(grid, strides, mask.shape, strict=True)]
+    cells = np.pad(mask, whole).reshape(grid[0], strides[0], grid[1], strides[1])
+    return cells.any(axis=(1, 3))
+
+
+def _completed(generator, tokens, condition, seed, options):
+    """Tokens (rows, columns, num_codebooks) whose -1 have been made, window by window."""
+    grid, size = generator.prior.grid, tokens.shape[:2]
+    missing = [(0, max(0, want - have)) for want, have in zip(grid, size, strict=True)]
+    tokens = np.pad(tokens, (*missing, (0, 0)), constant_values=-1)
+    wanted = np.zeros(tokens.shape[:2], bool)
+    wanted[: size[0], : size[1]] = True
+    turn = 0
+    while True:
+        holes = wanted & (tokens < 0).any(axis=-1)
+        if not holes.any():
+            return tokens[: size[0], : size[1]]
+        top, left = _window(holes, tokens[..., 0] >= 0, grid)
+        place = (slice(top, top + grid[0]), slice(left, left + grid[1]))
+        made = generator.complete(tokens[place][None], condition, seed=seed + turn, **options)[0]
+        tokens[place] = np.where(holes[place][..., None], made, tokens[place])
+        turn += 1
+
+
+def _window(holes, known, grid):
+    """The top left corner of the window in which there is most to make and most to see: the largest product."""
+    tops, lefts = (
+        sorted({*range(0, length - side + 1, max(1, side // 4)), length - side})
+        for length, side in zip(holes.shape, grid, strict=True)
+    )
+
+    def score(place):
+        window = (slice(place[0], place[0] + grid[0]), slice(place[1], place[1] + grid[1]))
+        return int(holes[window].sum()) * (1 + int(known[window].sum()))
+
+    return max(((top, left) for top in tops for left in lefts), key=score)
+
+
+def _checked(generator, image, mask):
+    image, mask = np.asarray(image), np.asarray(mask)
+    if generator.prior.grid is None or len(generator.prior.grid) != 2:
+        raise ValueError(
+            f"A hole is repaired where tokens lie in rows and columns. Received: a prior of tokens of the grid "
+            f"{generator.prior.grid}. Take one of a convolutional tokenizer, such as image-vqgan-photos-f4."
+        )
+    if image.ndim != 3 or mask.shape != image.shape[:2] or mask.dtype != bool:
+        raise ValueError(
+            "An image is (height, width, channels), and its mask bool (height, width), True where pixels are to be "
+            f"made. Received: image {image.shape}, mask {mask.dtype} {mask.shape}"
+        )
+    generator.tokenizer.checked_signal(np.where(mask[..., None], 0.0, image).astype("float32")[None])
+    return image.astype("float32"), mask
