@@ -28,17 +28,14 @@ def export_prior_preset(generator, folder):
         ValueError: if what it makes is something else.
     """
     path = pathlib.Path(folder) / FOLDER
-    options = dict(generator.sampling)
-    if not generator.labels:
+    options, conditions = dict(generator.sampling), generator.conditions
+    if conditions is None:
         options.pop("guidance", None)
-    length = 1 if generator.labels else 0
+    length = 0 if conditions is None else conditions.length
     export_generator(generator.prior, path, generator.tokenizer, prefix_length=length, **options)
-    inputs = {"seed": tf.constant(_SEED)}
-    labels = generator.labels_of(None, 2)
-    if labels is None:
-        inputs["count"] = tf.constant(2)
-    else:
-        inputs["prefix"] = generator.prior.space.prefix(label=labels)
+    prefix = generator.prefix_of(generator.conditions_of(None, 2))
+    inputs = {"count": tf.constant(2)} if prefix is None else {"prefix": prefix}
+    inputs["seed"] = tf.constant(_SEED)
     made = tf.saved_model.load(str(path)).signatures["generate"](**inputs)
     tokens = generator.tokens(2, seed=_SEED)
     equal = float(np.mean(made["tokens"].numpy() == tokens))
