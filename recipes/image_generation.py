@@ -45,6 +45,7 @@ class Config:
     caption_column: str = ""  # of the table; empty: the first of caption, name and text that is there
     caption_length: int = 32  # pieces of a caption at most; longer ones are cut
     pieces: int = 1000  # into which captions are cut at most: 256 bytes, letters, and frequent words and parts of words
+    styles: bool = False  # another crop of the same picture is the condition; kind masked, for image_style.py --prior
     out: str = "saved_models/image_generation"  # preset folder
     kind: str = "autoregressive"  # or masked
     size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
@@ -57,7 +58,7 @@ class Config:
     depth: int = 4  # blocks
     heads: int = 4  # of each attention
     dropout: float = 0.1  # of attention weights and branches, in training
-    condition_dropout: float = 0.1  # share of the examples that are learnt without class or caption, for guidance
+    condition_dropout: float = 0.1  # share of the examples that are learnt without their condition, for guidance
     label_smoothing: float = 0.0  # of the cross entropy
     batch_size: int = 32  # pictures, over all devices
     epochs: int = 10  # pictures and a log line after each
@@ -67,7 +68,7 @@ class Config:
     warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     weight_decay: float = 0.05  # of AdamW
     average_decay: float = 0.998  # of the weights' moving average
-    guidance: float = 1.5  # how far samples move away from those without class or caption; 1: not at all
+    guidance: float = 1.5  # how far samples move away from those without their condition; 1: not at all
     temperature: float = 1.0  # of samples: below 1 they are more typical and less varied
     top_p: float = 0.98  # samples are drawn from the likeliest tokens that have this probability together
     sampling_steps: int = 16  # of kind masked

@@ -11,6 +11,7 @@ from vqzoo.cli import PriorRun
 from vqzoo.cli.main import main
 from vqzoo.cli.picture_tokens import class_of
 from vqzoo.cli.picture_tokens import nearest
+from vqzoo.cli.picture_tokens import others_of
 from vqzoo.cli.picture_tokens import small_copies
 from vqzoo.data import save_image
 from vqzoo.networks import Transformer
@@ -45,6 +46,7 @@ class Config:
     caption_column: str = ""
     caption_length: int = 32
     pieces: int = 300
+    styles: bool = False
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +205,26 @@ def test_without_folders_or_on_request_there_are_no_classes(tokenizer, pictures,
     report = plain.finish(plain.fit(build))
     assert report["images"] == 4
     assert vqzoo.generate(tmp_path / "b", 2).shape == (2, 8, 12, 3)
+
+
+def test_styles_are_other_crops_of_the_same_picture(tokenizer, pictures, tmp_path, monkeypatch):
+    config = Config(str(tmp_path / "out"), str(tokenizer), str(pictures), styles=True, examples=48)
+    run = PriorRun(config, "test")
+    others = others_of(run.rows.pictures)
+    assert run.space.names == ("style", "image") and run.conditions is None
+    assert (others != np.arange(len(others))).all()
+    assert [run.rows.pictures[i] for i in others] == run.rows.pictures
+    expected = run.space.prefix(style=run.rows.tokens[others])
+    np.testing.assert_array_equal(run.batches.prefix, expected)
+    generator = run._generator(build(config, run.space, run.grid).fitted)
+    monkeypatch.setattr(
+        generator.prior, "generate", lambda prefix, seed: np.asarray(prefix)[:, :6].reshape(-1, 2, 3, 1) - 5
+    )
+    drawn, columns, _ = run._drawn(generator)  # made here: the style itself
+    rows = drawn.reshape(-1, columns, 8, 12, 3)
+    np.testing.assert_allclose(rows, rows[:, :1].repeat(columns, axis=1), atol=1e-5)
+    with pytest.raises(ValueError, match="--styles takes crops of pictures, and no conditions"):
+        PriorRun(dataclasses.replace(config, captions="it.tsv"), "test")
 
 
 def test_what_does_not_fit_is_told(tokenizer, pictures, tmp_path):

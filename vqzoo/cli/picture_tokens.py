@@ -23,6 +23,7 @@ class TokenRows(NamedTuple):
     tokens: np.ndarray  # int32 (rows, *grid, num_codebooks)
     conditions: list  # str of each row, its class or caption, "" for none
     small: np.ndarray  # uint8 (rows, values), copies of the pictures
+    pictures: list  # name of each row's picture
     skipped: dict  # path -> reason
 
 
@@ -43,7 +44,7 @@ def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, caption
         `TokenRows`.
     """
     each = -(-examples // len(files))
-    tokens, small, conditions, skipped = [], [], [], {}
+    tokens, small, conditions, pictures, skipped = [], [], [], [], {}
     quiet = quiet or not sys.stderr.isatty()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
         task = progress.add_task("encoding pictures", total=each * len(files))
@@ -52,17 +53,18 @@ def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, caption
             count = each * len(part)
             crops = ImageCrops(part, batch_size=min(_AT_ONCE, count), **crop)
             crops.batch(0)  # before TensorFlow reads it, whose message would bury the reason
-            pictures = []
+            own = []
             for step, batch in enumerate(crops.dataset(steps=-(-count // crops.batch_size))):
                 tokens.append(np.asarray(tokenizer.encode(batch)))
                 small.append(small_copies(np.asarray(batch)))
-                pictures += crops.pictures(step) if captions else []
+                own += crops.pictures(step)
                 progress.advance(task, len(batch))
             extra = -count % crops.batch_size
             tokens[-1], small[-1] = (x[: len(x) - extra] for x in (tokens[-1], small[-1]))
-            conditions += _in_turn(pictures[:count], captions) if captions else [name] * count
+            conditions += _in_turn(own[:count], captions) if captions else [name] * count
+            pictures += own[:count]
             skipped |= crops.skipped
-    return TokenRows(np.concatenate(tokens), conditions, np.concatenate(small), skipped)
+    return TokenRows(np.concatenate(tokens), conditions, np.concatenate(small), pictures, skipped)
 
 
 def shard_rows_of(shards, tokenizer, validation, captions=None):
@@ -141,6 +143,24 @@ def nearest(small, of):
     return found, np.sqrt(np.maximum(best, 0.0) / of.shape[1]) / 127.5
 
 
+def others_of(pictures):
+    """For each row another one of the same picture: the next, and behind the last the first.
+
+    Args:
+        pictures: list with the name of each row's picture.
+
+    Returns:
+        int array of rows; a row's own number where its picture has no other.
+    """
+    rows = collections.defaultdict(list)
+    for row, name in enumerate(pictures):
+        rows[name].append(row)
+    others = np.zeros(len(pictures), int)
+    for own in rows.values():
+        others[own] = np.roll(own, -1)
+    return others
+
+
 def class_of(name, root):
     """The class of a picture: the first folder below `root`, or of a name in shards the first folder of it.
 
@@ -189,4 +209,5 @@ def _shard_rows(rows, tokenizer, captions):
     parts = (tokenizer.decode(tokens[i : i + _AT_ONCE], size=size) for i in range(0, len(tokens), _AT_ONCE))
     small = np.concatenate([small_copies(np.asarray(part)) for part in parts])
     names = [row.name for row in rows]
-    return TokenRows(tokens, _in_turn(names, captions) if captions else [class_of(n, None) for n in names], small, {})
+    conditions = _in_turn(names, captions) if captions else [class_of(name, None) for name in names]
+    return TokenRows(tokens, conditions, small, names, {})

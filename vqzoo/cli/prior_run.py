@@ -8,6 +8,7 @@ import rich.console
 
 from vqzoo.cli.image_run import split_pictures
 from vqzoo.cli.picture_tokens import nearest
+from vqzoo.cli.picture_tokens import others_of
 from vqzoo.cli.picture_tokens import picture_rows_of
 from vqzoo.cli.picture_tokens import shard_rows_of
 from vqzoo.cli.picture_tokens import small_copies
@@ -31,6 +32,7 @@ from vqzoo.trainers import GeneratedPictures
 from vqzoo.trainers import read_log
 from vqzoo.trainers import save_loss_curves
 from vqzoo.trainers import save_picture_rows
+from vqzoo.uses import STYLE
 from vqzoo.uses import Captions
 from vqzoo.uses import Generator
 from vqzoo.uses import Labels
@@ -48,7 +50,8 @@ class PriorRun(Run):
         config: the recipe's settings, a dataclass with those of `Run` but `init` and `channels`, and `tokenizer`,
             `tokens`, `classes`, `size`, `examples`, `validation_examples`, `validation_share`, `min_scale`,
             `max_scale`, `max_side` and `flip`. Those of a prior that is asked for by texts are `captions` (a
-            table's path; empty: none), `caption_column`, `caption_length` and `pieces`.
+            table's path; empty: none), `caption_column`, `caption_length` and `pieces`. With `styles` the tokens of
+            another crop of the same picture stand before those of each.
         name: str, the recipe's, for the card.
         sampling: dict, settings of the prior's `generate` that go into the preset. Defaults to none.
 
@@ -65,6 +68,9 @@ class PriorRun(Run):
     def __init__(self, config, name, sampling=None):
         self.sampling = {key: value for key, value in (sampling or {}).items() if value is not None}
         self.table = None
+        self.styles = getattr(config, "styles", False)
+        if self.styles and (config.tokens or getattr(config, "captions", "")):
+            raise ValueError("--styles takes crops of pictures, and no conditions: leave out --tokens and --captions.")
         if getattr(config, "captions", ""):
             self.counts = (*self.counts, "pieces", "caption_length")
             self.table = CaptionTable(config.captions, config.caption_column)
@@ -123,6 +129,8 @@ class PriorRun(Run):
         self.conditions = self._conditions()
         told = describe_tokens(self.preset)
         parts, owners = {TARGET: told["codebook_sizes"]}, {TARGET: told["sha256"]}
+        if self.styles:
+            parts, owners = ({STYLE: own[TARGET], **own} for own in (parts, owners))
         if self.conditions is not None:
             parts = {self.conditions.part: self.conditions.size, **parts}
         if isinstance(self.conditions, Captions):
@@ -191,7 +199,7 @@ class PriorRun(Run):
         steps, seen = self.validation_steps, TokenBatches(self.rows.tokens, self._batch, self._prefix(self.rows))
         again = trainer.evaluate(seen.dataset(steps=steps), verbose=0, return_dict=True)
         report = {"bits_per_token": told["bits_per_token"], "perplexity": told["perplexity"]}
-        if self.conditions is not None and trainer.prior.condition_dropout:
+        if len(self.space.names) > 1 and trainer.prior.condition_dropout:
             nothing = self._prefix(self.held_out, asked=False)
             alone = TokenBatches(self.held_out.tokens, self._batch, nothing).dataset(steps=steps)
             without = trainer.evaluate(alone, verbose=0, return_dict=True)
@@ -216,6 +224,7 @@ class PriorRun(Run):
         known = [] if self.conditions is None else list(self.conditions.known)
         by_text = isinstance(self.conditions, Captions)
         what = "by any text, " if by_text else f"{len(known)} classes, " if known else ""
+        what = "in the style of others, " if self.styles else what
         asked = {"captions": {"length": self.conditions.length, "examples": known}} if by_text else {"labels": known}
         return {
             "modality": "image",
@@ -275,7 +284,8 @@ class PriorRun(Run):
     def _conditions(self):
         """What the prior can be asked for: captions, classes, or None."""
         if self.table is None:
-            names = sorted({name for name in self.rows.conditions if name}) if self.config.classes else []
+            by_class = self.config.classes and not self.styles
+            names = sorted({name for name in self.rows.conditions if name}) if by_class else []
             return Labels(names) if names else None
         told = [Captions.plain(text) for text in self.rows.conditions]
         pieces = Pieces.train(sorted(set(told)), self.config.pieces, self.config.seed, exact=False)
@@ -292,6 +302,9 @@ class PriorRun(Run):
 
     def _prefix(self, rows, asked=True):
         """The conditions of rows as ids, or as many that ask for nothing; None where there are no conditions."""
+        if self.styles:
+            tokens = rows.tokens[others_of(rows.pictures)]
+            return self.space.prefix(**{STYLE: tokens if asked else np.full_like(tokens, -1)})
         if self.conditions is None:
             return None
         tokens = self.conditions.tokens([text if asked else "" for text in rows.conditions])
@@ -301,7 +314,13 @@ class PriorRun(Run):
         return Generator(prior, self.tokenizer, self.conditions or (), self.size, self.sampling)
 
     def _drawn(self, generator):
-        """Some pictures of the same seed: a row for each class or caption."""
+        """Some pictures of the same seed: a row for each class or caption, or behind each style."""
+        if self.styles:
+            styles = self.held_out.tokens[np.linspace(0, len(self.held_out.tokens) - 1, _ROWS // 2).astype(int)]
+            prefix = np.repeat(self.space.prefix(**{STYLE: styles}), _COLUMNS - 1, axis=0)
+            made = np.asarray(generator.prior.generate(prefix=prefix, seed=self.config.seed, **generator.sampling))
+            rows = np.concatenate([styles[:, None], made.reshape(len(styles), _COLUMNS - 1, *made.shape[1:])], axis=1)
+            return generator.decode(rows.reshape(-1, *made.shape[1:])), _COLUMNS, ["style, made"]
         names = [] if self.conditions is None else self.conditions.known[:_ROWS]
         rows = len(names) or 4
         condition = [name for name in names for _ in range(_COLUMNS)] or None

@@ -1,5 +1,6 @@
 """What trained models are for: new signals, repaired ones, and others in another's style."""
 
+from vqzoo.uses.conditions import STYLE
 from vqzoo.uses.conditions import Captions
 from vqzoo.uses.conditions import Labels
 from vqzoo.uses.generator import Generator
@@ -11,6 +12,7 @@ from vqzoo.uses.restyle import restyle
 from vqzoo.uses.seams import smooth_fill
 
 __all__ = [
+    "STYLE",
     "Captions",
     "Generator",
     "Labels",

@@ -7,7 +7,7 @@ import numbers
 
 import numpy as np
 
-LABEL, TEXT = "label", "text"  # the parts of the space that conditions are of
+LABEL, TEXT, STYLE = "label", "text", "style"  # the parts of the space that conditions are of
 
 
 class Conditions(abc.ABC):
