@@ -95,11 +95,8 @@ class PriorRun(Run):
 
     @property
     def data_names(self):
-        return (
-            [*self.files, *(f"{name}: {text}" for name, text in self.table.captions.items())]
-            if self.table
-            else self.files
-        )
+        captions = {} if self.table is None else self.table.captions
+        return [*self.files, *(f"{name}: {text}" for name, text in captions.items())] if captions else self.files
 
     def validation_count(self):
         return self.config.validation_examples
@@ -112,18 +109,19 @@ class PriorRun(Run):
             crop |= {"max_side": config.max_side, "seed": config.seed}
             made = functools.partial(picture_rows_of, tokenizer=self.tokenizer, quiet=not self.chief)
             held_out = config.validation_data or config.data
+            fewest = 2 if self.styles else 1  # crops of each picture
             self.rows = made(
                 files,
                 config.data if config.classes else "",
                 crop={**crop, "flip": config.flip},
-                examples=config.examples,
+                examples=max(config.examples, fewest * len(files)),
                 captions=self._captions_of(files, config.data),
             )
             self.held_out = made(
                 validation_files,
                 held_out if config.classes else "",
                 crop={**crop, "flip": False},
-                examples=config.validation_examples,
+                examples=max(config.validation_examples, fewest * len(validation_files)),
                 captions=self._captions_of(validation_files, held_out),
             )
         self.conditions = self._conditions()
