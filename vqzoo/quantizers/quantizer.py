@@ -74,6 +74,10 @@ class Quantizer(keras.layers.Layer):
         # No property: Keras would save them under its name as well.
         return ()
 
+    def inference_form(self):
+        """The quantizer that gives the same tokens and codes, without what training alone needs; presets keep that."""
+        return self
+
     def encode(self, latents, mask=None):
         """Latents (batch, *grid, latent_dim) to int32 tokens (batch, *grid, num_codebooks)."""
         raise NotImplementedError

@@ -106,6 +106,10 @@ class StartupQuantizer(Quantizer):
         """The one inside."""
         return (self.quantizer,)
 
+    def inference_form(self):
+        """The one inside, in its own inference form."""
+        return self.quantizer.inference_form()
+
     def portable_encode(self, latents):
         return self.quantizer.portable_encode(latents)
 
