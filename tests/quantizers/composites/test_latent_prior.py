@@ -49,9 +49,14 @@ def test_a_prior_that_knows_nothing_needs_the_mean_logarithm_of_the_sizes():
     assert loss == pytest.approx((np.log(36 / (1 + tokens)).mean() + np.log(2)) / 2, abs=1e-5)
 
 
+def without_distances(quantizer):
+    quantizer.soft_tokens = lambda *args: [None] * quantizer.num_codebooks
+    return quantizer
+
+
 @pytest.mark.parametrize("grid", [(12,), (3, 4)])
 def test_a_position_is_predicted_from_those_before_it_in_raster_order(grid):
-    quantizer = made(depth=3)
+    quantizer = without_distances(made(depth=3))
     latents = random(1, *grid, 4)
     # The loss at position 7 alone: those of all positions up to it, less those before it.
     real = [np.arange(12).reshape(1, *grid) <= last for last in (6, 7)]
@@ -95,7 +100,7 @@ def test_the_encoder_feels_it_late_and_the_prior_from_the_first_step():
 
 @pytest.mark.parametrize(("start", "bounds"), [(0, (0.0, 0.65)), (10_000, (0.9, 1.05))])
 def test_the_encoder_writes_what_comes_into_what_stands_before_once_it_feels_the_loss(start, bounds):
-    quantizer = made(start, start + 1, sizes=(4,), depth=1)
+    quantizer = without_distances(made(start, start + 1, sizes=(4,), depth=1))
     quantizer.quantizer.quantizers[0].assign_codebook(np.eye(4))
     second = np.eye(4, dtype="float32")[np.random.default_rng(0).integers(0, 4, 64)]
     first = tf.Variable(0.1 * random(64, 4))  # has nothing to do with the second, at first
@@ -116,6 +121,22 @@ def test_the_encoder_writes_what_comes_into_what_stands_before_once_it_feels_the
         loss = float(step())
     # The first token takes 2 bits, and the second none where the first tells it.
     assert bounds[0] < loss / np.log(4) < bounds[1]
+
+
+def test_a_latent_moves_to_the_likelier_code_the_more_the_nearer_to_the_border():
+    quantizer = made(sizes=(2,))
+    quantizer.quantizer.quantizers[0].assign_codebook([[-1, 0, 0, 0], [1, 0, 0, 0]])
+    quantizer.heads[0].kernel.assign(tf.zeros((16, 2)))  # nothing comes by way of what stands before
+    quantizer.heads[0].bias.assign([0.0, 5.0])  # the second is the likelier by e^5
+    latents = np.zeros((1, 5, 4), "float32")
+    latents[0, :, 0] = [-2.0, -0.5, 0.0, 0.5, 2.0]
+    variance = (1 + 0.25 + 1 + 0.25 + 1) / 20
+    second = 1 / (1 + np.exp(-2 * latents[0, :, 0] / variance))
+    expected = -5 * second * (1 - second) * 2 / variance / 5  # of five positions
+    assert expected[2] < 10 * expected[0]
+    found = gradient(quantizer, latents, training=True)
+    np.testing.assert_allclose(found[0, :, 0], expected, rtol=1e-4, atol=1e-7)
+    assert not found[..., 1:].any()
 
 
 def test_a_frozen_one_does_not_count_and_has_nothing_to_learn():

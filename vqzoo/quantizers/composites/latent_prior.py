@@ -1,11 +1,10 @@
-"""A small prior over the tokens, learnt with them: late in training it pulls the encoder towards what it can predict."""
+"""A small prior over the tokens, learnt with them; late in training the encoder is drawn to what it can predict."""
 
 import numbers
 
 import keras
 
 from vqzoo.ops import masked_mean
-from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
 
 
@@ -23,9 +22,13 @@ class LatentPriorQuantizer(Quantizer):
     so with tokens that a prior can learn. The loss itself is never faded: on held-out data it tells, over log 2, the
     bits that a token takes.
 
-    Which gradients flow: the network's weights take all of it. The encoder takes it through the latents *before* the
-    predicted position, by whatever estimator the quantizer inside has. The predicted tokens are hard and take none:
-    straight through it would push a latent on also where its code is predicted already.
+    Which gradients flow: the network's weights take that of L. The latents take w_t of two others. One comes through
+    the latents *before* the predicted position, by whatever estimator the quantizer inside has: write there what tells
+    the next tokens. The other comes through the predicted position itself: it is that of the expected loss
+    $\sum_k q_k \operatorname{sg}[-\log p_k]$, with q how near each code is (`soft_tokens`), and moves a latent to the
+    likelier of the codes around it. Where the quantizer inside has no such distances (`GumbelQuantizer`,
+    `IndexPropagationQuantizer`, those without a codebook), the second is missing. The hard tokens themselves pass
+    nothing on: straight through them a latent would be pushed on also where its code is predicted already.
 
     The network stacks dilated causal convolutions, which look back 2^(depth + 1) - 1 positions. Grids of any rank are
     read row after row: on a picture that reaches a few rows at the most. Of several codebooks all are predicted at
@@ -60,7 +63,7 @@ class LatentPriorQuantizer(Quantizer):
 
     Reference:
         Kaiser et al. 2018, https://arxiv.org/abs/1803.03382: their code learns a predictor of the latents with the
-        tokenizer.
+        tokenizer; the bits of soft tokens: Agustsson et al. 2017, https://arxiv.org/abs/1704.00648, section 3.
     """
 
     def __init__(self, quantizer, start=1000, stop=2000, width=128, depth=3, **kwargs):
@@ -115,7 +118,10 @@ class LatentPriorQuantizer(Quantizer):
 
     def call(self, latents, training=False, mask=None):
         quantized = self.quantizer(latents, training=training, mask=mask)
-        loss = self._cross_entropy(quantized, mask)
+        soft = [None] * self.num_codebooks
+        if training:
+            soft = self.soft_tokens(self.check_latents(latents, mask=mask), quantized.tokens, mask)
+        loss = self._cross_entropy(quantized, soft, mask)
         if training and self.trainable:
             self.steps.assign_add(1)
         return quantized._replace(losses={**quantized.losses, "latent_prior": loss})
@@ -132,6 +138,10 @@ class LatentPriorQuantizer(Quantizer):
         """The one inside."""
         return (self.quantizer,)
 
+    def soft_tokens(self, latents, tokens, mask=None):
+        """The inner quantizer's."""
+        return self.quantizer.soft_tokens(latents, tokens, mask)
+
     def inference_form(self):
         """The one inside, in its own inference form."""
         return self.quantizer.inference_form()
@@ -142,9 +152,9 @@ class LatentPriorQuantizer(Quantizer):
     def portable_decode(self, tokens):
         return self.quantizer.portable_decode(tokens)
 
-    def _cross_entropy(self, quantized, mask):
+    def _cross_entropy(self, quantized, soft, mask):
         """The mean over real positions and codebooks, in nats."""
-        shape = keras.ops.shape(quantized.tokens)
+        shape, felt = keras.ops.shape(quantized.tokens), self._share_felt()
         latents = quantized.latents
         if mask is not None:
             mask = keras.ops.cast(mask, "bool")
@@ -153,12 +163,17 @@ class LatentPriorQuantizer(Quantizer):
         latents = keras.ops.reshape(latents, (shape[0], -1, latents.shape[-1]))
         tokens = keras.ops.reshape(quantized.tokens, (shape[0], -1, self.num_codebooks))
         fixed = keras.ops.stop_gradient(latents)
-        known = self._before(fixed + self._share_felt() * (latents - fixed))
+        known = self._before(fixed + felt * (latents - fixed))
         nats = []
         for m, head in enumerate(self.heads):
             token = tokens[..., m]
-            logits = head(self.norms[-1](known))
-            nats.append(keras.ops.sparse_categorical_crossentropy(token, logits, from_logits=True))
+            surprise = -keras.ops.log_softmax(head(self.norms[-1](known)), axis=-1)
+            hard = keras.ops.take_along_axis(surprise, keras.ops.expand_dims(token, -1), axis=-1)
+            nats.append(keras.ops.squeeze(hard, -1))
+            if soft[m] is not None:
+                near = keras.ops.reshape(soft[m], (shape[0], -1, self.codebook_sizes[m]))
+                expected = felt * keras.ops.sum(near * keras.ops.stop_gradient(surprise), axis=-1)
+                nats[-1] = nats[-1] + (expected - keras.ops.stop_gradient(expected))  # the gradient alone
             if m < len(self.embeddings):
                 known = known + self.embeddings[m](token)
         return masked_mean(keras.ops.stack(nats, axis=-1), mask)
