@@ -49,6 +49,11 @@ def run(arguments):
         mask |= white
     if arguments.box:
         top, left, height, width = arguments.box
+        if not height or not width or top + height > mask.shape[0] or left + width > mask.shape[1]:
+            raise ValueError(
+                f"--box TOP,LEFT,HEIGHT,WIDTH lies in the picture, which has {mask.shape[0]} rows and {mask.shape[1]} "
+                f"columns. Received: {','.join(map(str, arguments.box))}. To go beyond its borders, use --pad."
+            )
         mask[top : top + height, left : left + width] = True
     sides = ((arguments.pad, arguments.pad), (arguments.pad, arguments.pad))
     image, mask = np.pad(image, (*sides, (0, 0))), np.pad(mask, sides, constant_values=True)

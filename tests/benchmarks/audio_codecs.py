@@ -1,16 +1,18 @@
-"""Speech through tokenizers, Opus and Codec2: how much of it is left, at how many bits?
+"""Sound through tokenizers, Opus and Codec2: how much of it is left, at how many bits?
 
     pip install -e ".[metrics]" pocketsphinx; apt install opus-tools codec2
-    python tests/benchmarks/speech.py CLIPS PRESET... [--codebooks 2 3] [--transcripts TABLE] [--count 100]
+    python tests/benchmarks/audio_codecs.py SPEECH PRESET... [--codebooks 2 3] [--transcripts TABLE] [--count 100]
         [--record]
+    python tests/benchmarks/audio_codecs.py MUSIC PRESET... --rate 44100 --opus 6 8 12 [--record]
 
-Every contestant gets the same clips, of one second to ten, at 16 kHz; the first so many by a hash of their names, which
-mixes folders. Codec2 works at 8 kHz: its clips are resampled down and up again, as every listener of it has to. The
-bits are those of the tokens, and of the packets alone for Opus, without the pages of its file. A row tells kbit/s, the
-medians of STOI and wide-band PESQ, the mean mel distance, how many times faster than the sound lasts encoding and
-decoding run on one thread of processor time, and, for a table of `file` and `text`, the word error rate of pocketsphinx
-over all its clips; the row of the originals tells how many words it gets wrong anyway. With `--record` the numbers of a
-preset with all its codebooks go into its metadata and card.
+Every contestant gets the same clips, of one second to ten, in mono; the first so many by a hash of their names, which
+mixes folders. At 16 kHz they are speech; at other rates they are not, and STOI, PESQ and Codec2 are left out. Codec2
+works at 8 kHz: its clips are resampled down and up again, as every listener of it has to. The bits are those of the
+tokens, and of the packets alone for Opus, without the pages of its file. A row tells kbit/s, the medians of STOI and
+wide-band PESQ, the mean mel and STFT distances, how many times faster than the sound lasts encoding and decoding run on
+one thread of processor time, and, for a table of `file` and `text`, the word error rate of pocketsphinx over all its
+clips; the row of the originals tells how many words it gets wrong anyway. With `--record` the numbers of a preset with
+all its codebooks go into its metadata and card.
 """
 
 import argparse
@@ -29,7 +31,9 @@ import tensorflow as tf
 import vqzoo
 from vqzoo import metrics
 
-RATE = 16000
+SPEECH = 16000  # Hz, at which clips are speech
+COLUMNS = {"kilobits_per_second": "kbit/s", "stoi": "STOI", "pesq": "PESQ", "mel_distance": "mel distance"}
+COLUMNS |= {"stft_distance": "STFT distance"}
 OGG_HEADER, OGG_SEGMENTS = 27, 26  # bytes of a page's header before its table of segments; where their count stands
 
 
@@ -56,21 +60,23 @@ class Tokens:
 class Opus:
     """Opus at a nominal bit rate."""
 
-    def __init__(self, kilobits):
-        self.name, self.kilobits = f"Opus {kilobits:g}", kilobits
+    def __init__(self, kilobits, rate):
+        self.name, self.kilobits, self.rate = f"Opus {kilobits:g}", kilobits, rate
 
     def encode(self, clip):
         """The file, and the bits of its packets."""
-        data = _through(clip, ["opusenc", "--quiet", "--speech", "--bitrate", str(self.kilobits), "IN.wav", "OUT"])
+        kind = "--speech" if self.rate == SPEECH else "--music"
+        command = ["opusenc", "--quiet", kind, "--bitrate", str(self.kilobits), "IN.wav", "OUT"]
+        data = _through(clip, command, self.rate)
         return data, 8 * _packets(data)
 
     def decode(self, data, clip):
-        """The sound again, at 16 kHz."""
+        """The sound again."""
         with tempfile.TemporaryDirectory() as folder:
             source, target = pathlib.Path(folder, "a.opus"), pathlib.Path(folder, "a.wav")
             source.write_bytes(data)
-            subprocess.run(["opusdec", "--quiet", "--rate", str(RATE), source, target], check=True)
-            return _fitted(vqzoo.data.load_audio(target, RATE, channels=1), clip)
+            subprocess.run(["opusdec", "--quiet", "--rate", str(self.rate), source, target], check=True)
+            return _fitted(vqzoo.data.load_audio(target, self.rate, channels=1), clip)
 
 
 class Codec2:
@@ -81,7 +87,7 @@ class Codec2:
 
     def encode(self, clip):
         """The frames and their bits."""
-        low = _resampled(clip, RATE, 8000)
+        low = _resampled(clip, SPEECH, 8000)
         raw = (np.clip(low[:, 0], -1, 1) * 32767).astype("<i2").tobytes()
         data = subprocess.run(["c2enc", self.mode, "-", "-"], input=raw, capture_output=True, check=True).stdout
         return data, 8 * len(data)
@@ -90,7 +96,7 @@ class Codec2:
         """The sound again, at 16 kHz."""
         raw = subprocess.run(["c2dec", self.mode, "-", "-"], input=data, capture_output=True, check=True).stdout
         low = np.frombuffer(raw, "<i2").astype("float32")[:, None] / 32768
-        return _fitted(_resampled(low, 8000, RATE), clip)
+        return _fitted(_resampled(low, 8000, SPEECH), clip)
 
 
 class Original:
@@ -118,11 +124,11 @@ def _fitted(sound, clip):
     return np.pad(sound, ((0, max(0, len(clip) - len(sound))), (0, 0)))[: len(clip)]
 
 
-def _through(clip, command):
+def _through(clip, command, rate):
     """What a program writes of a clip."""
     with tempfile.TemporaryDirectory() as folder:
         paths = {"IN.wav": str(pathlib.Path(folder, "in.wav")), "OUT": str(pathlib.Path(folder, "out"))}
-        vqzoo.data.save_audio(paths["IN.wav"], clip, RATE)
+        vqzoo.data.save_audio(paths["IN.wav"], clip, rate)
         subprocess.run([paths.get(word, word) for word in command], check=True, capture_output=True)
         return pathlib.Path(paths["OUT"]).read_bytes()
 
@@ -144,6 +150,7 @@ def main():
     parser.add_argument("clips", type=pathlib.Path, help="folder")
     parser.add_argument("presets", nargs="*")
     parser.add_argument("--codebooks", nargs="*", type=int, default=[], help="the first so many, too")
+    parser.add_argument("--rate", type=int, default=SPEECH, help="Hz")
     parser.add_argument("--opus", nargs="*", type=float, default=[6.0, 8.0])
     parser.add_argument("--codec2", nargs="*", type=int, default=[1200, 2400, 3200])
     parser.add_argument("--transcripts", type=pathlib.Path, help="table of file (in CLIPS) and text, with tabs")
@@ -151,17 +158,20 @@ def main():
     parser.add_argument("--record", action="store_true", help="writes the numbers into the presets")
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
+    rate, speech = arguments.rate, arguments.rate == SPEECH
     texts = _texts(arguments.transcripts) if arguments.transcripts else None
     names = _chosen(arguments.clips, arguments.count, texts)
-    clips = [vqzoo.data.load_audio(arguments.clips / name, RATE, channels=1) for name in names]
-    print(f"{len(clips)} clips, {sum(map(len, clips)) / RATE:.0f} s")
+    clips = [vqzoo.data.load_audio(arguments.clips / name, rate, channels=1) for name in names]
+    print(f"{len(clips)} clips, {sum(map(len, clips)) / rate:.0f} s")
     contestants = [Original(), *(Tokens(preset) for preset in arguments.presets)]
     contestants += [Tokens(preset, count) for preset in arguments.presets for count in arguments.codebooks]
-    contestants += [*map(Opus, arguments.opus), *map(Codec2, arguments.codec2)]
-    table = rich.table.Table("", "kbit/s", "STOI", "PESQ", "mel distance", "encode", "decode", "word errors")
+    contestants += [Opus(kilobits, rate) for kilobits in arguments.opus]
+    contestants += map(Codec2, arguments.codec2 if speech else ())
+    shown = ("kilobits_per_second", *(("stoi", "pesq") if speech else ()), "mel_distance", "stft_distance")
+    table = rich.table.Table("", *(COLUMNS[name] for name in shown), "encode", "decode", "word errors")
     for contestant in contestants:
-        report, spent = _judged(contestant, clips, texts and [texts[name] for name in names])
-        cells = [f"{report[name]:.4g}" for name in ("kilobits_per_second", "stoi", "pesq", "mel_distance")]
+        report, spent = _judged(contestant, clips, rate, texts and [texts[name] for name in names])
+        cells = [f"{report[name]:.4g}" for name in shown]
         cells += ["", ""] if isinstance(contestant, Original) else [f"{x:.0f}x" for x in spent]
         table.add_row(contestant.name, *cells, f"{report['word_error_rate']:.1%}" if texts else "")
         if arguments.record and isinstance(contestant, Tokens) and not contestant.codebooks:
@@ -191,10 +201,10 @@ def _chosen(folder, count, texts):
     return chosen
 
 
-def _judged(contestant, clips, texts):
+def _judged(contestant, clips, rate, texts):
     """A contestant's numbers, and how many times faster than the sound lasts it encodes and decodes."""
     contestant.decode(contestant.encode(clips[0])[0], clips[0])  # what is compiled at the first call
-    seconds = sum(map(len, clips)) / RATE
+    seconds = sum(map(len, clips)) / rate
     bits, spent, again = 0, [0.0, 0.0], []
     for clip in clips:
         started = _seconds()
@@ -202,12 +212,13 @@ def _judged(contestant, clips, texts):
         between = _seconds()
         again.append(np.clip(contestant.decode(data, clip), -1.0, 1.0).astype("float32"))
         bits, spent = bits + size, [spent[0] + between - started, spent[1] + _seconds() - between]
-    scores = [
-        [float(f(x[None], y[None], RATE)[0]) for x, y in zip(clips, again, strict=True)]
-        for f in (metrics.stoi, metrics.pesq, metrics.mel_distance)
-    ]
-    report = {"stoi": float(np.nanmedian(scores[0])), "pesq": float(np.nanmedian(scores[1]))}
-    report |= {"kilobits_per_second": float(bits) / seconds / 1000, "mel_distance": float(np.mean(scores[2]))}
+    scores = {"mel_distance": metrics.mel_distance, "stft_distance": lambda x, y, _: metrics.stft_distance(x, y)}
+    if rate == SPEECH:
+        scores |= {"stoi": metrics.stoi, "pesq": metrics.pesq}
+    report = {"kilobits_per_second": float(bits) / seconds / 1000}
+    for name, score in scores.items():
+        values = [float(score(x[None], y[None], rate)[0]) for x, y in zip(clips, again, strict=True)]
+        report[name] = float(np.nanmedian(values) if name in ("stoi", "pesq") else np.mean(values))
     if texts:
         report["word_error_rate"] = _word_errors(again, texts)
     return report, [seconds / max(x, 1e-9) for x in spent]
@@ -222,7 +233,7 @@ def _word_errors(sounds, texts):
     """Edits between what pocketsphinx hears and what was said, for each word that was said."""
     from pocketsphinx import Decoder
 
-    decoder = Decoder(samprate=RATE)
+    decoder = Decoder(samprate=SPEECH)
     edits, words = 0, 0
     for sound, text in zip(sounds, texts, strict=True):
         decoder.start_utt()
