@@ -46,6 +46,8 @@ class Config:
     codebook_size: int = 1024  # codes of each
     word_dropout: float = 0.0  # share of the pieces hidden from the encoder in training
     startup: float = 0.1  # share of the steps over which dense latents give way to codes
+    latent_prior: float = 0.0  # weight of how badly a small network predicts the tokens; 0 has none
+    latent_prior_start: float = 0.5  # share of the steps after which the encoder feels it
     label_smoothing: float = 0.0  # of the cross-entropy
     commitment_weight: float = 0.25  # of the commitment loss; the cross-entropy weighs 1
     adversarial_weight: float = 0.1  # of the discriminator in the tokenizer's loss
@@ -78,7 +80,8 @@ class Config:
 
 SIZES = ("stride", "filters", "blocks", "attention", "embedding_dim", "latent_dim", "word_dropout")
 # What a preset given as `init` decides.
-NETWORKS = (*SIZES, "pieces", "vectors", "tune_vectors", "codebooks", "codebook_size", "startup")
+NETWORKS = (*SIZES, "pieces", "vectors", "tune_vectors", "codebooks", "codebook_size", "startup", "latent_prior")
+NETWORKS += ("latent_prior_start",)
 TINY = {"pieces": 600, "filters": 64, "blocks": 2, "embedding_dim": 64, "latent_dim": 32, "codebook_size": 256}
 TINY |= {"length": 32, "batch_size": 16, "epochs": 2, "steps_per_epoch": 25, "validation_sentences": 32}
 TINY |= {"discriminator_filters": 16}
@@ -95,6 +98,8 @@ def build(config, pieces):
     losses = {"cross_entropy": vqzoo.losses.PieceCrossEntropy(pieces.end, config.label_smoothing)}
     weights = dict.fromkeys((*losses, *tokenizer.quantizer.loss_names, "discriminator"), 1.0)
     weights |= {x: getattr(config, f"{x}_weight") for x in ("commitment", "adversarial", "feature_matching")}
+    if "latent_prior" in weights:
+        weights["latent_prior"] = config.latent_prior
     steps = config.epochs * config.steps_per_epoch
     joining = {name: int(getattr(config, name) * steps) for name in ("discriminator_start", "discriminator_warmup")}
     options = {"adaptive": config.adaptive, "average_decay": config.average_decay}
@@ -112,9 +117,14 @@ def build_tokenizer(config, pieces):
         return vqzoo.TextTokenizer.from_preset(config.init, config.precision)
     levels = [vqzoo.EMAVectorQuantizer(config.codebook_size) for _ in range(config.codebooks)]
     quantizer = vqzoo.quantizers.ResidualQuantizer(levels, name="quantizer")
-    steps = round(config.startup * config.epochs * config.steps_per_epoch)
-    if steps:
-        quantizer = vqzoo.quantizers.StartupQuantizer(quantizer, 0, steps, config.seed, name="startup")
+    steps = config.epochs * config.steps_per_epoch
+    if config.latent_prior:
+        start = round(config.latent_prior_start * steps)
+        stop = start + max(1, steps // 10)
+        quantizer = vqzoo.quantizers.LatentPriorQuantizer(quantizer, start, stop, name="latent_prior")
+    if round(config.startup * steps):
+        dense = round(config.startup * steps)
+        quantizer = vqzoo.quantizers.StartupQuantizer(quantizer, 0, dense, config.seed, name="startup")
     sizes = {name: getattr(config, name) for name in SIZES}
     if config.vectors:
         words, vectors = vqzoo.data.load_vectors(config.vectors)

@@ -112,6 +112,10 @@ QUANTIZERS = [
     )._replace(grid=(3, 1 + 6 + 20)),
     _quantizer("ResidualQuantizer", lambda: _levels(16, 8, 12, dropout=0.5, seed=0)),
     _quantizer("StartupQuantizer", lambda: vqzoo.quantizers.StartupQuantizer(_levels(16, 8), 0, 2, seed=0)),
+    _quantizer(
+        "LatentPriorQuantizer",
+        lambda: vqzoo.quantizers.LatentPriorQuantizer(_levels(16, 8), 0, 2, width=8, depth=2),
+    ),
 ]
 
 TEXT = {"stride": 2, "filters": 8, "blocks": 2, "embedding_dim": 6}

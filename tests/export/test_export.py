@@ -237,6 +237,20 @@ def test_a_tokenizer_of_half_precision_is_exported_in_float32(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_policy_around_an_export_does_not_reach_it():
+    sizes = {"frame_length": 64, "hop_length": 16, "bands": 8, "filters": 8, "blocks": 1, "latent_dim": 4}
+    tokenizer = vqzoo.spectrogram_vqvae(sample_rate=8000, quantizer=vqzoo.VectorQuantizer(16), **sizes)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        encoder, decoder = export.portable_models(tokenizer)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    tokens = tokenizer.encode(np.random.default_rng(0).uniform(-0.1, 0.1, (1, 160, 1)).astype("float32"))
+    assert {layer.compute_dtype for layer in (*encoder.layers, *decoder.layers)} <= {"float32", "int32"}
+    np.testing.assert_allclose(decoder(tokens), tokenizer.decode(tokens), atol=1e-5)
+
+
 def test_a_decoder_of_other_weights_is_refused(exported, tmp_path):
     tokenizer, folder, _ = exported
     decoder = keras.models.load_model(folder / "decoder.keras")

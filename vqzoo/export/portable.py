@@ -1,5 +1,6 @@
 """`encoder.keras` and `decoder.keras` of Keras built-ins: they load where vqzoo is not installed."""
 
+import contextlib
 import pathlib
 
 import keras
@@ -46,17 +47,29 @@ def portable_models(tokenizer):
         ValueError: if a network has a layer that is no Keras built-in and offers no `portable()` twin.
     """
     tokenizer = tokenizer.in_float32()
-    encoder, decoder = _built_ins(tokenizer.encoder), _built_ins(tokenizer.decoder)
-    # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
-    quantized = tokenizer.quantizer.compute_output_spec(keras.KerasTensor(encoder.output_shape))
-    tokens = keras.Input(quantized.tokens.shape[1:], dtype="int32", name="tokens")
-    # Not `encoder.input`, which a copied Sequential refuses before its first call.
-    signal = encoder.inputs[0]
-    found = tokenizer.quantizer.portable_encode(encoder.outputs[0])
-    found = masked_tokens(found, tokenizer.real_positions(signal))
-    made = decoder(tokenizer.quantizer.portable_decode(tokens))
-    made = tokenizer.ids_of(made) if tokenizer.modality == "text" else made
-    return keras.Model(signal, found, name="encoder"), keras.Model(tokens, made, name="decoder")
+    with _policy("float32"):
+        encoder, decoder = _built_ins(tokenizer.encoder), _built_ins(tokenizer.decoder)
+        # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
+        quantized = tokenizer.quantizer.compute_output_spec(keras.KerasTensor(encoder.output_shape))
+        tokens = keras.Input(quantized.tokens.shape[1:], dtype="int32", name="tokens")
+        # Not `encoder.input`, which a copied Sequential refuses before its first call.
+        signal = encoder.inputs[0]
+        found = tokenizer.quantizer.portable_encode(encoder.outputs[0])
+        found = masked_tokens(found, tokenizer.real_positions(signal))
+        made = decoder(tokenizer.quantizer.portable_decode(tokens))
+        made = tokenizer.ids_of(made) if tokenizer.modality == "text" else made
+        return keras.Model(signal, found, name="encoder"), keras.Model(tokens, made, name="decoder")
+
+
+@contextlib.contextmanager
+def _policy(name):
+    """Layers without a policy of their own are made with this one."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _built_ins(network):

@@ -51,11 +51,11 @@ def in_float32(model, copy):
     return model if changed == config else copy(changed)
 
 
-def with_config(model, config, *shapes):
-    """A model of another config with the same weights; `shapes` are what its `build` takes."""
+def with_config(model, config, *shapes, weights=None):
+    """A model of another config with the same weights, or those given; `shapes` are what its `build` takes."""
     copy = type(model).from_config(config)
     copy.build(*shapes)
-    copy.set_weights(model.get_weights())
+    copy.set_weights(model.get_weights() if weights is None else weights)
     return copy
 
 

@@ -2,6 +2,7 @@
 
 from vqzoo.quantizers.composites.gaussian import GaussianQuantizer
 from vqzoo.quantizers.composites.grouped import GroupedQuantizer
+from vqzoo.quantizers.composites.latent_prior import LatentPriorQuantizer
 from vqzoo.quantizers.composites.multi_scale import MultiScaleResidualQuantizer
 from vqzoo.quantizers.composites.projected import ProjectedQuantizer
 from vqzoo.quantizers.composites.residual import ResidualQuantizer
@@ -30,6 +31,7 @@ __all__ = [
     "GroupedQuantizer",
     "GumbelQuantizer",
     "IndexPropagationQuantizer",
+    "LatentPriorQuantizer",
     "LookupFreeQuantizer",
     "MultiScaleResidualQuantizer",
     "ProjectedQuantizer",

@@ -74,6 +74,23 @@ class Quantizer(keras.layers.Layer):
         # No property: Keras would save them under its name as well.
         return ()
 
+    def inference_form(self):
+        """The quantizer that gives the same tokens and codes, without what training alone needs; presets keep that."""
+        return self
+
+    def soft_tokens(self, latents, tokens, mask=None):
+        """How near each code is to what chose the tokens, as probabilities that have a gradient in the latents.
+
+        Args:
+            latents: float32 tensor (batch, *grid, latent_dim).
+            tokens: int32 tensor (batch, *grid, num_codebooks), those that `call` gave for them.
+            mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+
+        Returns:
+            List with float32 (batch, *grid, codebook_size) for each codebook, or None where there is no such measure.
+        """
+        return [None] * self.num_codebooks
+
     def encode(self, latents, mask=None):
         """Latents (batch, *grid, latent_dim) to int32 tokens (batch, *grid, num_codebooks)."""
         raise NotImplementedError

@@ -365,8 +365,8 @@ class TextTokenizer(Tokenizer):
             )
         self._pieces = pieces
 
-    def _copy(self, config):
-        copy = super()._copy(config)
+    def _copy(self, config, weights=None):
+        copy = super()._copy(config, weights)
         copy._set_pieces(self.pieces)
         return copy
 

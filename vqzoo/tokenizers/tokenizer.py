@@ -186,12 +186,22 @@ class Tokenizer(keras.Model):
         """The tokenizer with all layers computing in float32, as presets and exports hold it; a copy, if need be."""
         return in_float32(self, self._copy)
 
-    def _copy(self, config):
-        """A tokenizer of another configuration with the same weights."""
-        return with_config(self, config, self.signal_shape)
+    def inference_form(self):
+        """The tokenizer without what its quantizer needs in training alone, as presets hold it; a copy, if need be."""
+        quantizer = self.quantizer.inference_form()
+        if quantizer is self.quantizer:
+            return self
+        weights = [weight for part in (self.encoder, quantizer, self.decoder) for weight in part.get_weights()]
+        return self._copy({**self.get_config(), "quantizer": keras.saving.serialize_keras_object(quantizer)}, weights)
+
+    def _copy(self, config, weights=None):
+        """A tokenizer of another configuration with the same weights, or those given."""
+        return with_config(self, config, self.signal_shape, weights=weights)
 
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
         """Writes a preset folder: the model in float32, its metadata, the recipe's settings, a card and the manifest.
+
+        Of a `StartupQuantizer` or `LatentPriorQuantizer` the quantizer inside is kept, which gives the same tokens.
 
         Args:
             folder: str or path.
@@ -211,7 +221,7 @@ class Tokenizer(keras.Model):
             )
         known = {"modality": self.modality, "codebook_sizes": list(self.codebook_sizes)}
         told = {**known, **(metadata or {})}
-        save_preset(self.in_float32(), folder, metadata=told, recipe=recipe, seal=seal)
+        save_preset(self.in_float32().inference_form(), folder, metadata=told, recipe=recipe, seal=seal)
 
     def _shapes(self, input_shape):
         """Yields each part's name, the part, and the shape it is built on."""

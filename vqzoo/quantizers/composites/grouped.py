@@ -98,6 +98,15 @@ class GroupedQuantizer(CompositeQuantizer):
         codes = [quantizer.decode(part) for quantizer, part in zip(self.quantizers, parts, strict=True)]
         return keras.ops.concatenate(codes, axis=-1)
 
+    def soft_tokens(self, latents, tokens, mask=None):
+        """Each group's."""
+        parts = zip(self.quantizers, self._split(latents, mask), self._sections(), strict=True)
+        return [
+            x
+            for quantizer, part, (start, end) in parts
+            for x in quantizer.soft_tokens(part, tokens[..., start:end], mask)
+        ]
+
     def call(self, latents, training=False, mask=None):
         parts = self._split(latents, mask)
         results = [

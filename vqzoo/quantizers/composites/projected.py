@@ -98,6 +98,10 @@ class ProjectedQuantizer(Quantizer):
         """The one inside."""
         return (self.quantizer,)
 
+    def soft_tokens(self, latents, tokens, mask=None):
+        """The inner quantizer's, of the map."""
+        return self.quantizer.soft_tokens(self.project_in(latents), tokens, mask)
+
     def portable_encode(self, latents):
         project_in = keras.layers.Dense(self.latent_dim, dtype="float32", name="project_in")
         tokens = self.quantizer.portable_encode(project_in(latents))

@@ -144,6 +144,15 @@ class ResidualQuantizer(CompositeQuantizer):
             fixed + (total - fixed) / count, keras.ops.concatenate(tokens, axis=-1), self._mean_losses(losses)
         )
 
+    def soft_tokens(self, latents, tokens, mask=None):
+        """Each level's, of what the codes of the levels before it left over."""
+        residual, found = latents, []
+        for quantizer, (start, end) in zip(self.quantizers, self._sections(), strict=True):
+            own = tokens[..., start:end]
+            found += quantizer.soft_tokens(residual, own, mask)
+            residual = residual - keras.ops.stop_gradient(quantizer.decode(own))
+        return found
+
     def check_tokens(self, tokens):
         """Raises where `tokens` cannot be tokens of this quantizer or of its first levels.
 

@@ -106,6 +106,14 @@ class StartupQuantizer(Quantizer):
         """The one inside."""
         return (self.quantizer,)
 
+    def soft_tokens(self, latents, tokens, mask=None):
+        """The inner quantizer's."""
+        return self.quantizer.soft_tokens(latents, tokens, mask)
+
+    def inference_form(self):
+        """The one inside, in its own inference form."""
+        return self.quantizer.inference_form()
+
     def portable_encode(self, latents):
         return self.quantizer.portable_encode(latents)
 

@@ -10,6 +10,7 @@ from vqzoo.ops import central_code
 from vqzoo.ops import masked_mean
 from vqzoo.ops import masked_tokens
 from vqzoo.ops import nearest_codes
+from vqzoo.ops import replica_mean
 from vqzoo.ops import sampled_codes
 from vqzoo.ops import straight_through
 from vqzoo.quantizers.quantizer import Quantized
@@ -83,6 +84,26 @@ class CodebookQuantizer(TableQuantizer):
             ValueError: on another width or dtype; in eager calls, on values that are not finite.
         """
         return self._choose(self._compared(self.check_latents(latents, self.latent_dim, mask)), False, mask)
+
+    def soft_tokens(self, latents, tokens, mask=None):
+        r"""The posterior of a mixture of Gaussians around the codes, as wide as the latents are from their own.
+
+        $$q_k = \operatorname{softmax}_k\left(-\frac{\lVert v - c_k \rVert^2}{2 \sigma^2}\right), \qquad
+        \sigma^2 = \operatorname{mean}\,(v - c)^2$$
+
+        The codes and σ stand still. All positions × codebook_size probabilities are held at once.
+        """
+        vectors = self._compared(latents)
+        codes = keras.ops.stop_gradient(self._look_up(tokens))
+        variance = masked_mean(keras.ops.square(keras.ops.stop_gradient(vectors) - codes), mask)
+        (variance,) = replica_mean(variance)
+        codebook = keras.ops.stop_gradient(keras.ops.convert_to_tensor(self.codebook))
+        centre = central_code(codebook)
+        codebook = codebook - centre
+        # |v|² is the same for every code and softmax does not see it.
+        scores = keras.ops.matmul(vectors - centre, keras.ops.transpose(codebook))
+        scores = scores - 0.5 * keras.ops.sum(keras.ops.square(codebook), axis=1)
+        return [keras.ops.softmax(scores / keras.ops.maximum(variance, 1e-12), axis=-1)]
 
     def portable_encode(self, latents):
         # -|v - c|^2 = 2 v.c - |c|^2 - |v|^2, and |v|^2 is the same for every code.
