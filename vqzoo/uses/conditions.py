@@ -93,6 +93,7 @@ class Labels(Conditions):
         self.size = len(self.known)
 
     def checked(self, item):
+        """As `Conditions.checked`: the name of a label, in any spelling, or its number."""
         if isinstance(item, numbers.Integral) and 0 <= item < self.size:
             return self.known[item]
         names = [_plain(name) for name in self.known]
@@ -103,6 +104,7 @@ class Labels(Conditions):
         raise ValueError(f"There is no label {item!r}.{hint} There are: {', '.join(self.known)}.")
 
     def tokens(self, conditions):
+        """As `Conditions.tokens`; names that are no label's are none."""
         places = {name: i for i, name in enumerate(self.known)}
         return np.array([places.get(name, -1) for name in conditions], "int32").reshape(-1, 1, 1)
 
@@ -165,6 +167,7 @@ class Captions(Conditions):
         return len(self.pieces.encode([self.plain(text)])[0])
 
     def checked(self, item):
+        """As `Conditions.checked`: any text that is not too long."""
         if not isinstance(item, str):
             raise ValueError(f"This prior is asked for by a text. Received: {item!r}. Give a str, or '' for anything.")
         count = self.count(item)
