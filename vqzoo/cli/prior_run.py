@@ -95,6 +95,7 @@ class PriorRun(Run):
 
     @property
     def data_names(self):
+        """As of `Run`, with the captions."""
         captions = {} if self.table is None else self.table.captions
         return [*self.files, *(f"{name}: {text}" for name, text in captions.items())] if captions else self.files
 
@@ -236,6 +237,7 @@ class PriorRun(Run):
 
     @property
     def skipped(self):
+        """As of `Run`; also lines of the table without a caption, and files that are not there."""
         told = {**self.rows.skipped, **self.held_out.skipped}
         if self.table is not None:
             told |= self.table.skipped
