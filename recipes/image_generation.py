@@ -68,7 +68,7 @@ class Config:
     warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     weight_decay: float = 0.05  # of AdamW
     average_decay: float = 0.998  # of the weights' moving average
-    guidance: float = 1.5  # how far samples move away from those without their condition; 1: not at all
+    guidance: float = 2.5  # how far samples move away from those without their condition; 1: not at all
     temperature: float = 1.0  # of samples: below 1 they are more typical and less varied
     top_p: float = 0.98  # samples are drawn from the likeliest tokens that have this probability together
     sampling_steps: int = 16  # of kind masked
@@ -127,5 +127,7 @@ def main(config):
     run.finish(trainer)
 
 
+OF_PICTURES = ("data", "validation_data", "examples", "min_scale", "max_scale", "max_side", "flip")
+
 if __name__ == "__main__":
-    run_recipe(main, VARIANTS)
+    run_recipe(main, VARIANTS, replaced={"tokens": OF_PICTURES})

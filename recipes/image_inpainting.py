@@ -3,6 +3,7 @@
     python recipes/image_inpainting.py                             # photographs that come with scikit-image
     python recipes/image_inpainting.py --data ~/Pictures           # your own folder
     python recipes/image_inpainting.py --prior saved_models/image_inpainting   # one that is there: repairs alone
+    python recipes/image_inpainting.py --tokens shards/ --data ~/Pictures   # what `vqzoo encode --shards` made of them
     python recipes/image_inpainting.py tiny --out /some/folder     # seconds: shows that it runs
 
 Boxes and strokes are cut out of held-out pictures. Told is, for each method, the PSNR inside the holes, the SSIM of the
@@ -21,7 +22,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages 
 
 import keras
 import numpy as np
-from skimage.restoration import inpaint_biharmonic
 
 import vqzoo
 from vqzoo.cli import PriorRun
@@ -31,6 +31,7 @@ from vqzoo.networks import Transformer
 from vqzoo.trainers import save_picture_rows
 from vqzoo.trainers import warmup_cosine
 from vqzoo.uses import Generator
+from vqzoo.uses import classical_repairs
 from vqzoo.uses import random_masks
 
 
@@ -40,7 +41,7 @@ class Config:
     validation_data: str = ""  # the same for validation; empty: a share of `data`
     validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
     prior: str = ""  # preset of a masked prior, name or folder: then nothing is trained; empty: train one
-    tokens: str = ""  # token shards of `tokenizer`, in place of `data`
+    tokens: str = ""  # token shards of `tokenizer`, to learn from; pictures to repair are still those of `data`
     tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
     classes: bool = False  # the subfolders of `data` are classes
     out: str = "saved_models/image_inpainting"  # preset folder
@@ -75,6 +76,15 @@ class Config:
     resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
     checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
+    def __post_init__(self):
+        if not 0.0 < self.share < 1.0 or self.repaired < 1:
+            told = f"--share {self.share} --repaired {self.repaired}"
+            raise ValueError(f"--share lies between 0 and 1, and --repaired is 1 or more. Received: {told}")
+        if self.features and not pathlib.Path(self.features).is_file():
+            raise ValueError(f"--features is a .keras file, which does not exist. Received: {self.features}")
+        if self.tokens and not (self.data or self.validation_data):
+            raise ValueError("--tokens holds no pictures to repair. Give those that were encoded by --data, too.")
+
 
 TINY = {"size": 32, "examples": 256, "width": 32, "depth": 1, "heads": 2, "batch_size": 8, "epochs": 2, "repaired": 4}
 TINY |= {"steps_per_epoch": 15, "validation_examples": 16, "learning_rate": 3e-3, "average_decay": 0.9}
@@ -90,29 +100,13 @@ VARIANTS = {
 def build(config, space, grid):
     transformer = Transformer(config.depth, config.heads, dropout=config.dropout)
     steps = math.prod(grid) * len(space.sizes["image"])
-    prior = vqzoo.MaskedPrior(space, transformer, "image", config.width, grid, learnt_positions=steps, seed=config.seed)
+    options = {"learnt_positions": steps, "condition_dropout": 0.1 if "label" in space.sizes else 0.0}
+    prior = vqzoo.MaskedPrior(space, transformer, "image", config.width, grid, seed=config.seed, **options)
     trainer = vqzoo.PriorTrainer(prior, average_decay=config.average_decay)
     trainer.build((None, *grid, len(space.sizes["image"])))
     rate = warmup_cosine(config.learning_rate, config.epochs * config.steps_per_epoch, config.warmup)
     trainer.compile(keras.optimizers.AdamW(rate, config.weight_decay, beta_2=0.95, global_clipnorm=1.0))
     return trainer
-
-
-def repairs(generator, images, masks, config):
-    """Dict method -> what it makes of the damaged pictures."""
-    damaged = np.where(masks[..., None], np.nan, images)
-    means = np.nanmean(damaged, axis=(1, 2), keepdims=True)
-    made = {"mean fill": np.where(masks[..., None], means, images)}
-    pairs = list(zip(np.nan_to_num(damaged), masks, strict=True))
-    try:
-        import cv2
-
-        pixels = [np.rint((x + 1) * 127.5).astype("uint8") for x, _ in pairs]
-        telea = [cv2.inpaint(x, m.astype("uint8"), 3, cv2.INPAINT_TELEA) for x, m in zip(pixels, masks, strict=True)]
-        made["Telea"] = np.stack(telea).reshape(images.shape) / 127.5 - 1.0
-    except ImportError:
-        made["biharmonic"] = np.stack([inpaint_biharmonic(x, m, channel_axis=-1) for x, m in pairs])
-    return {**made, "prior": np.stack([vqzoo.inpaint(generator, x, m, seed=config.seed) for x, m in pairs])}
 
 
 def judged(images, masks, repaired, metric):
@@ -126,15 +120,17 @@ def judged(images, masks, repaired, metric):
 
 def main(config):
     out = pathlib.Path(config.out).expanduser()
-    if not config.prior:
-        sampling = {"temperature": config.temperature, "steps": config.sampling_steps, "noise": config.noise}
-        run = PriorRun(config, "image_inpainting", sampling)
-        run.finish(run.fit(build))
+    sampling = {"temperature": config.temperature, "steps": config.sampling_steps, "noise": config.noise}
+    run = None if config.prior else PriorRun(config, "image_inpainting", sampling)
+    metric = vqzoo.losses.PerceptualLoss(keras.models.load_model(config.features)) if config.features else None
+    if run and run.finish(run.fit(build)) is None:
+        return  # a worker that writes nothing
     generator = Generator.from_preset(config.prior or out)
     images = held_out_pictures(config, generator.size, generator.tokenizer.encoder.input_shape[-1], config.repaired)
     masks = random_masks(len(images), images.shape[1:3], config.share, config.seed)
-    made = repairs(generator, images, masks, config)
-    metric = vqzoo.losses.PerceptualLoss(keras.models.load_model(config.features)) if config.features else None
+    pairs = zip(np.where(masks[..., None], 0.0, images), masks, strict=True)
+    repaired = [vqzoo.inpaint(generator, x, mask, seed=config.seed, **sampling) for x, mask in pairs]
+    made = {**classical_repairs(images, masks), "prior": np.stack(repaired)}
     report = {}
     for name, repaired in made.items():
         report[name] = judged(images, masks, repaired, metric)
@@ -146,5 +142,9 @@ def main(config):
     print(f"damaged, {', '.join(made)}, original: {out / 'run' / 'repairs.png'}")
 
 
+OF_REPAIRS = ("data", "validation_data", "validation_share", "prior", "out", "min_scale", "max_scale", "max_side")
+OF_REPAIRS += ("repaired", "share", "features", "temperature", "sampling_steps", "noise", "seed")
+OF_TRAINING = [field.name for field in dataclasses.fields(Config) if field.name not in OF_REPAIRS]
+
 if __name__ == "__main__":
-    run_recipe(main, VARIANTS)
+    run_recipe(main, VARIANTS, replaced={"tokens": ("examples", "flip"), "prior": OF_TRAINING})

@@ -5,6 +5,8 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import sentencepiece
+import tensorflow as tf
 
 import vqzoo
 from vqzoo.cli import PriorRun
@@ -12,7 +14,11 @@ from vqzoo.cli.main import main
 from vqzoo.cli.picture_tokens import class_of
 from vqzoo.cli.picture_tokens import nearest
 from vqzoo.cli.picture_tokens import others_of
+from vqzoo.cli.picture_tokens import picture_rows_of
+from vqzoo.cli.picture_tokens import shard_rows_of
 from vqzoo.cli.picture_tokens import small_copies
+from vqzoo.data import TfdsImages
+from vqzoo.data import TokenRow
 from vqzoo.data import save_image
 from vqzoo.networks import Transformer
 
@@ -115,6 +121,11 @@ def test_the_preset_makes_pictures_wherever_it_is(finished, tmp_path, capsys):
         }
         made = vqzoo.generate(moved, 3, "dog", seed=4)
         assert made.shape == (3, 8, 12, 3)
+        exported = tf.saved_model.load(str(moved / "generator")).signatures["generate"]
+        signal = exported(label=tf.constant([1, 1, 1]), seed=tf.constant(4))["signal"]  # as the README has it
+        np.testing.assert_allclose(np.clip(signal, -1, 1), made, atol=1e-5)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"`label` lies in \[0, 2\), and -1 is none"):
+            exported(label=tf.constant([1, 2, 1]), seed=tf.constant(4))
         with pytest.raises(SystemExit):
             main(["generate", str(moved), "--count", "3"])
         assert "--out DIR is the folder for the pictures" in capsys.readouterr().err
@@ -171,6 +182,12 @@ def test_captions_are_learnt_and_any_text_is_taken(tokenizer, table, tmp_path, c
     assert main(["generate", str(out), "--condition", "dog", "--out", str(tmp_path / "made")]) == 0
     picture = vqzoo.data.load_image(tmp_path / "made" / "0000_dog.png")
     np.testing.assert_allclose(picture, vqzoo.generate(out, condition="Dog")[0], atol=1 / 127)
+    # The README's lines.
+    exported = tf.saved_model.load(str(out / "generator")).signatures["generate"]
+    ids = [*sentencepiece.SentencePieceProcessor(model_file=str(out / "pieces.model")).encode("dog"), 0]
+    length = exported.structured_input_signature[1]["text"].shape[1]
+    signal = exported(text=tf.constant([ids + [-1] * (length - len(ids))] * 2), seed=tf.constant(0))["signal"]
+    np.testing.assert_allclose(np.clip(signal, -1, 1), vqzoo.generate(out, 2, "dog"), atol=1e-5)
     # With another table it is another training.
     assert any("a dark cat" in str(name) for name in run.data_names)
 
@@ -178,7 +195,7 @@ def test_captions_are_learnt_and_any_text_is_taken(tokenizer, table, tmp_path, c
 def test_shards_take_captions_too(tokenizer, pictures, table, tmp_path):
     assert main(["encode", str(tokenizer), str(pictures / "dog"), "--shards", "--out", str(tmp_path / "shards")]) == 0
     (tmp_path / "it.tsv").write_text("file\tname\n0.png\tred\n2.png\tblue\n4.png\tgreen\n")
-    config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"), size=8)
+    config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"))
     run = PriorRun(dataclasses.replace(config, captions=str(tmp_path / "it.tsv")), "test")
     assert sorted([*run.rows.conditions, *run.held_out.conditions]) == ["blue", "green", "red"]
     with pytest.raises(ValueError, match="No row of the token shards, such as '0.png', is named in the table"):
@@ -187,13 +204,97 @@ def test_shards_take_captions_too(tokenizer, pictures, table, tmp_path):
 
 def test_shards_are_learnt_from_without_pictures(tokenizer, pictures, tmp_path):
     assert main(["encode", str(tokenizer), str(pictures), "--shards", "--out", str(tmp_path / "shards")]) == 0
-    config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"), size=8)
+    config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"), validation_examples=50)
     run = PriorRun(config, "test")
     assert run.conditions.known == ("cat", "dog") and run.grid == (3, 4)
-    assert len(run.rows.tokens) + len(run.held_out.tokens) == 16 and len(run.held_out.tokens) >= 1
-    bright = run.rows.small.mean(axis=1)
-    cats = np.array([name == "cat" for name in run.rows.conditions])
-    assert cats.any() and np.isfinite(bright).all()
+    assert len(run.rows.tokens) + len(run.held_out.tokens) == 16
+    assert run.validation_count() == len(run.held_out.tokens) < 16
+    # The size is the pictures', not that of the tokenizer's example.
+    assert run.size == (10, 14) and run.about()["example"] == {"signal": [10, 14, 3], "tokens": [3, 4, 1]}
+    generator = run._generator(build(config, run.space, run.grid).fitted)
+    assert run._neighbours(generator, run.rows.tokens[:3])["nearest_in_training"] == 0.0
+    # Each row has the class of its picture.
+    own = vqzoo.Tokenizer.from_preset(tokenizer)
+    for row, name in zip(run.rows.tokens, run.rows.pictures, strict=True):
+        np.testing.assert_array_equal(row, own.encode(vqzoo.data.load_image(pictures / name)[None])[0])
+    assert run.rows.conditions == [name.split("/")[0] for name in run.rows.pictures]
+    # What is held out is what is held out of the pictures, so that these may judge repairs.
+    held_out = [path.name for path in vqzoo.data.split_images(sorted(pictures.glob("*/*.png")), 0.3)[1]]
+    assert sorted(name.split("/")[1] for name in run.held_out.pictures) == sorted(held_out)
+    # Another tokenizer, or other tokens of pictures of the same names, are another training.
+    assert {name.split()[0] for name in run.data_names[16:]} == {"tokenizer", "tokens"}
+    with pytest.raises(ValueError, match="have 10x14 pixels. Received: --size 8. Leave it out"):
+        PriorRun(dataclasses.replace(config, out=str(tmp_path / "b"), size=8), "test")
+
+
+class Rows(list):
+    """In place of token shards."""
+
+    shapes = {(2, 3, 1): 2}
+
+
+def test_shards_of_several_sizes_or_of_one_row_are_refused():
+    rows = [TokenRow(np.zeros((2, 3, 1), "int32"), size, f"{size}.png") for size in ((8, 12), (7, 12))]
+    with pytest.raises(ValueError, match=r"have one size.*The shards have pictures of \(7, 12\) and \(8, 12\) pixels"):
+        shard_rows_of(Rows(rows), None, None)
+    with pytest.raises(ValueError, match=r"2 or more. Received: 1, '\(8, 12\).png'. Encode more"):
+        shard_rows_of(Rows(rows[:1]), None, None)
+
+
+class Tfds(TfdsImages):
+    """A data set with a configuration, in memory."""
+
+    def __init__(self):
+        self.text, self.feature = "tfds:flowers/small/train", "image"
+        self._rows = [{"image": np.full((8, 12, 3), i, "uint8")} for i in range(4)]
+
+
+class Zeros:
+    """In place of a tokenizer."""
+
+    def encode(self, batch):
+        return np.zeros((len(batch), 2, 3, 1), "int32")
+
+
+def test_the_configuration_of_a_public_data_set_is_no_class():
+    crop = {"size": (8, 12), "channels": 3, "scale": (1.0, 1.0), "max_side": 64, "seed": 0, "flip": False}
+    for source in (Tfds(), Tfds().subset([1, 3])):
+        rows = picture_rows_of(source, source.name(0).split(" ")[0], Zeros(), crop, 4)
+        assert rows.conditions == [""] * 4 and rows.size == (8, 12)
+
+
+@pytest.fixture
+def half():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_what_is_saved_is_what_is_evaluated_by_the_chief_alone(tokenizer, pictures, tmp_path, monkeypatch, half):
+    config = Config(str(tmp_path / "out"), str(tokenizer), str(pictures), precision="mixed_bfloat16")
+    run = PriorRun(config, "test", {"top_p": 0.0})
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match="`top_p` is above 0 and at most 1"):
+        patched.setattr(vqzoo.PriorTrainer, "fit", lambda *a, **k: pytest.fail("hours pass"))
+        run.fit(build)
+    run.sampling = {}
+    trainer = build(config, run.space, run.grid)
+    monkeypatch.setattr(trainer, "evaluate", lambda *a, **k: pytest.fail("waits for workers that have ended"))
+    seen = []
+    evaluate = run.evaluate
+    monkeypatch.setattr(run, "evaluate", lambda prior: seen.append(prior) or evaluate(prior))
+
+    def fails(generator, made):
+        raise MemoryError("too many neighbours")
+
+    monkeypatch.setattr(run, "_neighbours", fails)
+    with pytest.raises(MemoryError):
+        run.finish(trainer)
+    vqzoo.presets.verify_preset(tmp_path / "out")  # the prior is there all the same
+    told = vqzoo.presets.read_metadata(tmp_path / "out")["metrics"]
+    assert seen[0].dtype_policy.name == "float32" and trainer.prior.dtype_policy.name == "mixed_bfloat16"
+    tokens, condition = run.validation_batches.batch(0)
+    nats = np.asarray(vqzoo.priors.Prior.from_preset(tmp_path / "out").cross_entropy(tokens, **condition).nats)
+    assert told["bits_per_token"] == pytest.approx(nats.mean() / np.log(2), rel=1e-4)
+    assert told["perplexity"] == pytest.approx(np.exp(nats.mean()), rel=1e-4) and told["images"] == 4
 
 
 def test_without_folders_or_on_request_there_are_no_classes(tokenizer, pictures, tmp_path):
@@ -228,8 +329,12 @@ def test_styles_are_other_crops_of_the_same_picture(tokenizer, pictures, tmp_pat
 
 
 def test_what_does_not_fit_is_told(tokenizer, pictures, tmp_path):
-    with pytest.raises(ValueError, match="--out is the tokenizer's own folder"):
+    with pytest.raises(ValueError, match="holds the preset of a tokenizer, which a prior would destroy. Give another"):
         PriorRun(Config(str(tokenizer), str(tokenizer), str(pictures)), "test")
+    shutil.copytree(tokenizer, tmp_path / "prior")
+    (tmp_path / "prior" / "prior.keras").touch()
+    with pytest.raises(ValueError, match="--out is the tokenizer's own folder"):
+        PriorRun(Config(str(tmp_path / "prior" / ".." / "prior"), str(tmp_path / "prior"), str(pictures)), "test")
     with pytest.raises(ValueError, match="--examples is 1 or more. Received: 0"):
         PriorRun(Config(str(tmp_path / "out"), str(tokenizer), examples=0), "test")
     with pytest.raises(ValueError, match=r"takes pictures of \(28, 28\) pixels.*Received: --size 32"):

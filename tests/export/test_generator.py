@@ -10,7 +10,8 @@ from vqzoo.export import export_generator
 from vqzoo.networks import Transformer
 from vqzoo.priors import TokenSpace
 
-SPACE = TokenSpace({"label": 10, "image": 16})
+SPACE = TokenSpace({"label": 10, "text": 50, "image": 16})
+EMPTY = {"parts": {"text": (0,)}}
 CHILD = """
 import sys
 import numpy as np
@@ -44,26 +45,32 @@ def tokenizer_of(codes=16):
 
 
 def test_a_process_without_vqzoo_makes_the_same(tmp_path):
-    labels, tokenizer = np.asarray(SPACE.prefix(label=[1, 2, 3])), tokenizer_of()
+    labels, tokenizer = np.array([1, 2, -1], "int32"), tokenizer_of()
+    texts, ids = np.array([[7, 3, 0], [9, 0, -1]], "int32"), np.asarray(SPACE.prefix(label=[1, 2, 3]))
     guided = {"top_k": 8, "guidance": 2.0}
     masked = {"steps": 3, "noise": 1.0, "top_p": 0.9}
     cases = {
-        "guided": (prior_of(vqzoo.AutoregressivePrior), {"prefix": labels}, guided, tokenizer),
-        "masked": (prior_of(vqzoo.MaskedPrior), {"count": np.int32(2)}, masked, None),
+        "guided": (prior_of(vqzoo.AutoregressivePrior), {"label": labels}, guided, tokenizer),
+        "masked": (prior_of(vqzoo.MaskedPrior), {"text": texts, "prefix": ids[:2]}, masked, None),
         "context": (
             prior_of(vqzoo.AutoregressivePrior, None, context=True),
-            {"context": labels},
+            {"context": ids},
             {"length": 4, "xla": False},
             None,
         ),
     }
     expected = {}
     for name, (prior, inputs, options, decoder) in cases.items():
-        lengths = {f"{key}_length": value.shape[1] for key, value in inputs.items() if key != "count"}
-        export_generator(prior, tmp_path / name / "model", decoder, **lengths, **options)
+        parts = {key: inputs[key] for key in inputs if key in SPACE.names}
+        lengths = {f"{key}_length": value.shape[1] for key, value in inputs.items() if key not in parts}
+        shapes = {key: value.shape[1:] for key, value in parts.items()}
+        export_generator(prior, tmp_path / name / "model", decoder, parts=shapes, **lengths, **options)
         np.savez(tmp_path / name / "inputs.npz", seed=np.int32(7), **inputs)
         options.pop("xla", None)
-        expected[name] = np.asarray(prior.generate(**inputs, seed=7, **options))
+        own = [SPACE.prefix(**{key: value[..., None] if value.ndim > 1 else value}) for key, value in parts.items()]
+        own += [inputs["prefix"]] if "prefix" in inputs else []
+        asked = {"prefix": np.concatenate(own, axis=1)} if own else {"context": ids}
+        expected[name] = np.asarray(prior.generate(**asked, seed=7, **options))
     folders = [str(tmp_path / name) for name in cases]
     child = subprocess.run([sys.executable, "-P", "-c", CHILD, *folders], capture_output=True, text=True)
     assert child.returncode == 0, child.stderr[-3000:]
@@ -85,6 +92,8 @@ def test_what_does_not_fit_is_refused(tmp_path):
         ("Guidance needs a condition. Received: guidance=2.0", (prior,), {"guidance": 2.0}),
         ("cross_attention=False: it takes no context", (prior,), {"context_length": 3}),
         ("Settings of sampling are temperature", (prior,), {"steps": 3}),
+        ("This space has the parts label, text, image. Received: 'style'", (prior,), {"parts": {"style": ()}}),
+        ("Tokens of 'text' are labels, or have 1 of each position. Received: parts={'text': .0,.}", (prior,), EMPTY),
     ):
         with pytest.raises(ValueError, match=message):
             export_generator(arguments[0], tmp_path / "it", *arguments[1:], **options)

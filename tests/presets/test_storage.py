@@ -298,6 +298,20 @@ def test_a_file_is_no_folder(tmp_path):
         check_folder(tmp_path / "taken")
 
 
+def test_a_prior_and_a_tokenizer_do_not_replace_each_other(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    save_preset(model, tmp_path, metadata={})
+    check_folder(tmp_path, "tokenizer.keras")
+    with pytest.raises(ValueError, match="holds the preset of a tokenizer, which a prior would destroy. Give another"):
+        check_folder(tmp_path, "prior.keras")
+    (tmp_path / "tokenizer.tflite").write_bytes(b"an export")
+    save_preset(model, tmp_path, metadata={}, filename="prior.keras")
+    assert not (tmp_path / "tokenizer.tflite").exists()  # or the prior's manifest would list it
+    check_folder(tmp_path, "prior.keras")
+    with pytest.raises(ValueError, match="holds the preset of a prior, which a tokenizer would destroy"):
+        check_folder(tmp_path, "tokenizer.keras")
+
+
 def test_removed_exports_leave_a_complete_preset(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     save_preset(model, tmp_path, metadata={})

@@ -7,6 +7,7 @@ from vqzoo.networks import Transformer
 from vqzoo.priors import TokenSpace
 from vqzoo.uses import Captions
 from vqzoo.uses import Generator
+from vqzoo.uses import Labels
 
 TEXTS = ["red heart", "blue heart", "a cat with a red heart", "a blue cat"]
 
@@ -48,6 +49,15 @@ def test_what_is_asked_comes_in_turn(captions):
         captions.asked(3)
     with pytest.raises(ValueError, match="A text has a piece and its end. Received: length=1"):
         Captions(captions.pieces, 1)
+
+
+def test_a_number_is_never_a_name():
+    digits = Labels(["0", "1", "10"])
+    assert digits.asked([2, "1", "10"]) == ["10", "1", "10"]
+    with pytest.raises(
+        ValueError, match="There is no label 10. Numbers go from 0 to 2, and a name is a str"
+    ):
+        digits.asked(10)
 
 
 def test_pictures_follow_any_text(generator, captions):

@@ -1,3 +1,5 @@
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ def test_labels_are_taken_in_turn_by_name_and_by_number(generator):
     assert generator.conditions_of(None) == [shirt]
     with pytest.raises(ValueError, match="There is no label 'ankel boot'. Did you mean 'Ankle boot'. There are: T-sh"):
         generator.conditions_of("ankel boot")
-    with pytest.raises(ValueError, match="There is no label 3. There are"):
+    with pytest.raises(
+        ValueError, match="There is no label 3. Numbers go from 0 to 2, and a name is a str"
+    ):
         generator.conditions_of(3)
     with pytest.raises(ValueError, match="`condition` is one or several. Received: none"):
         generator.conditions_of([])
@@ -60,6 +64,17 @@ def test_missing_tokens_are_made_without_and_with_a_condition(generator):
 def test_what_does_not_fit_is_told(generator, make_generator, tmp_path):
     with pytest.raises(ValueError, match="Each label of the prior's space has a name. Received: 2 names of 3 labels"):
         Generator(generator.prior, generator.tokenizer, ["a", "b"])
+    stub = types.SimpleNamespace(codebook_sizes=(8,), modality="text")
+    with pytest.raises(
+        ValueError, match="not text. Received: a prior of the grid .2, 3., a tokenizer of text. Give"
+    ):
+        Generator(generator.prior, stub)
+    with pytest.raises(ValueError, match="Received: a prior of the grid None, a tokenizer of image"):
+        make_generator(grid=None)
+    for options in ({}, {"known": np.full((1, 2, 3, 1), -1)}):
+        plain = generator if options else make_generator(labels=())
+        with pytest.raises(ValueError, match="Guidance leads to a condition. Received: guidance=7.0 alone"):
+            (plain.complete if options else plain.generate)(**options, guidance=7.0)
     with pytest.raises(ValueError, match="A prior alone makes tokens, not signals. Received: a AutoregressivePrior"):
         vqzoo.generate(generator.prior)
     other = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=4, quantizer=vqzoo.VectorQuantizer(16))

@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from vqzoo.data import ImageCrops
 from vqzoo.data import ImageSource
+from vqzoo.data import TfdsImages
 
 _AT_ONCE = 64
 _SMALL = 16  # pixels a side, at least, of a small copy
@@ -25,6 +26,7 @@ class TokenRows(NamedTuple):
     small: np.ndarray  # uint8 (rows, values), copies of the pictures
     pictures: list  # name of each row's picture
     skipped: dict  # path -> reason
+    size: tuple  # (height, width) of the pictures, pixels
 
 
 def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, captions=None):
@@ -64,7 +66,9 @@ def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, caption
             conditions += _in_turn(own[:count], captions) if captions else [name] * count
             pictures += own[:count]
             skipped |= crops.skipped
-    return TokenRows(np.concatenate(tokens), conditions, np.concatenate(small), pictures, skipped)
+    return TokenRows(
+        np.concatenate(tokens), conditions, np.concatenate(small), pictures, skipped, tuple(batch.shape[1:3])
+    )
 
 
 def shard_rows_of(shards, tokenizer, validation, captions=None):
@@ -80,7 +84,8 @@ def shard_rows_of(shards, tokenizer, validation, captions=None):
         Two `TokenRows`, for training and for validation.
 
     Raises:
-        ValueError: if there are rows of several shapes, or none has a caption.
+        ValueError: if there are rows of several shapes or pictures of several sizes, none has a caption, or there is
+            one row alone.
     """
     if len(shards.shapes) != 1:
         told = ", ".join(f"{count} of {shape}" for shape, count in shards.shapes.items())
@@ -95,6 +100,18 @@ def shard_rows_of(shards, tokenizer, validation, captions=None):
         raise ValueError(
             f"No row of the token shards, such as {first!r}, is named in the table of captions. Its files are called "
             "as the pictures were, relative to the folder that was encoded."
+        )
+    if len(rows) < 2:
+        raise ValueError(
+            f"A prior learns from rows of tokens and is judged by others: 2 or more. Received: 1, {rows[0].name!r}. "
+            "Encode more pictures."
+        )
+    sizes = sorted({row.size for row in rows})
+    if len(sizes) > 1:
+        raise ValueError(
+            f"A prior's pictures have one size, in which they are made. The shards have pictures of "
+            f"{' and '.join(map(str, sizes[:3]))} pixels{' and others' * (len(sizes) > 3)}. Encode pictures of one "
+            "size, or give --data, of which crops are taken."
         )
     held_out = validation([row.name for row in rows])
     return tuple(
@@ -180,7 +197,8 @@ def class_of(name, root):
 
 def _by_class(files, root):
     """Dict class -> the files of it, or a source of them."""
-    if not root:
+    whole = getattr(files, "source", files)  # of a part
+    if not root or isinstance(whole, TfdsImages):  # whose names are no paths
         return {"": files}
     if isinstance(files, ImageSource):
         # A record is called shard/name.
@@ -205,9 +223,9 @@ def _in_turn(names, captions):
 
 def _shard_rows(rows, tokenizer, captions):
     tokens = np.stack([row.tokens for row in rows])
-    size = rows[0].size if len({row.size for row in rows}) == 1 else None
+    size = rows[0].size
     parts = (tokenizer.decode(tokens[i : i + _AT_ONCE], size=size) for i in range(0, len(tokens), _AT_ONCE))
     small = np.concatenate([small_copies(np.asarray(part)) for part in parts])
     names = [row.name for row in rows]
     conditions = _in_turn(names, captions) if captions else [class_of(name, None) for name in names]
-    return TokenRows(tokens, conditions, small, names, {})
+    return TokenRows(tokens, conditions, small, names, {}, size)

@@ -1,8 +1,11 @@
 """What every recipe that fits a prior to the tokens of pictures does around its own page."""
 
 import functools
+import hashlib
+import pathlib
 import shutil
 
+import keras
 import numpy as np
 import rich.console
 
@@ -20,11 +23,14 @@ from vqzoo.data import TokenBatches
 from vqzoo.data import TokenShards
 from vqzoo.data.image_files import validating_by_hash
 from vqzoo.export import export_prior_preset
+from vqzoo.metrics import TokenEntropy
+from vqzoo.ops import compiled
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_metadata
 from vqzoo.presets import seal_preset
+from vqzoo.presets import update_metadata
 from vqzoo.priors import TokenSpace
 from vqzoo.tokenizers import ImageTokenizer
 from vqzoo.tokenizers.text import PIECES_FILE
@@ -57,13 +63,14 @@ class PriorRun(Run):
 
     Raises:
         ValueError: as `Run`; or the tokenizer is unknown, none of pictures, of another size or in the output folder,
-            or not the one of the shards; or as `vqzoo.data.CaptionTable`.
+            or not the one of the shards, or these are of pictures of several sizes; or as `vqzoo.data.CaptionTable`.
     """
 
     unit = "images"
     files_are = "pictures"
     counts = (*Run.counts, "examples", "validation_examples")
     default_data = "the colour photographs of scikit-image"
+    model_file = "prior.keras"
 
     def __init__(self, config, name, sampling=None):
         self.sampling = {key: value for key, value in (sampling or {}).items() if value is not None}
@@ -80,27 +87,37 @@ class PriorRun(Run):
     def split(self):
         config = self.config
         self.preset = find_preset(config.tokenizer)
-        if self.folder.absolute() == self.preset.absolute():
+        if self.folder.resolve() == self.preset.resolve():
             raise ValueError(f"--out is the tokenizer's own folder, {str(self.folder)!r}. Give another one.")
         self.tokenizer = ImageTokenizer.from_preset(self.preset)
-        self.size = self._size()
         if not config.tokens:
+            self.size = self._size()
             return split_pictures(config, self.table and self.table.pictures)
         shards = TokenShards(config.tokens)
         check_tokens_of(shards, self.preset, config.tokens)
-        validation = functools.partial(validating_by_hash, validation=config.validation_share, seed=config.seed)
         captions = self.table and self.table.of
-        self.rows, self.held_out = shard_rows_of(shards, self.tokenizer, validation, captions)
+        self.rows, self.held_out = shard_rows_of(shards, self.tokenizer, self._validating, captions)
+        self.size = self.rows.size
+        if config.size and self.size != (config.size, config.size):
+            raise ValueError(
+                f"The pictures of the shards {config.tokens!r} have {self.size[0]}x{self.size[1]} pixels. Received: "
+                f"--size {config.size}. Leave it out."
+            )
         return [shards[i].name for i in range(len(shards))], []
 
     @property
     def data_names(self):
-        """As of `Run`, with the captions."""
+        """As of `Run`, with the captions, the tokenizer, and the tokens where they are given."""
         captions = {} if self.table is None else self.table.captions
-        return [*self.files, *(f"{name}: {text}" for name, text in captions.items())] if captions else self.files
+        told = [f"{name}: {text}" for name, text in captions.items()]
+        told.append(f"tokenizer {describe_tokens(self.preset)['sha256']}")
+        if self.config.tokens:
+            told += [f"tokens {hashlib.sha256(rows.tokens).hexdigest()}" for rows in (self.rows, self.held_out)]
+        return [*self.files, *told]
 
     def validation_count(self):
-        return self.config.validation_examples
+        wanted = self.config.validation_examples
+        return min(wanted, len(self.held_out.tokens)) if self.config.tokens else wanted
 
     def open(self, files, validation_files, validation_batch):
         config = self.config
@@ -147,7 +164,14 @@ class PriorRun(Run):
     # === Steps ===
     def fit(self, build):
         """As `Run.fit`; `build` takes the settings, the `TokenSpace` and the grid."""
-        return super().fit(lambda config: build(config, self.space, self.grid))
+
+        def built(config):
+            trainer = build(config, self.space, self.grid)
+            sampling = {name: value for name, value in self.sampling.items() if name != "guidance"}
+            trainer.fitted.planned(trainer.fitted.frames_of(), sampling)  # raises now, not after the first epoch
+            return trainer
+
+        return super().fit(built)
 
     def watcher(self, fitted):
         generator = self._generator(fitted)
@@ -166,11 +190,9 @@ class PriorRun(Run):
         if not self.chief:
             self._print_skipped()
             return None
-        report = self.evaluate(trainer)
         with trainer.averaged() as prior:
             generator = self._generator(prior.in_float32())
-            made = generator.tokens(_JUDGED, seed=self.config.seed + 1)
-            report |= self._neighbours(generator, made)
+            report = self.evaluate(generator.prior)
             generator.prior.save_to_preset(
                 self.folder,
                 metadata={**self.about(), "metrics": report, "data": self.data_told},
@@ -180,29 +202,29 @@ class PriorRun(Run):
             shutil.copyfile(self.preset / "tokenizer.keras", self.folder / "tokenizer.keras")
             if isinstance(self.conditions, Captions):
                 (self.folder / PIECES_FILE).write_bytes(self.conditions.pieces.model)
-            samples = self.save_samples(generator)
-            save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
             try:
+                report |= self._neighbours(generator, generator.tokens(_JUDGED, seed=self.config.seed + 1))
+                update_metadata(self.folder, metrics=report)
+                samples = self.save_samples(generator)
+                save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
                 told = export_prior_preset(generator, self.folder)
             finally:
-                seal_preset(self.folder)  # also where the export failed: the prior itself is whole
+                seal_preset(self.folder)  # also where something failed: the prior itself is whole
         self.run_folder.end()
         pieces = [PIECES_FILE] if isinstance(self.conditions, Captions) else []
         paths = ["prior.keras", "tokenizer.keras", *pieces, "generator", *samples, "README.md", "run/curves.png"]
         self._print(report, {"generator": told}, paths)
         return report
 
-    def evaluate(self, trainer):
+    def evaluate(self, prior):
         """Bits per token and perplexity on held-out pictures, and on as many that it was trained on."""
-        told = trainer.evaluate(self.validation, verbose=0, return_dict=True)
+        measured = functools.partial(_entropy, compiled(prior.cross_entropy))
         steps, seen = self.validation_steps, TokenBatches(self.rows.tokens, self._batch, self._prefix(self.rows))
-        again = trainer.evaluate(seen.dataset(steps=steps), verbose=0, return_dict=True)
-        report = {"bits_per_token": told["bits_per_token"], "perplexity": told["perplexity"]}
-        if len(self.space.names) > 1 and trainer.prior.condition_dropout:
+        report, again = measured(self.validation), measured(seen.dataset(steps=steps))
+        if len(self.space.names) > 1 and prior.condition_dropout:
             nothing = self._prefix(self.held_out, asked=False)
             alone = TokenBatches(self.held_out.tokens, self._batch, nothing).dataset(steps=steps)
-            without = trainer.evaluate(alone, verbose=0, return_dict=True)
-            report["bits_per_token_unconditional"] = without["bits_per_token"]
+            report["bits_per_token_unconditional"] = measured(alone)["bits_per_token"]
         return {
             **report,
             "bits_per_token_in_training": again["bits_per_token"],
@@ -259,6 +281,11 @@ class PriorRun(Run):
         return {**vars(self.config)}
 
     # === Parts ===
+    def _validating(self, names):
+        """The rows of shards that are held out: those of the pictures that `split_pictures` holds out."""
+        names = [pathlib.PurePath(name).name for name in names]
+        return validating_by_hash(names, self.config.validation_share, seed=0)
+
     @property
     def _batch(self):
         return self.validation_batches.batch_size
@@ -333,3 +360,13 @@ class PriorRun(Run):
         self._near = generator.decode(self.rows.tokens[rows])
         _, usual = nearest(self.rows.small, small_copies(real))
         return {"nearest_in_training": float(np.mean(distances)), "nearest_of_held_out": float(np.mean(usual))}
+
+
+def _entropy(cross_entropy, batches):
+    """Dict of bits per token and perplexity, by this process alone: other workers may have ended."""
+    entropy = TokenEntropy()
+    for batch in batches:
+        tokens, condition, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        told = cross_entropy(tokens, **(condition or {}))
+        entropy.update_state(told.nats, told.counted)
+    return {name: float(value) for name, value in entropy.result().items()}

@@ -64,6 +64,9 @@ class Run(abc.ABC):
     default_data = None
     """str, what `data` is where none is given, for the card."""
 
+    model_file = "tokenizer.keras"
+    """str, what the preset holds."""
+
     def __init__(self, config, name, networks=()):
         self.config = config
         self.name = name
@@ -75,7 +78,7 @@ class Run(abc.ABC):
         self.strategy = strategy_named(config.strategy)  # before TensorFlow computes anything
         check_batch_size(self.strategy, config.batch_size)
         self.chief = is_chief(self.strategy)
-        check_folder(self.folder)  # now, not after hours
+        check_folder(self.folder, self.model_file)  # now, not after hours
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.files, validation_files = self.split()

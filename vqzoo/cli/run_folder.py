@@ -96,7 +96,8 @@ class RunFolder:
         if earlier["files"] != settings["files"]:
             raise ValueError(
                 f"The pictures, clips or texts are not those of the run in {str(self.folder)!r}: some were added, "
-                "renamed or removed since. Bring them back, or start a new run in another --out."
+                "renamed or removed since, or of a prior's run the tokenizer was trained or its tokens were made anew. "
+                "Bring them back, or start a new run in another --out."
             )
         names = [n for n in {**earlier, **settings} if n not in _FREE and earlier.get(n) != settings.get(n)]
         if names:

@@ -1,5 +1,7 @@
 """A prior, and the tokenizer that makes signals of its tokens, as one SavedModel that generates."""
 
+import math
+
 import tensorflow as tf
 
 from vqzoo.export.saved_model import to_signal_of
@@ -8,21 +10,35 @@ from vqzoo.priors import in_graph
 
 
 def export_generator(
-    prior, folder, tokenizer=None, *, prefix_length=0, context_length=0, length=None, guidance=None, xla=True, **options
+    prior,
+    folder,
+    tokenizer=None,
+    *,
+    parts=None,
+    prefix_length=0,
+    context_length=0,
+    length=None,
+    guidance=None,
+    xla=True,
+    **options,
 ):
     """Writes a SavedModel that loads with `tf.saved_model.load`, without vqzoo and without Keras.
 
     | signature | inputs | output |
     |---|---|---|
-    | `generate` | `seed` int32 (); `prefix` int32 (batch, prefix_length) | `tokens` int32; `signal`, if decoded |
+    | `generate` | `seed` int32 (); `parts` by name, int32 (batch, *shape) | `tokens` int32, `signal` if decoded |
 
-    With a context there is `context` int32 (batch, context_length) too, and where there is neither, `count` int32 (). A
-    prefix or context that is shorter is filled up with 0. For the same seed the tokens are those of `prior.generate`.
+    `parts` are what it is asked for, such as `label`: labels or tokens from 0 on, -1 for none; others are an error.
+    What is more involved is given as ids, `prefix` int32 (batch, prefix_length), behind the parts, or `context` int32
+    (batch, context_length), filled up with 0. Where there is nothing of all that, there is `count` int32 (). For the
+    same seed the tokens are those of `prior.generate`.
 
     Args:
         prior: built `Prior`.
         folder: str or path, replaced if it exists.
         tokenizer: `Tokenizer` whose tokens the prior makes, for the signal. Defaults to none: tokens alone.
+        parts: dict name of a part of the space -> shape of its tokens in an example: () of a label, (length,) of a
+            text, (rows, columns, num_codebooks) of a picture. Defaults to none.
         prefix_length: int, ids of a prefix; 0 for none. Defaults to 0.
         context_length: int, ids of a context; 0 for none. Defaults to 0.
         length: int, positions that are made, where the prior has no grid.
@@ -35,16 +51,19 @@ def export_generator(
         Path of the folder.
 
     Raises:
-        ValueError: if the prior is not built, the tokenizer is another one than the prior's, there is no condition to
-            guide by, or as `prior.generate`.
+        ValueError: if the prior is not built, the tokenizer is another one than the prior's, a part is not of its
+            space, there is no condition to guide by, or as `prior.generate`.
     """
     if not prior.built:
         raise ValueError("A prior without weights generates nothing. Received: one that is not built. Train it first.")
     if tokenizer is not None:
         prior.check_tokens_of(tokenizer, "The tokens of `tokenizer`")
+    parts = {name: tuple(shape) for name, shape in (parts or {}).items()}
     lengths = {"prefix": prefix_length, "context": context_length}
-    specs = {name: tf.TensorSpec((None, n), tf.int32, name=name) for name, n in lengths.items() if n}
-    prior.checked_condition(*(tf.zeros((1, n), tf.int32) if n else None for n in lengths.values()))
+    shapes = {**parts, **{name: (n,) for name, n in lengths.items() if n}}
+    specs = {name: tf.TensorSpec((None, *shape), tf.int32, name=name) for name, shape in shapes.items()}
+    nothing = {name: tf.zeros((1, *shape), tf.int32) for name, shape in shapes.items()}
+    prior.checked_condition(*_condition(prior.space, parts, nothing))
     if guidance is not None and not specs:
         raise ValueError(f"Guidance needs a condition. Received: guidance={guidance}, prefix_length=0")
     specs = specs or {"count": tf.TensorSpec((), tf.int32, name="count")}
@@ -57,7 +76,7 @@ def export_generator(
         seed = inputs.pop("seed")
         count = inputs.pop("count", None)
         count = tf.shape(next(iter(inputs.values())))[0] if count is None else count
-        tokens = in_graph(prior, seed, count, **inputs, **options)
+        tokens = in_graph(prior, seed, count, *_condition(prior.space, parts, inputs), **options)
         return {"tokens": tokens} if tokenizer is None else {"tokens": tokens, "signal": _signal(tokenizer, tokens)}
 
     module = tf.Module()
@@ -66,6 +85,29 @@ def export_generator(
         signatures = {"generate": generate.get_concrete_function(**specs)}
         tf.saved_model.save(module, str(temporary), signatures=signatures)
     return folder
+
+
+def _condition(space, parts, inputs):
+    """Prefix and context of the inputs, None for none."""
+    rows = [_ids(space, name, inputs[name]) for name in parts]
+    rows += [inputs["prefix"]] if "prefix" in inputs else []
+    return tf.concat(rows, axis=1) if rows else None, inputs.get("context")
+
+
+def _ids(space, name, tokens):
+    """The ids (batch, length) of a part's tokens; where it is run, others than the part's are an error."""
+    space.start(name)  # raises where there is no such part
+    sizes, count = space.sizes[name], math.prod(tokens.shape[1:])
+    if not count or count % len(sizes):
+        raise ValueError(
+            f"Tokens of {name!r} are labels, or have {len(sizes)} of each position. Received: parts={{{name!r}: "
+            f"{tuple(tokens.shape[1:])}}}"
+        )
+    tokens = tf.reshape(tokens, (-1, count // len(sizes), len(sizes)))
+    known = tf.reduce_all((tokens >= -1) & (tokens < tf.constant(sizes)))
+    rule = f"`{name}` lies in [0, {' and '.join(map(str, sizes))}), and -1 is none. Received:"
+    tf.debugging.Assert(known, [rule, tokens])
+    return space.prefix(**{name: tokens})
 
 
 def _signal(tokenizer, tokens):

@@ -29,7 +29,7 @@ from vqzoo.presets.manifest import write_manifest
 
 _METADATA = "metadata.json"
 _RECIPE = "recipe.json"
-_TOKENIZER = "tokenizer.keras"
+_TOKENIZER, _PRIOR = "tokenizer.keras", "prior.keras"
 _SAMPLES = ("samples.png", "samples.md", "samples", "neighbours.png")
 _ITEM_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2}
 _EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
@@ -73,7 +73,7 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
     check_folder(folder)
     # Without its manifest the folder is no preset, whatever happens from here on.
     (folder / MANIFEST).unlink(missing_ok=True)
-    _remove_derived(folder, filename)
+    _remove(folder, (_RECIPE, *_SAMPLES, *_EXPORTS))  # what was made of the model that is about to be replaced
     with atomic_path(folder / filename) as temporary:
         model.save(temporary)
     if recipe is not None:
@@ -93,19 +93,25 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
     return folder
 
 
-def check_folder(folder):
-    """Raises where a preset would replace files that no preset made.
+def check_folder(folder, filename=None):
+    """Raises where a preset would replace files that no preset made, or a preset of another kind.
 
     Args:
         folder: str or path, which need not exist.
+        filename: str, "tokenizer.keras" or "prior.keras", of the preset that is to come. Default None: not known.
 
     Raises:
-        ValueError: it holds no preset, but files of the names that a preset has.
+        ValueError: it holds no preset, but files of the names that a preset has; or a tokenizer's preset where a
+            prior's is to come, or the other way round.
 
     Example:
     >>> check_folder("no/such/folder")
     """
     folder = pathlib.Path(folder)
+    kind = _PRIOR if (folder / _PRIOR).exists() else _TOKENIZER  # a prior's preset has its tokenizer's file too
+    if filename in (_TOKENIZER, _PRIOR) and filename != kind and (folder / kind).exists():
+        held, coming = (pathlib.PurePath(name).stem for name in (kind, filename))
+        raise ValueError(f"{str(folder)!r} holds the preset of a {held}, which a {coming} would destroy. Give another.")
     if _is_preset(folder):
         return
     names = (CARD, *_SAMPLES, _RECIPE, "saved_model", MANIFEST, _METADATA)
@@ -121,7 +127,7 @@ def check_folder(folder):
 
 def _is_preset(folder):
     """Whether a folder holds a preset, or one that is being made; others have files called manifest.json too."""
-    if any((folder / name).exists() for name in (_TOKENIZER, "prior.keras")):
+    if any((folder / name).exists() for name in (_TOKENIZER, _PRIOR)):
         return True
     for name, keys in ((MANIFEST, {"files", "format_version"}), (_METADATA, {"format_version", "model_file"})):
         with contextlib.suppress(ValueError):
@@ -148,7 +154,7 @@ def remove_exports(folder):
     folder = pathlib.Path(folder)
     sealed = (folder / MANIFEST).is_file()
     (folder / MANIFEST).unlink(missing_ok=True)
-    own = {_PIECES} if (folder / "prior.keras").exists() else set()  # a prior's pieces are no export
+    own = {_PIECES} if (folder / _PRIOR).exists() else set()  # a prior's pieces are no export
     _remove(folder, [name for name in _EXPORTS if name not in own])
     if sealed:
         seal_preset(folder)
@@ -331,12 +337,6 @@ def _check_filename(filename):
             "A preset's model is a file of the Keras format in the folder itself, `tokenizer.keras` or "
             f"`prior.keras`. Received: filename={filename!r}"
         )
-
-
-def _remove_derived(folder, filename):
-    """Deletes what was made of the model that is about to be replaced."""
-    exports = _EXPORTS if filename == _TOKENIZER else (_PIECES, "generator")
-    _remove(folder, (_RECIPE, *_SAMPLES, *exports))
 
 
 def _remove(folder, names):

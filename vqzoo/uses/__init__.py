@@ -1,5 +1,6 @@
 """What trained models are for: new signals, repaired ones, and others in another's style."""
 
+from vqzoo.uses.baselines import classical_repairs
 from vqzoo.uses.conditions import STYLE
 from vqzoo.uses.conditions import Captions
 from vqzoo.uses.conditions import Labels
@@ -17,6 +18,7 @@ __all__ = [
     "Generator",
     "Labels",
     "adaptive_normalization",
+    "classical_repairs",
     "generate",
     "inpaint",
     "random_masks",

@@ -94,8 +94,11 @@ class Labels(Conditions):
 
     def checked(self, item):
         """As `Conditions.checked`: the name of a label, in any spelling, or its number."""
-        if isinstance(item, numbers.Integral) and 0 <= item < self.size:
-            return self.known[item]
+        if isinstance(item, numbers.Integral):
+            if 0 <= item < self.size:
+                return self.known[item]
+            hint = f"Numbers go from 0 to {self.size - 1}, and a name is a str, such as '{item}'."
+            raise ValueError(f"There is no label {item}. {hint} There are: {', '.join(self.known)}.")
         names = [_plain(name) for name in self.known]
         if _plain(item) in names:
             return self.known[names.index(_plain(item))]

@@ -36,7 +36,8 @@ class Generator:
             none.
 
     Raises:
-        ValueError: if the tokenizer is another one than the prior's, or the conditions are not those of its space.
+        ValueError: if the tokenizer is another one than the prior's or one of text, the prior has no grid, or the
+            conditions are not those of its space.
 
     Example:
     >>> import vqzoo
@@ -54,6 +55,12 @@ class Generator:
 
     def __init__(self, prior, tokenizer, conditions=(), size=None, sampling=None):
         prior.check_tokens_of(tokenizer, "The tokens of `tokenizer`")
+        if prior.grid is None or tokenizer.modality == "text":
+            raise ValueError(
+                f"A generator makes signals of one size, not text. Received: a prior of the grid {prior.grid}, a "
+                f"tokenizer of {tokenizer.modality}. Give a prior with `grid=`; or make tokens by "
+                "`prior.generate(length=...)`, and decode each example's up to its first -1."
+            )
         prior.build_now()
         self.prior = prior
         self.tokenizer = tokenizer
@@ -165,9 +172,11 @@ class Generator:
     def _made(self, count, prefix, **options):
         """Tokens of so many signals with this prefix, or with none."""
         count = count if prefix is None else len(prefix)
-        options = {**self.sampling, **options}
-        if prefix is None:
-            options.pop("guidance", None)
+        own = {name: value for name, value in self.sampling.items() if name != "guidance" or prefix is not None}
+        if prefix is None and options.get("guidance") is not None:
+            hint = "Leave it out." if self.conditions is None else "Give `condition`, or leave it out."
+            raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
+        options = {**own, **options}
         return keras.ops.convert_to_numpy(self.prior.generate(count, prefix, **options))
 
     def decode(self, tokens, batch_size=_AT_ONCE):

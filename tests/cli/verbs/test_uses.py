@@ -101,6 +101,20 @@ def test_a_prior_is_exported_as_what_generates(prior, tmp_path, capsys):
     vqzoo.presets.verify_preset(tmp_path / "copy")
 
 
+def test_an_export_that_is_wrong_is_deleted(prior, tmp_path, capsys, monkeypatch):
+    def wrong(prior, folder, *args, **options):
+        folder.mkdir()
+        raise ValueError("makes something else")
+
+    monkeypatch.setattr("vqzoo.export.prior_preset.export_generator", wrong)
+    with pytest.raises(SystemExit):
+        main(["export", str(prior), "--out", str(tmp_path / "copy")])
+    assert "makes something else" in capsys.readouterr().err and not (tmp_path / "copy" / "generator").exists()
+    with pytest.raises(SystemExit):
+        main(["export", str(prior), "--litert", "float16"])
+    assert "--litert is of tokenizers: a prior is exported as a SavedModel alone" in capsys.readouterr().err
+
+
 def test_a_tokenizer_generates_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["generate", "image-tiny", "--out", str(tmp_path / "made")])

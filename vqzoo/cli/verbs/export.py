@@ -27,7 +27,7 @@ def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
     parser.add_argument("--out", help="folder of the copy")
-    parser.add_argument("--litert", nargs="+", default=list(LITERT_FILES), choices=list(LITERT_FILES))
+    parser.add_argument("--litert", nargs="+", choices=list(LITERT_FILES), help="of a tokenizer (default: all)")
     parser.add_argument("--force", action="store_true", help="overwrite the folder of --out")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each form")
 
@@ -35,13 +35,16 @@ def add_arguments(parser):
 def run(arguments):
     """Exports, and prints a line for each form."""
     folder = find_preset(arguments.preset)
+    of_prior = "prior.keras" in read_manifest(folder)["files"]
+    if of_prior and arguments.litert:
+        raise ValueError("--litert is of tokenizers: a prior is exported as a SavedModel alone. Leave it out.")
     if arguments.out:
         folder = _copy(folder, pathlib.Path(arguments.out).expanduser(), arguments.force)
-    if "prior.keras" in read_manifest(folder)["files"]:
+    if of_prior:
         return _export_prior(folder, arguments.json)
     tokenizer = Tokenizer.from_preset(folder)
     examples = signals_of(tokenizer, arguments.preset).examples()
-    for agreement in export_preset(tokenizer, folder, examples, arguments.litert):
+    for agreement in export_preset(tokenizer, folder, examples, arguments.litert or tuple(LITERT_FILES)):
         print(json.dumps(agreement._asdict()) if arguments.json else told(agreement))
     if not arguments.json:
         print(folder)
