@@ -54,9 +54,7 @@ def test_what_is_asked_comes_in_turn(captions):
 def test_a_number_is_never_a_name():
     digits = Labels(["0", "1", "10"])
     assert digits.asked([2, "1", "10"]) == ["10", "1", "10"]
-    with pytest.raises(
-        ValueError, match="There is no label 10. Numbers go from 0 to 2, and a name is a str"
-    ):
+    with pytest.raises(ValueError, match="There is no label 10. Numbers go from 0 to 2, and a name is a str"):
         digits.asked(10)
 
 

@@ -22,9 +22,7 @@ def test_labels_are_taken_in_turn_by_name_and_by_number(generator):
     assert generator.conditions_of(None) == [shirt]
     with pytest.raises(ValueError, match="There is no label 'ankel boot'. Did you mean 'Ankle boot'. There are: T-sh"):
         generator.conditions_of("ankel boot")
-    with pytest.raises(
-        ValueError, match="There is no label 3. Numbers go from 0 to 2, and a name is a str"
-    ):
+    with pytest.raises(ValueError, match="There is no label 3. Numbers go from 0 to 2, and a name is a str"):
         generator.conditions_of(3)
     with pytest.raises(ValueError, match="`condition` is one or several. Received: none"):
         generator.conditions_of([])
@@ -65,9 +63,7 @@ def test_what_does_not_fit_is_told(generator, make_generator, tmp_path):
     with pytest.raises(ValueError, match="Each label of the prior's space has a name. Received: 2 names of 3 labels"):
         Generator(generator.prior, generator.tokenizer, ["a", "b"])
     stub = types.SimpleNamespace(codebook_sizes=(8,), modality="text")
-    with pytest.raises(
-        ValueError, match="not text. Received: a prior of the grid .2, 3., a tokenizer of text. Give"
-    ):
+    with pytest.raises(ValueError, match="not text. Received: a prior of the grid .2, 3., a tokenizer of text. Give"):
         Generator(generator.prior, stub)
     with pytest.raises(ValueError, match="Received: a prior of the grid None, a tokenizer of image"):
         make_generator(grid=None)

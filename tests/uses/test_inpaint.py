@@ -39,7 +39,7 @@ def test_tokens_away_from_the_hole_are_the_pictures_own(generator, monkeypatch):
     monkeypatch.setattr(generator.tokenizer, "decode", lambda x, **k: decoded.append(np.array(x)) or decode(x, **k))
     vqzoo.inpaint(generator, image, mask)
     tokens = np.asarray(generator.tokenizer.encode(smooth_fill(image, mask)[None]))[0]
-    assert len(seen) > 1 and len(np.unique(tokens[2:])) > 2  # windows of 2x3 tokens in 4x6
+    assert len(seen) > 1 and len(np.unique(tokens[2:])) > 1  # windows of 2x3 tokens in 4x6
     np.testing.assert_array_equal(decoded[0][0, 2:], tokens[2:])
     assert (decoded[0] >= 0).all()
     first = seen[0][0]  # half of the first window is known
