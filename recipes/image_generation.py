@@ -1,11 +1,16 @@
-"""Trains a prior over the tokens of pictures, which then makes new ones: by class, or as they come.
+"""Trains a prior over the tokens of pictures, which then makes new ones: by class, by any text, or as they come.
 
     python recipes/image_generation.py                             # crops of the photographs of scikit-image
     python recipes/image_generation.py --data clothes/ --tokenizer image-vqvae-fashion-28   # subfolders are classes
+    python recipes/image_generation.py --captions emoji/captions.tsv --tokenizer image-vqgan-emoji-f4   # by text
     python recipes/image_generation.py --kind masked               # all tokens at once, in a dozen steps; also repairs
     python recipes/image_generation.py --tokens shards/ --tokenizer NAME   # shards of `vqzoo encode --shards`
     python recipes/image_generation.py tiny --out /some/folder     # seconds: shows that it runs
     python recipes/image_generation.py gpu --data ...              # the published size: it wants a GPU
+
+A table of captions is tab-separated, with a header line, a column `file` (relative to the table or to --data) and one
+of texts. Pictures without a caption are left out, so fewer lines are fewer pictures. The preset keeps the pieces of the
+texts and takes any text: `vqzoo generate saved_models/image_generation --condition "red heart" --count 8 --out new/`.
 
 Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841 (autoregressive); Chang et al. 2022,
 https://arxiv.org/abs/2202.04200 (masked); Ho, Salimans 2022, https://arxiv.org/abs/2207.12598 (guidance)
@@ -36,6 +41,11 @@ class Config:
     tokens: str = ""  # token shards of `tokenizer`, in place of `data`
     tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
     classes: bool = True  # the subfolders of `data` are classes, by which pictures can be asked for
+    captions: str = ""  # table of what pictures show, in place of classes; without `data` its files are the pictures
+    caption_column: str = ""  # of the table; empty: the first of caption, name and text that is there
+    caption_length: int = 32  # pieces of a caption at most; longer ones are cut
+    pieces: int = 1000  # into which captions are cut at most: 256 bytes, letters, and frequent words and parts of words
+    styles: bool = False  # another crop of the same picture is the condition; kind masked, for image_style.py --prior
     out: str = "saved_models/image_generation"  # preset folder
     kind: str = "autoregressive"  # or masked
     size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
@@ -48,7 +58,7 @@ class Config:
     depth: int = 4  # blocks
     heads: int = 4  # of each attention
     dropout: float = 0.1  # of attention weights and branches, in training
-    condition_dropout: float = 0.1  # share of the examples that are learnt without their class, for guidance
+    condition_dropout: float = 0.1  # share of the examples that are learnt without their condition, for guidance
     label_smoothing: float = 0.0  # of the cross entropy
     batch_size: int = 32  # pictures, over all devices
     epochs: int = 10  # pictures and a log line after each
@@ -58,7 +68,7 @@ class Config:
     warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     weight_decay: float = 0.05  # of AdamW
     average_decay: float = 0.998  # of the weights' moving average
-    guidance: float = 1.5  # how far samples move away from those without the class; 1: not at all
+    guidance: float = 1.5  # how far samples move away from those without their condition; 1: not at all
     temperature: float = 1.0  # of samples: below 1 they are more typical and less varied
     top_p: float = 0.98  # samples are drawn from the likeliest tokens that have this probability together
     sampling_steps: int = 16  # of kind masked
@@ -97,7 +107,7 @@ def build(config, space, grid):
         "image",
         config.width,
         grid,
-        condition_dropout=config.condition_dropout if "label" in space.sizes else 0.0,
+        condition_dropout=config.condition_dropout if len(space.names) > 1 else 0.0,
         learnt_positions=math.prod(grid) * codebooks,
         seed=config.seed,
     )

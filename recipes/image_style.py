@@ -1,15 +1,18 @@
-"""Gives pictures the style of others: statistics of latents are exchanged, and the nearest codes decoded.
+"""Gives pictures the style of others: by exchanged statistics of latents, or by a prior that has seen styles.
 
     python recipes/image_style.py                                  # the photographs of scikit-image, in each other's
     python recipes/image_style.py --data houses/ --styles paintings/ --tokenizer image-vqgan-photos-f4
+    python recipes/image_style.py --prior saved_models/styles      # that, and beside it a masked prior of styles
     python recipes/image_style.py tiny --out /some/folder          # seconds: shows that it runs
 
-Nothing is trained. `restyled.png` has the contents on the left and the styles above. Told are, for some strengths, how
-far the result is from the content (of latents whose statistics are taken away: 0 the same, about 1.4 unrelated) and
-from the style (means and deviations of latents), beside the distances between the pictures themselves. Afterwards:
-`vqzoo restyle`.
+Nothing is trained here; a prior of styles is what `recipes/image_generation.py --kind masked --styles` makes. It hides
+a share of the content's tokens, and fills them in beside tokens of the style. `restyled.png` has the contents on the
+left and the styles above, and below each row of statistics exchanged the same by the prior. Told are, for some
+strengths, how far the result is from the content (of latents whose statistics are taken away: 0 the same, about 1.4
+unrelated) and from the style (means and deviations of latents), beside the distances between the pictures themselves.
+All of it is measured with the latents of `tokenizer`. Afterwards: `vqzoo restyle`.
 
-Reference: Huang, Belongie 2017, https://arxiv.org/abs/1703.06868
+Reference: Huang, Belongie 2017, https://arxiv.org/abs/1703.06868; Chang et al. 2022, https://arxiv.org/abs/2202.04200
 """
 
 import dataclasses
@@ -25,6 +28,7 @@ import vqzoo
 from vqzoo.cli import run_recipe
 from vqzoo.data import ImageCrops
 from vqzoo.trainers import save_picture_rows
+from vqzoo.uses import Generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +36,13 @@ class Config:
     data: str = ""  # folder of pictures whose shapes stay; empty: the photographs of scikit-image
     styles: str = ""  # folder of pictures whose colours and textures are taken; empty: those of `data`
     tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder
+    prior: str = ""  # preset of a prior of styles, name or folder, for the second way; empty: the first alone
     out: str = "saved_models/image_style"  # folder for the picture and the numbers
     size: int = 256  # pixels a side of a picture
     scale: float = 0.5  # resize of a picture before the crop
     count: int = 5  # contents, and styles
     strengths: tuple[float, ...] = (0.0, 0.5, 1.0)  # that are measured; the last is shown
+    shares: tuple[float, ...] = (0.0, 0.3, 0.6, 0.9)  # of the content's tokens that the prior hides; the last is shown
     seed: int = 0  # of crops
 
 
@@ -71,15 +77,21 @@ def main(config):
     pairs = [(x, y) for x in contents for y in styles if x is not y and not np.array_equal(x, y)]
     pairs = pairs or [(contents[0], styles[0])]
     report = {"the two pictures": np.mean([distances(tokenizer, x, x, y) for x, y in pairs], axis=0).tolist()}
-    for strength in config.strengths:
-        made = [(vqzoo.restyle(tokenizer, x, y, strength), x, y) for x, y in pairs]
-        told = np.mean([distances(tokenizer, *one) for one in made], axis=0)
-        report[f"strength {strength:g}"] = told.tolist()
+    ways = {f"strength {x:g}": (tokenizer, x) for x in config.strengths}
+    if config.prior:
+        generator = Generator.from_preset(config.prior)
+        ways |= {f"prior, share {x:g}": (generator, x) for x in config.shares}
+    for name, (model, strength) in ways.items():
+        made = [(vqzoo.restyle(model, x, y, strength), x, y) for x, y in pairs]
+        report[name] = np.mean([distances(tokenizer, *one) for one in made], axis=0).tolist()
     for name, (content, style) in report.items():
         print(f"{name:>18}  from the content {content:.3f}  from the style {style:.3f}")
     blank = np.ones_like(contents[0])
     rows = [[blank, *styles]]
-    rows += [[x, *(vqzoo.restyle(tokenizer, x, y, config.strengths[-1]) for y in styles)] for x in contents]
+    shown = [(tokenizer, config.strengths[-1])] + ([(generator, config.shares[-1])] if config.prior else [])
+    rows += [
+        [x, *(vqzoo.restyle(model, x, y, strength) for y in styles)] for x in contents for model, strength in shown
+    ]
     save_picture_rows(out / "restyled.png", np.stack([x for row in rows for x in row]), len(rows[0]))
     (out / "distances.json").write_text(json.dumps(report, indent=1))
     print(f"contents on the left, styles above: {out / 'restyled.png'}")

@@ -54,8 +54,9 @@ def main():
     row("real pictures", judge(real[some], labels[some]))
     for prior in arguments.priors:
         generator = Generator.from_preset(prior)
-        if [name.lower() for name in generator.labels] != [name.lower() for name in names]:
-            raise SystemExit(f"{prior} knows {generator.labels}, the pictures are of {names}")
+        known = generator.conditions.known
+        if [name.lower() for name in known] != [name.lower() for name in names]:
+            raise SystemExit(f"{prior} knows {known}, the pictures are of {names}")
         tokens = generator.tokenizer.encode(real[some], batch_size=500)
         row(f"{pathlib.Path(prior).name}: its tokenizer", judge(generator.decode(tokens), labels[some]))
         for number, options in enumerate(arguments.options):

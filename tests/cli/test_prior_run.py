@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from vqzoo.cli import PriorRun
 from vqzoo.cli.main import main
 from vqzoo.cli.picture_tokens import class_of
 from vqzoo.cli.picture_tokens import nearest
+from vqzoo.cli.picture_tokens import others_of
 from vqzoo.cli.picture_tokens import small_copies
 from vqzoo.data import save_image
 from vqzoo.networks import Transformer
@@ -40,6 +42,11 @@ class Config:
     seed: int = 0
     resume: bool = False
     checkpoint_minutes: float = 10.0
+    captions: str = ""
+    caption_column: str = ""
+    caption_length: int = 32
+    pieces: int = 300
+    styles: bool = False
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +71,7 @@ def pictures(tmp_path_factory):
 
 
 def build(config, space, grid):
-    labels = "label" in space.sizes
+    labels = len(space.names) > 1
     prior = vqzoo.AutoregressivePrior(
         space, Transformer(1, 2, causal=True), "image", 8, grid, condition_dropout=0.2 if labels else 0.0, seed=0
     )
@@ -83,11 +90,11 @@ def finished(tokenizer, pictures, tmp_path_factory):
 
 def test_the_tokens_are_those_of_each_class(finished, tokenizer, pictures):
     run, report, _ = finished
-    assert run.labels == ["cat", "dog"] and run.grid == (2, 3) and run.size == (8, 12)
+    assert run.conditions.known == ("cat", "dog") and run.grid == (2, 3) and run.size == (8, 12)
     # As many crops of each picture, 24 at least; brightness tells the class.
     assert len(run.rows.tokens) % len(run.files) == 0 and 24 <= len(run.rows.tokens) < 24 + len(run.files)
     bright = run.rows.small.mean(axis=1) > 127
-    np.testing.assert_array_equal(bright, [name == "dog" for name in run.rows.classes])
+    np.testing.assert_array_equal(bright, [name == "dog" for name in run.rows.conditions])
     labels = run.batches.prefix[:, 0] - run.space.first("label")
     np.testing.assert_array_equal(labels, bright)
     assert run.space.owners["image"] == vqzoo.presets.describe_tokens(tokenizer)["sha256"]
@@ -131,26 +138,93 @@ def test_the_preset_makes_pictures_wherever_it_is(finished, tmp_path, capsys):
         moved.rename(out)
 
 
+@pytest.fixture
+def table(pictures, tmp_path):
+    """What each picture shows, but of two; one file is lost, and one damaged."""
+    folder = tmp_path / "pictures"
+    shutil.copytree(pictures, folder)
+    (folder / "cat" / "bad.png").write_bytes(b"no picture")
+    names = sorted(str(file.relative_to(folder)) for file in folder.glob("*/*.png"))[1:-1]
+    lines = [f"{name}\t{'a dark cat' if 'cat' in name else 'a bright and glowing dog'}" for name in names]
+    (folder / "captions.tsv").write_text("\n".join(["file\tname", *lines, "lost.png\ta ghost"]))
+    return folder / "captions.tsv"
+
+
+def test_captions_are_learnt_and_any_text_is_taken(tokenizer, table, tmp_path, capsys):
+    out = tmp_path / "prior"
+    config = Config(str(out), str(tokenizer), captions=str(table), caption_length=7, epochs=1)
+    run = PriorRun(config, "test", {"guidance": 1.5})
+    rows, captions = run.rows, run.conditions
+    bright = rows.small.mean(axis=1) > 127
+    assert set(rows.conditions) == {"a dark cat", "a bright and glowing dog"}
+    np.testing.assert_array_equal(bright, ["dog" in text for text in rows.conditions])
+    np.testing.assert_array_equal(run.batches.prefix, run.space.prefix(text=captions.tokens(rows.conditions)))
+    assert captions.length == 7 and "have a longer one, which is cut" in capsys.readouterr().out.replace("\n", "")
+    assert all(captions.count(text) <= 7 for text in captions.known)
+    assert run.space.owners["text"] == captions.sha256
+    report = run.finish(run.fit(build))
+    told = "".join(capsys.readouterr().out.split())
+    assert "lost.png" in told and "bad.png" in told and "couldnotberead" in told
+    assert 0.0 < report["bits_per_token_unconditional"] < 6.0
+    files = vqzoo.presets.verify_preset(out)["files"]
+    assert {"pieces.model", "generator/saved_model.pb", "samples.png"} <= set(files)
+    assert main(["generate", str(out), "--condition", "dog", "--out", str(tmp_path / "made")]) == 0
+    picture = vqzoo.data.load_image(tmp_path / "made" / "0000_dog.png")
+    np.testing.assert_allclose(picture, vqzoo.generate(out, condition="Dog")[0], atol=1 / 127)
+    # With another table it is another training.
+    assert any("a dark cat" in str(name) for name in run.data_names)
+
+
+def test_shards_take_captions_too(tokenizer, pictures, table, tmp_path):
+    assert main(["encode", str(tokenizer), str(pictures / "dog"), "--shards", "--out", str(tmp_path / "shards")]) == 0
+    (tmp_path / "it.tsv").write_text("file\tname\n0.png\tred\n2.png\tblue\n4.png\tgreen\n")
+    config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"), size=8)
+    run = PriorRun(dataclasses.replace(config, captions=str(tmp_path / "it.tsv")), "test")
+    assert sorted([*run.rows.conditions, *run.held_out.conditions]) == ["blue", "green", "red"]
+    with pytest.raises(ValueError, match="No row of the token shards, such as '0.png', is named in the table"):
+        PriorRun(dataclasses.replace(config, captions=str(table)), "test")
+
+
 def test_shards_are_learnt_from_without_pictures(tokenizer, pictures, tmp_path):
     assert main(["encode", str(tokenizer), str(pictures), "--shards", "--out", str(tmp_path / "shards")]) == 0
     config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"), size=8)
     run = PriorRun(config, "test")
-    assert run.labels == ["cat", "dog"] and run.grid == (3, 4)
+    assert run.conditions.known == ("cat", "dog") and run.grid == (3, 4)
     assert len(run.rows.tokens) + len(run.held_out.tokens) == 16 and len(run.held_out.tokens) >= 1
     bright = run.rows.small.mean(axis=1)
-    cats = np.array([name == "cat" for name in run.rows.classes])
+    cats = np.array([name == "cat" for name in run.rows.conditions])
     assert cats.any() and np.isfinite(bright).all()
 
 
 def test_without_folders_or_on_request_there_are_no_classes(tokenizer, pictures, tmp_path):
     flat = PriorRun(Config(str(tmp_path / "a"), str(tokenizer), str(pictures / "cat")), "test")
-    assert flat.labels == [] and "label" not in flat.space.sizes
+    assert flat.conditions is None and "label" not in flat.space.sizes
     assert flat.batches.batch(0).shape == (4, 2, 3, 1)
     plain = PriorRun(Config(str(tmp_path / "b"), str(tokenizer), str(pictures), classes=False), "test")
-    assert plain.labels == []
+    assert plain.conditions is None
     report = plain.finish(plain.fit(build))
     assert report["images"] == 4
     assert vqzoo.generate(tmp_path / "b", 2).shape == (2, 8, 12, 3)
+
+
+def test_styles_are_other_crops_of_the_same_picture(tokenizer, pictures, tmp_path, monkeypatch):
+    config = Config(str(tmp_path / "out"), str(tokenizer), str(pictures), styles=True, examples=48)
+    run = PriorRun(config, "test")
+    others = others_of(run.rows.pictures)
+    assert run.space.names == ("style", "image") and run.conditions is None
+    assert (others != np.arange(len(others))).all()
+    assert [run.rows.pictures[i] for i in others] == run.rows.pictures
+    expected = run.space.prefix(style=run.rows.tokens[others])
+    np.testing.assert_array_equal(run.batches.prefix, expected)
+    generator = run._generator(build(config, run.space, run.grid).fitted)
+    monkeypatch.setattr(
+        generator.prior, "generate", lambda prefix, seed: np.asarray(prefix)[:, :6].reshape(-1, 2, 3, 1) - 5
+    )
+    drawn, columns, _ = run._drawn(generator)  # made here: the style itself
+    rows = drawn.reshape(-1, columns, 8, 12, 3)
+    np.testing.assert_allclose(rows, rows[:, :1].repeat(columns, axis=1), atol=1e-5)
+    with pytest.raises(ValueError, match="--styles takes crops of pictures, and no conditions"):
+        PriorRun(dataclasses.replace(config, captions="it.tsv"), "test")
 
 
 def test_what_does_not_fit_is_told(tokenizer, pictures, tmp_path):

@@ -364,8 +364,10 @@ def test_the_next_good_file_takes_the_place(flat, tmp_path):
     order = eight_bit(ImageCrops(flat, 8, 10).batch(0))[:, 0, 0, 0]
     flat[order[4] // 20].write_bytes(b"")
     flat[order[9] // 20].write_bytes(b"")
-    repaired = eight_bit(ImageCrops(flat, 8, 10).batch(0))[:, 0, 0, 0]
+    crops = ImageCrops(flat, 8, 10)
+    repaired = eight_bit(crops.batch(0))[:, 0, 0, 0]
     assert repaired.tolist() == [*order[:4], order[5], *order[5:9], order[0]]
+    assert crops.pictures(0) == [flat[value // 20] for value in repaired]
 
 
 def test_without_a_good_file_the_reasons_are_raised(tmp_path):

@@ -12,17 +12,18 @@ def generator(make_generator):
 
 
 def test_labels_are_taken_in_turn_by_name_and_by_number(generator):
-    assert generator.labels_of(["ankle_boot", 2, "t-shirt"], 5).tolist() == [1, 2, 0, 1, 2]
-    assert generator.labels_of("BAG").tolist() == [2]
-    assert generator.labels_of(1, 3).tolist() == [1, 1, 1]
-    assert generator.labels_of(None, 4).tolist() == [0, 1, 2, 0]
-    assert generator.labels_of(None).tolist() == [0]
+    shirt, boot, bag = names = ["T-shirt", "Ankle boot", "bag"]
+    assert generator.conditions_of(["ankle_boot", 2, "t-shirt"], 5) == [boot, bag, shirt, boot, bag]
+    assert generator.conditions_of("BAG") == [bag]
+    assert generator.conditions_of(1, 3) == [boot] * 3
+    assert generator.conditions_of(None, 4) == [*names, shirt]
+    assert generator.conditions_of(None) == [shirt]
     with pytest.raises(ValueError, match="There is no label 'ankel boot'. Did you mean 'Ankle boot'. There are: T-sh"):
-        generator.labels_of("ankel boot")
+        generator.conditions_of("ankel boot")
     with pytest.raises(ValueError, match="There is no label 3. There are"):
-        generator.labels_of(3)
-    with pytest.raises(ValueError, match="`condition` is a label or several. Received: none"):
-        generator.labels_of([])
+        generator.conditions_of(3)
+    with pytest.raises(ValueError, match="`condition` is one or several. Received: none"):
+        generator.conditions_of([])
 
 
 def test_pictures_are_those_of_the_priors_tokens(generator):
@@ -42,7 +43,7 @@ def test_pictures_are_those_of_the_priors_tokens(generator):
 def test_without_labels_there_are_no_conditions(make_generator):
     generator = make_generator(vqzoo.MaskedPrior, labels=(), sampling={"guidance": 2.0, "steps": 2})
     assert generator.generate(2).shape == (2, 8, 12, 3)
-    assert generator.labels_of(None, 2) is None
+    assert generator.conditions_of(None, 2) is None
     with pytest.raises(ValueError, match="This prior knows no conditions. Received: condition='bag'"):
         generator.generate(1, "bag")
 
@@ -58,7 +59,7 @@ def test_missing_tokens_are_made_without_and_with_a_condition(generator):
 
 def test_what_does_not_fit_is_told(generator, make_generator, tmp_path):
     with pytest.raises(ValueError, match="Each label of the prior's space has a name. Received: 2 names of 3 labels"):
-        Generator(generator.prior, generator.tokenizer, labels=["a", "b"])
+        Generator(generator.prior, generator.tokenizer, ["a", "b"])
     with pytest.raises(ValueError, match="A prior alone makes tokens, not signals. Received: a AutoregressivePrior"):
         vqzoo.generate(generator.prior)
     other = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=4, quantizer=vqzoo.VectorQuantizer(16))
@@ -80,7 +81,7 @@ def test_a_preset_holds_its_tokenizer_and_stays_loaded(make_generator, tmp_path)
     prior.build_now()
     prior.set_weights(made.prior.get_weights())
     folder = tmp_path / "prior"
-    told = {"modality": "image", "labels": list(made.labels), "sampling": {"top_k": 3}, "codebook_sizes": [8]}
+    told = {"modality": "image", "labels": list(made.conditions.known), "sampling": {"top_k": 3}, "codebook_sizes": [8]}
     prior.save_to_preset(folder, metadata={**told, "example": {"signal": [7, 11, 3]}}, seal=False)
     (folder / "tokenizer.keras").write_bytes((tmp_path / "tokenizer" / "tokenizer.keras").read_bytes())
     vqzoo.presets.seal_preset(folder)

@@ -63,18 +63,20 @@ class ImageRun(Run):
         }
 
 
-def split_pictures(config):
+def split_pictures(config, opened=None):
     """The pictures of a recipe's data, for training and for validation.
 
     Args:
         config: a dataclass with `data`, `validation_data` and `validation_share`.
+        opened: callable, `data` or `validation_data` -> the pictures of it. Defaults to all of them.
 
     Returns:
         Two lists of paths, or two `vqzoo.data.ImageSource`s.
     """
-    files = open_images(config.data) if config.data else sample_images()
+    opened = opened or (lambda data: open_images(data) if data else sample_images())
+    files = opened(config.data)
     if config.validation_data:
-        return files, open_images(config.validation_data)
+        return files, opened(config.validation_data)
     train, validation = split_images(files, config.validation_share)
     if isinstance(files, ImageSource):
         return train, validation

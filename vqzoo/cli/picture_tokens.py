@@ -1,5 +1,6 @@
-"""The tokens of pictures, once for a whole training, with the class of each and a small copy to find neighbours by."""
+"""The tokens of pictures, once for a training, with what each shows and a small copy to find neighbours by."""
 
+import collections
 import pathlib
 import sys
 from typing import NamedTuple
@@ -20,12 +21,13 @@ class TokenRows(NamedTuple):
     """Tokens of crops, in rows."""
 
     tokens: np.ndarray  # int32 (rows, *grid, num_codebooks)
-    classes: list  # str of each row, "" for none
+    conditions: list  # str of each row, its class or caption, "" for none
     small: np.ndarray  # uint8 (rows, values), copies of the pictures
+    pictures: list  # name of each row's picture
     skipped: dict  # path -> reason
 
 
-def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False):
+def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, captions=None):
     """Encodes random crops of pictures.
 
     Args:
@@ -35,44 +37,50 @@ def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False):
         crop: dict, the arguments of `vqzoo.data.ImageCrops` but files and batch size.
         examples: int, crops at least: as many of each picture, one or more.
         quiet: bool, whether no progress is shown. Defaults to False.
+        captions: callable, name of a picture -> tuple of its captions, which its crops take in turn; then there are no
+            classes. Defaults to none.
 
     Returns:
         `TokenRows`.
     """
     each = -(-examples // len(files))
-    tokens, small, classes, skipped = [], [], [], {}
+    tokens, small, conditions, pictures, skipped = [], [], [], [], {}
     quiet = quiet or not sys.stderr.isatty()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
         task = progress.add_task("encoding pictures", total=each * len(files))
         # One class after another: a picture that cannot be read gives way to another of its class.
-        for name, part in _by_class(files, root).items():
+        for name, part in _by_class(files, "" if captions else root).items():
             count = each * len(part)
             crops = ImageCrops(part, batch_size=min(_AT_ONCE, count), **crop)
             crops.batch(0)  # before TensorFlow reads it, whose message would bury the reason
-            for batch in crops.dataset(steps=-(-count // crops.batch_size)):
+            own = []
+            for step, batch in enumerate(crops.dataset(steps=-(-count // crops.batch_size))):
                 tokens.append(np.asarray(tokenizer.encode(batch)))
                 small.append(small_copies(np.asarray(batch)))
+                own += crops.pictures(step)
                 progress.advance(task, len(batch))
             extra = -count % crops.batch_size
             tokens[-1], small[-1] = (x[: len(x) - extra] for x in (tokens[-1], small[-1]))
-            classes += [name] * count
+            conditions += _in_turn(own[:count], captions) if captions else [name] * count
+            pictures += own[:count]
             skipped |= crops.skipped
-    return TokenRows(np.concatenate(tokens), classes, np.concatenate(small), skipped)
+    return TokenRows(np.concatenate(tokens), conditions, np.concatenate(small), pictures, skipped)
 
 
-def shard_rows_of(shards, tokenizer, validation):
+def shard_rows_of(shards, tokenizer, validation, captions=None):
     """The rows of token shards, and small copies of what they decode to.
 
     Args:
         shards: `vqzoo.data.TokenShards`, all rows of one shape. Their names tell the classes.
         tokenizer: `ImageTokenizer` that made them.
         validation: callable, list of str -> set of int, the rows that are held out.
+        captions: callable, name of a row -> tuple of its captions: rows without are left out. Defaults to none.
 
     Returns:
         Two `TokenRows`, for training and for validation.
 
     Raises:
-        ValueError: if there are rows of several shapes.
+        ValueError: if there are rows of several shapes, or none has a caption.
     """
     if len(shards.shapes) != 1:
         told = ", ".join(f"{count} of {shape}" for shape, count in shards.shapes.items())
@@ -81,9 +89,16 @@ def shard_rows_of(shards, tokenizer, validation):
             "which crops are taken."
         )
     rows = [shards[i] for i in range(len(shards))]
+    if captions:
+        first, rows = rows[0].name, [row for row in rows if captions(row.name)]
+    if not rows:
+        raise ValueError(
+            f"No row of the token shards, such as {first!r}, is named in the table of captions. Its files are called "
+            "as the pictures were, relative to the folder that was encoded."
+        )
     held_out = validation([row.name for row in rows])
     return tuple(
-        _shard_rows([row for i, row in enumerate(rows) if (i in held_out) == validates], tokenizer)
+        _shard_rows([row for i, row in enumerate(rows) if (i in held_out) == validates], tokenizer, captions)
         for validates in (False, True)
     )
 
@@ -128,6 +143,24 @@ def nearest(small, of):
     return found, np.sqrt(np.maximum(best, 0.0) / of.shape[1]) / 127.5
 
 
+def others_of(pictures):
+    """For each row another one of the same picture: the next, and behind the last the first.
+
+    Args:
+        pictures: list with the name of each row's picture.
+
+    Returns:
+        int array of rows; a row's own number where its picture has no other.
+    """
+    rows = collections.defaultdict(list)
+    for row, name in enumerate(pictures):
+        rows[name].append(row)
+    others = np.zeros(len(pictures), int)
+    for own in rows.values():
+        others[own] = np.roll(own, -1)
+    return others
+
+
 def class_of(name, root):
     """The class of a picture: the first folder below `root`, or of a name in shards the first folder of it.
 
@@ -159,9 +192,22 @@ def _by_class(files, root):
     return {name: take(numbers) for name, numbers in places.items()}
 
 
-def _shard_rows(rows, tokenizer):
+def _in_turn(names, captions):
+    """The captions of pictures, of which one that comes again has its next one."""
+    turns = collections.Counter()
+    told = []
+    for name in names:
+        own = captions(name)
+        told.append(own[turns[name] % len(own)])
+        turns[name] += 1
+    return told
+
+
+def _shard_rows(rows, tokenizer, captions):
     tokens = np.stack([row.tokens for row in rows])
     size = rows[0].size if len({row.size for row in rows}) == 1 else None
     parts = (tokenizer.decode(tokens[i : i + _AT_ONCE], size=size) for i in range(0, len(tokens), _AT_ONCE))
     small = np.concatenate([small_copies(np.asarray(part)) for part in parts])
-    return TokenRows(tokens, [class_of(row.name, None) for row in rows], small, {})
+    names = [row.name for row in rows]
+    conditions = _in_turn(names, captions) if captions else [class_of(name, None) for name in names]
+    return TokenRows(tokens, conditions, small, names, {})

@@ -4,13 +4,18 @@ import functools
 import shutil
 
 import numpy as np
+import rich.console
 
 from vqzoo.cli.image_run import split_pictures
 from vqzoo.cli.picture_tokens import nearest
+from vqzoo.cli.picture_tokens import others_of
 from vqzoo.cli.picture_tokens import picture_rows_of
 from vqzoo.cli.picture_tokens import shard_rows_of
 from vqzoo.cli.picture_tokens import small_copies
 from vqzoo.cli.run import Run
+from vqzoo.data import CaptionTable
+from vqzoo.data import ImageSource
+from vqzoo.data import Pieces
 from vqzoo.data import TokenBatches
 from vqzoo.data import TokenShards
 from vqzoo.data.image_files import validating_by_hash
@@ -22,14 +27,19 @@ from vqzoo.presets import read_metadata
 from vqzoo.presets import seal_preset
 from vqzoo.priors import TokenSpace
 from vqzoo.tokenizers import ImageTokenizer
+from vqzoo.tokenizers.text import PIECES_FILE
 from vqzoo.trainers import GeneratedPictures
 from vqzoo.trainers import read_log
 from vqzoo.trainers import save_loss_curves
 from vqzoo.trainers import save_picture_rows
+from vqzoo.uses import STYLE
+from vqzoo.uses import Captions
 from vqzoo.uses import Generator
+from vqzoo.uses import Labels
 
 TARGET = "image"
 _COLUMNS, _ROWS = 8, 12  # of the pictures that are shown; more classes than rows are left out
+_EXAMPLES = 32  # captions of held-out pictures that the preset keeps
 _JUDGED = 64  # pictures whose nearest neighbours are looked for
 
 
@@ -39,13 +49,15 @@ class PriorRun(Run):
     Args:
         config: the recipe's settings, a dataclass with those of `Run` but `init` and `channels`, and `tokenizer`,
             `tokens`, `classes`, `size`, `examples`, `validation_examples`, `validation_share`, `min_scale`,
-            `max_scale`, `max_side`, `flip` and what `sampling` takes.
+            `max_scale`, `max_side` and `flip`. Those of a prior that is asked for by texts are `captions` (a
+            table's path; empty: none), `caption_column`, `caption_length` and `pieces`. With `styles` the tokens of
+            another crop of the same picture stand before those of each.
         name: str, the recipe's, for the card.
         sampling: dict, settings of the prior's `generate` that go into the preset. Defaults to none.
 
     Raises:
         ValueError: as `Run`; or the tokenizer is unknown, none of pictures, of another size or in the output folder,
-            or not the one of the shards.
+            or not the one of the shards; or as `vqzoo.data.CaptionTable`.
     """
 
     unit = "images"
@@ -55,6 +67,13 @@ class PriorRun(Run):
 
     def __init__(self, config, name, sampling=None):
         self.sampling = {key: value for key, value in (sampling or {}).items() if value is not None}
+        self.table = None
+        self.styles = getattr(config, "styles", False)
+        if self.styles and (config.tokens or getattr(config, "captions", "")):
+            raise ValueError("--styles takes crops of pictures, and no conditions: leave out --tokens and --captions.")
+        if getattr(config, "captions", ""):
+            self.counts = (*self.counts, "pieces", "caption_length")
+            self.table = CaptionTable(config.captions, config.caption_column)
         super().__init__(config, name)
 
     # === Data ===
@@ -66,12 +85,19 @@ class PriorRun(Run):
         self.tokenizer = ImageTokenizer.from_preset(self.preset)
         self.size = self._size()
         if not config.tokens:
-            return split_pictures(config)
+            return split_pictures(config, self.table and self.table.pictures)
         shards = TokenShards(config.tokens)
         check_tokens_of(shards, self.preset, config.tokens)
         validation = functools.partial(validating_by_hash, validation=config.validation_share, seed=config.seed)
-        self.rows, self.held_out = shard_rows_of(shards, self.tokenizer, validation)
+        captions = self.table and self.table.of
+        self.rows, self.held_out = shard_rows_of(shards, self.tokenizer, validation, captions)
         return [shards[i].name for i in range(len(shards))], []
+
+    @property
+    def data_names(self):
+        """As of `Run`, with the captions."""
+        captions = {} if self.table is None else self.table.captions
+        return [*self.files, *(f"{name}: {text}" for name, text in captions.items())] if captions else self.files
 
     def validation_count(self):
         return self.config.validation_examples
@@ -82,15 +108,33 @@ class PriorRun(Run):
             channels = self.tokenizer.encoder.input_shape[-1]
             crop = {"size": self.size, "channels": channels, "scale": (config.min_scale, config.max_scale)}
             crop |= {"max_side": config.max_side, "seed": config.seed}
-            roots = (config.data, config.validation_data or config.data) if config.classes else ("", "")
             made = functools.partial(picture_rows_of, tokenizer=self.tokenizer, quiet=not self.chief)
-            self.rows = made(files, roots[0], crop={**crop, "flip": config.flip}, examples=config.examples)
-            examples = config.validation_examples
-            self.held_out = made(validation_files, roots[1], crop={**crop, "flip": False}, examples=examples)
-        self.labels = sorted({name for name in self.rows.classes if name}) if config.classes else []
+            held_out = config.validation_data or config.data
+            fewest = 2 if self.styles else 1  # crops of each picture
+            self.rows = made(
+                files,
+                config.data if config.classes else "",
+                crop={**crop, "flip": config.flip},
+                examples=max(config.examples, fewest * len(files)),
+                captions=self._captions_of(files, config.data),
+            )
+            self.held_out = made(
+                validation_files,
+                held_out if config.classes else "",
+                crop={**crop, "flip": False},
+                examples=max(config.validation_examples, fewest * len(validation_files)),
+                captions=self._captions_of(validation_files, held_out),
+            )
+        self.conditions = self._conditions()
         told = describe_tokens(self.preset)
-        parts = {"label": len(self.labels)} if self.labels else {}
-        self.space = TokenSpace({**parts, TARGET: told["codebook_sizes"]}, owners={TARGET: told["sha256"]})
+        parts, owners = {TARGET: told["codebook_sizes"]}, {TARGET: told["sha256"]}
+        if self.styles:
+            parts, owners = ({STYLE: own[TARGET], **own} for own in (parts, owners))
+        if self.conditions is not None:
+            parts = {self.conditions.part: self.conditions.size, **parts}
+        if isinstance(self.conditions, Captions):
+            owners[self.conditions.part] = self.conditions.sha256
+        self.space = TokenSpace(parts, owners)
         self.grid = self.rows.tokens.shape[1:-1]
         batches = TokenBatches(self.rows.tokens, config.batch_size, self._prefix(self.rows), seed=config.seed)
         return batches, TokenBatches(self.held_out.tokens, validation_batch, self._prefix(self.held_out))
@@ -134,6 +178,8 @@ class PriorRun(Run):
                 seal=False,
             )
             shutil.copyfile(self.preset / "tokenizer.keras", self.folder / "tokenizer.keras")
+            if isinstance(self.conditions, Captions):
+                (self.folder / PIECES_FILE).write_bytes(self.conditions.pieces.model)
             samples = self.save_samples(generator)
             save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
             try:
@@ -141,7 +187,8 @@ class PriorRun(Run):
             finally:
                 seal_preset(self.folder)  # also where the export failed: the prior itself is whole
         self.run_folder.end()
-        paths = ["prior.keras", "tokenizer.keras", "generator", *samples, "README.md", "run/curves.png"]
+        pieces = [PIECES_FILE] if isinstance(self.conditions, Captions) else []
+        paths = ["prior.keras", "tokenizer.keras", *pieces, "generator", *samples, "README.md", "run/curves.png"]
         self._print(report, {"generator": told}, paths)
         return report
 
@@ -150,12 +197,16 @@ class PriorRun(Run):
         told = trainer.evaluate(self.validation, verbose=0, return_dict=True)
         steps, seen = self.validation_steps, TokenBatches(self.rows.tokens, self._batch, self._prefix(self.rows))
         again = trainer.evaluate(seen.dataset(steps=steps), verbose=0, return_dict=True)
-        sizes = self.tokenizer.codebook_sizes
+        report = {"bits_per_token": told["bits_per_token"], "perplexity": told["perplexity"]}
+        if len(self.space.names) > 1 and trainer.prior.condition_dropout:
+            nothing = self._prefix(self.held_out, asked=False)
+            alone = TokenBatches(self.held_out.tokens, self._batch, nothing).dataset(steps=steps)
+            without = trainer.evaluate(alone, verbose=0, return_dict=True)
+            report["bits_per_token_unconditional"] = without["bits_per_token"]
         return {
-            "bits_per_token": told["bits_per_token"],
-            "perplexity": told["perplexity"],
+            **report,
             "bits_per_token_in_training": again["bits_per_token"],
-            "bits_per_token_by_chance": float(np.mean(np.log2(sizes))),
+            "bits_per_token_by_chance": float(np.mean(np.log2(self.tokenizer.codebook_sizes))),
             "images": steps * self._batch,
         }
 
@@ -169,22 +220,40 @@ class PriorRun(Run):
     def about(self):
         example = {"signal": [*self.size, self.tokenizer.encoder.input_shape[-1]]}
         example["tokens"] = list(self.rows.tokens.shape[1:])
-        what = f"{len(self.labels)} classes, " if self.labels else ""
+        known = [] if self.conditions is None else list(self.conditions.known)
+        by_text = isinstance(self.conditions, Captions)
+        what = "by any text, " if by_text else f"{len(known)} classes, " if known else ""
+        what = "in the style of others, " if self.styles else what
+        asked = {"captions": {"length": self.conditions.length, "examples": known}} if by_text else {"labels": known}
         return {
             "modality": "image",
             "codebook_sizes": list(self.tokenizer.codebook_sizes),
             "description": f"Makes pictures: {what}{self.size[0]}x{self.size[1]} pixels. Made by "
             f"recipes/{self.name}.py on tokens of {self.preset.name}, which is inside.",
-            "labels": self.labels,
+            **asked,
             "sampling": self.sampling,
             "example": example,
         }
 
     @property
+    def skipped(self):
+        """As of `Run`; also lines of the table without a caption, and files that are not there."""
+        told = {**self.rows.skipped, **self.held_out.skipped}
+        if self.table is not None:
+            told |= self.table.skipped
+            if not self.config.tokens and not isinstance(self.files, ImageSource):
+                told |= self.table.missing(self.config.data, self.config.validation_data)
+        return told
+
+    @property
     def data_told(self):
         """What the card says of the training data, a str."""
         rows = f"{len(self.rows.tokens)} rows of tokens"
-        return f"{rows}: {self.config.tokens}" if self.config.tokens else f"{rows}, {super().data_told}"
+        if self.config.tokens:
+            return f"{rows}: {self.config.tokens}"
+        if self.table is not None:
+            return f"{rows}, {len(self.files)} {self.files_are} with captions: {self.config.data or self.table.path}"
+        return f"{rows}, {super().data_told}"
 
     def _settings(self):
         return {**vars(self.config)}
@@ -206,21 +275,55 @@ class PriorRun(Run):
             )
         return asked
 
-    def _prefix(self, rows):
-        """The labels of rows as ids; None where there are no classes."""
-        if not self.labels:
+    def _captions_of(self, files, root):
+        """The function from a picture's name to its captions; None where there is no table."""
+        if self.table is None:
             return None
-        numbers = {name: i for i, name in enumerate(self.labels)}
-        return self.space.prefix(label=np.array([numbers.get(name, -1) for name in rows.classes]))
+        return self.table.of_record if isinstance(files, ImageSource) else functools.partial(self.table.of, root=root)
+
+    def _conditions(self):
+        """What the prior can be asked for: captions, classes, or None."""
+        if self.table is None:
+            by_class = self.config.classes and not self.styles
+            names = sorted({name for name in self.rows.conditions if name}) if by_class else []
+            return Labels(names) if names else None
+        told = [Captions.plain(text) for text in self.rows.conditions]
+        pieces = Pieces.train(sorted(set(told)), self.config.pieces, self.config.seed, exact=False)
+        lengths = np.array([len(ids) for ids in pieces.encode(told)])
+        captions = Captions(pieces, min(lengths.max(), self.config.caption_length))
+        others = list(dict.fromkeys(self.held_out.conditions))
+        others = [others[i] for i in np.random.default_rng(self.config.seed).permutation(len(others))]
+        examples = [text for text in others if captions.count(text) <= captions.length][:_EXAMPLES]
+        cut = int((lengths > captions.length).sum())
+        line = f"{len(set(told))} captions of {pieces.size} pieces, {captions.length} at most in one"
+        line += f"; {cut} of {len(told)} crops have a longer one, which is cut" if cut else ""
+        rich.console.Console(quiet=not self.chief).print(line, highlight=False)
+        return Captions(pieces, captions.length, examples)
+
+    def _prefix(self, rows, asked=True):
+        """The conditions of rows as ids, or as many that ask for nothing; None where there are no conditions."""
+        if self.styles:
+            tokens = rows.tokens[others_of(rows.pictures)]
+            return self.space.prefix(**{STYLE: tokens if asked else np.full_like(tokens, -1)})
+        if self.conditions is None:
+            return None
+        tokens = self.conditions.tokens([text if asked else "" for text in rows.conditions])
+        return self.space.prefix(**{self.conditions.part: tokens})
 
     def _generator(self, prior):
-        return Generator(prior, self.tokenizer, self.labels, self.size, self.sampling)
+        return Generator(prior, self.tokenizer, self.conditions or (), self.size, self.sampling)
 
     def _drawn(self, generator):
-        """Some pictures of the same seed: a row for each class."""
-        names = self.labels[:_ROWS]
+        """Some pictures of the same seed: a row for each class or caption, or behind each style."""
+        if self.styles:
+            styles = self.held_out.tokens[np.linspace(0, len(self.held_out.tokens) - 1, _ROWS // 2).astype(int)]
+            prefix = np.repeat(self.space.prefix(**{STYLE: styles}), _COLUMNS - 1, axis=0)
+            made = np.asarray(generator.prior.generate(prefix=prefix, seed=self.config.seed, **generator.sampling))
+            rows = np.concatenate([styles[:, None], made.reshape(len(styles), _COLUMNS - 1, *made.shape[1:])], axis=1)
+            return generator.decode(rows.reshape(-1, *made.shape[1:])), _COLUMNS, ["style, made"]
+        names = [] if self.conditions is None else self.conditions.known[:_ROWS]
         rows = len(names) or 4
-        condition = None if not names else list(np.repeat(np.arange(rows), _COLUMNS))
+        condition = [name for name in names for _ in range(_COLUMNS)] or None
         return generator.generate(rows * _COLUMNS, condition, seed=self.config.seed), _COLUMNS, names
 
     def _neighbours(self, generator, made):

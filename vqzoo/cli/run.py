@@ -79,7 +79,7 @@ class Run(abc.ABC):
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.files, validation_files = self.split()
-        self.run_folder = RunFolder(self.folder / "run", config, self.files, writes=self.chief)
+        self.run_folder = RunFolder(self.folder / "run", config, self.data_names, writes=self.chief)
         count = self.validation_count()
         devices = self.strategy.num_replicas_in_sync
         batch = devices * max(1, min(VALIDATION_BATCH, count) // devices)
@@ -212,6 +212,16 @@ class Run(abc.ABC):
         """What the card says of the training data, a str."""
         return f"{len(self.files)} {self.files_are}: {self.config.data or self.default_data}"
 
+    @property
+    def skipped(self):
+        """Dict path -> reason, what could not be read."""
+        return {**self.batches.skipped, **self.validation_batches.skipped}
+
+    @property
+    def data_names(self):
+        """List that tells the training data apart from others: a run is resumed with the same."""
+        return self.files
+
     def _validation(self, worker, workers):
         """One worker's rows of the held-out data: the same at every epoch and every run."""
         if workers == 1 and hasattr(self, "validation"):
@@ -260,7 +270,7 @@ class Run(abc.ABC):
 
     def _print_skipped(self):
         console = rich.console.Console()
-        skipped = {**self.batches.skipped, **self.validation_batches.skipped}
+        skipped = self.skipped
         if skipped:
             console.print(f"{len(skipped)} {self.files_are} could not be read and were skipped:")
         for path, reason in skipped.items():

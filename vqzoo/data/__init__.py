@@ -33,6 +33,7 @@ from vqzoo.data.image_tfds import TfdsImages
 from vqzoo.data.shards import holds_shards
 from vqzoo.data.shards import verify_shards
 from vqzoo.data.text.batches import SentenceBatches
+from vqzoo.data.text.captions import CaptionTable
 from vqzoo.data.text.corpus import find_text
 from vqzoo.data.text.corpus import read_sentences
 from vqzoo.data.text.corpus import split_sentences
@@ -49,6 +50,7 @@ from vqzoo.data.token_shards import write_token_shards
 __all__ = [
     "AudioClips",
     "AudioInfo",
+    "CaptionTable",
     "ImageCrops",
     "ImageSource",
     "Pieces",

@@ -112,6 +112,21 @@ class ImageCrops(StepBatches):
         """Files that could not be read so far: `{path: reason}`."""
         return {self._source.name(number): reason for number, reason in list(self._skipped.items())}
 
+    def pictures(self, step):
+        """Which pictures a batch is of.
+
+        Args:
+            step: int, of a batch that has been made: what cannot be read is known then.
+
+        Returns:
+            List with the name of the picture of each row.
+
+        Raises:
+            ValueError: `step` is negative.
+        """
+        places = self._order.batch(step)
+        return [self._source.name(next(self._good(order, position))) for _, order, position in places]
+
     @property
     def _shape(self):
         return (*self.size, self.channels)
@@ -129,14 +144,17 @@ class ImageCrops(StepBatches):
 
     def _picture(self, order, position):
         """The decoded picture of one example: the first good one from its place in the order on."""
-        for turn in range(len(order)):
-            number = int(order[(position + turn) % len(order)])
-            if number not in self._skipped:
-                try:
-                    return self._decoded(number)
-                except ValueError as error:
-                    self._skip(number, str(error))
+        for number in self._good(order, position):
+            try:
+                return self._decoded(number)
+            except ValueError as error:
+                self._skip(number, str(error))
         raise ValueError(f"None of the {len(order)} files can be read. The first reasons:\n{self._reasons()}")
+
+    def _good(self, order, position):
+        """The pictures from a place in the order on, all of it once, without those that cannot be read."""
+        numbers = (int(order[(position + turn) % len(order)]) for turn in range(len(order)))
+        return (number for number in numbers if number not in self._skipped)
 
     def _skip(self, number, reason):
         self._skipped[number] = reason

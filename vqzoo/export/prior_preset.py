@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vqzoo.export.generator import export_generator
 from vqzoo.export.verify import LARGEST_DIFFERENCE
+from vqzoo.uses import STYLE
 
 FOLDER = "generator"
 _SEED = 7
@@ -28,19 +29,17 @@ def export_prior_preset(generator, folder):
         ValueError: if what it makes is something else.
     """
     path = pathlib.Path(folder) / FOLDER
-    options = dict(generator.sampling)
-    if not generator.labels:
+    options, prefix = dict(generator.sampling), generator.prefix_of(generator.conditions_of(None, 2))
+    if STYLE in generator.prior.space.sizes:  # any tokens do for a check
+        prefix = generator.prior.space.prefix(**{STYLE: generator.prior.generate(2, seed=_SEED + 1)})
+    if prefix is None:
         options.pop("guidance", None)
-    length = 1 if generator.labels else 0
+    length = 0 if prefix is None else prefix.shape[1]
     export_generator(generator.prior, path, generator.tokenizer, prefix_length=length, **options)
-    inputs = {"seed": tf.constant(_SEED)}
-    labels = generator.labels_of(None, 2)
-    if labels is None:
-        inputs["count"] = tf.constant(2)
-    else:
-        inputs["prefix"] = generator.prior.space.prefix(label=labels)
+    inputs = {"count": tf.constant(2)} if prefix is None else {"prefix": prefix}
+    inputs["seed"] = tf.constant(_SEED)
     made = tf.saved_model.load(str(path)).signatures["generate"](**inputs)
-    tokens = generator.tokens(2, seed=_SEED)
+    tokens = np.asarray(generator.prior.generate(2, prefix, seed=_SEED, **options))
     equal = float(np.mean(made["tokens"].numpy() == tokens))
     signal = np.clip(made["signal"].numpy()[(slice(None), *map(slice, generator.size or (None,)))], -1.0, 1.0)
     difference = float(np.abs(signal - generator.decode(made["tokens"].numpy())).max())

@@ -74,7 +74,7 @@ def _usage(name, metadata):
     model_file = metadata.get("model_file", "tokenizer.keras")
     variable = pathlib.PurePath(model_file).stem
     if variable == "prior" and metadata.get("modality") == "image":
-        labels = metadata.get("labels") or []
+        labels = metadata.get("labels") or (metadata.get("captions") or {}).get("examples") or []
         condition = f", condition={_json(str(labels[0]))}" if labels else ""
         call = f"pictures = vqzoo.generate({_json(name)}, count=16{condition}, seed=0)"
         return "\n".join(["```python", "import vqzoo", "", "# float32 (16, ...) in [-1, 1]", call, "```"])

@@ -33,7 +33,8 @@ _TOKENIZER = "tokenizer.keras"
 _SAMPLES = ("samples.png", "samples.md", "samples", "neighbours.png")
 _ITEM_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2}
 _EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
-_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite", "pieces.model", "generator")
+_PIECES = "pieces.model"
+_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite", _PIECES, "generator")
 
 
 def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
@@ -147,7 +148,8 @@ def remove_exports(folder):
     folder = pathlib.Path(folder)
     sealed = (folder / MANIFEST).is_file()
     (folder / MANIFEST).unlink(missing_ok=True)
-    _remove(folder, _EXPORTS)
+    own = {_PIECES} if (folder / "prior.keras").exists() else set()  # a prior's pieces are no export
+    _remove(folder, [name for name in _EXPORTS if name not in own])
     if sealed:
         seal_preset(folder)
 
@@ -333,7 +335,8 @@ def _check_filename(filename):
 
 def _remove_derived(folder, filename):
     """Deletes what was made of the model that is about to be replaced."""
-    _remove(folder, (_RECIPE, *_SAMPLES, *_EXPORTS) if filename == _TOKENIZER else (_RECIPE, *_SAMPLES, "generator"))
+    exports = _EXPORTS if filename == _TOKENIZER else (_PIECES, "generator")
+    _remove(folder, (_RECIPE, *_SAMPLES, *exports))
 
 
 def _remove(folder, names):

@@ -12,6 +12,7 @@ from vqzoo.files import atomic_path
 from vqzoo.trainers.samples import Samples
 
 _GAP, _MARGIN, _INK = 4, 8, "#1f2430"  # pixels
+_LINE, _WIDEST = 18, 190  # pixels, of a name's lines
 _CELL = 96  # pixels: smaller pictures are enlarged to about as many
 
 
@@ -21,7 +22,7 @@ def picture_rows(pictures, columns, names=()):
     Args:
         pictures: float array (batch, height, width, channels) in [-1, 1], 1, 3 or 4 channels.
         columns: int, pictures of a row.
-        names: sequence of str, what stands in front of each row. Defaults to nothing.
+        names: sequence of str, what stands in front of each row; long ones in several lines. Defaults to nothing.
 
     Returns:
         uint8 array (rows, columns, 3).
@@ -43,7 +44,8 @@ def picture_rows(pictures, columns, names=()):
     factor = max(1, round(_CELL / max(pictures.shape[1:3])))
     cells = [_cell(picture, factor) for picture in pictures]
     font = ImageFont.load_default(14)
-    left = math.ceil(max((font.getlength(name) for name in names), default=-_MARGIN)) + 2 * _MARGIN
+    names = [_lines(name, font, (cells[0].height + _GAP) // _LINE) for name in names]
+    left = math.ceil(max((font.getlength(line) for lines in names for line in lines), default=-_MARGIN)) + 2 * _MARGIN
     height, width = cells[0].height + _GAP, cells[0].width + _GAP
     size = (left + columns * width - _GAP + _MARGIN, 2 * _MARGIN + rows * height - _GAP)
     canvas = Image.new("RGB", size, "white")
@@ -51,8 +53,10 @@ def picture_rows(pictures, columns, names=()):
     for i, cell in enumerate(cells):
         row, column = divmod(i, columns)
         canvas.paste(cell, (left + column * width, _MARGIN + row * height))
-    for i, name in enumerate(names):
-        draw.text((_MARGIN, _MARGIN + i * height + height // 2 - 9), name, fill=_INK, font=font)
+    for i, lines in enumerate(names):
+        middle = _MARGIN + i * height + height // 2
+        place = (_MARGIN, middle - 9 - (len(lines) - 1) * _LINE // 2)
+        draw.multiline_text(place, "\n".join(lines), fill=_INK, font=font, spacing=_LINE - 14)
     return np.asarray(canvas)
 
 
@@ -93,6 +97,19 @@ class GeneratedPictures(Samples):
     def write(self, path):
         """Writes the rows of pictures."""
         save_picture_rows(path, *self.draw())
+
+
+def _lines(name, font, most):
+    """A name in lines of words, as many as a row is high."""
+    lines = []
+    for word in name.split() or [""]:
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= _WIDEST:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    most = max(1, most)
+    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} ..."]
 
 
 def _cell(picture, factor):

@@ -1,5 +1,8 @@
 """What trained models are for: new signals, repaired ones, and others in another's style."""
 
+from vqzoo.uses.conditions import STYLE
+from vqzoo.uses.conditions import Captions
+from vqzoo.uses.conditions import Labels
 from vqzoo.uses.generator import Generator
 from vqzoo.uses.generator import generate
 from vqzoo.uses.inpaint import inpaint
@@ -8,4 +11,15 @@ from vqzoo.uses.restyle import adaptive_normalization
 from vqzoo.uses.restyle import restyle
 from vqzoo.uses.seams import smooth_fill
 
-__all__ = ["Generator", "adaptive_normalization", "generate", "inpaint", "random_masks", "restyle", "smooth_fill"]
+__all__ = [
+    "STYLE",
+    "Captions",
+    "Generator",
+    "Labels",
+    "adaptive_normalization",
+    "generate",
+    "inpaint",
+    "random_masks",
+    "restyle",
+    "smooth_fill",
+]

@@ -1,37 +1,42 @@
 """New signals from a prior and its tokenizer."""
 
-import difflib
 import functools
-import numbers
 
 import keras
 import numpy as np
 
+from vqzoo.data import Pieces
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
 from vqzoo.presets import read_metadata
+from vqzoo.presets import verify_preset
 from vqzoo.priors import Prior
 from vqzoo.tokenizers import Tokenizer
+from vqzoo.tokenizers.text import PIECES_FILE
+from vqzoo.uses.conditions import LABEL
+from vqzoo.uses.conditions import Captions
+from vqzoo.uses.conditions import Conditions
+from vqzoo.uses.conditions import Labels
 
-LABEL = "label"  # the part of the space that a prior's conditions are of
 _AT_ONCE = 64  # examples
 
 
 class Generator:
-    """A prior with the tokenizer that makes signals of its tokens, and the names of what it can be asked for.
+    """A prior with the tokenizer that makes signals of its tokens, and what it can be asked for.
 
     Args:
         prior: `Prior`, built.
         tokenizer: `Tokenizer` whose tokens the prior makes.
-        labels: sequence of str, the names of the labels of the space's part "label". Defaults to their numbers.
+        conditions: `Labels` or `Captions`; or a sequence of str, the names of the labels of the space's part "label".
+            Defaults to the labels' numbers.
         size: tuple (height, width) of the pictures, in pixels. Defaults to whole strides.
         sampling: dict, settings of `prior.generate` where a call says nothing else, such as `guidance`. Defaults to
             none.
 
     Raises:
-        ValueError: if the tokenizer is another one than the prior's, or there are not as many names as labels.
+        ValueError: if the tokenizer is another one than the prior's, or the conditions are not those of its space.
 
     Example:
     >>> import vqzoo
@@ -42,25 +47,36 @@ class Generator:
     >>> tokenizer.build((None, 8, 8, 3))
     >>> space = TokenSpace({"label": 2, "image": tokenizer.codebook_sizes})
     >>> prior = AutoregressivePrior(space, Transformer(1, 2, causal=True), "image", width=8, grid=(2, 2))
-    >>> generator = Generator(prior, tokenizer, labels=["cat", "dog"])
+    >>> generator = Generator(prior, tokenizer, ["cat", "dog"])
     >>> generator.generate(count=3, condition="dog", seed=1).shape
     (3, 8, 8, 3)
     """
 
-    def __init__(self, prior, tokenizer, labels=(), size=None, sampling=None):
+    def __init__(self, prior, tokenizer, conditions=(), size=None, sampling=None):
         prior.check_tokens_of(tokenizer, "The tokens of `tokenizer`")
         prior.build_now()
         self.prior = prior
         self.tokenizer = tokenizer
         self.size = None if size is None else tuple(size)
         self.sampling = dict(sampling or {})
-        count = sum(prior.space.sizes.get(LABEL, ()))
-        self.labels = tuple(labels) or tuple(str(i) for i in range(count))
-        if len(self.labels) != count:
+        self.conditions = self._checked_conditions(conditions)
+
+    def _checked_conditions(self, conditions):
+        """`Conditions`, or None where there is nothing to ask for."""
+        sizes = self.prior.space.sizes
+        if not isinstance(conditions, Conditions):
+            conditions = Labels(tuple(conditions) or [str(i) for i in range(sum(sizes.get(LABEL, ())))])
+        if isinstance(conditions, Captions):
+            told = "The ids of these pieces of text"
+            self.prior.space.check_owner(conditions.part, conditions.sha256, [conditions.size], told)
+            return conditions
+        count = sum(sizes.get(LABEL, ()))
+        if conditions.size != count:
             raise ValueError(
-                f"Each label of the prior's space has a name. Received: {len(self.labels)} names of {count} labels. "
-                f'Make the space with `TokenSpace({{"{LABEL}": {len(self.labels)}, ...}})`.'
+                f"Each label of the prior's space has a name. Received: {conditions.size} names of {count} labels. "
+                f'Make the space with `TokenSpace({{"{LABEL}": {conditions.size}, ...}})`.'
             )
+        return conditions if count else None
 
     @classmethod
     def from_preset(cls, name):
@@ -73,8 +89,8 @@ class Generator:
             `Generator`.
 
         Raises:
-            ValueError: if the preset is unknown, damaged, holds no prior or no tokenizer, or another tokenizer than
-                the prior's.
+            ValueError: if the preset is unknown, damaged, holds no prior or no tokenizer, or another tokenizer or
+                other pieces than the prior's.
         """
         folder = find_preset(name)
         told, files = read_metadata(folder), read_manifest(folder)["files"]
@@ -87,16 +103,20 @@ class Generator:
         what = f"The tokens of the tokenizer in {str(folder)!r}"
         prior.space.check_owner(prior.target, owner["sha256"], owner["codebook_sizes"], what)
         size = (told.get("example") or {}).get("signal", ())[:2] if told.get("modality") == "image" else ()
-        options = {"labels": told.get("labels") or (), "sampling": told.get("sampling")}
-        return cls(prior, Tokenizer.from_preset(folder), size=size or None, **options)
+        conditions = told.get("labels") or ()
+        if told.get("captions"):
+            verify_preset(folder, files=[PIECES_FILE])
+            conditions = Captions(Pieces((folder / PIECES_FILE).read_bytes()), **told["captions"])
+        return cls(prior, Tokenizer.from_preset(folder), conditions, size or None, told.get("sampling"))
 
     def generate(self, count=None, condition=None, *, seed=0, batch_size=_AT_ONCE, **options):
         """Makes signals.
 
         Args:
             count: int. Defaults to as many as there are conditions, or 1.
-            condition: str or int, name or number of a label; or a sequence of them, which the signals take in turn.
-                Defaults to all labels in turn.
+            condition: str or int, name or number of a label, or for a prior of captions any text, "" for anything; or
+                a sequence of them, which the signals take in turn. Defaults to all labels, or some captions that the
+                prior has not learnt, in turn.
             seed: int; the same gives the same. Defaults to 0.
             batch_size: int, signals at once, to bound memory. Defaults to 64.
             **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, and for a
@@ -106,7 +126,7 @@ class Generator:
             float32 array (count, *size, channels) in [-1, 1].
 
         Raises:
-            ValueError: if there is no such label, or an option is out of range.
+            ValueError: if there is no such condition, or an option is out of range.
         """
         return self.decode(self.tokens(count, condition, seed=seed, batch_size=batch_size, **options), batch_size)
 
@@ -123,7 +143,8 @@ class Generator:
         Returns:
             int32 array (count, *grid, num_codebooks).
         """
-        return self._made(count, self.labels_of(condition, count), seed=seed, batch_size=batch_size, **options)
+        told = self.conditions_of(condition, count)
+        return self._made(count, self.prefix_of(told), seed=seed, batch_size=batch_size, **options)
 
     def complete(self, known, condition=None, *, seed=0, batch_size=_AT_ONCE, **options):
         """Makes the tokens that are missing.
@@ -138,13 +159,12 @@ class Generator:
         Returns:
             int32 array (count, *grid, num_codebooks), the known ones as they are.
         """
-        labels = None if condition is None else self.labels_of(condition, len(known))
-        return self._made(len(known), labels, known=known, seed=seed, batch_size=batch_size, **options)
+        prefix = None if condition is None else self.prefix_of(self.conditions_of(condition, len(known)))
+        return self._made(len(known), prefix, known=known, seed=seed, batch_size=batch_size, **options)
 
-    def _made(self, count, labels, **options):
-        """Tokens of so many signals with these labels, or with none."""
-        prefix = None if labels is None else self.prior.space.prefix(**{LABEL: labels})
-        count = count if labels is None else len(labels)
+    def _made(self, count, prefix, **options):
+        """Tokens of so many signals with this prefix, or with none."""
+        count = count if prefix is None else len(prefix)
         options = {**self.sampling, **options}
         if prefix is None:
             options.pop("guidance", None)
@@ -164,40 +184,37 @@ class Generator:
         signal = self.tokenizer.decode(tokens, batch_size=batch_size, **options)
         return np.clip(keras.ops.convert_to_numpy(signal), -1.0, 1.0)
 
-    def labels_of(self, condition, count=None):
-        """The labels' numbers for so many signals.
+    def conditions_of(self, condition=None, count=None):
+        """The conditions for so many signals.
 
         Args:
-            condition: str or int, or a sequence of them; None for all labels.
+            condition: str or int, or a sequence of them; None for those that are known.
             count: int. Defaults to as many as there are conditions, or 1.
 
         Returns:
-            int array (count,); None for a prior without labels.
+            List of str; None for a prior without conditions.
 
         Raises:
-            ValueError: if there is no such label, or there are none at all.
+            ValueError: if there is no such condition, or there are none at all.
         """
-        if not self.labels:
+        if self.conditions is None:
             if condition is not None:
                 raise ValueError(f"This prior knows no conditions. Received: condition={condition!r}. Leave it out.")
             return None
-        alone = condition is None or isinstance(condition, str | numbers.Integral)
-        asked = [condition] if alone else list(condition)
-        if not asked:
-            raise ValueError("`condition` is a label or several. Received: none. Leave it out for all labels in turn.")
-        found = np.arange(len(self.labels)) if condition is None else np.array([self._number(item) for item in asked])
-        return np.resize(found, len(asked) if count is None else count)
+        return self.conditions.asked(condition, count)
 
-    def _number(self, item):
-        """The number of a label that is told by it, or by its name."""
-        if isinstance(item, numbers.Integral) and 0 <= item < len(self.labels):
-            return int(item)
-        names = [_plain(name) for name in self.labels]
-        if _plain(item) in names:
-            return names.index(_plain(item))
-        near = [self.labels[names.index(name)] for name in difflib.get_close_matches(_plain(item), names, n=1)]
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"There is no label {item!r}.{hint} There are: {', '.join(self.labels)}.")
+    def prefix_of(self, conditions):
+        """The ids of conditions.
+
+        Args:
+            conditions: list of str, as `conditions_of` returns it, or None.
+
+        Returns:
+            int32 tensor (batch, length), or None.
+        """
+        if conditions is None:
+            return None
+        return self.prior.space.prefix(**{self.conditions.part: self.conditions.tokens(conditions)})
 
 
 def generate(prior, count=None, condition=None, *, seed=0, **options):
@@ -208,8 +225,9 @@ def generate(prior, count=None, condition=None, *, seed=0, **options):
     Args:
         prior: str or path, name or folder of a prior's preset; or a `Generator`.
         count: int. Defaults to as many as there are conditions, or 1.
-        condition: str or int, name or number of a label; or a sequence of them, which the signals take in turn.
-            Defaults to all labels in turn.
+        condition: str or int, name or number of a label, or for a prior of captions any text, "" for anything; or a
+            sequence of them, which the signals take in turn. Defaults to all labels, or some captions that the prior
+            has not learnt, in turn.
         seed: int; the same gives the same. Defaults to 0.
         **options: as of `Generator.generate`: `guidance`, `temperature`, `top_k`, `top_p`, `batch_size`, ...
 
@@ -217,7 +235,8 @@ def generate(prior, count=None, condition=None, *, seed=0, **options):
         float32 array (count, *size, channels) in [-1, 1].
 
     Raises:
-        ValueError: if there is no such preset, it holds no prior, there is no such label, or an option is out of range.
+        ValueError: if there is no such preset, it holds no prior, there is no such condition, or an option is out of
+            range.
 
     Example:
     >>> generate("image-vqgan-photos-f4", count=4)
@@ -255,7 +274,3 @@ def generator_of(prior):
 def _loaded(name, folder, changed):
     """The generator of a preset, until its manifest is written anew."""
     return Generator.from_preset(name)
-
-
-def _plain(name):
-    return str(name).strip().lower().replace("_", " ").replace("-", " ")

@@ -21,7 +21,8 @@ def inpaint(prior, image, mask, condition=None, *, seed=0, **options):
             around the hole, best; an `AutoregressivePrior` sees what stands above and before.
         image: float array (height, width, channels) in [-1, 1], of any size.
         mask: bool array (height, width), True where pixels are to be made; what the image has there does not count.
-        condition: str or int, name or number of a label. Defaults to none, where the prior has learnt without.
+        condition: str or int, name or number of a label, or a text. Defaults to none, where the prior has learnt
+            without.
         seed: int; another makes another picture. Defaults to 0.
         **options: as of the prior's `generate`: `temperature`, `top_p`, `steps`, ...
 

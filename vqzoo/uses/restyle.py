@@ -3,30 +3,46 @@
 import keras
 import numpy as np
 
+from vqzoo.presets import find_preset
+from vqzoo.presets import read_manifest
 from vqzoo.tokenizers import Tokenizer
+from vqzoo.uses.conditions import STYLE
+from vqzoo.uses.generator import Generator
+from vqzoo.uses.generator import generator_of
 
 _EPSILON = 1e-5
+_AT_ONCE = 64  # windows
 
 
-def restyle(tokenizer, content, style, strength=1.0):
-    r"""Gives a picture the statistics of another one's latents, and decodes the nearest codes.
+def restyle(model, content, style, strength=1.0, **options):
+    r"""Gives a picture the style of another one: its latents' statistics, or, of a prior, tokens that fit to it.
+
+    Of a tokenizer the nearest codes are decoded of
 
     $$z = \sigma_s \frac{z_c - \mu_c}{\sigma_c} + \mu_s$$
 
     with the mean and the deviation of each channel over all positions. Colours, contrast and fine texture follow the
     style as far as the tokenizer's latents tell them apart; shapes stay.
 
+    A prior of styles has learnt pictures beside another crop of each. A share of the content's tokens is hidden, at
+    random, and the prior makes them anew, window by window, beside tokens of the style. What stays keeps the shapes,
+    and the colours with them.
+
     Args:
-        tokenizer: `Tokenizer` of pictures, or str or path, its preset.
+        model: `Tokenizer` of pictures, or str or path, its preset; or the preset of a prior of styles, which
+            `recipes/image_generation.py --kind masked --styles` makes, or its `Generator`.
         content: float array (height, width, channels) in [-1, 1].
         style: float array of any size in [-1, 1].
-        strength: float, 0 for the content's own statistics, 1 for the style's. Defaults to 1.
+        strength: float: of statistics 0 for the content's own and 1 for the style's; of a prior the share of tokens
+            that are made anew. Defaults to 1.
+        **options: of a prior, `seed` and as of its `generate`: `guidance`, `temperature`, `steps`, ...
 
     Returns:
         float32 array like `content`, in [-1, 1].
 
     Raises:
-        ValueError: if a picture is none of the tokenizer's, or the strength is out of range.
+        ValueError: if a picture is none of the tokenizer's, the prior has learnt no styles, or the strength or an
+            option is out of range.
 
     Example:
     >>> import vqzoo
@@ -36,16 +52,21 @@ def restyle(tokenizer, content, style, strength=1.0):
     (10, 12, 3)
 
     Reference:
-        Huang, Belongie 2017, https://arxiv.org/abs/1703.06868, equation 8
+        Huang, Belongie 2017, https://arxiv.org/abs/1703.06868, equation 8; Chang et al. 2022 (MaskGIT),
+        https://arxiv.org/abs/2202.04200, for filling tokens in
     """
     if not 0.0 <= strength <= 1.0:
         raise ValueError(f"`strength` lies in [0, 1]. Received: strength={strength}")
-    if not isinstance(tokenizer, Tokenizer):
-        tokenizer = Tokenizer.from_preset(tokenizer)
-    latents = [_latents(tokenizer, picture, name) for name, picture in (("content", content), ("style", style))]
-    own, other = latents
-    moved = adaptive_normalization(own, other)
-    tokens = tokenizer.quantizer.encode(own + strength * (moved - own))
+    if isinstance(model, Generator) or (not isinstance(model, Tokenizer) and _holds_prior(model)):
+        generator = generator_of(model)
+        tokens = _filled(generator, content, style, strength, **options)
+        tokenizer = generator.tokenizer
+    else:
+        tokenizer = model if isinstance(model, Tokenizer) else Tokenizer.from_preset(model)
+        if options:
+            raise ValueError(f"A tokenizer alone has no settings of sampling. Received: {', '.join(options)}")
+        own, other = (_latents(tokenizer, picture, name) for name, picture in (("content", content), ("style", style)))
+        tokens = tokenizer.quantizer.encode(own + strength * (adaptive_normalization(own, other) - own))
     decoded = tokenizer.decode(tokens, size=np.shape(content)[:2])
     return np.clip(keras.ops.convert_to_numpy(decoded)[0], -1.0, 1.0)
 
@@ -73,11 +94,57 @@ def adaptive_normalization(content, style):
     return deviations[1] * (content - means[0]) / (deviations[0] + _EPSILON) + means[1]
 
 
+def _holds_prior(preset):
+    return "prior.keras" in read_manifest(find_preset(preset))["files"]
+
+
+def _filled(generator, content, style, strength, seed=0, **options):
+    """The content's tokens (1, rows, columns, num_codebooks), a share of which the prior has made anew."""
+    prior, tokenizer = generator.prior, generator.tokenizer
+    if STYLE not in prior.space.sizes or prior.grid is None or len(prior.grid) != 2:
+        raise ValueError(
+            f"Pictures are restyled by a prior of styles, on rows and columns. Received: one of "
+            f"{', '.join(prior.space.names)}. Train it by `recipes/image_generation.py --kind masked --styles`."
+        )
+    pictures = (_signal(tokenizer, picture, name) for name, picture in (("content", content), ("style", style)))
+    tokens, styles = (np.asarray(tokenizer.encode(picture))[0] for picture in pictures)
+    rng, (rows, columns) = np.random.default_rng(seed), tokens.shape[:2]
+    hidden = rng.permutation(rows * columns) < round(strength * rows * columns)
+    windows, grid = _windows(np.where(hidden.reshape(rows, columns, 1), -1, tokens), prior.grid)
+    prefix = prior.space.prefix(**{STYLE: _cut_out(styles, prior.grid, len(windows), rng)})
+    options = {"batch_size": _AT_ONCE, **generator.sampling, **options}
+    made = np.asarray(prior.generate(prefix=prefix, known=windows, seed=seed, **options))
+    made = made.reshape(*grid, *prior.grid, -1).swapaxes(1, 2)
+    return made.reshape(1, grid[0] * prior.grid[0], grid[1] * prior.grid[1], -1)[:, :rows, :columns]
+
+
+def _cut_out(tokens, size, count, rng):
+    """Random windows (count, rows, columns, num_codebooks) of tokens, -1 where there are not so many."""
+    missing = [(0, max(0, want - have)) for want, have in zip(size, tokens.shape, strict=False)]
+    tokens = np.pad(tokens, (*missing, (0, 0)), constant_values=-1)
+    room = [have - want + 1 for want, have in zip(size, tokens.shape, strict=False)]
+    places = rng.integers(room, size=(count, 2))
+    return np.stack([tokens[top : top + size[0], left : left + size[1]] for top, left in places])
+
+
+def _windows(tokens, size):
+    """Tokens in windows (count, rows, columns, num_codebooks), -1 beyond the edges, and how many stand where."""
+    missing = [(0, -have % want) for want, have in zip(size, tokens.shape, strict=False)]
+    tokens = np.pad(tokens, (*missing, (0, 0)), constant_values=-1)
+    grid = tuple(have // want for want, have in zip(size, tokens.shape, strict=False))
+    windows = tokens.reshape(grid[0], size[0], grid[1], size[1], -1).swapaxes(1, 2)
+    return windows.reshape(-1, *size, tokens.shape[-1]), grid
+
+
 def _latents(tokenizer, picture, name):
+    signal = _signal(tokenizer, picture, name)
+    return keras.ops.cast(tokenizer.encoder(signal, training=False), "float32")
+
+
+def _signal(tokenizer, picture, name):
     if tokenizer.modality != "image" or np.ndim(picture) != 3:
         raise ValueError(
             f"`{name}` is a picture (height, width, channels), and the tokenizer one of pictures. Received: shape "
             f"{np.shape(picture)}, a tokenizer of {tokenizer.modality}"
         )
-    signal = tokenizer.checked_signal(np.asarray(picture, "float32")[None])
-    return keras.ops.cast(tokenizer.encoder(signal, training=False), "float32")
+    return tokenizer.checked_signal(np.asarray(picture, "float32")[None])

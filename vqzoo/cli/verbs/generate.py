@@ -2,6 +2,7 @@
 
 vqzoo generate image-prior-fashion --count 16 --condition sneaker --out sneakers/
 vqzoo generate image-prior-fashion --count 20 --condition sneaker bag --seed 1 --out both/ --grid both.png
+vqzoo generate saved_models/emoji --count 8 --condition "red heart" --out hearts/
 """
 
 import json
@@ -15,6 +16,7 @@ from vqzoo.trainers import save_picture_rows
 from vqzoo.uses import Generator
 
 _COLUMNS = 8
+_NAMED = 60  # characters of a condition in a file's name
 # What a prior's `generate` takes, and the reader of its text.
 _OPTIONS = {"guidance": float, "temperature": float, "top_k": int, "top_p": float, "min_p": float, "steps": int}
 
@@ -23,7 +25,8 @@ def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="of a prior: name, or folder")
     parser.add_argument("--count", type=positive, help="pictures (default: one for each condition, or one)")
-    parser.add_argument("--condition", nargs="+", help="labels, which the pictures take in turn (default: all of them)")
+    told = "labels, or texts in quotes, which the pictures take in turn (default: all labels, or some captions)"
+    parser.add_argument("--condition", nargs="+", help=told)
     parser.add_argument("--seed", type=int, default=0, help="the same makes the same (default: 0)")
     parser.add_argument("--out", help="folder for the pictures")
     parser.add_argument("--grid", help="PNG of all of them")
@@ -38,8 +41,7 @@ def run(arguments):
     if not (arguments.out or arguments.grid):
         raise ValueError("--out DIR is the folder for the pictures, --grid FILE.png one picture of all of them.")
     generator = Generator.from_preset(arguments.preset)
-    labels = generator.labels_of(arguments.condition, arguments.count)
-    names = [""] * (arguments.count or 1) if labels is None else [generator.labels[label] for label in labels]
+    names = generator.conditions_of(arguments.condition, arguments.count) or [""] * (arguments.count or 1)
     count = len(names)
     targets = [_target(arguments.out, i, name) for i, name in enumerate(names)] if arguments.out else []
     for target in [*targets, *([pathlib.Path(arguments.grid).expanduser()] if arguments.grid else [])]:
@@ -60,5 +62,5 @@ def run(arguments):
 
 def _target(out, number, name):
     """The file of one picture: its number, and what it was asked to be."""
-    plain = re.sub(r"[^\w-]+", "_", name)
+    plain = re.sub(r"[^\w-]+", "_", name)[:_NAMED]
     return pathlib.Path(out).expanduser() / (f"{number:04d}_{plain}.png" if plain else f"{number:04d}.png")

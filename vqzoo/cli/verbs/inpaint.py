@@ -24,7 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--mask", help="picture of the same size, white where pixels are to be made")
     parser.add_argument("--box", type=_four, help="TOP,LEFT,HEIGHT,WIDTH in pixels, to be made")
     parser.add_argument("--pad", type=int, default=0, help="pixels to be made on every side (default: 0)")
-    parser.add_argument("--condition", help="label, where the prior has some (default: none)")
+    parser.add_argument("--condition", help="label or text, where the prior knows some (default: none)")
     parser.add_argument("--seed", type=int, default=0, help="another makes another picture (default: 0)")
     parser.add_argument("--out", required=True, help="file for the result")
     parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")

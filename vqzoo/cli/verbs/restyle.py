@@ -1,6 +1,7 @@
-"""Gives one picture the style of another one, as a tokenizer's latents know it.
+"""Gives one picture the style of another one, as a tokenizer's latents or a prior of styles know it.
 
 vqzoo restyle image-vqgan-photos-f4 house.jpg sunset.jpg --out house_at_sunset.png
+vqzoo restyle saved_models/styles house.jpg sunset.jpg --strength 0.7 --seed 1 --out house_at_sunset.png
 """
 
 import pathlib
@@ -14,10 +15,11 @@ from vqzoo.uses import restyle
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
-    parser.add_argument("preset", help="of a tokenizer of pictures: name, or folder")
+    parser.add_argument("preset", help="of a tokenizer of pictures, or of a prior of styles: name, or folder")
     parser.add_argument("content", help="picture whose shapes stay")
     parser.add_argument("style", help="picture whose colours and textures are taken")
     parser.add_argument("--strength", type=float, default=1.0, help="from 0, none, to 1 (default: 1)")
+    parser.add_argument("--seed", type=int, help="of a prior: another one makes another picture (default: 0)")
     parser.add_argument("--out", required=True, help="file for the result")
     parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")
 
@@ -29,6 +31,7 @@ def run(arguments):
     tokenizer = Tokenizer.from_preset(arguments.preset)
     channels = tokenizer.encoder.input_shape[-1]
     content, style = (load_image(path, channels=channels) for path in (arguments.content, arguments.style))
-    save_image(out, restyle(tokenizer, content, style, arguments.strength))
+    options = {} if arguments.seed is None else {"seed": arguments.seed}
+    save_image(out, restyle(arguments.preset, content, style, arguments.strength, **options))
     print(f"restyled: {out}")
     return 0

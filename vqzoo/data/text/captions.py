@@ -1,0 +1,150 @@
+"""Captions of pictures, from a table."""
+
+import os
+import pathlib
+
+from vqzoo.data.image_open import open_images
+from vqzoo.data.image_source import ImageSource
+
+_FILE = "file"
+_COLUMNS = ("caption", "name", "text")
+
+
+class CaptionTable:
+    r"""What pictures show, in words: a tab-separated table in UTF-8 with a header line, and a picture in each other.
+
+    The column `file` is relative to the table's folder, or else to the folder of the pictures. A picture in several
+    lines has several captions. Lines without a file or a caption are skipped and named in `skipped`.
+
+    Args:
+        path: str or path of the table.
+        column: str, the column of the captions. Default "": the first of `caption`, `name` and `text` that is there.
+
+    Raises:
+        ValueError: There is no such file or column, it is no text in UTF-8, or no line has a file and a caption.
+
+    Example:
+    >>> import tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "captions.tsv"
+    >>> _ = path.write_text("file\tname\n1.png\tred heart\n2.png\t\n")
+    >>> table = CaptionTable(path)
+    >>> table.column, table.of(path.parent / "1.png"), table.of("2.png")
+    ('name', ('red heart',), ())
+    >>> table.skipped[f"{path}, line 3"]
+    "no caption in the column 'name'"
+    """
+
+    def __init__(self, path, column=""):
+        self.path = pathlib.Path(path).expanduser()
+        self.folder = self.path.absolute().parent
+        self.skipped = {}
+        header, *lines = self._lines()
+        self.column = self._column(header, column)
+        self.captions = {}
+        places = header.index(_FILE), header.index(self.column)
+        for number, cells in enumerate(lines, start=2):
+            file, caption = (cells[i].strip() if i < len(cells) else "" for i in places)
+            if file and caption:
+                key = pathlib.PurePath(file).as_posix()
+                self.captions[key] = (*self.captions.get(key, ()), " ".join(caption.split()))
+            elif any(cells):
+                lacking = f"no caption in the column {self.column!r}" if file else "no file"
+                self.skipped[f"{self.path}, line {number}"] = lacking
+        if not self.captions:
+            raise ValueError(
+                f"No line of {self.path} has a file and a caption. Its columns are {', '.join(header)}, and "
+                f"{self.column!r} is that of the captions: choose another column, or another table."
+            )
+
+    def of(self, file, root=None):
+        """The captions of a picture.
+
+        Args:
+            file: str or path.
+            root: str or path of the pictures' folder, to which the table's files may be relative too. Default None.
+
+        Returns:
+            Tuple of str, empty for none.
+        """
+        path = pathlib.PurePath(file)
+        whole = pathlib.PurePath(os.path.abspath(path))
+        below = [whole.relative_to(x) for x in (self.folder, _absolute(root)) if x and whole.is_relative_to(x)]
+        found = (self.captions.get(name.as_posix(), ()) for name in (*below, whole, path))
+        return next(filter(None, found), ())
+
+    def pictures(self, data=""):
+        """The pictures that have a caption.
+
+        Args:
+            data: str or path, as `vqzoo.data.open_images` takes it; "" for the files of the table themselves.
+
+        Returns:
+            List of paths, or an `ImageSource`.
+
+        Raises:
+            ValueError: None of them has a caption, or as `open_images`.
+        """
+        if data:
+            files = open_images(data)
+            is_source = isinstance(files, ImageSource)
+            told = [self.of_record(name) if is_source else self.of(name, data) for name in files]
+            numbers = [i for i, captions in enumerate(told) if captions]
+            files = files.subset(numbers) if is_source else [files[i] for i in numbers]
+        else:
+            files = [path for path in map(self.folder.joinpath, self.captions) if path.is_file()]
+        if not len(files):
+            first = next(iter(self.captions))
+            raise ValueError(
+                f"None of the {len(self.captions)} files that {self.path} names, such as {first!r}, is a picture of "
+                f"{str(data or self.folder)!r}. They are relative to the table's folder or to --data."
+            )
+        return files
+
+    def of_record(self, name):
+        """The captions of a picture of a source, which is called shard/name.
+
+        Args:
+            name: str or path.
+
+        Returns:
+            Tuple of str, empty for none.
+        """
+        return self.of(pathlib.PurePath(*pathlib.PurePath(name).parts[1:]))
+
+    def missing(self, *folders):
+        """The files of the table that are not there.
+
+        Args:
+            *folders: str or path, where they may be beside the table's own folder; "" for none.
+
+        Returns:
+            Dict name -> reason.
+        """
+        roots = [self.folder, *filter(None, map(_absolute, folders))]
+        lost = [name for name in self.captions if not any((root / name).is_file() for root in roots)]
+        return {name: f"{self.path.name} names it, and it is not there" for name in lost}
+
+    def _lines(self):
+        """The cells of each line."""
+        try:
+            text = self.path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{self.path} is no text in UTF-8 ({error}). Save the table as UTF-8.") from error
+        except OSError as error:
+            raise ValueError(f"The table {self.path} cannot be read: {error.strerror}. Give another file.") from error
+        return [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
+
+    def _column(self, header, column):
+        wanted = (column,) if column else _COLUMNS
+        chosen = next((name for name in wanted if name in header), None)
+        lacking = [_FILE] * (_FILE not in header) + [" or ".join(wanted)] * (chosen is None)
+        if lacking:
+            raise ValueError(
+                f"The first line of {self.path} names the columns, between tabs: `{_FILE}`, and that of the captions. "
+                f"It has no column {' and no column '.join(lacking)}. Received: {', '.join(header)[:200]}"
+            )
+        return chosen
+
+
+def _absolute(folder):
+    return pathlib.Path(os.path.abspath(os.path.expanduser(folder))) if folder else None
