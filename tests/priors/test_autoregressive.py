@@ -167,6 +167,15 @@ def test_known_tokens_stay_and_the_rest_follows_them(pattern):
         np.testing.assert_array_equal(written[free], ids[free])
 
 
+def test_no_signal_ends_before_what_is_known():
+    prior = prior_of("sound")
+    known = np.full((40, 4, 3), -1)
+    known[:20, 2, 1] = 3
+    made = np.asarray(prior.generate(known=known, length=4, temperature=3.0))
+    assert (made[:20, 2, 1] == 3).all() and (made[:20, :3] >= 0).all()
+    assert (made[:20, 3] == -1).any() and (made[20:, 1] == -1).any(), "elsewhere they end as they like"
+
+
 def test_streaming_hands_out_what_will_be_the_result():
     prior = prior_of("sound", pattern=DelayPattern())
     seen = []
@@ -175,6 +184,9 @@ def test_streaming_hands_out_what_will_be_the_result():
     assert [part.shape[1] for part in seen] == [1, 4, 7]  # the last codebook is two steps late
     for part in seen:
         np.testing.assert_array_equal(part, made[:, : part.shape[1]])
+    seen.clear()
+    prior.generate(3, length=7, seed=5, callback=seen.append, every=9, batch_size=2)
+    assert [len(part) for part in seen] == [2, 1], "no row that only fills a batch"
 
 
 def test_what_has_been_is_made_less_often():

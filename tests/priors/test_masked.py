@@ -126,6 +126,9 @@ def test_holes_become_fewer_as_the_schedule_says():
         np.testing.assert_array_equal(one[one >= 0], other[one >= 0])
     np.testing.assert_array_equal(seen[-1], made)
     np.testing.assert_array_equal(prior.generate(2, steps=5, seed=3, schedule="linear"), made)
+    seen.clear()
+    prior.generate(3, steps=1, callback=seen.append, batch_size=2)
+    assert [len(part) for part in seen] == [2, 1], "no row that only fills a batch"
 
 
 @pytest.mark.parametrize("target", ["image", "sound"])

@@ -57,7 +57,7 @@ def test_a_prior_of_half_precision_is_saved_in_float32(tmp_path):
         prior.build()
     finally:
         keras.config.set_dtype_policy("float32")
-    assert prior.head.compute_dtype == "bfloat16"
+    assert prior.embedding.compute_dtype == "bfloat16"
     prior.save_to_preset(tmp_path / "it")
     again = Prior.from_preset(tmp_path / "it")
     layers = [layer for layer in again._flatten_layers() if layer.weights]
@@ -100,6 +100,21 @@ def test_learnt_positions_are_added_to_what_is_read():
     np.testing.assert_array_equal(moved[0], np.asarray(prior.places)[3:5])
 
 
+def test_more_steps_than_it_has_learnt_are_refused():
+    with pytest.raises(ValueError, match=r"has learnt 3 steps. Received: grid=\(2, 3\), which takes 6. Make the prior"):
+        autoregressive(learnt_positions=3)
+    # The start of a signal that says where it ends is a step too.
+    prior = autoregressive(grid=None, learnt_positions=4)
+    assert prior(np.zeros((1, 3, 1), "int32")).shape == (1, 4, 1, 7)
+    for training in (False, True):
+        with pytest.raises(ValueError, match="has learnt 4 steps. Received: a signal, which takes 5. .*positions=5`"):
+            prior.cross_entropy(np.zeros((1, 4, 1), "int32"), training=training)
+    masked = MaskedPrior(SPACE, Transformer(1, 2), "image", 8, learnt_positions=4)
+    assert masked(np.zeros((1, 4, 1), "int32")).shape == (1, 4, 1, 6)
+    with pytest.raises(ValueError, match="Received: a signal, which takes 5"):
+        masked(np.zeros((1, 5, 1), "int32"))
+
+
 def test_parts_that_do_not_fit_are_refused():
     causal, both = Transformer(1, 2, causal=True), Transformer(1, 2)
 
@@ -133,5 +148,8 @@ def test_half_precision_gives_float32_logits_near_the_exact_ones():
     half.set_weights(weights)
     exact.set_weights(weights)
     assert half(tokens).dtype == "float32"
+    outputs = keras.random.normal((1, 6, 8), dtype="bfloat16", seed=0)
+    product = np.asarray(outputs, "float32") @ np.asarray(half.head.kernel)
+    np.testing.assert_allclose(np.asarray(half.logits(outputs))[:, :, 0], product, atol=1e-5)  # not rounded
     np.testing.assert_allclose(half(tokens), exact(tokens), atol=0.3)
     assert half.generate(2, seed=1).shape == (2, 2, 3, 1)

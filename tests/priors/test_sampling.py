@@ -138,6 +138,10 @@ def test_settings_out_of_range_are_refused(settings):
     assert Sampling(top_k=3, min_p=0.0, temperature=0).checked().top_k == 3
 
 
-def test_half_precision_keeps_infinities_away():
-    logits = keras.ops.cast(logits_of(2, 10), "float32")
-    assert np.isfinite(filtered(logits, Sampling(temperature=1e-6))).all()
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_keeps_infinities_away(dtype):
+    logits = logits_of(2, 10)
+    logits[:, 3] = NEVER  # minus infinity in float16, as the others divided by the temperature are
+    found = filtered(keras.ops.cast(logits, dtype), Sampling(temperature=1e-6, top_p=0.9))
+    assert found.dtype == "float32" and np.isfinite(found).all()
+    np.testing.assert_array_equal(np.argmax(found, axis=-1), np.argmax(logits, axis=-1))

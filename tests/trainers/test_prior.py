@@ -73,6 +73,23 @@ def test_tokens_alone_and_a_live_tokenizer_are_the_same():
     assert again.tokenizer.codebook_sizes == (5,)
 
 
+def test_a_live_tokenizer_teaches_where_a_sentence_ends():
+    texts = ["the cat sat on the mat and ran", "a"]
+    pieces = vqzoo.data.Pieces.train([*texts, "the cat and the dog", "a mat"], size=300, exact=False)
+    quantizer = vqzoo.VectorQuantizer(8, keras.initializers.RandomNormal(stddev=0.3, seed=1))
+    tokenizer = vqzoo.text_vqvae(pieces, 2, filters=16, blocks=1, latent_dim=4, embedding_dim=8, quantizer=quantizer)
+    tokenizer.build((None, None))
+    prior = AutoregressivePrior(TokenSpace({"text": 8}), Transformer(1, 2, causal=True), "text", 8)
+    trainer = PriorTrainer(prior, tokenizer)
+    ids, chunks = pieces.pad(pieces.encode(texts), 2), tokenizer.chunks(texts)
+    tokens = np.asarray(trainer.tokens_of(ids))
+    real = np.arange(max(chunks)) < np.array(chunks)[:, None]
+    assert 0 < chunks[1] < chunks[0]
+    np.testing.assert_array_equal(tokens[..., 0], np.where(real, np.asarray(tokenizer.encode(texts))[..., 0], -1))
+    _, told = trainer.losses_on(tokens, None, training=False)
+    np.testing.assert_array_equal(np.sum(told.counted, axis=(1, 2)), np.array(chunks) + 1)  # and the end of each
+
+
 def test_shards_are_trained_on(tmp_path):
     rows = [vqzoo.data.TokenRow(TOKENS[i], (8, 12), f"{i}.png") for i in range(12)]
     about = {"preset": "mine", "sha256": "a" * 64, "modality": "image", "codebook_sizes": [5]}

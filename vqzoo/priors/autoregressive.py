@@ -36,7 +36,8 @@ class AutoregressivePrior(Prior):
         condition_dropout: float in [0, 1), share of the examples that are unconditional in training, for guidance.
             Defaults to 0.
         learnt_positions: int, steps that have a learnt vector each, added to what they read: the place itself, where
-            rotary positions tell distances. Defaults to 0, none.
+            rotary positions tell distances. Where a signal says itself where it ends, that is a step more. Defaults
+            to 0, none.
         seed: int, of what is random in training. Defaults to a random one.
 
     Call arguments:
@@ -150,7 +151,7 @@ class AutoregressivePrior(Prior):
             length: int, positions that are made at most, where there is no grid.
             batch_size: int, examples at once, to bound memory. Defaults to all.
             callback: callable, gets what has been made, int32 array (batch, whole positions, num_codebooks), after
-                every `every` steps. Defaults to none.
+                every `every` steps; of one batch after the other, where `batch_size` cuts. Defaults to none.
             every: int, see `callback`. Defaults to 16.
             **sampling: `temperature` (0 takes the likeliest), `top_k`, `top_p`, `min_p` and `repetition_penalty`, see
                 `Sampling`.
@@ -168,10 +169,10 @@ class AutoregressivePrior(Prior):
         request = requested(self, count, prefix, context, known, frames, seed, guidance, sampling, (steps, streams))
         leading = self._leading(request.given, frames)
 
-        def answer(part):
+        def answer(part, count):
             if callback is None:
                 return self._compiled_generate(part, frames, leading)
-            return self._streamed(part, frames, leading, callback, every)
+            return self._streamed(part, frames, leading, lambda tokens: callback(tokens[:count]), every)
 
         return self.tokens_of(in_batches(answer, request, batch_size), frames)
 

@@ -128,7 +128,7 @@ class Decoding:
         logits = prior.logits(outputs)[:, 0]  # (rows, streams, columns)
         if request.guidance is not None:
             logits = guided(*keras.ops.split(logits, 2), request.guidance)
-        logits = keras.ops.where(self._allowed(state), logits, NEVER)
+        logits = keras.ops.where(self._allowed(request.given, state), logits, NEVER)
         logits = filtered(logits, request.sampling, state.seen)
         greedy = request.sampling.temperature is None
         uniforms = None if greedy else keras.ops.take(request.uniforms, step, axis=1)
@@ -148,11 +148,13 @@ class Decoding:
         written = keras.ops.slice_update(state.ids, (0, step, 0), ids)
         return State(step + 1, written, ids, cache, grammar, seen)
 
-    def _allowed(self, state):
-        """Which columns may come: bool (batch or 1, streams, columns)."""
+    def _allowed(self, given, state):
+        """Which columns may come: bool (batch or 1, streams, columns); no end before an id that is given."""
         if self.prior.streams > 1:
             return keras.ops.expand_dims(keras.ops.take(self.possible, state.step, axis=0), 0)
         masks = self.grammar.masks[:, self.ids[0]]
-        return keras.ops.expand_dims(
-            keras.ops.take(masks, keras.ops.take(self.grammar.kinds, state.grammar), axis=0), 1
-        )
+        allowed = keras.ops.take(masks, keras.ops.take(self.grammar.kinds, state.grammar), axis=0)
+        later = np.arange(given.shape[1], dtype="int32") > state.step
+        waits = keras.ops.any(keras.ops.not_equal(given[..., 0], PADDING) & later, axis=1, keepdims=True)
+        ends = self.ids[0] == self.prior.space.end(self.prior.target)
+        return keras.ops.expand_dims(keras.ops.logical_and(allowed, ~(waits & ends)), 1)

@@ -115,8 +115,8 @@ def in_graph(prior, seed, count, prefix=None, context=None, *, length=None, guid
     numbers, sampling, answer = prior.planned(frames, options)
     steps, streams = prior.pattern.slots(frames, prior.num_codebooks).shape
     scale = None if guidance is None else tf.constant(guidance, tf.float32)
-    # Outside of what XLA compiles, which knows no batch that is a result.
-    uniforms = uniforms_of(seed, count, *numbers)
+    # Outside of what XLA compiles, which knows no batch that is a result. The seed modulo 2**31, as in `requested`.
+    uniforms = uniforms_of(tf.bitwise.bitwise_and(seed, 2**31 - 1), count, *numbers)
     request = Request(tf.fill((count, steps, streams), PADDING), prefix, context, uniforms, scale, sampling)
     made = tf.function(answer, jit_compile=xla or None, autograph=False)(request)
     return prior.tokens_of(made, frames)
@@ -126,7 +126,7 @@ def in_batches(function, request, batch_size):
     """Answers a request, some rows at a time; the last rows are filled up, so that one size is compiled.
 
     Args:
-        function: callable `Request` -> int32 tensor (batch, ...).
+        function: callable `Request`, int, how many rows from the first on are no filling -> int32 tensor (batch, ...).
         request: `Request`.
         batch_size: int, or None for all at once.
 
@@ -140,14 +140,14 @@ def in_batches(function, request, batch_size):
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"`batch_size` is 1 or more. Received: batch_size={batch_size}")
     if batch_size is None or batch_size >= count:
-        return function(request)
+        return function(request, count)
     parts = []
     for first in range(0, count, batch_size):
-        rows = np.minimum(np.arange(first, first + batch_size), count - 1)
+        rows, real = np.minimum(np.arange(first, first + batch_size), count - 1), min(batch_size, count - first)
         names = ("given", "prefix", "context", "uniforms")
         taken = {name: getattr(request, name) for name in names}
         taken = {name: None if x is None else keras.ops.take(x, rows, axis=0) for name, x in taken.items()}
-        parts.append(function(request._replace(**taken))[: min(batch_size, count - first)])
+        parts.append(function(request._replace(**taken), real)[:real])
     return keras.ops.concatenate(parts)
 
 

@@ -163,7 +163,7 @@ class MaskedPrior(Prior):
             length: int, positions that are made, where there is no grid.
             batch_size: int, examples at once, to bound memory. Defaults to all.
             callback: callable, gets what has been made, int32 array like the result with -1 for what is hidden, after
-                every step. Defaults to none.
+                every step; of one batch after the other, where `batch_size` cuts. Defaults to none.
             **sampling: `temperature` (0 takes the likeliest), `top_k`, `top_p` and `min_p`, see `Sampling`.
 
         Returns:
@@ -180,13 +180,13 @@ class MaskedPrior(Prior):
         request = requested(self, count, prefix, context, known, frames, seed, guidance, sampling, numbers)
         noise = tf.constant(noise, tf.float32)
 
-        def answer(part):
+        def answer(part, count):
             if callback is None:
                 return self._compiled_generate(part, frames, schedule, steps, noise)
             state = self._begin(part, frames)
             for stop in range(1, steps + 1):
                 state = self._compiled_advance(part, state, frames, schedule, steps, noise, tf.constant(stop))
-                callback(np.asarray(self.tokens_of(self._known_alone(state.ids), frames)))
+                callback(np.asarray(self.tokens_of(self._known_alone(state.ids), frames)[:count]))
             return state.ids
 
         return self.tokens_of(in_batches(answer, request, batch_size), frames)

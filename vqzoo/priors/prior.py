@@ -89,26 +89,25 @@ class Prior(keras.Model):
         self.num_codebooks = len(space.sizes[target])
         self.streams = self.pattern.streams(self.num_codebooks)
         self.first_ids, self.columns = self._columns()
+        if self.grid is not None:
+            self._check_steps(len(self.pattern.slots(math.prod(self.grid), self.num_codebooks)), f"grid={self.grid}")
         self.random = keras.random.SeedGenerator(seed)
         # === Compiled functions ===
         self._compiled_generate = compiled(self._generate, xla=True)
 
     def build(self, input_shape=None):
         shape = (None, None, self.width)
+        normal = keras.initializers.RandomNormal(stddev=1.0)
         self.embedding = keras.layers.Embedding(
-            self.space.size,
-            self.width,
-            keras.initializers.RandomNormal(stddev=1.0),
-            name="embedding",
-            dtype=self.dtype_policy,
+            self.space.size, self.width, normal, name="embedding", dtype=self.dtype_policy
         )
         if self.learnt_positions:
-            shape_of = (self.learnt_positions, self.width)
-            self.places = self.add_weight(shape=shape_of, initializer="random_normal", name="places")
+            self.places = self.add_weight((self.learnt_positions, self.width), "random_normal", name="places")
         # Small weights: at the start all tokens are about as likely.
         small = keras.initializers.VarianceScaling(1e-4, "fan_in", "truncated_normal")
+        # In float32 under every policy: the logits of thousands of codes, and the softmax of the loss.
         self.head = keras.layers.Dense(
-            self.streams * self.columns, use_bias=False, kernel_initializer=small, name="head", dtype=self.dtype_policy
+            self.streams * self.columns, use_bias=False, kernel_initializer=small, name="head", dtype="float32"
         )
         self.embedding.build((None, None))
         for part in (self.transformer, self.context_encoder):
@@ -152,13 +151,9 @@ class Prior(keras.Model):
         """The number of positions: of the grid, or `length` where any number may come."""
         if self.grid is not None:
             return math.prod(self.grid)
-        most = self.learnt_positions
-        if most and length is not None and len(self.pattern.slots(length, self.num_codebooks)) > most:
-            raise ValueError(f"This prior has learnt {most} steps. Received: length={length}, which takes more.")
         if length is None or length < 1:
-            raise ValueError(
-                f"This prior has no grid: `length` says how many positions are made. Received: length={length}"
-            )
+            raise ValueError(f"Without a grid `length` says how many positions are made. Received: length={length}")
+        self._check_steps(len(self.pattern.slots(int(length), self.num_codebooks)), f"length={length}")
         return int(length)
 
     def checked_tokens(self, tokens):
@@ -237,6 +232,8 @@ class Prior(keras.Model):
         """Adds the learnt vectors of the steps from `step` on to what these read, where the prior has them."""
         if not self.learnt_positions:
             return vectors
+        if isinstance(step, int):  # in the loop, whose length has been checked, it is a tensor
+            self._check_steps(step + vectors.shape[1], "a signal")
         steps = keras.ops.arange(vectors.shape[1]) + step
         return vectors + keras.ops.cast(keras.ops.take(self.places, steps, axis=0), vectors.dtype)
 
@@ -288,8 +285,7 @@ class Prior(keras.Model):
 
     def logits(self, outputs):
         """Scores of all columns: vectors (batch, steps, width) to float32 (batch, steps, streams, columns)."""
-        logits = keras.ops.cast(self.head(outputs), "float32")
-        return keras.ops.reshape(logits, (-1, outputs.shape[1], self.streams, self.columns))
+        return keras.ops.reshape(self.head(outputs), (-1, outputs.shape[1], self.streams, self.columns))
 
     def _columns(self):
         """The id of each stream's first column, int32 (streams,), and how many columns there are."""
@@ -325,6 +321,13 @@ class Prior(keras.Model):
         if not 0.0 <= self.condition_dropout < 1.0:
             raise ValueError(
                 f"`condition_dropout` lies in [0, 1). Received: condition_dropout={self.condition_dropout}"
+            )
+
+    def _check_steps(self, steps, told):
+        if 0 < self.learnt_positions < steps:
+            raise ValueError(
+                f"This prior has learnt {self.learnt_positions} steps. Received: {told}, which takes {steps}. Make the "
+                f"prior with `learnt_positions={steps}`, or 0 for none."
             )
 
     # === Whose tokens ===
@@ -380,8 +383,7 @@ class Prior(keras.Model):
         """
         if not self.built:
             raise ValueError("A prior without weights is no preset. Received: one that is not built. Train it first.")
-        known = {"target": self.target, "space": self.space.get_config()}
-        told = {**known, **(metadata or {})}
+        told = {"target": self.target, "space": self.space.get_config(), **(metadata or {})}
         save_preset(self.in_float32(), folder, metadata=told, recipe=recipe, filename=FILE, seal=seal)
 
     # === Config ===

@@ -147,13 +147,14 @@ def filtered(logits, sampling, seen=None):
     """The logits that `draw` draws from: penalty, temperature, then what may come at all.
 
     Args:
-        logits: float32 tensor (..., count).
+        logits: float tensor (..., count).
         sampling: `Sampling`; of temperature 0 the temperature is left to `draw`.
         seen: bool tensor of the shape of `logits`, for the penalty.
 
     Returns:
-        Tensor of the same shape.
+        float32 tensor of the same shape, because a small temperature and `NEVER` are infinite in float16.
     """
+    logits = keras.ops.cast(logits, "float32")
     if sampling.repetition_penalty is not None:
         logits = keras.ops.where(logits > 0.5 * NEVER, penalized(logits, seen, sampling.repetition_penalty), logits)
     if sampling.temperature is None:  # the likeliest, which no filter removes

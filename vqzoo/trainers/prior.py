@@ -93,7 +93,7 @@ class PriorTrainer(BaseTrainer):
         return LOSSES
 
     def tokens_of(self, batch):
-        """The tokens of a batch: itself, or what the tokenizer makes of its signals.
+        """The tokens of a batch: itself, or what the tokenizer makes of its signals, -1 where these are padded.
 
         Args:
             batch: tensor, tokens or signals.
@@ -101,7 +101,11 @@ class PriorTrainer(BaseTrainer):
         Returns:
             int32 tensor (batch, *grid, num_codebooks).
         """
-        return batch if self.tokenizer is None else tf.stop_gradient(self.tokenizer.encode(batch))
+        if self.tokenizer is None:
+            return batch
+        tokens, real = self.tokenizer.encode(batch), self.tokenizer.real_positions(batch)
+        # A tokenizer writes 0 behind a sentence, which a prior would read as a code.
+        return tf.stop_gradient(tokens if real is None else tf.where(tf.expand_dims(real, -1), tokens, -1))
 
     def losses_on(self, tokens, condition, training):
         """Computes every loss on a batch.
