@@ -15,8 +15,9 @@ NAMES = [
     "image-vqgan-emoji-f4",
     "image-vqgan-photos-f4",
     "image-vqgan-photos-f8",
+    "image-vqvae-fashion-28",
+    "text-english",
 ]
-NAMES += ["image-vqvae-fashion-28"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,8 @@ def photo():
 def test_a_shipped_preset_is_whole_and_small(name):
     folder = ROOT / "saved_models" / name
     files = vqzoo.presets.verify_preset(folder)["files"]
-    assert {"tokenizer.keras", "README.md", "samples.png", "metadata.json", "recipe.json"} == set(files)
+    samples = "samples.md" if name.startswith("text") else "samples.png"
+    assert {"tokenizer.keras", "README.md", samples, "metadata.json", "recipe.json"} == set(files)
     assert sum(file["bytes"] for file in files.values()) < 10e6
     card = (folder / "README.md").read_text()
     assert f'load_preset("{name}")' in card
@@ -86,6 +88,15 @@ def test_a_voice_comes_back():
     assert distances[0] < 0.5 * distances[1]
 
 
+def test_sentences_come_back():
+    tokenizer = vqzoo.Tokenizer.from_preset("text-english")
+    sentences = ["He went up into the mountain with his two sons.", "They took bread and fish, and gave thanks."]
+    tokens = tokenizer.encode(sentences)
+    assert tokens.shape[2] == 2 and tokenizer.codebook_sizes == (4000, 4000)
+    assert tokenizer.decode(tokens) == sentences
+    assert tokenizer.decode(np.zeros_like(tokens)) != sentences
+
+
 def test_a_drawing_comes_back():
     tokenizer = vqzoo.Tokenizer.from_preset("image-vqgan-emoji-f4")
     rows, columns = np.mgrid[-32:32, -32:32]
@@ -117,6 +128,17 @@ def test_the_readme_tells_what_the_presets_tell():
                 f"{preset.metrics['stoi']:.3f}" if speech else "",
                 f"{preset.metrics['pesq']:.2f}" if speech else "",
                 f"{preset.metrics['mel_distance']:.2f}",
+            ]
+            continue
+        if preset.modality == "text":
+            metrics = preset.metrics
+            assert cells[1:] == [
+                "text",
+                f"{len(preset.codebook_sizes)} of {preset.codebook_sizes[0]:,} for 2 pieces",
+                f"{metrics['bits_per_character']:.2f}",
+                f"{preset.parameters / 1e6:.2f} M",
+                *(f"{100 * metrics[name]:.1f} %" for name in ("piece_accuracy", "exact_match", "character_error_rate")),
+                f"{metrics['chrf']:.1f}",
             ]
             continue
         height, width, _ = preset.signal
