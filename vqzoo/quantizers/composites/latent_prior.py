@@ -5,11 +5,11 @@ import numbers
 import keras
 
 from vqzoo.ops import masked_mean
-from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.composites.around import AroundQuantizer
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
-class LatentPriorQuantizer(Quantizer):
+class LatentPriorQuantizer(AroundQuantizer):
     r"""Adds how badly a small causal network predicts the tokens to the losses; otherwise it is the quantizer inside.
 
     $$L = -\frac{1}{N} \sum_{i=1}^N \frac{1}{M} \sum_{m=1}^M \log p\,(k_{i,m} \mid \tilde e_{<i}, k_{i,<m}), \qquad
@@ -67,9 +67,8 @@ class LatentPriorQuantizer(Quantizer):
     """
 
     def __init__(self, quantizer, start=1000, stop=2000, width=128, depth=3, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(quantizer, **kwargs)
         _check(quantizer, start, stop, {"width": width, "depth": depth})
-        self.quantizer = quantizer
         self.start = start
         self.stop = stop
         self.width = width
@@ -108,14 +107,6 @@ class LatentPriorQuantizer(Quantizer):
         self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
         self.keep_frozen()
 
-    def encode(self, latents, mask=None):
-        """The inner quantizer's tokens: (batch, *grid, latent_dim) to int32 (batch, *grid, num_codebooks)."""
-        return self.quantizer.encode(latents, mask)
-
-    def decode(self, tokens):
-        """The inner quantizer's codes: tokens to its float32 latents."""
-        return self.quantizer.decode(tokens)
-
     def call(self, latents, training=False, mask=None):
         quantized = self.quantizer(latents, training=training, mask=mask)
         soft = [None] * self.num_codebooks
@@ -127,30 +118,8 @@ class LatentPriorQuantizer(Quantizer):
         return quantized._replace(losses={**quantized.losses, "latent_prior": loss})
 
     @property
-    def codebook_sizes(self):
-        return self.quantizer.codebook_sizes
-
-    @property
     def loss_names(self):
-        return (*self.quantizer.loss_names, "latent_prior")
-
-    def inner_quantizers(self):
-        """The one inside."""
-        return (self.quantizer,)
-
-    def soft_tokens(self, latents, tokens, mask=None):
-        """The inner quantizer's."""
-        return self.quantizer.soft_tokens(latents, tokens, mask)
-
-    def inference_form(self):
-        """The one inside, in its own inference form."""
-        return self.quantizer.inference_form()
-
-    def portable_encode(self, latents):
-        return self.quantizer.portable_encode(latents)
-
-    def portable_decode(self, tokens):
-        return self.quantizer.portable_decode(tokens)
+        return (*super().loss_names, "latent_prior")
 
     def _cross_entropy(self, quantized, soft, mask):
         """The mean over real positions and codebooks, in nats."""
@@ -191,21 +160,11 @@ class LatentPriorQuantizer(Quantizer):
         return keras.ops.clip(since / (self.stop - self.start), 0.0, 1.0)
 
     def get_config(self):
-        config = super().get_config()
-        config["quantizer"] = keras.saving.serialize_keras_object(self.quantizer)
-        config |= {name: getattr(self, name) for name in ("start", "stop", "width", "depth")}
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        return cls(keras.saving.deserialize_keras_object(config.pop("quantizer")), **config)
+        return {**super().get_config(), **{name: getattr(self, name) for name in ("start", "stop", "width", "depth")}}
 
 
 def _check(quantizer, start, stop, sizes):
     """Raises where an argument of the constructor is out of its range."""
-    if not isinstance(quantizer, Quantizer):
-        raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
     if "latent_prior" in quantizer.loss_names:
         raise ValueError(
             "A latent prior adds the loss `latent_prior`, so the quantizer inside has none of that name. Received: "

@@ -4,13 +4,13 @@ import numbers
 
 import keras
 
+from vqzoo.quantizers.composites.around import AroundQuantizer
 from vqzoo.quantizers.composites.composite import of_width
 from vqzoo.quantizers.quantizer import Quantized
-from vqzoo.quantizers.quantizer import Quantizer
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
-class StartupQuantizer(Quantizer):
+class StartupQuantizer(AroundQuantizer):
     r"""Hands on the dense latents of fewer and fewer training examples; in inference it is the quantizer inside.
 
     $$p_t = \operatorname{clip}\left(\frac{t_1 - t}{t_1 - t_0}, 0, 1\right), \qquad
@@ -53,16 +53,13 @@ class StartupQuantizer(Quantizer):
     """
 
     def __init__(self, quantizer, start=0, stop=1000, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        if not isinstance(quantizer, Quantizer):
-            raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
+        super().__init__(quantizer, **kwargs)
         whole = isinstance(start, numbers.Integral) and isinstance(stop, numbers.Integral)
         if not whole or not 0 <= start < stop:
             raise ValueError(
                 "`start` and `stop` are numbers of training steps, and `stop` is the later one. Received: "
                 f"start={start!r}, stop={stop!r}. Without a start-up, use the quantizer inside alone."
             )
-        self.quantizer = quantizer
         self.start = start
         self.stop = stop
         self.seed = seed
@@ -75,14 +72,6 @@ class StartupQuantizer(Quantizer):
         self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
         self.keep_frozen()
 
-    def encode(self, latents, mask=None):
-        """The inner quantizer's tokens: (batch, *grid, latent_dim) to int32 (batch, *grid, num_codebooks)."""
-        return self.quantizer.encode(latents, mask)
-
-    def decode(self, tokens):
-        """The inner quantizer's codes: tokens to float32 (batch, *grid, latent_dim)."""
-        return self.quantizer.decode(tokens)
-
     def call(self, latents, training=False, mask=None):
         quantized = self.quantizer(latents, training=training, mask=mask)
         if not training:
@@ -94,32 +83,6 @@ class StartupQuantizer(Quantizer):
             self.steps.assign_add(1)
         return Quantized(mixed, quantized.tokens, quantized.losses)
 
-    @property
-    def codebook_sizes(self):
-        return self.quantizer.codebook_sizes
-
-    @property
-    def loss_names(self):
-        return self.quantizer.loss_names
-
-    def inner_quantizers(self):
-        """The one inside."""
-        return (self.quantizer,)
-
-    def soft_tokens(self, latents, tokens, mask=None):
-        """The inner quantizer's."""
-        return self.quantizer.soft_tokens(latents, tokens, mask)
-
-    def inference_form(self):
-        """The one inside, in its own inference form."""
-        return self.quantizer.inference_form()
-
-    def portable_encode(self, latents):
-        return self.quantizer.portable_encode(latents)
-
-    def portable_decode(self, tokens):
-        return self.quantizer.portable_decode(tokens)
-
     def _dense_examples(self, latents):
         """Which examples stay dense in this call: bool (batch, 1, ..., 1), as many axes as the latents."""
         left = keras.ops.cast(self.stop - keras.ops.convert_to_tensor(self.steps), "float32")
@@ -128,14 +91,4 @@ class StartupQuantizer(Quantizer):
         return keras.ops.reshape(drawn < share, (-1, *(1 for _ in latents.shape[1:])))
 
     def get_config(self):
-        config = super().get_config()
-        config["quantizer"] = keras.saving.serialize_keras_object(self.quantizer)
-        config["start"] = self.start
-        config["stop"] = self.stop
-        config["seed"] = self.seed
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        return cls(keras.saving.deserialize_keras_object(config.pop("quantizer")), **config)
+        return {**super().get_config(), "start": self.start, "stop": self.stop, "seed": self.seed}

@@ -1,0 +1,66 @@
+"""What quantizers share that change the training of another one, and nothing else."""
+
+import keras
+
+from vqzoo.quantizers.quantizer import Quantizer
+
+
+class AroundQuantizer(Quantizer):
+    """One quantizer inside, whose tokens, codes and exports are its own.
+
+    Subclasses say in `call` what is different in training, and put their other arguments into the config.
+
+    Args:
+        quantizer: `Quantizer`.
+
+    Raises:
+        ValueError: if it is none.
+    """
+
+    def __init__(self, quantizer, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(quantizer, Quantizer):
+            raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
+        self.quantizer = quantizer
+
+    def encode(self, latents, mask=None):
+        """The inner quantizer's tokens: (batch, *grid, latent_dim) to int32 (batch, *grid, num_codebooks)."""
+        return self.quantizer.encode(latents, mask)
+
+    def decode(self, tokens):
+        """The inner quantizer's codes: tokens to its float32 latents."""
+        return self.quantizer.decode(tokens)
+
+    @property
+    def codebook_sizes(self):
+        return self.quantizer.codebook_sizes
+
+    @property
+    def loss_names(self):
+        return self.quantizer.loss_names
+
+    def inner_quantizers(self):
+        """The one inside."""
+        return (self.quantizer,)
+
+    def soft_tokens(self, latents, tokens, mask=None):
+        """The inner quantizer's."""
+        return self.quantizer.soft_tokens(latents, tokens, mask)
+
+    def inference_form(self):
+        """The one inside, in its own inference form."""
+        return self.quantizer.inference_form()
+
+    def portable_encode(self, latents):
+        return self.quantizer.portable_encode(latents)
+
+    def portable_decode(self, tokens):
+        return self.quantizer.portable_decode(tokens)
+
+    def get_config(self):
+        return {**super().get_config(), "quantizer": keras.saving.serialize_keras_object(self.quantizer)}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("quantizer")), **config)
