@@ -54,6 +54,7 @@ class Config:
     quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
     mel_weight: float = 1.0  # of the distance of log-mel spectra
     stft_weight: float = 0.5  # of the distance of spectra
+    level_weight: float = 2.0  # of the distance of levels: without it sounds come back too quiet
     waveform_weight: float = 0.0  # of the absolute error of the waveform; the encoder does not see phases
     commitment_weight: float = 0.25  # of the commitment loss
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, at which waveforms are folded to be judged
@@ -112,16 +113,15 @@ def build(config):
     losses = {
         "mel": vqzoo.losses.MelLoss(config.sample_rate, FRAMES, BANDS),
         "stft": vqzoo.losses.STFTLoss(FRAMES[-3:], [frame // 4 for frame in FRAMES[-3:]], FRAMES[-3:]),
+        "level": vqzoo.losses.LevelLoss(config.sample_rate),
         "waveform": vqzoo.losses.l1_loss,
     }
     weights = dict.fromkeys((*tokenizer.quantizer.loss_names, "discriminator"), 1.0)
     weights |= {x: getattr(config, f"{x}_weight") for x in (*losses, "commitment", "adversarial", "feature_matching")}
     steps = config.epochs * config.steps_per_epoch
-    joining = {name: int(getattr(config, name) * steps) for name in ("discriminator_start", "discriminator_warmup")}
-    options = {"adaptive": config.adaptive, "average_decay": config.average_decay}
-    trainer = vqzoo.AdversarialTrainer(
-        tokenizer, combined_discriminator(opponents), losses, weights, **joining, **options
-    )
+    options = {name: int(getattr(config, name) * steps) for name in ("discriminator_start", "discriminator_warmup")}
+    options |= {"adaptive": config.adaptive, "average_decay": config.average_decay}
+    trainer = vqzoo.AdversarialTrainer(tokenizer, combined_discriminator(opponents), losses, weights, **options)
     trainer.build((None, round(config.seconds * config.sample_rate), config.channels))
     rate = warmup_cosine(config.learning_rate, steps, config.warmup)
     trainer.compile(

@@ -48,6 +48,7 @@ class Config:
     quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
     mel_weight: float = 1.0  # of the distance of log-mel spectra
     stft_weight: float = 0.5  # of the distance of spectra
+    level_weight: float = 2.0  # of the distance of levels: without it sounds come back too quiet
     waveform_weight: float = 0.0  # of the absolute error of the waveform; the encoder does not see phases
     commitment_weight: float = 0.25  # of the commitment loss
     batch_size: int = 16  # clips, over all devices
@@ -83,6 +84,7 @@ def build(config):
     losses = {
         "mel": vqzoo.losses.MelLoss(config.sample_rate, FRAMES, BANDS),
         "stft": vqzoo.losses.STFTLoss(FRAMES[-3:], [frame // 4 for frame in FRAMES[-3:]], FRAMES[-3:]),
+        "level": vqzoo.losses.LevelLoss(config.sample_rate),
         "waveform": vqzoo.losses.l1_loss,
     }
     weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer

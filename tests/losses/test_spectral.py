@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vqzoo.losses import LevelLoss
 from vqzoo.losses import MelLoss
 from vqzoo.losses import SpectralLoss
 from vqzoo.losses import STFTLoss
 from vqzoo.losses import l1_loss
 from vqzoo.losses import si_sdr_loss
 
-LOSSES = {"mel": MelLoss(16000), "stft": STFTLoss(), "si_sdr": si_sdr_loss}
+LOSSES = {"mel": MelLoss(16000), "stft": STFTLoss(), "level": LevelLoss(16000), "si_sdr": si_sdr_loss}
 
 
 def sound(seed, shape=(2, 2400, 1)):
@@ -40,8 +41,20 @@ def test_typed_out_answers():
     assert float(MelLoss(16000, (64, 256), (8, 20))(noise, 0.1 * noise)[0]) == pytest.approx(2.0, rel=1e-5)
     assert float(STFTLoss()(noise, 0.1 * noise)[0]) == pytest.approx(0.9 + np.log(10), rel=1e-4)
     assert float(si_sdr_loss(np.array([[[1.0], [-1.0]]]), np.array([[[5.0], [-5.0]]]))[0]) < -100
+    assert float(LevelLoss(16000)(noise, 0.1 * noise)[0]) == pytest.approx(1.0, rel=1e-2)
+    assert float(LevelLoss(16000)(noise[:, :99], 0.1 * noise[:, :99])[0]) == pytest.approx(1.0, rel=1e-2)
     # Both of magnitude below the floor are alike.
     assert float(MelLoss(16000, floor=1e3)(noise, 0.1 * noise)[0]) == 0.0
+
+
+def test_levels_are_means_of_windows():
+    rng = np.random.default_rng(1)
+    x, other = (rng.normal(size=(1, 16000, 1)) for _ in range(2))
+    assert float(LevelLoss(16000)(x, other)[0]) < 0.05  # other samples of the same noise: one decibel
+    fading = x * np.where(np.arange(16000) < 8000, 1.0, 0.1)[:, None]
+    assert float(LevelLoss(16000)(fading, fading[:, ::-1])[0]) > 0.5  # as loud on the whole, at other times
+    low, high = x + np.roll(x, 1, axis=1), x - np.roll(x, 1, axis=1)
+    assert float(LevelLoss(16000)(low, high)[0]) > 0.25  # and in other bands
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -52,7 +65,7 @@ def test_a_gradient_reduces_the_loss(name):
         with tf.GradientTape() as tape:
             value = tf.reduce_mean(LOSSES[name](x, y))
         gradient = tape.gradient(value, y)
-        y.assign_sub(0.5 * gradient / tf.norm(gradient))
+        y.assign_sub((0.1 if name == "level" else 0.5) * gradient / tf.norm(gradient))
         values.append(float(value))
     assert values == sorted(values, reverse=True)
     assert values[-1] < values[0] - 0.01 * abs(values[0])
@@ -85,7 +98,9 @@ def test_half_precision_is_measured_in_float32(name):
     np.testing.assert_allclose(value, LOSSES[name](tf.cast(x, "float32"), tf.cast(y, "float32")), rtol=1e-6)
 
 
-@pytest.mark.parametrize("loss", [MelLoss(16000, (64, 256), (8, 20)), STFTLoss((256,), (50,), (240,)), si_sdr_loss])
+@pytest.mark.parametrize(
+    "loss", [MelLoss(16000, (64, 256), (8, 20)), STFTLoss((256,), (50,), (240,)), LevelLoss(16000), si_sdr_loss]
+)
 def test_xla_compiles_it_to_the_same(loss):
     x, y = sound(0), sound(1)
     compiled = tf.function(loss, jit_compile=True)
@@ -93,7 +108,13 @@ def test_xla_compiles_it_to_the_same(loss):
 
 
 @pytest.mark.parametrize(
-    "loss", [MelLoss(8000, (128, 64), (10, 4), floor=1e-3), STFTLoss((64,), (16,), (50,)), si_sdr_loss]
+    "loss",
+    [
+        MelLoss(8000, (128, 64), (10, 4), floor=1e-3),
+        STFTLoss((64,), (16,), (50,)),
+        LevelLoss(8000, 256, 8, 0.1),
+        si_sdr_loss,
+    ],
 )
 def test_comes_back_from_its_config(loss):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
@@ -115,6 +136,12 @@ def test_the_floor_is_positive(floor):
         ValueError, match=f"`floor` is positive: the logarithm of 0 is infinite. Received: floor={floor}"
     ):
         MelLoss(16000, floor=floor)
+
+
+@pytest.mark.parametrize("wrong", [{"floor": 0.0}, {"seconds": -1.0}])
+def test_the_floor_and_the_seconds_of_levels_are_positive(wrong):
+    with pytest.raises(ValueError, match="`floor` and `seconds` are positive"):
+        LevelLoss(16000, **wrong)
 
 
 def test_settings_are_checked_where_they_are_given():

@@ -12,6 +12,7 @@ from vqzoo.losses.reconstruction import l1_loss
 from vqzoo.losses.reconstruction import l2_loss
 from vqzoo.losses.regularizers import LeCamRegularizer
 from vqzoo.losses.regularizers import R1Penalty
+from vqzoo.losses.spectral import LevelLoss
 from vqzoo.losses.spectral import MelLoss
 from vqzoo.losses.spectral import SpectralLoss
 from vqzoo.losses.spectral import STFTLoss
@@ -22,6 +23,7 @@ __all__ = [
     "AdversarialLoss",
     "HingeLoss",
     "LeCamRegularizer",
+    "LevelLoss",
     "MelLoss",
     "NonSaturatingLoss",
     "PerceptualLoss",

@@ -1,5 +1,6 @@
 """What is reported: how near pictures, sounds and texts come, how codebooks are used, how many bits tokens cost."""
 
+from vqzoo.metrics.audio import level_difference
 from vqzoo.metrics.audio import log_mel_distance
 from vqzoo.metrics.audio import mel_distance
 from vqzoo.metrics.audio import si_sdr
@@ -48,6 +49,7 @@ __all__ = [
     "exact_match",
     "frechet_distance",
     "kilobits_per_second",
+    "level_difference",
     "log_mel_distance",
     "mel_distance",
     "ms_ssim",

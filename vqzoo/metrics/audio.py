@@ -117,6 +117,31 @@ def si_sdr(signal, reconstruction):
     return spectral_distances.si_sdr(signal, reconstruction)
 
 
+def level_difference(signal, reconstruction):
+    r"""How much louder the reconstruction is, in decibels: below 0 it is quieter.
+
+    $$10 \log_{10} \frac{\lVert y \rVert^2}{\lVert x \rVert^2}$$
+
+    with 1e-14 added to both for each sample, so that silence stays finite.
+
+    Args:
+        signal: float tensor x, shape (batch, samples, channels).
+        reconstruction: float tensor y of the same shape.
+
+    Returns:
+        float32 tensor (batch,), in dB, the mean over the channels of each clip.
+
+    Raises:
+        ValueError: if the signals are not of that shape.
+
+    Example:
+    >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
+    >>> round(float(level_difference(noise, 0.5 * noise)[0]), 2)
+    -6.02
+    """
+    return spectral_distances.level_difference(signal, reconstruction)
+
+
 @functools.cache
 def _scales(sample_rate, frame_lengths, bands):
     return spectral_distances.mel_scales(sample_rate, frame_lengths, bands)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
+from vqzoo.metrics.audio import level_difference
 from vqzoo.metrics.audio import log_mel_distance
 from vqzoo.metrics.audio import mel_distance
 from vqzoo.metrics.audio import si_sdr
@@ -16,7 +17,15 @@ from vqzoo.metrics.rate import kilobits_per_second
 
 # A clip that survives as it is has no distortion but rounding, and would outweigh the others in the mean.
 _LARGEST_SI_SDR = 100.0  # dB
-_NAMES = ("mel_distance", "log_mel_distance", "stft_distance", "si_sdr", "l1", "kilobits_per_second")
+_NAMES = (
+    "mel_distance",
+    "log_mel_distance",
+    "stft_distance",
+    "si_sdr",
+    "level_difference",
+    "l1",
+    "kilobits_per_second",
+)
 _NAMES += ("usage", "perplexity", "dead_codes", "times_real_time", "seconds", "clips")
 
 
@@ -39,11 +48,12 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
     Returns:
         A dict of Python numbers, means over the clips: `mel_distance` (DAC's, over seven scales), `log_mel_distance`
         (of 80 bands), `stft_distance`, `si_sdr` (dB, at most 100 for one clip, over the clips without a silent
-        channel), `l1` (mean absolute difference), `kilobits_per_second` (of the tokens as they are, without entropy
-        coding), and those of `metrics`; over all tokens `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`),
-        where there are several codebooks also the first two of each, `usage_0`, `perplexity_0` and so on;
-        `times_real_time` (seconds of sound a second through encode and decode, compilation not counted), `seconds` of
-        sound and `clips`, their number. A number that no clip has is left out.
+        channel), `level_difference` (dB, over the same; below 0 they come back quieter), `l1` (mean absolute
+        difference), `kilobits_per_second` (of the tokens as they are, without entropy coding), and those of `metrics`;
+        over all tokens `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`), where there are several codebooks
+        also the first two of each, `usage_0`, `perplexity_0` and so on; `times_real_time` (seconds of sound a second
+        through encode and decode, compilation not counted), `seconds` of sound and `clips`, their number. A number
+        that no clip has is left out.
 
     Raises:
         ValueError: there is no clip, a batch is not (batch, samples, channels), a metric has the name of one of ours,
@@ -90,13 +100,14 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
 
 def _distances(signal, reconstruction, sample_rate):
     """One number per clip: {name: array (batch,)}."""
-    heard = np.ptp(signal, axis=1).all(axis=-1)  # of silence, SI-SDR says nothing
+    heard = np.ptp(signal, axis=1).all(axis=-1)  # of silence, decibels say nothing
     distances = {
         "mel_distance": mel_distance(signal, reconstruction, sample_rate),
         "log_mel_distance": log_mel_distance(signal, reconstruction, sample_rate),
         "stft_distance": stft_distance(signal, reconstruction),
         "si_sdr": ops.minimum(si_sdr(signal, reconstruction), _LARGEST_SI_SDR),
+        "level_difference": level_difference(signal, reconstruction),
         "l1": np.abs(signal - reconstruction).mean(axis=(1, 2)),
     }
     distances = {name: ops.convert_to_numpy(values) for name, values in distances.items()}
-    return {**distances, "si_sdr": distances["si_sdr"][heard]}
+    return {**distances, **{name: distances[name][heard] for name in ("si_sdr", "level_difference")}}

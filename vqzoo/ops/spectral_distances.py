@@ -130,6 +130,77 @@ def stft_distance(signal, reconstruction, frame_lengths, hop_lengths, window_len
     return _of_clips(total / len(frame_lengths), channels)
 
 
+def level_difference(signal, reconstruction):
+    r"""How much louder the reconstruction is, in decibels.
+
+    $$10 \log_{10} \frac{\lVert y \rVert^2 + \epsilon}{\lVert x \rVert^2 + \epsilon}$$
+
+    ε is 1e-14 for each sample, as in `si_sdr`.
+
+    Args:
+        signal: float tensor (batch, samples, channels).
+        reconstruction: float tensor of the same shape.
+
+    Returns:
+        float32 tensor (batch,), in dB; below 0 it is quieter.
+
+    Raises:
+        ValueError: if the signals are not of that shape.
+
+    Example:
+    >>> noise = np.random.default_rng(0).normal(size=(1, 800, 1))
+    >>> round(float(level_difference(noise, 0.5 * noise)[0]), 2)
+    -6.02
+    """
+    x, y, channels = _rows(signal, reconstruction)
+    before, after = (_mean(keras.ops.square(rows)) + SILENCE for rows in (x, y))
+    return _of_clips(10.0 * (keras.ops.log10(after) - keras.ops.log10(before)), channels)
+
+
+def level_distance(signal, reconstruction, frame_length, pooled, filters, floor):
+    r"""The mean absolute difference of levels in windows of time, of the whole sound and of its bands.
+
+    $$d(x, y) = \frac14 \sum_{s=1}^2 \operatorname{mean}_{w,b} \left|
+    \log_{10} \left(\frac{E_s(x)_{wb}}{E(x)} + \epsilon\right)
+    - \log_{10} \left(\frac{E_s(y)_{wb}}{E(x)} + \epsilon\right) \right|$$
+
+    with E_1 the mean power of the frames of a window over all bins, E_2 that of each filter, and E(x) that of the whole
+    clip over all bins. Windows overlap by half, and see zeros beyond the clip's ends.
+
+    Args:
+        signal: float tensor (batch, samples, channels).
+        reconstruction: float tensor of the same shape.
+        frame_length: int, samples of a frame; frames are a quarter of it apart.
+        pooled: int, frames of a window, at least 2.
+        filters: float array (frame_length // 2 + 1, bands); each column's sum counts for nothing.
+        floor: float, ε, a share of the clip's energy.
+
+    Returns:
+        float32 tensor (batch,).
+
+    Raises:
+        ValueError: if the signals are not of that shape.
+
+    Example:
+    >>> noise = np.random.default_rng(0).normal(size=(1, 800, 1))
+    >>> _, _, filters = mel_scales(8000, (64,), (10,))[0]
+    >>> round(float(level_distance(noise, 0.1 * noise, 64, 8, filters, 1e-9)[0]), 3)
+    1.0
+    """
+    x, y, channels = _rows(signal, reconstruction)
+    filters = np.asarray(filters, "float32")
+    alike = np.full((len(filters), 1), 1.0 / len(filters), "float32")
+    filters = np.concatenate([alike, filters / filters.sum(axis=0)], axis=1)
+    energies = []
+    for rows in (x, y):
+        power = sum(map(keras.ops.square, stft(rows, frame_length, frame_length // 4)))
+        energies.append(keras.ops.matmul(power, filters))
+    whole = keras.ops.mean(energies[0][:, :, :1], axis=1, keepdims=True) + SILENCE
+    a, b = (keras.ops.log10(_pooled(energy, pooled) / whole + floor) for energy in energies)
+    apart = keras.ops.mean(keras.ops.abs(a - b), axis=1)
+    return _of_clips(0.25 * (apart[:, 0] + keras.ops.mean(apart[:, 1:], axis=1)), channels)
+
+
 def check_resolutions(frame_lengths, hop_lengths, window_lengths):
     """Raises where these are not the lengths of `stft_distance`.
 
@@ -187,6 +258,12 @@ def si_sdr(signal, reconstruction):
     error = _mean(keras.ops.square(keras.ops.expand_dims(scale, 1) * x - y))
     ratio = (keras.ops.square(scale) * power + SILENCE) / (error + SILENCE)
     return _of_clips(10.0 * keras.ops.log10(ratio), channels)
+
+
+def _pooled(frames, count):
+    """Means of (batch, frames, bands) over windows of `count` frames that overlap by half, with silence around."""
+    padded = keras.ops.pad(frames, [[0, 0], [count // 2, count // 2], [0, 0]])
+    return keras.ops.average_pool(padded, count, count // 2, "valid", "channels_last")
 
 
 def _seeing_filters(sample_rate, frame_length, bands):
