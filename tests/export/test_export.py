@@ -66,6 +66,25 @@ def test_the_litert_file_has_builtin_operations_alone_and_its_weights(exported):
     assert 0.9 * weights < (folder / "tokenizer.tflite").stat().st_size
 
 
+def test_a_litert_file_holds_nothing_twice(exported):
+    tokenizer, folder, _ = exported
+    from ai_edge_litert.interpreter import Interpreter
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    data = (folder / "tokenizer.tflite").read_bytes()
+    codebook = np.asarray(tokenizer.quantizer.codebook)
+    places = [data.find(rows.tobytes()) for rows in (codebook, codebook - np.asarray(vqzoo.ops.central_code(codebook)))]
+    assert sorted(place > 0 for place in places) == [False, True]  # what is searched is also what is looked up
+    assert data.count((codebook - np.asarray(vqzoo.ops.central_code(codebook))).tobytes()) == 1
+    assert max(places) % 16 == 0
+    model = schema.Model.GetRootAs(data, 0)
+    buffers = [model.Buffers(i).DataAsNumpy() for i in range(model.BuffersLength())]
+    contents = [x.tobytes() for x in buffers if not np.isscalar(x) and len(x)]
+    assert len(contents) == len(set(contents)) > 10
+    names = {d["name"] for d in Interpreter(str(folder / "tokenizer.tflite")).get_tensor_details()}
+    assert any("tokens" in name for name in names) and "" in names
+
+
 def test_the_agreement_is_in_the_metadata_and_the_manifest_covers_all(exported):
     _, folder, agreements = exported
     assert vqzoo.presets.read_metadata(folder)["exports"]["litert"]["tokens_equal"] == 1.0

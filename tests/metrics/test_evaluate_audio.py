@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vqzoo.metrics import codebook_statistics
 from vqzoo.metrics import evaluate_audio
+from vqzoo.metrics import level_difference
 from vqzoo.metrics import log_mel_distance
 from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
@@ -82,6 +83,7 @@ def test_the_report_is_the_mean_over_all_clips():
             "log_mel_distance": mean(lambda x, y: log_mel_distance(x, y, 8000)),
             "stft_distance": mean(stft_distance),
             "si_sdr": mean(si_sdr),
+            "level_difference": mean(level_difference),
             "l1": mean(lambda x, y: np.abs(x - y).mean(axis=(1, 2))),
             "kilobits_per_second": np.mean(rates) * 4 * np.log2(7) / 1000,
             "usage": statistics["usage"],

@@ -4,6 +4,7 @@ import tempfile
 
 import tensorflow as tf
 
+from vqzoo.export.compact import compact_litert
 from vqzoo.export.saved_model import export_saved_model
 from vqzoo.export.saved_model import signature_names
 from vqzoo.files import atomic_path
@@ -68,4 +69,4 @@ def export_litert_files(tokenizer, paths):
             if precision == "float16":
                 converter.target_spec.supported_types = [tf.float16]
             with atomic_path(path) as temporary:
-                temporary.write_bytes(converter.convert())
+                temporary.write_bytes(compact_litert(converter.convert()))

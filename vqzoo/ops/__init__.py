@@ -22,6 +22,7 @@ from vqzoo.ops.masks import masked_gradient
 from vqzoo.ops.masks import masked_mean
 from vqzoo.ops.masks import masked_tokens
 from vqzoo.ops.nearest import central_code
+from vqzoo.ops.nearest import codes_at
 from vqzoo.ops.nearest import highest_scores
 from vqzoo.ops.nearest import largest
 from vqzoo.ops.nearest import nearest_codes
@@ -50,6 +51,7 @@ __all__ = [
     "bicubic_matrix",
     "bit_entropy",
     "central_code",
+    "codes_at",
     "compiled",
     "crop",
     "digits_to_tokens",

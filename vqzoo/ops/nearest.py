@@ -79,6 +79,31 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
     return _highest_in_chunks(vectors, rows, centre, most)
 
 
+def codes_at(codebook, tokens):
+    """Looks up rows of a codebook.
+
+    For LiteRT they are rows of the table that `nearest_codes` searches, plus its middle: a file holds it once, and of
+    8 bits in no precision.
+
+    Args:
+        codebook: float tensor, shape (codebook_size, latent_dim).
+        tokens: int tensor, any shape, in [0, codebook_size), of a first size that only the run time knows.
+
+    Returns:
+        Tensor of the tokens' shape and one more axis of latent_dim, of the codebook's dtype.
+
+    Example:
+    >>> import numpy as np
+    >>> np.asarray(codes_at(np.array([[0.5], [2.0]], "float32"), np.array([1, 0]))).ravel()
+    array([2. , 0.5], dtype=float32)
+    """
+    if not is_for_litert():
+        return keras.ops.take(codebook, tokens, axis=0)
+    rows, _, centre = _relative(codebook)
+    codes = keras.ops.take(as_read(rows, tokens), tokens, axis=0) + centre
+    return keras.ops.cast(codes, keras.ops.convert_to_tensor(codebook).dtype)
+
+
 def sampled_codes(vectors, codebook, temperature, seed):
     """Draws a row of `codebook` for each vector, the likelier the nearer.
 

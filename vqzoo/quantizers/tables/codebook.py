@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from vqzoo.ops import central_code
+from vqzoo.ops import codes_at
 from vqzoo.ops import masked_mean
 from vqzoo.ops import masked_tokens
 from vqzoo.ops import nearest_codes
@@ -145,6 +146,9 @@ class CodebookQuantizer(TableQuantizer):
 
     def _nearest(self, vectors):
         return nearest_codes(vectors, self.codebook)
+
+    def _look_up(self, tokens):
+        return codes_at(self.codebook, keras.ops.squeeze(tokens, -1))
 
     def get_config(self):
         config = super().get_config()
