@@ -9,10 +9,10 @@ Every contestant gets the same clips, of one second to ten, in mono; the first s
 mixes folders. At 16 kHz they are speech; at other rates they are not, and STOI, PESQ and Codec2 are left out. Codec2
 works at 8 kHz: its clips are resampled down and up again, as every listener of it has to. The bits are those of the
 tokens, and of the packets alone for Opus, without the pages of its file. A row tells kbit/s, the medians of STOI and
-wide-band PESQ, the mean mel and STFT distances, how many times faster than the sound lasts encoding and decoding run on
-one thread of processor time, and, for a table of `file` and `text`, the word error rate of pocketsphinx over all its
-clips; the row of the originals tells how many words it gets wrong anyway. With `--record` the numbers of a preset with
-all its codebooks go into its metadata and card.
+wide-band PESQ, the mean mel and STFT distances, the median and the worst level in dB above the original's, how many
+times faster than the sound lasts encoding and decoding run on one thread of processor time, and, for a table of `file`
+and `text`, the word error rate of pocketsphinx over all its clips; the row of the originals tells how many words it
+gets wrong anyway. With `--record` the numbers of a preset with all its codebooks go into its metadata and card.
 """
 
 import argparse
@@ -33,7 +33,8 @@ from vqzoo import metrics
 
 SPEECH = 16000  # Hz, at which clips are speech
 COLUMNS = {"kilobits_per_second": "kbit/s", "stoi": "STOI", "pesq": "PESQ", "mel_distance": "mel distance"}
-COLUMNS |= {"stft_distance": "STFT distance"}
+COLUMNS |= {"stft_distance": "STFT distance", "level_difference": "level"}
+MEDIANS = ("stoi", "pesq", "level_difference")
 OGG_HEADER, OGG_SEGMENTS = 27, 26  # bytes of a page's header before its table of segments; where their count stands
 
 
@@ -167,11 +168,18 @@ def main():
     contestants += [Tokens(preset, count) for preset in arguments.presets for count in arguments.codebooks]
     contestants += [Opus(kilobits, rate) for kilobits in arguments.opus]
     contestants += map(Codec2, arguments.codec2 if speech else ())
-    shown = ("kilobits_per_second", *(("stoi", "pesq") if speech else ()), "mel_distance", "stft_distance")
+    shown = (
+        "kilobits_per_second",
+        *(("stoi", "pesq") if speech else ()),
+        "mel_distance",
+        "stft_distance",
+        "level_difference",
+    )
     table = rich.table.Table("", *(COLUMNS[name] for name in shown), "encode", "decode", "word errors")
     for contestant in contestants:
         report, spent = _judged(contestant, clips, rate, texts and [texts[name] for name in names])
-        cells = [f"{report[name]:.4g}" for name in shown]
+        cells = [f"{report[name]:.4g}" for name in shown[:-1]]
+        cells.append(f"{report['level_difference']:+.1f}, {report['level_difference_worst']:+.1f}")
         cells += ["", ""] if isinstance(contestant, Original) else [f"{x:.0f}x" for x in spent]
         table.add_row(contestant.name, *cells, f"{report['word_error_rate']:.1%}" if texts else "")
         if arguments.record and isinstance(contestant, Tokens) and not contestant.codebooks:
@@ -213,12 +221,15 @@ def _judged(contestant, clips, rate, texts):
         again.append(np.clip(contestant.decode(data, clip), -1.0, 1.0).astype("float32"))
         bits, spent = bits + size, [spent[0] + between - started, spent[1] + _seconds() - between]
     scores = {"mel_distance": metrics.mel_distance, "stft_distance": lambda x, y, _: metrics.stft_distance(x, y)}
+    scores["level_difference"] = lambda x, y, _: metrics.level_difference(x, y)
     if rate == SPEECH:
         scores |= {"stoi": metrics.stoi, "pesq": metrics.pesq}
     report = {"kilobits_per_second": float(bits) / seconds / 1000}
     for name, score in scores.items():
         values = [float(score(x[None], y[None], rate)[0]) for x, y in zip(clips, again, strict=True)]
-        report[name] = float(np.nanmedian(values) if name in ("stoi", "pesq") else np.mean(values))
+        report[name] = float(np.nanmedian(values) if name in MEDIANS else np.mean(values))
+        if name == "level_difference":
+            report["level_difference_worst"] = float(max(values, key=abs))
     if texts:
         report["word_error_rate"] = _word_errors(again, texts)
     return report, [seconds / max(x, 1e-9) for x in spent]
