@@ -19,6 +19,7 @@ import keras
 import vqzoo
 from vqzoo.cli import TextRun
 from vqzoo.cli import run_recipe
+from vqzoo.networks.text import AutoregressiveTextDecoder
 from vqzoo.trainers import warmup_cosine
 
 
@@ -41,7 +42,9 @@ class Config:
     latent_dim: int = 64  # width of a code
     codebooks: int = 2  # tokens at each position
     codebook_size: int = 1024  # codes of each
+    decoder: str = "parallel"  # or autoregressive: sees the pieces before too, and makes one after another
     word_dropout: float = 0.0  # share of the pieces hidden from the encoder in training
+    decoder_word_dropout: float = 0.3  # share of the pieces before hidden from an autoregressive decoder in training
     startup: float = 0.1  # share of the steps over which dense latents give way to codes
     latent_prior: float = 0.0  # weight of how badly a small network predicts the tokens; 0 has none
     latent_prior_start: float = 0.5  # share of the steps after which the encoder feels it
@@ -61,12 +64,16 @@ class Config:
     resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
     checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
+    def __post_init__(self):
+        if self.decoder not in ("parallel", "autoregressive"):
+            raise ValueError(f"--decoder is parallel or autoregressive. Received: {self.decoder}")
+
 
 SIZES = ("stride", "filters", "blocks", "attention", "embedding_dim", "latent_dim", "word_dropout")
 WEIGHTS = {"commitment": "commitment_weight", "latent_prior": "latent_prior"}
 # What a preset given as `init` decides.
 NETWORKS = (*SIZES, "pieces", "vectors", "tune_vectors", "codebooks", "codebook_size", "startup", "latent_prior")
-NETWORKS += ("latent_prior_start",)
+NETWORKS += ("latent_prior_start", "decoder", "decoder_word_dropout")
 TINY = {"pieces": 600, "filters": 64, "blocks": 2, "embedding_dim": 64, "latent_dim": 32, "codebook_size": 256}
 TINY |= {"length": 32, "batch_size": 16, "epochs": 2, "steps_per_epoch": 25, "validation_sentences": 32}
 VARIANTS = {
@@ -104,6 +111,12 @@ def build_tokenizer(config, pieces):
     if config.vectors:
         words, vectors = vqzoo.data.load_vectors(config.vectors)
         sizes["embeddings"] = vqzoo.data.piece_vectors(pieces, words, vectors, words)
+    if config.decoder == "autoregressive":
+        same = {name: getattr(config, name) for name in ("stride", "filters", "embedding_dim")}
+        hidden = config.decoder_word_dropout
+        sizes["decoder"] = AutoregressiveTextDecoder(
+            pieces.size, end=pieces.end, depth=config.blocks, word_dropout=hidden, name="decoder", **same
+        )
     tokenizer = vqzoo.text_vqvae(pieces, quantizer=quantizer, name="text_vqvae", **sizes)
     tokenizer.encoder.get_layer("embedding").trainable = config.tune_vectors
     return tokenizer

@@ -206,6 +206,18 @@ def test_the_published_networks_are_one_flag_away(monkeypatch):
     assert any("down_4_attn" in name for name in layers) and any("norm" in name for name in layers), layers
 
 
+def test_sentences_are_decoded_one_piece_after_another_by_a_flag(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe = importlib.import_module("text_vqvae")
+    pieces = vqzoo.data.Pieces.train(["the cat sat on the mat", "a dog and a cat"], size=300, exact=False)
+    config = dataclasses.replace(recipe.VARIANTS["tiny"], decoder="autoregressive", decoder_word_dropout=0.5)
+    tokenizer = recipe.build_tokenizer(config, pieces)
+    assert tokenizer.is_autoregressive and tokenizer.decoder.word_dropout == 0.5
+    assert isinstance(tokenizer.decode(tokenizer.encode(["a cat"]))[0], str)
+    with pytest.raises(ValueError, match="--decoder is parallel or autoregressive. Received: both"):
+        dataclasses.replace(config, decoder="both")
+
+
 @pytest.mark.slow
 def test_a_frozen_encoder_keeps_its_tokens(tmp_path):
     tokenizer = vqzoo.image_vqvae(filters=16, blocks=1, latent_dim=4, quantizer=vqzoo.EMAVectorQuantizer(16))
