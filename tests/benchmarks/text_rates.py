@@ -3,8 +3,8 @@
     python tests/benchmarks/text_rates.py SENTENCES PRESET... [--count 500] [--picture text_rates.png]
 
 Every preset gets the same sentences, drawn from the file as the recipes draw theirs to validate on. A row tells the
-codes of a chunk, bits a character, and the shares of pieces and of sentences that come back; then the bits of the pieces
-themselves, zlib and lzma. In the picture presets with as many pieces a chunk share a colour.
+codes of a chunk, bits a character, and the shares of pieces and of sentences that come back; then the bits of the
+pieces themselves, zlib and lzma. In the picture presets with as many pieces a chunk share a colour.
 """
 
 import argparse
