@@ -24,6 +24,11 @@ def test_pictures_stand_in_rows_behind_their_names(channels):
         picture_rows(pictures, columns=2, names=["a", "b", "c"])
 
 
+def test_names_of_other_alphabets_are_drawn():
+    drawn = [picture_rows(np.ones((1, 8, 8, 3)), 1, [name])[:, :40] for name in ("ñ", "я", "ψ", "\ufffe")]
+    assert all(not np.array_equal(one, drawn[-1]) for one in drawn[:-1])  # the last is no character
+
+
 def test_an_epoch_writes_what_the_average_makes(tmp_path):
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("sgd", "mse")

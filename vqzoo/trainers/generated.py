@@ -43,7 +43,7 @@ def picture_rows(pictures, columns, names=()):
         )
     factor = max(1, round(_CELL / max(pictures.shape[1:3])))
     cells = [_cell(picture, factor) for picture in pictures]
-    font = ImageFont.load_default(14)
+    font = _font()
     names = [_lines(name, font, (cells[0].height + _GAP) // _LINE) for name in names]
     left = math.ceil(max((font.getlength(line) for lines in names for line in lines), default=-_MARGIN)) + 2 * _MARGIN
     height, width = cells[0].height + _GAP, cells[0].width + _GAP
@@ -97,6 +97,13 @@ class GeneratedPictures(Samples):
     def write(self, path):
         """Writes the rows of pictures."""
         save_picture_rows(path, *self.draw())
+
+
+def _font():
+    import matplotlib  # here, because it takes a while
+
+    # Pillow's own font has hardly more than ASCII.
+    return ImageFont.truetype(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 13)
 
 
 def _lines(name, font, most):
