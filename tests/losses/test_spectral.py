@@ -57,6 +57,20 @@ def test_levels_are_means_of_windows():
     assert float(LevelLoss(16000)(low, high)[0]) > 0.25  # and in other bands
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_levels_of_silence_do_not_outweigh_sounds(channels):
+    x = np.zeros((1, 16000, channels), "float32")
+    x[:, :, 1:] = 0.05 * sound(0, (1, 16000, 1))  # a channel beside a silent one
+    slopes = []
+    for level in (1e-4, 1e-7, 1e-9):  # the smallest number of 16 bits is 3e-5
+        y = tf.Variable(x + level * sound(1, x.shape))
+        with tf.GradientTape() as tape:
+            value = tf.reduce_mean(LevelLoss(16000)(x, y))
+        slopes.append(float(tf.norm(tape.gradient(value, y)[:, :, 0])))
+    assert float(value) < 1e-4
+    assert max(slopes[1:]) < slopes[0]
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_gradient_reduces_the_loss(name):
     x, y = tf.constant(sound(0)), tf.Variable(0.5 * sound(0) + sound(1))
@@ -138,7 +152,7 @@ def test_the_floor_is_positive(floor):
         MelLoss(16000, floor=floor)
 
 
-@pytest.mark.parametrize("wrong", [{"floor": 0.0}, {"seconds": -1.0}])
+@pytest.mark.parametrize("wrong", [{"floor": 0.0}, {"seconds": -1.0}, {"floor": float("nan")}])
 def test_the_floor_and_the_seconds_of_levels_are_positive(wrong):
     with pytest.raises(ValueError, match="`floor` and `seconds` are positive"):
         LevelLoss(16000, **wrong)

@@ -1,5 +1,7 @@
 """Distances of a waveform and its reconstruction as they are heard: of spectra, of levels, and SI-SDR."""
 
+import math
+
 import keras
 
 from vqzoo.ops import spectral_distances
@@ -146,16 +148,17 @@ class LevelLoss(SpectralLoss):
     losses' to judge.
 
     $$d(x, y) = \frac14 \sum_{s=1}^2 \operatorname{mean}_{w,b} \left|
-    \log_{10} \left(\frac{E_s(x)_{wb}}{E(x)} + \epsilon\right)
-    - \log_{10} \left(\frac{E_s(y)_{wb}}{E(x)} + \epsilon\right) \right|$$
+    \log_{10} \left(\frac{E_s(x)_{wb} + \delta}{E(x) + \delta} + \epsilon\right)
+    - \log_{10} \left(\frac{E_s(y)_{wb} + \delta}{E(x) + \delta} + \epsilon\right) \right|$$
 
-    with E_1 the mean power of the frames of a window over all bins, E_2 that in each of Slaney's bands, and E(x) that
-    of the whole clip. Half a decibel off everywhere is a distance of 0.025. Windows overlap by half.
+    with E_1 the mean power of the frames of a window over all bins, E_2 that in each of Slaney's bands, E(x) that of
+    the whole clip, and δ a power of 1e-7, below which nothing matters, as in `STFTLoss`. Half a decibel off everywhere
+    is a distance of 0.025. Windows overlap by half, and are two frames long at least.
 
     Args:
         sample_rate: int, Hz.
         frame_length: int, samples of a frame, even; frames are a quarter of it apart. Defaults to 1024.
-        bands: int. Defaults to 24.
+        bands: int; fewer where the narrowest would see no bin. Defaults to 24.
         seconds: float, of a window. Defaults to 0.25.
         floor: float, ε: a level of so small a share of the clip's does not matter. Defaults to 1e-5, 50 dB below.
 
@@ -177,7 +180,7 @@ class LevelLoss(SpectralLoss):
     """
 
     def __init__(self, sample_rate, frame_length=1024, bands=24, seconds=0.25, floor=1e-5):
-        if floor <= 0.0 or seconds <= 0.0:
+        if not 0.0 < floor < math.inf or not 0.0 < seconds < math.inf:
             raise ValueError(f"`floor` and `seconds` are positive. Received: floor={floor}, seconds={seconds}")
         self.sample_rate = sample_rate
         self.frame_length = frame_length

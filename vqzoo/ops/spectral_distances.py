@@ -161,11 +161,12 @@ def level_distance(signal, reconstruction, frame_length, pooled, filters, floor)
     r"""The mean absolute difference of levels in windows of time, of the whole sound and of its bands.
 
     $$d(x, y) = \frac14 \sum_{s=1}^2 \operatorname{mean}_{w,b} \left|
-    \log_{10} \left(\frac{E_s(x)_{wb}}{E(x)} + \epsilon\right)
-    - \log_{10} \left(\frac{E_s(y)_{wb}}{E(x)} + \epsilon\right) \right|$$
+    \log_{10} \left(\frac{E_s(x)_{wb} + \delta}{E(x) + \delta} + \epsilon\right)
+    - \log_{10} \left(\frac{E_s(y)_{wb} + \delta}{E(x) + \delta} + \epsilon\right) \right|$$
 
     with E_1 the mean power of the frames of a window over all bins, E_2 that of each filter, and E(x) that of the whole
-    clip over all bins. Windows overlap by half, and see zeros beyond the clip's ends.
+    clip over all bins. Windows overlap by half, and see zeros beyond the clip's ends. δ is 1e-7, as in `stft_distance`:
+    without it silence weighs without bound.
 
     Args:
         signal: float tensor (batch, samples, channels).
@@ -195,8 +196,8 @@ def level_distance(signal, reconstruction, frame_length, pooled, filters, floor)
     for rows in (x, y):
         power = sum(map(keras.ops.square, stft(rows, frame_length, frame_length // 4)))
         energies.append(keras.ops.matmul(power, filters))
-    whole = keras.ops.mean(energies[0][:, :, :1], axis=1, keepdims=True) + SILENCE
-    a, b = (keras.ops.log10(_pooled(energy, pooled) / whole + floor) for energy in energies)
+    whole = keras.ops.mean(energies[0][:, :, :1], axis=1, keepdims=True) + SMALLEST_POWER
+    a, b = (keras.ops.log10((_pooled(energy, pooled) + SMALLEST_POWER) / whole + floor) for energy in energies)
     apart = keras.ops.mean(keras.ops.abs(a - b), axis=1)
     return _of_clips(0.25 * (apart[:, 0] + keras.ops.mean(apart[:, 1:], axis=1)), channels)
 
