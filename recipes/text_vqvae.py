@@ -37,7 +37,7 @@ class Config:
     stride: int = 2  # pieces that one position of tokens stands for
     filters: int = 192  # of the blocks
     blocks: int = 4  # of the encoder and of the decoder
-    attention: int = 0  # transformer blocks of each
+    attention: int = 0  # transformer blocks of each; an autoregressive decoder has no other blocks anyway
     embedding_dim: int = 128  # width of a piece's vector, unless `vectors` have theirs
     latent_dim: int = 64  # width of a code
     codebooks: int = 2  # tokens at each position
@@ -113,9 +113,10 @@ def build_tokenizer(config, pieces):
         sizes["embeddings"] = vqzoo.data.piece_vectors(pieces, words, vectors, words)
     if config.decoder == "autoregressive":
         same = {name: getattr(config, name) for name in ("stride", "filters", "embedding_dim")}
-        hidden = config.decoder_word_dropout
+        same |= {"depth": config.blocks, "word_dropout": config.decoder_word_dropout}
+        most = -(-max(512, config.length) // config.stride) * config.stride  # pieces, a multiple of the stride
         sizes["decoder"] = AutoregressiveTextDecoder(
-            pieces.size, end=pieces.end, depth=config.blocks, word_dropout=hidden, name="decoder", **same
+            pieces.size, end=pieces.end, max_length=most, name="decoder", **same
         )
     tokenizer = vqzoo.text_vqvae(pieces, quantizer=quantizer, name="text_vqvae", **sizes)
     tokenizer.encoder.get_layer("embedding").trainable = config.tune_vectors

@@ -211,8 +211,10 @@ def test_sentences_are_decoded_one_piece_after_another_by_a_flag(monkeypatch):
     recipe = importlib.import_module("text_vqvae")
     pieces = vqzoo.data.Pieces.train(["the cat sat on the mat", "a dog and a cat"], size=300, exact=False)
     config = dataclasses.replace(recipe.VARIANTS["tiny"], decoder="autoregressive", decoder_word_dropout=0.5)
+    config = dataclasses.replace(config, stride=3, length=900)  # 512 pieces are no multiple of 3
     tokenizer = recipe.build_tokenizer(config, pieces)
     assert tokenizer.is_autoregressive and tokenizer.decoder.word_dropout == 0.5
+    assert tokenizer.decoder.max_length == 900
     assert isinstance(tokenizer.decode(tokenizer.encode(["a cat"]))[0], str)
     with pytest.raises(ValueError, match="--decoder is parallel or autoregressive. Received: both"):
         dataclasses.replace(config, decoder="both")
