@@ -4,11 +4,11 @@
     python tests/benchmarks/generation_names.py CAPTIONS PRIOR --features NETWORKS/efficientnet_lite0.keras
         [--options '{"guidance": 1}' ...] [--names 200] [--count 4] [--grid grid.png] [--record]
 
-CAPTIONS is the table that the prior learnt from. Of some of its texts the prior makes a few pictures each; a picture is
-named right where the nearest of all pictures of the table, by the angle between features, has its text, and nearly
-right where one of the five nearest has. A row tells both shares, the same for the real pictures as the prior's tokenizer
-gives them back, and how far pictures of one text are from each other and from their real one (root mean square, of
-[-1, 1]): copies of it would be at the distance of the tokenizer's.
+CAPTIONS is the table that the prior learnt from. Of some of its texts the prior makes a few pictures each; a picture
+is named right where the nearest of all pictures of the table, by the angle between features, has its text, and nearly
+right where one of the five nearest has. A row tells both shares, the same for the real pictures as the prior's
+tokenizer gives them back, and how far pictures of one text are from each other and from their real one (root mean
+square, of [-1, 1]): copies of it would be at the distance of the tokenizer's.
 """
 
 import argparse
