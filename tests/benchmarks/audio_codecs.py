@@ -33,7 +33,7 @@ from vqzoo import metrics
 
 SPEECH = 16000  # Hz, at which clips are speech
 COLUMNS = {"kilobits_per_second": "kbit/s", "stoi": "STOI", "pesq": "PESQ", "mel_distance": "mel distance"}
-COLUMNS |= {"stft_distance": "STFT distance", "level_difference": "level"}
+COLUMNS |= {"stft_distance": "STFT distance", "level_difference_median": "level"}
 MEDIANS = ("stoi", "pesq", "level_difference")
 OGG_HEADER, OGG_SEGMENTS = 27, 26  # bytes of a page's header before its table of segments; where their count stands
 
@@ -179,7 +179,7 @@ def main():
     for contestant in contestants:
         report, spent = _judged(contestant, clips, rate, texts and [texts[name] for name in names])
         cells = [f"{report[name]:.4g}" for name in shown[:-1]]
-        cells.append(f"{report['level_difference']:+.1f}, {report['level_difference_worst']:+.1f}")
+        cells.append(f"{report['level_difference_median']:+.1f}, {report['level_difference_worst']:+.1f}")
         cells += ["", ""] if isinstance(contestant, Original) else [f"{x:.0f}x" for x in spent]
         table.add_row(contestant.name, *cells, f"{report['word_error_rate']:.1%}" if texts else "")
         if arguments.record and isinstance(contestant, Tokens) and not contestant.codebooks:
@@ -229,6 +229,7 @@ def _judged(contestant, clips, rate, texts):
         values = [float(score(x[None], y[None], rate)[0]) for x, y in zip(clips, again, strict=True)]
         report[name] = float(np.nanmedian(values) if name in MEDIANS else np.mean(values))
         if name == "level_difference":
+            report["level_difference_median"] = report.pop(name)
             report["level_difference_worst"] = float(max(values, key=abs))
     if texts:
         report["word_error_rate"] = _word_errors(again, texts)
