@@ -173,7 +173,7 @@ def main():
         *(("stoi", "pesq") if speech else ()),
         "mel_distance",
         "stft_distance",
-        "level_difference",
+        "level_difference_median",
     )
     table = rich.table.Table("", *(COLUMNS[name] for name in shown), "encode", "decode", "word errors")
     for contestant in contestants:
