@@ -44,7 +44,7 @@ class Config:
     codebook_size: int = 1024  # codes of each
     decoder: str = "parallel"  # or autoregressive: sees the pieces before too, and makes one after another
     word_dropout: float = 0.0  # share of the pieces hidden from the encoder in training
-    decoder_word_dropout: float = 0.3  # share of the pieces before hidden from an autoregressive decoder in training
+    decoder_word_dropout: float = 0.0  # share of the pieces before hidden from an autoregressive decoder in training
     startup: float = 0.1  # share of the steps over which dense latents give way to codes
     latent_prior: float = 0.0  # weight of how badly a small network predicts the tokens; 0 has none
     latent_prior_start: float = 0.5  # share of the steps after which the encoder feels it

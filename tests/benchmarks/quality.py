@@ -44,7 +44,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures")
     parser.add_argument("presets", nargs="+")
-    parser.add_argument("--networks", type=pathlib.Path, help="folder of features.py; without: no such distances")
+    parser.add_argument("--networks", type=pathlib.Path, help="folder of features.py: distances by those in it")
     parser.add_argument("--share", type=float, help="of PICTURES that the recipe held out; without: all were")
     parser.add_argument("--record", action="store_true", help="writes the numbers into the presets")
     parser.add_argument("--size", type=int, default=64)
@@ -55,9 +55,10 @@ def main():
     parser.add_argument("--shown", type=int, nargs="+", default=range(8), help="numbers of the crops in the grid")
     arguments = parser.parse_args()
     metrics = {"laplacian": Sharpness()}
-    if arguments.networks:
+    if arguments.networks and (arguments.networks / "vgg16_hed.keras").exists():
         vgg16 = keras.models.load_model(arguments.networks / "vgg16_hed.keras")
         metrics["perceptual_vgg16_hed"] = PerceptualLoss(vgg16)
+    if arguments.networks and (arguments.networks / "efficientnet_lite0.keras").exists():
         efficientnet = keras.models.load_model(arguments.networks / "efficientnet_lite0.keras")
         metrics["frechet_efficientnet_lite0"] = FrechetDistance(efficientnet)
     scale = (arguments.scale, arguments.scale)

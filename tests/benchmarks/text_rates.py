@@ -67,8 +67,8 @@ def _draw(points, path):
         "the pieces' own bits", (pieces, axes.get_ylim()[0]), rotation=90, fontsize=7, ha="right", va="bottom"
     )
     axes.set(xlabel="bits a character", ylabel="share of pieces that come back")
-    axes.margins(x=0.12)
-    axes.legend(loc="lower right")
+    axes.set_xlim(right=axes.get_xlim()[1] + 0.2)  # for what stands right of the points
+    axes.legend(loc="upper left")
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
