@@ -65,6 +65,23 @@ def test_other_sentences_are_another_run(sentences, tmp_path):
     assert other.run_folder._settings["files"] != digest
 
 
+def test_sentences_that_an_autoregressive_decoder_cannot_make_are_refused_before_training(sentences, tmp_path):
+    run = TextRun(Config(str(tmp_path / "out"), str(sentences)), "test")
+
+    def build(config, pieces):
+        size = {"filters": 8, "depth": 1, "max_length": 4}
+        decoder = vqzoo.networks.text.AutoregressiveTextDecoder(pieces.size, end=pieces.end, **size)
+        small = {"filters": 8, "blocks": 1, "quantizer": vqzoo.EMAVectorQuantizer(8)}
+        tokenizer = vqzoo.text_vqvae(pieces, decoder=decoder, **small)
+        losses = {"it": vqzoo.losses.PieceCrossEntropy(pieces.end)}
+        return vqzoo.ReconstructionTrainer(tokenizer, losses, {"it": 1.0, "commitment": 1.0})
+
+    longest = max(map(len, run.pieces.encode(run.held_out)))
+    with pytest.raises(ValueError, match=f"has {longest} pieces, of which .* makes 4: .*Give --length {longest}, or"):
+        run.fit(build)
+    assert not list((tmp_path / "out").rglob("*.npz"))
+
+
 def test_the_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="no/such/file"):
         TextRun(Config(str(tmp_path / "out"), "no/such/file.txt"), "test")

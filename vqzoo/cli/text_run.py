@@ -43,7 +43,13 @@ class TextRun(Run):
 
     def fit(self, build):
         """As `Run.fit`; `build` takes the settings and the pieces."""
-        return super().fit(lambda config: build(config, self.pieces))
+
+        def built(config):
+            trainer = build(config, self.pieces)
+            self._check_lengths(trainer.tokenizer)  # now, and not when the trained one is evaluated
+            return trainer
+
+        return super().fit(built)
 
     def split(self):
         config = self.config
@@ -90,3 +96,14 @@ class TextRun(Run):
             "description": f"Made by recipes/{self.name}.py on sentences of up to {self.batches.length} pieces.",
             "signal": {"ids": [0, self.pieces.size - 1], "length": self.batches.length},
         }
+
+    def _check_lengths(self, tokenizer):
+        if not tokenizer.is_autoregressive:
+            return
+        most, rows = tokenizer.decoder.max_length, self.pieces.encode(self.held_out)
+        longest = max(range(len(rows)), key=lambda i: len(rows[i]))
+        if len(rows[longest]) > most:
+            raise ValueError(
+                f"A sentence to validate on has {len(rows[longest])} pieces, of which an autoregressive decoder makes "
+                f"{most}: {self.held_out[longest][:60]!r}... Give --length {len(rows[longest])}, or take it out."
+            )
