@@ -58,6 +58,7 @@ class Config:
     depth: int = 4  # blocks
     heads: int = 4  # of each attention
     dropout: float = 0.1  # of attention weights and branches, in training
+    token_noise: float = 0.0  # of kind autoregressive: share of the tokens read that are random ones in training
     condition_dropout: float = 0.1  # share of the examples that are learnt without their condition, for guidance
     label_smoothing: float = 0.0  # of the cross entropy
     batch_size: int = 32  # pictures, over all devices
@@ -83,6 +84,8 @@ class Config:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"--kind is one of {', '.join(KINDS)}. Received: {self.kind}")
+        if self.token_noise and self.kind != "autoregressive":
+            raise ValueError(f"--token_noise is of --kind autoregressive. Received: --token_noise {self.token_noise}")
 
 
 TINY = {"size": 32, "examples": 256, "width": 32, "depth": 1, "heads": 2, "batch_size": 8, "epochs": 2}
@@ -101,16 +104,10 @@ def build(config, space, grid):
         config.depth, config.heads, causal=config.kind == "autoregressive", dropout=config.dropout
     )
     codebooks = len(space.sizes["image"])
-    prior = KINDS[config.kind](
-        space,
-        transformer,
-        "image",
-        config.width,
-        grid,
-        condition_dropout=config.condition_dropout if len(space.names) > 1 else 0.0,
-        learnt_positions=math.prod(grid) * codebooks,
-        seed=config.seed,
-    )
+    options = {"learnt_positions": math.prod(grid) * codebooks, "seed": config.seed}
+    options |= {"condition_dropout": config.condition_dropout if len(space.names) > 1 else 0.0}
+    options |= {"token_noise": config.token_noise} if config.kind == "autoregressive" else {}
+    prior = KINDS[config.kind](space, transformer, "image", config.width, grid, **options)
     trainer = vqzoo.PriorTrainer(prior, None, config.label_smoothing, config.average_decay)
     trainer.build((None, *grid, codebooks))
     rate = warmup_cosine(config.learning_rate, config.epochs * config.steps_per_epoch, config.warmup)

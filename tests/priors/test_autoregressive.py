@@ -301,3 +301,22 @@ def test_random_numbers_are_one_for_each_token():
     below = np.array([[chances[i, s, 0, : made[i, s, 0]].sum() for s in range(2)] for i in range(3)])
     own = np.array([[chances[i, s, 0, made[i, s, 0]] for s in range(2)] for i in range(3)])
     assert (below <= numbers[..., 0] + 1e-5).all() and (numbers[..., 0] <= below + own + 1e-5).all()
+
+
+def test_token_noise_changes_what_is_read_in_training_alone():
+    prior = prior_of("sound", grid=(50,), token_noise=0.3)
+    tokens = tokens_of(prior, 8, 50)
+    tokens[0, 40:] = -1
+    ids = prior.checked_tokens(tokens)
+    noisy = np.asarray(prior._noisy(ids))
+    read = np.asarray(SPACE.to_tokens("sound", noisy))
+    assert (read[tokens < 0] == -1).all() and (read[tokens >= 0] >= 0).all()
+    assert 0.2 < (noisy != np.asarray(ids)).mean() < 0.3  # of the random ones some are the same
+    assert all(len(np.unique(read[..., k])) == size + 1 for k, size in enumerate(SPACE.sizes["sound"]))
+    np.testing.assert_array_equal(prior(tokens), prior(tokens))
+    first = prior.cross_entropy(tokens, training=True).nats
+    assert np.abs(np.asarray(first) - np.asarray(prior.cross_entropy(tokens).nats)).max() > 1e-3
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(prior))
+    assert again.token_noise == 0.3
+    with pytest.raises(ValueError, match="token_noise"):
+        prior_of(grid=(2,), token_noise=1.0)

@@ -39,6 +39,8 @@ class AutoregressivePrior(Prior):
             rotary positions tell distances. Where a signal says itself where it ends, that is a step more. Defaults
             to 0, none.
         seed: int, of what is random in training. Defaults to a random one.
+        token_noise: float in [0, 1), share of the tokens that a step reads as random ones in training, so that one
+            token which is drawn badly does not spoil all that follow. Defaults to 0.
 
     Call arguments:
         tokens: int tensor (batch, *grid, num_codebooks); without a grid -1 behind the end of a signal.
@@ -66,13 +68,17 @@ class AutoregressivePrior(Prior):
 
     Reference:
         Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841, section 3.2; several codebooks: Copet et al. 2023,
-        https://arxiv.org/abs/2306.05284, section 2.2
+        https://arxiv.org/abs/2306.05284, section 2.2; noise on what is read: Bengio et al. 2015,
+        https://arxiv.org/abs/1506.03099, whose cause it shares
     """
 
     causal = True
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, token_noise=0.0, **kwargs):
         super().__init__(*args, **kwargs)
+        if not 0.0 <= token_noise < 1.0:
+            raise ValueError(f"`token_noise` lies in [0, 1). Received: token_noise={token_noise}")
+        self.token_noise = float(token_noise)
         self._compiled_begin = compiled(self._begin, xla=True)
         self._compiled_advance = compiled(self._advance, xla=True)
 
@@ -85,7 +91,7 @@ class AutoregressivePrior(Prior):
         ids = self.checked_tokens(tokens)
         frames = ids.shape[1]
         prefix, context = self.dropped(*self.checked_condition(prefix, context), training)
-        inputs = self.inputs(self.pattern.apply(ids, PADDING))
+        inputs = self.inputs(self.pattern.apply(self._noisy(ids) if training else ids, PADDING))
         steps = inputs.shape[1]
         vectors, mask, positions = self.with_prefix(
             prefix, self.placed(self.embedded(inputs)), self.positions(frames)[:steps]
@@ -218,6 +224,18 @@ class AutoregressivePrior(Prior):
         return min(int(np.argmin(np.append(known, False))), len(known) - 1)
 
     # === Steps ===
+    def _noisy(self, ids):
+        """Ids (batch, positions, num_codebooks), some of them another code of their codebook."""
+        if not self.token_noise:
+            return ids
+        sizes = np.array(self.space.sizes[self.target], "float32")
+        first = np.array([self.space.first(self.target, k) for k in range(self.num_codebooks)], "int32")
+        chosen, code = (keras.random.uniform(keras.ops.shape(ids), seed=self.random) for _ in range(2))
+        # Where rounding takes a share to 1 it would be the next codebook's.
+        code = keras.ops.cast(keras.ops.minimum(code * sizes, sizes - 1), "int32") + first
+        real = keras.ops.not_equal(ids, PADDING)
+        return keras.ops.where(keras.ops.logical_and(chosen < self.token_noise, real), code, ids)
+
     def inputs(self, sequence):
         """What each step reads: the start of the target's span, then the ids of the step before."""
         start = np.full((1, 1, self.streams), PADDING, "int32")
@@ -242,3 +260,7 @@ class AutoregressivePrior(Prior):
         possible = np.concatenate([possible, possible[:1]])
         possible[:: self.num_codebooks, :, 0] = True
         return possible
+
+    # === Config ===
+    def get_config(self):
+        return {**super().get_config(), "token_noise": self.token_noise}
