@@ -17,6 +17,7 @@ https://arxiv.org/abs/2202.04200 (masked); Ho, Salimans 2022, https://arxiv.org/
 """
 
 import dataclasses
+import functools
 import math
 import os
 
@@ -29,6 +30,7 @@ from vqzoo.cli import PriorRun
 from vqzoo.cli import run_recipe
 from vqzoo.networks import Transformer
 from vqzoo.trainers import warmup_cosine
+from vqzoo.uses import Generator
 
 KINDS = {"autoregressive": vqzoo.AutoregressivePrior, "masked": vqzoo.MaskedPrior}
 
@@ -47,6 +49,7 @@ class Config:
     pieces: int = 1000  # into which captions are cut at most: 256 bytes, letters, and frequent words and parts of words
     styles: bool = False  # another crop of the same picture is the condition; kind masked, for image_style.py --prior
     out: str = "saved_models/image_generation"  # preset folder
+    init: str = ""  # preset of a prior, name or folder, to go on from: its network and its captions' pieces
     kind: str = "autoregressive"  # or masked
     size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
     examples: int = 10000  # crops to learn from at least: as many of each picture, one or more
@@ -99,7 +102,7 @@ VARIANTS = {
 }
 
 
-def build(config, space, grid):
+def build(config, space, grid, start=None):
     transformer = Transformer(
         config.depth, config.heads, causal=config.kind == "autoregressive", dropout=config.dropout
     )
@@ -110,21 +113,35 @@ def build(config, space, grid):
     prior = KINDS[config.kind](space, transformer, "image", config.width, grid, **options)
     trainer = vqzoo.PriorTrainer(prior, None, config.label_smoothing, config.average_decay)
     trainer.build((None, *grid, codebooks))
+    if start is not None:
+        prior.set_weights(start.get_weights())
     rate = warmup_cosine(config.learning_rate, config.epochs * config.steps_per_epoch, config.warmup)
     trainer.compile(keras.optimizers.AdamW(rate, config.weight_decay, beta_2=0.95, global_clipnorm=1.0))
     return trainer
 
 
+def network_of(start):
+    """What a prior that is gone on from decides."""
+    told = {"kind": "masked" if isinstance(start, vqzoo.MaskedPrior) else "autoregressive", "width": start.width}
+    return {**told, "depth": start.transformer.depth, "heads": start.transformer.heads}
+
+
 def main(config):
+    start = Generator.from_preset(config.init) if config.init else None
+    if start is not None:
+        sides = set(start.size or ())
+        size = config.size or (sides.pop() if len(sides) == 1 else 0)
+        config = dataclasses.replace(config, size=size, **network_of(start.prior))
     sampling = {"guidance": config.guidance, "temperature": config.temperature, "top_p": config.top_p}
     if config.kind == "masked":
         sampling |= {"steps": config.sampling_steps, "noise": config.noise}
-    run = PriorRun(config, "image_generation", sampling)
-    trainer = run.fit(build)
+    run = PriorRun(config, "image_generation", sampling, start)
+    trainer = run.fit(functools.partial(build, start=start and start.prior))
     run.finish(trainer)
 
 
 OF_PICTURES = ("data", "validation_data", "examples", "min_scale", "max_scale", "max_side", "flip")
+OF_NETWORK = ("kind", "width", "depth", "heads", "pieces", "caption_length")
 
 if __name__ == "__main__":
-    run_recipe(main, VARIANTS, replaced={"tokens": OF_PICTURES})
+    run_recipe(main, VARIANTS, replaced={"tokens": OF_PICTURES, "init": OF_NETWORK})

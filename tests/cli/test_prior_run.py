@@ -21,6 +21,7 @@ from vqzoo.data import TfdsImages
 from vqzoo.data import TokenRow
 from vqzoo.data import save_image
 from vqzoo.networks import Transformer
+from vqzoo.uses import Generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,6 +296,26 @@ def test_what_is_saved_is_what_is_evaluated_by_the_chief_alone(tokenizer, pictur
     nats = np.asarray(vqzoo.priors.Prior.from_preset(tmp_path / "out").cross_entropy(tokens, **condition).nats)
     assert told["bits_per_token"] == pytest.approx(nats.mean() / np.log(2), rel=1e-4)
     assert told["perplexity"] == pytest.approx(np.exp(nats.mean()), rel=1e-4) and told["images"] == 4
+
+
+def test_a_run_goes_on_from_a_preset_of_the_same_tokens_and_conditions(finished, tokenizer, pictures, table, tmp_path):
+    start = Generator.from_preset(finished[2])
+    config = Config(str(tmp_path / "on"), str(tokenizer), str(pictures))
+    assert PriorRun(config, "test", start=start).space == start.prior.space
+    (tmp_path / "mine").mkdir()
+    shutil.copytree(pictures / "cat", tmp_path / "mine" / "tiger")
+    with pytest.raises(
+        ValueError, match=r"--init is a prior of tokens \(2, 3\).*'dog'.*Received.*'tiger'.*--tokenizer"
+    ):
+        PriorRun(dataclasses.replace(config, data=str(tmp_path / "mine")), "test", start=start)
+    config = Config(str(tmp_path / "texts"), str(tokenizer), captions=str(table), caption_length=7, epochs=1)
+    first = PriorRun(config, "test")
+    first.finish(first.fit(build))
+    (tmp_path / "other.tsv").write_text(table.read_text().replace("bright", "sunny"))
+    others = dataclasses.replace(config, out=str(tmp_path / "others"), captions=str(tmp_path / "other.tsv"))
+    others = dataclasses.replace(others, data=str(table.parent), pieces=290, caption_length=5)
+    again = PriorRun(others, "test", start=Generator.from_preset(tmp_path / "texts"))
+    assert again.space == first.space and again.conditions.length == 7
 
 
 def test_without_folders_or_on_request_there_are_no_classes(tokenizer, pictures, tmp_path):

@@ -60,6 +60,8 @@ class PriorRun(Run):
             another crop of the same picture stand before those of each.
         name: str, the recipe's, for the card.
         sampling: dict, settings of the prior's `generate` that go into the preset. Defaults to none.
+        start: `Generator` of the preset that the run goes on from: its pieces of captions are taken, and its tokenizer,
+            labels and grid have to be the run's. Defaults to none.
 
     Raises:
         ValueError: as `Run`; or the tokenizer is unknown, none of pictures, of another size or in the output folder,
@@ -72,7 +74,8 @@ class PriorRun(Run):
     default_data = "the colour photographs of scikit-image"
     model_file = "prior.keras"
 
-    def __init__(self, config, name, sampling=None):
+    def __init__(self, config, name, sampling=None, start=None):
+        self.start = start
         self.sampling = {key: value for key, value in (sampling or {}).items() if value is not None}
         self.table = None
         self.styles = getattr(config, "styles", False)
@@ -153,6 +156,7 @@ class PriorRun(Run):
             owners[self.conditions.part] = self.conditions.sha256
         self.space = TokenSpace(parts, owners)
         self.grid = self.rows.tokens.shape[1:-1]
+        self._check_start()
         batches = TokenBatches(self.rows.tokens, config.batch_size, self._prefix(self.rows), seed=config.seed)
         return batches, TokenBatches(self.held_out.tokens, validation_batch, self._prefix(self.held_out))
 
@@ -315,9 +319,14 @@ class PriorRun(Run):
             names = sorted({name for name in self.rows.conditions if name}) if by_class else []
             return Labels(names) if names else None
         told = [Captions.plain(text) for text in self.rows.conditions]
-        pieces = Pieces.train(sorted(set(told)), self.config.pieces, self.config.seed, exact=False)
+        learnt = getattr(self.start, "conditions", None)
+        if isinstance(learnt, Captions):
+            pieces, longest = learnt.pieces, learnt.length
+        else:
+            pieces = Pieces.train(sorted(set(told)), self.config.pieces, self.config.seed, exact=False)
+            longest = self.config.caption_length
         lengths = np.array([len(ids) for ids in pieces.encode(told)])
-        captions = Captions(pieces, min(lengths.max(), self.config.caption_length))
+        captions = Captions(pieces, longest if learnt else min(lengths.max(), longest))
         others = list(dict.fromkeys(self.held_out.conditions))
         others = [others[i] for i in np.random.default_rng(self.config.seed).permutation(len(others))]
         examples = [text for text in others if captions.count(text) <= captions.length][:_EXAMPLES]
@@ -326,6 +335,19 @@ class PriorRun(Run):
         line += f"; {cut} of {len(told)} crops have a longer one, which is cut" if cut else ""
         rich.console.Console(quiet=not self.chief).print(line, highlight=False)
         return Captions(pieces, captions.length, examples)
+
+    def _check_start(self):
+        """Raises ValueError where what the run goes on from is of other tokens or conditions."""
+        if self.start is None:
+            return
+        prior, both = self.start.prior, (self.start.conditions, self.conditions)
+        known, labels = (list(x.known) if isinstance(x, Labels) else [] for x in both)
+        if prior.space != self.space or tuple(prior.grid) != tuple(self.grid) or known != labels:
+            raise ValueError(
+                f"--init is a prior of tokens {prior.grid} of {prior.space.sizes}, labels {known}. Received: tokens "
+                f"{tuple(self.grid)} of {self.space.sizes}, labels {labels}. Give its --tokenizer, --size, and --data "
+                "with the same classes or captions; two tokenizers of the same sizes may still be different ones."
+            )
 
     def _prefix(self, rows, asked=True):
         """The conditions of rows as ids, or as many that ask for nothing; None where there are no conditions."""
