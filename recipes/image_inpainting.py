@@ -66,7 +66,8 @@ class Config:
     warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     weight_decay: float = 0.05  # of AdamW
     average_decay: float = 0.998  # of the weights' moving average
-    temperature: float = 0.7  # of what is made: below 1 it is more typical
+    rim: int = 2  # tokens at the border of a hole that keep a filling which needs no learning: 0 for a strong prior
+    temperature: float = 0.5  # of what is made: below 1 it is more typical
     sampling_steps: int = 12  # in which the tokens of a hole are made
     noise: float = 1.0  # how random their order is
     precision: str = "float32"  # or mixed_bfloat16, mixed_float16
@@ -77,9 +78,9 @@ class Config:
     checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
     def __post_init__(self):
-        if not 0.0 < self.share < 1.0 or self.repaired < 1:
-            told = f"--share {self.share} --repaired {self.repaired}"
-            raise ValueError(f"--share lies between 0 and 1, and --repaired is 1 or more. Received: {told}")
+        if not 0.0 < self.share < 1.0 or self.repaired < 1 or self.rim < 0:
+            told = f"--share {self.share} --repaired {self.repaired} --rim {self.rim}"
+            raise ValueError(f"--share lies in (0, 1), --repaired is 1 or more, --rim 0 or more. Received: {told}")
         if self.features and not pathlib.Path(self.features).is_file():
             raise ValueError(f"--features is a .keras file, which does not exist. Received: {self.features}")
         if self.tokens and not (self.data or self.validation_data):
@@ -93,7 +94,7 @@ GPU |= {"examples": 100000, "learning_rate": 3e-4, "average_decay": 0.9999, "pre
 VARIANTS = {
     "default": Config(),
     "tiny": Config(**TINY, out="saved_models/image_inpainting_tiny"),
-    "gpu": Config(**GPU, validation_examples=4096, repaired=512),
+    "gpu": Config(**GPU, validation_examples=4096, repaired=512, rim=0),
 }
 
 
@@ -129,11 +130,10 @@ def main(config):
     images = held_out_pictures(config, generator.size, generator.tokenizer.encoder.input_shape[-1], config.repaired)
     masks = random_masks(len(images), images.shape[1:3], config.share, config.seed)
     pairs = zip(np.where(masks[..., None], 0.0, images), masks, strict=True)
-    repaired = [vqzoo.inpaint(generator, x, mask, seed=config.seed, **sampling) for x, mask in pairs]
+    repaired = [vqzoo.inpaint(generator, x, mask, seed=config.seed, rim=config.rim, **sampling) for x, mask in pairs]
     made = {**classical_repairs(images, masks), "prior": np.stack(repaired)}
-    report = {}
-    for name, repaired in made.items():
-        report[name] = judged(images, masks, repaired, metric)
+    report = {name: judged(images, masks, repaired, metric) for name, repaired in made.items()}
+    for name in report:
         print(f"{name:>12}  " + "  ".join(f"{key} {value:.4g}" for key, value in report[name].items()))
     columns = [np.where(masks[..., None], 1.0, images), *made.values(), images]
     shown = np.stack(columns, axis=1)[:8].reshape(-1, *images.shape[1:])
@@ -143,7 +143,7 @@ def main(config):
 
 
 OF_REPAIRS = ("data", "validation_data", "validation_share", "prior", "out", "min_scale", "max_scale", "max_side")
-OF_REPAIRS += ("repaired", "share", "features", "temperature", "sampling_steps", "noise", "seed")
+OF_REPAIRS += ("repaired", "share", "features", "rim", "temperature", "sampling_steps", "noise", "seed")
 OF_TRAINING = [field.name for field in dataclasses.fields(Config) if field.name not in OF_REPAIRS]
 
 if __name__ == "__main__":

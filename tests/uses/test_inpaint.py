@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 import vqzoo
+from vqzoo.uses.inpaint import deeper_than
 from vqzoo.uses.inpaint import token_holes
+from vqzoo.uses.seams import edge_fill
 from vqzoo.uses.seams import smooth_fill
 from vqzoo.uses.seams import without_seam
 
@@ -20,10 +22,10 @@ def test_known_pixels_stay_and_the_hole_is_made(generator, size):
     mask = np.zeros(size, bool)
     mask[1 : size[0] - 2, 2 : size[1] - 1] = True
     damaged = np.where(mask[..., None], np.nan, image).astype("float32")
-    repaired = vqzoo.inpaint(generator, damaged, mask, seed=1)
+    repaired = vqzoo.inpaint(generator, damaged, mask, seed=1, rim=0)
     np.testing.assert_array_equal(repaired[~mask], image[~mask])
     assert np.isfinite(repaired).all() and np.abs(repaired).max() <= 1.0
-    assert np.abs(vqzoo.inpaint(generator, damaged, mask, seed=2) - repaired)[mask].max() > 1e-3
+    assert np.abs(vqzoo.inpaint(generator, damaged, mask, seed=2, rim=0) - repaired)[mask].max() > 1e-3
 
 
 def test_tokens_away_from_the_hole_are_the_pictures_own(generator, monkeypatch):
@@ -37,13 +39,33 @@ def test_tokens_away_from_the_hole_are_the_pictures_own(generator, monkeypatch):
     )
     decode, decoded = generator.tokenizer.decode, []
     monkeypatch.setattr(generator.tokenizer, "decode", lambda x, **k: decoded.append(np.array(x)) or decode(x, **k))
-    vqzoo.inpaint(generator, image, mask)
-    tokens = np.asarray(generator.tokenizer.encode(smooth_fill(image, mask)[None]))[0]
+    vqzoo.inpaint(generator, image, mask, rim=0)
+    tokens = np.asarray(generator.tokenizer.encode(edge_fill(image, mask)[None]))[0]
     assert len(seen) > 1 and len(np.unique(tokens[2:])) > 1  # windows of 2x3 tokens in 4x6
     np.testing.assert_array_equal(decoded[0][0, 2:], tokens[2:])
     assert (decoded[0] >= 0).all()
     first = seen[0][0]  # half of the first window is known
     assert (first[0] == -1).all() and (first[1] >= 0).all()
+
+
+def test_the_rim_of_a_hole_keeps_what_the_tokenizer_knows_of_its_filling(generator, monkeypatch):
+    image = RNG.uniform(-1, 1, (20, 24, 3)).astype("float32")
+    mask = np.zeros((20, 24), bool)
+    mask[4:, :16] = True  # tokens 1 to 4 of 5 rows, and 0 to 3 of 6 columns
+    seen = []
+    complete = generator.complete
+    monkeypatch.setattr(
+        generator, "complete", lambda known, *a, **k: seen.append(known.copy()) or complete(known, *a, **k)
+    )
+    rows, columns = (np.asarray(a) for a in np.nonzero(deeper_than(2, token_holes(mask, (4, 4), (5, 6)))))
+    assert rows.tolist() == [3, 3, 4, 4] and columns.tolist() == [0, 1, 0, 1]
+    first = vqzoo.inpaint(generator, image, mask, seed=1)
+    assert 1 <= len(seen) <= 4 and sum((known < 0).sum() for known in seen) >= 4
+    assert np.isfinite(first).all()
+    with pytest.raises(ValueError, match="0 tokens or more. Received: rim=-1"):
+        vqzoo.inpaint(generator, image, mask, rim=-1)
+    shallow = mask & (np.arange(24) >= 8)  # nothing of it is deeper than the rim
+    np.testing.assert_array_equal(*(vqzoo.inpaint(generator, image, shallow, seed=s) for s in (1, 2)))
 
 
 def test_nothing_to_do_and_everything_to_do(generator):

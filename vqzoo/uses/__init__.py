@@ -10,6 +10,7 @@ from vqzoo.uses.inpaint import inpaint
 from vqzoo.uses.masks import random_masks
 from vqzoo.uses.restyle import adaptive_normalization
 from vqzoo.uses.restyle import restyle
+from vqzoo.uses.seams import edge_fill
 from vqzoo.uses.seams import smooth_fill
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Labels",
     "adaptive_normalization",
     "classical_repairs",
+    "edge_fill",
     "generate",
     "inpaint",
     "random_masks",

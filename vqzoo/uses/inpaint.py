@@ -4,17 +4,22 @@ import numpy as np
 
 from vqzoo.tokenizers.tiles import grid_of
 from vqzoo.uses.generator import generator_of
-from vqzoo.uses.seams import smooth_fill
+from vqzoo.uses.seams import edge_fill
 from vqzoo.uses.seams import without_seam
 
+RIM = 2  # tokens
+# Tokens over which what is wrong at a hole's border is taken back inside.
+_REACH = 8
 
-def inpaint(prior, image, mask, condition=None, *, seed=0, **options):
+
+def inpaint(prior, image, mask, condition=None, *, seed=0, rim=RIM, **options):
     """Makes the pixels under a mask anew, so that they fit to the others, which stay as they are.
 
-    The hole is filled smoothly, the picture encoded, and the tokens that any pixel of the hole belongs to are made by
-    the prior, which sees the others. A larger picture than the prior's is worked on in windows of its size, from the
-    border of the hole inwards. What is decoded is put into the hole, and its seam faded out. A picture is continued
-    beyond its border by padding it, with the mask True there.
+    The hole is filled from its border, the picture encoded, and the tokens deeper in the hole than the rim are made by
+    the prior, which sees the others; those of the rim keep the filling, as the tokenizer knows it. A larger picture
+    than the prior's is worked on in windows of its size, from the border of the hole inwards. What is decoded is put
+    into the hole, and its seam faded out. A picture is continued beyond its border by padding it, with the mask True
+    there.
 
     Args:
         prior: str or path, name or folder of a prior's preset, or a `Generator`: a `MaskedPrior`, which sees all
@@ -23,27 +28,30 @@ def inpaint(prior, image, mask, condition=None, *, seed=0, **options):
         mask: bool array (height, width), True where pixels are to be made; what the image has there does not count.
         condition: str or int, name or number of a label, or a text. Defaults to none, where the prior has learnt
             without.
-        seed: int; another makes another picture. Defaults to 0.
+        seed: int; another makes another picture, where the hole is deeper than the rim. Defaults to 0.
+        rim: int, tokens from the border of the hole inwards that the prior does not make: the weaker the prior, the
+            more. 0 makes all that any pixel of the hole belongs to. Defaults to 2.
         **options: as of the prior's `generate`: `temperature`, `top_p`, `steps`, ...
 
     Returns:
         float32 array (height, width, channels) in [-1, 1]; where the mask is False, the image itself.
 
     Raises:
-        ValueError: if image and mask do not fit together or to the prior, or its tokens have no rows and columns.
+        ValueError: if image and mask do not fit together or to the prior, its tokens have no rows and columns, or
+            `rim` is negative.
     """
     generator = generator_of(prior)
     image, mask = _checked(generator, image, mask)
+    if rim < 0:
+        raise ValueError(f"A rim has 0 tokens or more. Received: rim={rim}")
     if not mask.any():
         return image
-    filled = smooth_fill(image, mask)
     strides, _ = grid_of(generator.tokenizer)
-    tokens = np.array(generator.tokenizer.encode(filled[None]))[0]
-    holes = token_holes(mask, strides, tokens.shape[:2])
-    tokens[holes] = -1
+    tokens = np.array(generator.tokenizer.encode(edge_fill(image, mask)[None]))[0]
+    tokens[deeper_than(rim, token_holes(mask, strides, tokens.shape[:2]))] = -1
     tokens = _completed(generator, tokens, condition, seed, options)
     decoded = np.asarray(generator.tokenizer.decode(tokens[None], size=image.shape[:2]))[0]
-    return np.clip(without_seam(decoded, image, mask, reach=float(max(strides))), -1.0, 1.0)
+    return np.clip(without_seam(decoded, image, mask, reach=float(_REACH * max(strides))), -1.0, 1.0)
 
 
 def token_holes(mask, strides, grid):
@@ -64,6 +72,27 @@ def token_holes(mask, strides, grid):
     whole = [(0, rows * stride - length) for rows, stride, length in zip(grid, strides, mask.shape, strict=True)]
     cells = np.pad(mask, whole).reshape(grid[0], strides[0], grid[1], strides[1])
     return cells.any(axis=(1, 3))
+
+
+def deeper_than(rim, holes):
+    """Which tokens of the holes are more than `rim` steps, rows or columns, away from those that are known.
+
+    Args:
+        rim: int.
+        holes: bool array (rows, columns).
+
+    Returns:
+        bool array like `holes`; all of it where nothing is known.
+
+    Example:
+    >>> deeper_than(1, np.array([[False, True, True, True, True]])).tolist()
+    [[False, False, True, True, True]]
+    """
+    if not rim or holes.all():
+        return holes
+    from scipy.ndimage import distance_transform_cdt  # here, because it takes a quarter of a second
+
+    return distance_transform_cdt(holes) > rim
 
 
 def _completed(generator, tokens, condition, seed, options):

@@ -23,6 +23,31 @@ def smooth_fill(image, mask):
     return _hung(np.where(mask[..., None], 0.0, image), mask, 0.0)
 
 
+def edge_fill(image, mask):
+    """Fills a hole so that its border's edges go on into it: the mean of `smooth_fill` and of the nearest known pixel.
+
+    Args:
+        image: float array (height, width, channels).
+        mask: bool array (height, width), True in the hole.
+
+    Returns:
+        float32 array like `image`; without any known pixel 0 everywhere.
+
+    Example:
+    >>> row = np.array([0.0, 9.0, 9.0, 4.0])[None, :, None]
+    >>> filled = edge_fill(row, np.array([[False, True, True, False]]))
+    >>> [round(float(v), 2) for v in filled[0, :, 0]]
+    [0.0, 0.67, 3.33, 4.0]
+    """
+    smooth = smooth_fill(image, mask)
+    if not mask.any() or mask.all():
+        return smooth
+    from scipy.ndimage import distance_transform_edt  # here, because it takes a quarter of a second
+
+    places = distance_transform_edt(mask, return_distances=False, return_indices=True)
+    return np.where(mask[..., None], 0.5 * (smooth + np.asarray(image)[tuple(places)]), smooth).astype("float32")
+
+
 def without_seam(filling, image, mask, reach):
     r"""Puts a filling into a picture's hole so that no seam shows: its error at the border is taken back inside.
 

@@ -24,6 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--mask", help="picture of the same size, white where pixels are to be made")
     parser.add_argument("--box", type=_four, help="TOP,LEFT,HEIGHT,WIDTH in pixels, to be made")
     parser.add_argument("--pad", type=int, default=0, help="pixels to be made on every side (default: 0)")
+    parser.add_argument("--rim", type=int, default=2, help="tokens of the hole at its border that are not made anew")
     parser.add_argument("--condition", help="label or text, where the prior knows some (default: none)")
     parser.add_argument("--seed", type=int, default=0, help="another makes another picture (default: 0)")
     parser.add_argument("--out", required=True, help="file for the result")
@@ -57,7 +58,7 @@ def run(arguments):
         mask[top : top + height, left : left + width] = True
     sides = ((arguments.pad, arguments.pad), (arguments.pad, arguments.pad))
     image, mask = np.pad(image, (*sides, (0, 0))), np.pad(mask, sides, constant_values=True)
-    save_image(out, inpaint(generator, image, mask, arguments.condition, seed=arguments.seed))
+    save_image(out, inpaint(generator, image, mask, arguments.condition, seed=arguments.seed, rim=arguments.rim))
     print(f"made {int(mask.sum())} of {mask.size} pixels: {out}")
     return 0
 
