@@ -6,6 +6,7 @@ from vqzoo.uses.inpaint import deeper_than
 from vqzoo.uses.inpaint import token_holes
 from vqzoo.uses.seams import edge_fill
 from vqzoo.uses.seams import smooth_fill
+from vqzoo.uses.seams import with_colours
 from vqzoo.uses.seams import without_seam
 
 RNG = np.random.default_rng(0)
@@ -66,6 +67,18 @@ def test_the_rim_of_a_hole_keeps_what_the_tokenizer_knows_of_its_filling(generat
         vqzoo.inpaint(generator, image, mask, rim=-1)
     shallow = mask & (np.arange(24) >= 8)  # nothing of it is deeper than the rim
     np.testing.assert_array_equal(*(vqzoo.inpaint(generator, image, shallow, seed=s) for s in (1, 2)))
+
+
+def test_fine_detail_is_kept_and_wide_colours_are_the_bases():
+    y, x = np.mgrid[:40, :40]
+    mask = (np.hypot(y - 20, x - 20) < 15) | (y > 30)
+    base = RNG.uniform(-1, 1, (40, 40, 2)).astype("float32")
+    fine = 0.3 * (-1.0) ** (x + y)[..., None]
+    found = with_colours(base + fine + 0.5, base, mask, reach=4.0) - base
+    np.testing.assert_array_equal(found[~mask], 0.0)
+    inside = np.hypot(y - 20, x - 20) < 6
+    assert np.abs(found.mean(axis=-1)[inside] - fine[..., 0][inside]).max() < 0.2
+    assert np.abs(found[inside].mean()) < 0.15  # of the half that the colours differ by
 
 
 def test_nothing_to_do_and_everything_to_do(generator):

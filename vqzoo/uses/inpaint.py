@@ -5,11 +5,14 @@ import numpy as np
 from vqzoo.tokenizers.tiles import grid_of
 from vqzoo.uses.generator import generator_of
 from vqzoo.uses.seams import edge_fill
+from vqzoo.uses.seams import with_colours
 from vqzoo.uses.seams import without_seam
 
 RIM = 2  # tokens
 # Tokens over which what is wrong at a hole's border is taken back inside.
 _REACH = 8
+# Tokens: what is wider has the filling's colours, where the prior is not trusted with the whole hole.
+_DETAIL = 2
 
 
 def inpaint(prior, image, mask, condition=None, *, seed=0, rim=RIM, **options):
@@ -18,8 +21,8 @@ def inpaint(prior, image, mask, condition=None, *, seed=0, rim=RIM, **options):
     The hole is filled from its border, the picture encoded, and the tokens deeper in the hole than the rim are made by
     the prior, which sees the others; those of the rim keep the filling, as the tokenizer knows it. A larger picture
     than the prior's is worked on in windows of its size, from the border of the hole inwards. What is decoded is put
-    into the hole, and its seam faded out. A picture is continued beyond its border by padding it, with the mask True
-    there.
+    into the hole in the colours of its border; where there is a rim, the filling's wherever it is wider than two
+    tokens. A picture is continued beyond its border by padding it, with the mask True there.
 
     Args:
         prior: str or path, name or folder of a prior's preset, or a `Generator`: a `MaskedPrior`, which sees all
@@ -47,11 +50,15 @@ def inpaint(prior, image, mask, condition=None, *, seed=0, rim=RIM, **options):
     if not mask.any():
         return image
     strides, _ = grid_of(generator.tokenizer)
-    tokens = np.array(generator.tokenizer.encode(edge_fill(image, mask)[None]))[0]
+    filled = edge_fill(image, mask)
+    tokens = np.array(generator.tokenizer.encode(filled[None]))[0]
     tokens[deeper_than(rim, token_holes(mask, strides, tokens.shape[:2]))] = -1
     tokens = _completed(generator, tokens, condition, seed, options)
     decoded = np.asarray(generator.tokenizer.decode(tokens[None], size=image.shape[:2]))[0]
-    return np.clip(without_seam(decoded, image, mask, reach=float(_REACH * max(strides))), -1.0, 1.0)
+    repaired = without_seam(decoded, image, mask, reach=float(_REACH * max(strides)))
+    if rim:
+        repaired = with_colours(repaired, filled, mask, reach=float(_DETAIL * max(strides)))
+    return np.clip(repaired, -1.0, 1.0)
 
 
 def token_holes(mask, strides, grid):
