@@ -54,6 +54,19 @@ def test_the_shipped_prior_is_whole_and_small_and_makes_what_it_is_asked_for():
     assert sneakers.std(axis=0).mean() > 0.02  # not the same one eight times
 
 
+def test_the_shipped_prior_of_emoji_is_whole_and_small_and_draws_by_name():
+    files = vqzoo.presets.verify_preset(ROOT / "saved_models" / "image-prior-emoji")["files"]
+    parts = {"prior.keras", "tokenizer.keras", "pieces.model", "README.md", "samples.png", "metadata.json"}
+    assert parts | {"recipe.json"} == set(files)
+    assert sum(file["bytes"] for file in files.values()) < 10e6
+    made = vqzoo.generate("image-prior-emoji", 6, ["package", "left luggage", "Nine o’clock"], seed=1)
+    boxes, signs, clocks = made[0::3], made[1::3], made[2::3]
+    assert (boxes[:, 16:32, 16:32, 0] - boxes[:, 16:32, 16:32, 2]).mean() > 0.3  # brown
+    assert (signs[..., 2] - signs[..., 0]).mean() > 0.3  # blue
+    assert np.abs(clocks[:, 16:32, 16:32, 0] - clocks[:, 16:32, 16:32, 2]).mean() < 0.3  # white, with black hands
+    assert made.std(axis=(1, 2, 3)).min() > 0.2
+
+
 def test_a_photo_comes_back(photo):
     tokenizer = vqzoo.Tokenizer.from_preset("image-vqgan-photos-f4")
     tokens = tokenizer.encode(photo)
