@@ -148,8 +148,10 @@ def test_inpainting_learns_also_without_labels_and_repairs_with_its_settings(tmp
     monkeypatch.setattr(recipe.Generator, "from_preset", lambda name: stub)
     seen = []
     monkeypatch.setattr(vqzoo, "inpaint", lambda generator, x, mask, **options: seen.append(options) or x)
-    recipe.main(recipe.Config(prior="it", out=str(tmp_path), repaired=2, temperature=0.3, sampling_steps=5, seed=4))
-    assert seen == [{"temperature": 0.3, "steps": 5, "noise": 1.0, "seed": 4}] * 2
+    recipe.main(
+        recipe.Config(prior="it", out=str(tmp_path), repaired=2, temperature=0.3, sampling_steps=5, rim=1, seed=4)
+    )
+    assert seen == [{"temperature": 0.3, "steps": 5, "noise": 1.0, "rim": 1, "seed": 4}] * 2
     # A worker that writes nothing has nothing to repair with.
     monkeypatch.setattr(recipe, "PriorRun", lambda *args: types.SimpleNamespace(fit=id, finish=lambda trainer: None))
     recipe.main(recipe.Config(out=str(tmp_path)))

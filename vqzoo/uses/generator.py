@@ -153,6 +153,19 @@ class Generator:
         told = self.conditions_of(condition, count)
         return self._made(count, self.prefix_of(told), seed=seed, batch_size=batch_size, **options)
 
+    def check(self, condition, options):
+        """Raises ValueError where `complete` would, whatever tokens are missing.
+
+        Args:
+            condition: str or int, or None.
+            options: dict, settings of the prior's `generate`.
+        """
+        if condition is not None:
+            self.prefix_of(self.conditions_of(condition, 1))
+        elif options.get("guidance") is not None:
+            hint = "Leave it out." if self.conditions is None else "Give `condition`, or leave it out."
+            raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
+
     def complete(self, known, condition=None, *, seed=0, batch_size=_AT_ONCE, **options):
         """Makes the tokens that are missing.
 
@@ -173,9 +186,8 @@ class Generator:
         """Tokens of so many signals with this prefix, or with none."""
         count = count if prefix is None else len(prefix)
         own = {name: value for name, value in self.sampling.items() if name != "guidance" or prefix is not None}
-        if prefix is None and options.get("guidance") is not None:
-            hint = "Leave it out." if self.conditions is None else "Give `condition`, or leave it out."
-            raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
+        if prefix is None:
+            self.check(None, options)
         options = {**own, **options}
         return keras.ops.convert_to_numpy(self.prior.generate(count, prefix, **options))
 

@@ -45,6 +45,7 @@ def inpaint(prior, image, mask, condition=None, *, seed=0, rim=RIM, **options):
     """
     generator = generator_of(prior)
     image, mask = _checked(generator, image, mask)
+    generator.check(condition, options)
     if rim < 0:
         raise ValueError(f"A rim has 0 tokens or more. Received: rim={rim}")
     if not mask.any():
