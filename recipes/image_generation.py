@@ -132,7 +132,8 @@ def main(config):
         sides = set(start.size or ())
         size = config.size or (sides.pop() if len(sides) == 1 else 0)
         config = dataclasses.replace(config, size=size, **network_of(start.prior))
-    sampling = {"guidance": config.guidance, "temperature": config.temperature, "top_p": config.top_p}
+    guidance = None if config.guidance == 1.0 else config.guidance  # without it half of the work is done
+    sampling = {"guidance": guidance, "temperature": config.temperature, "top_p": config.top_p}
     if config.kind == "masked":
         sampling |= {"steps": config.sampling_steps, "noise": config.noise}
     run = PriorRun(config, "image_generation", sampling, start)

@@ -102,6 +102,8 @@ def test_what_cannot_be_repaired_is_told(generator, make_generator):
         ValueError, match="where tokens lie in rows and columns. Received: a prior of tokens of the gri"
     ):
         vqzoo.inpaint(flat, image, mask)
+    with pytest.raises(ValueError, match="temperature=-1.0"):
+        vqzoo.inpaint(generator, image, mask, temperature=-1.0)  # also where there is nothing to make
 
 
 def test_a_token_is_a_hole_where_one_of_its_pixels_is():

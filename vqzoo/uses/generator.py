@@ -21,6 +21,8 @@ from vqzoo.uses.conditions import Conditions
 from vqzoo.uses.conditions import Labels
 
 _AT_ONCE = 64  # examples
+# Arguments of a prior's `generate` that are no settings of its sampling.
+_OF_REQUESTS = ("seed", "guidance", "known", "length", "batch_size", "callback", "every")
 
 
 class Generator:
@@ -165,6 +167,9 @@ class Generator:
         elif options.get("guidance") is not None:
             hint = "Leave it out." if self.conditions is None else "Give `condition`, or leave it out."
             raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
+        if self.prior.grid is not None:
+            sampling = {name: value for name, value in options.items() if name not in _OF_REQUESTS}
+            self.prior.planned(self.prior.frames_of(), sampling)
 
     def complete(self, known, condition=None, *, seed=0, batch_size=_AT_ONCE, **options):
         """Makes the tokens that are missing.

@@ -15,6 +15,7 @@ from vqzoo.data import load_image
 from vqzoo.data import save_image
 from vqzoo.uses import Generator
 from vqzoo.uses import inpaint
+from vqzoo.uses.inpaint import RIM
 
 
 def add_arguments(parser):
@@ -24,7 +25,8 @@ def add_arguments(parser):
     parser.add_argument("--mask", help="picture of the same size, white where pixels are to be made")
     parser.add_argument("--box", type=_four, help="TOP,LEFT,HEIGHT,WIDTH in pixels, to be made")
     parser.add_argument("--pad", type=int, default=0, help="pixels to be made on every side (default: 0)")
-    parser.add_argument("--rim", type=int, default=2, help="tokens of the hole at its border that are not made anew")
+    help_rim = f"tokens of the hole at its border that are not made anew (default: {RIM})"
+    parser.add_argument("--rim", type=int, default=RIM, help=help_rim)
     parser.add_argument("--condition", help="label or text, where the prior knows some (default: none)")
     parser.add_argument("--seed", type=int, default=0, help="another makes another picture (default: 0)")
     parser.add_argument("--out", required=True, help="file for the result")
