@@ -1,0 +1,102 @@
+"""How far what priors make is from held-out pictures, beside real ones, judged by the features of a network.
+
+    python tests/benchmarks/features.py FEATURES_DIR NETWORKS
+    python tests/benchmarks/generation_crops.py PHOTOS PRIOR... --features NETWORKS/efficientnet_lite0.keras
+        [--options '{"temperature": 0.9}' ...] [--count 2048] [--grid grid.png] [--record]
+
+PHOTOS has the folders `train` and `val`. All is compared with crops of `val`, as large as the priors' pictures: crops
+of `train`, which is as near as other photographs come; the crops of `val` themselves as the tokenizer brings them
+back; the tokens of crops of `train`, each place of another crop, which a prior has to beat; and what each prior makes,
+with each of the options. A row tells
+
+    frechet    Fréchet distance of the features (of EfficientNet-Lite0, not FID), from COUNT pictures of each
+    spread     root of the features' total variance, as a share of that of the crops of `val`
+"""
+
+import argparse
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+import vqzoo
+from vqzoo.metrics import frechet_distance
+from vqzoo.trainers import save_picture_rows
+from vqzoo.uses import Generator
+
+BATCH = 64
+COLUMNS, ROWS = 8, 4  # of the grid
+
+
+def main():
+    """Judges real pictures, then those of each prior and setting."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=pathlib.Path)
+    parser.add_argument("priors", nargs="+")
+    parser.add_argument("--features", required=True)
+    parser.add_argument("--options", type=json.loads, nargs="+", default=[{}], help="of sampling, each a row")
+    parser.add_argument("--count", type=int, default=2048)
+    parser.add_argument("--scale", type=float, nargs=2, default=(0.5, 1.0), help="of the crops, the recipes' default")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--grid", help="PNG of some of the last row")
+    parser.add_argument("--record", action="store_true", help="writes the first row of each prior into its card")
+    arguments = parser.parse_args()
+    generators = {name: Generator.from_preset(name) for name in arguments.priors}
+    first = generators[arguments.priors[0]]
+    train, held_out = (_crops(arguments.pictures / part, first, arguments) for part in ("train", "val"))
+    judge = Judge(keras.models.load_model(arguments.features), held_out)
+    print("| | frechet | spread |\n|---|---|---|")
+    _row("crops of other photographs", judge(train))
+    _row("held-out crops, through the tokenizer", judge(_again(first, held_out)))
+    tokens = np.asarray(first.tokenizer.encode(train, batch_size=BATCH))
+    flat = tokens.reshape(len(tokens), -1)
+    mixed = np.random.default_rng(arguments.seed).permuted(flat, axis=0).reshape(tokens.shape)
+    _row("tokens of any crops", judge(first.decode(mixed, BATCH)))
+    for name, generator in generators.items():
+        for number, options in enumerate(arguments.options):
+            made = generator.generate(arguments.count, seed=arguments.seed, batch_size=BATCH, **options)
+            told = judge(made)
+            _row(f"{pathlib.Path(name).name} {json.dumps(options)}", told)
+            if arguments.record and number == 0:
+                metrics = vqzoo.presets.read_metadata(name)["metrics"]
+                vqzoo.presets.update_metadata(name, metrics={**metrics, **told})
+    if arguments.grid:
+        save_picture_rows(arguments.grid, made[: COLUMNS * ROWS], COLUMNS, [])
+
+
+class Judge:
+    """Compares the features of pictures with those of real ones."""
+
+    def __init__(self, network, real):
+        self.network = network
+        self.real = self._moments(real)
+
+    def __call__(self, pictures):
+        """The numbers of a row."""
+        own = self._moments(pictures)
+        spread = np.sqrt(np.trace(own[1]) / np.trace(self.real[1]))
+        return {"frechet_efficientnet_lite0": frechet_distance(*own, *self.real), "feature_spread": float(spread)}
+
+    def _moments(self, pictures):
+        features = self.network.predict(np.clip(pictures, -1, 1), BATCH, verbose=0).reshape(len(pictures), -1)
+        features = features.astype("float64")
+        return features.mean(0), np.cov(features, rowvar=False)
+
+
+def _crops(folder, generator, arguments):
+    crop = {"size": generator.size, "channels": 3, "scale": tuple(arguments.scale), "max_side": 1024}
+    crops = vqzoo.data.ImageCrops(vqzoo.data.find_images(folder), batch_size=BATCH, flip=False, **crop)
+    return np.concatenate([crops.batch(i) for i in range(-(-arguments.count // BATCH))])[: arguments.count]
+
+
+def _again(generator, pictures):
+    return generator.decode(np.asarray(generator.tokenizer.encode(pictures, batch_size=BATCH)), BATCH)
+
+
+def _row(name, told):
+    print(f"| {name} | " + " | ".join(f"{told[x]:.4g}" for x in told) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
