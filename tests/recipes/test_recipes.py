@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import importlib.util
+import inspect
 import json
 import pathlib
 import re
@@ -156,6 +157,23 @@ def test_inpainting_learns_also_without_labels_and_repairs_with_its_settings(tmp
     monkeypatch.setattr(recipe, "PriorRun", lambda *args: types.SimpleNamespace(fit=id, finish=lambda trainer: None))
     recipe.main(recipe.Config(out=str(tmp_path)))
     assert len(seen) == 2
+    usual = inspect.signature(vqzoo.uses.inpaint).parameters["rim"].default
+    assert recipe.Config().rim == usual
+
+
+def test_generation_asks_for_guidance_where_there_is_some(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    recipe = importlib.import_module("image_generation")
+    seen = []
+    run = types.SimpleNamespace(fit=lambda build: None, finish=lambda trainer: None)
+    monkeypatch.setattr(recipe, "PriorRun", lambda config, name, sampling, start: seen.append(sampling) or run)
+    tiny = recipe.VARIANTS["tiny"]
+    for guidance in (1.0, 2.5):
+        recipe.main(dataclasses.replace(tiny, guidance=guidance))
+    recipe.main(dataclasses.replace(tiny, kind="masked", sampling_steps=5, noise=2.0, temperature=0.5))
+    assert [told["guidance"] for told in seen] == [None, 2.5, 2.5]  # None: without the second pass that it takes
+    assert [seen[2][name] for name in ("steps", "noise", "temperature")] == [5, 2.0, 0.5]
+    assert "steps" not in seen[0]
 
 
 def test_pictures_are_restyled(tmp_path):

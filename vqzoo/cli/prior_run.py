@@ -321,12 +321,11 @@ class PriorRun(Run):
         told = [Captions.plain(text) for text in self.rows.conditions]
         learnt = getattr(self.start, "conditions", None)
         if isinstance(learnt, Captions):
-            pieces = learnt.pieces
+            pieces, length = learnt.pieces, learnt.length
         else:
-            pieces = Pieces.train(sorted(set(told)), self.config.pieces, self.config.seed, exact=False)
+            pieces, length = Pieces.train(sorted(set(told)), self.config.pieces, self.config.seed, exact=False), None
         lengths = np.array([len(ids) for ids in pieces.encode(told)])
-        longest = min(lengths.max(), self.config.caption_length)
-        captions = Captions(pieces, learnt.length if isinstance(learnt, Captions) else longest)
+        captions = Captions(pieces, length or min(lengths.max(), self.config.caption_length))
         others = list(dict.fromkeys(self.held_out.conditions))
         others = [others[i] for i in np.random.default_rng(self.config.seed).permutation(len(others))]
         examples = [text for text in others if captions.count(text) <= captions.length][:_EXAMPLES]

@@ -164,9 +164,8 @@ class Generator:
         """
         if condition is not None:
             self.prefix_of(self.conditions_of(condition, 1))
-        elif options.get("guidance") is not None:
-            hint = "Leave it out." if self.conditions is None else "Give `condition`, or leave it out."
-            raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
+        else:
+            self._check_unguided(options)
         if self.prior.grid is not None:
             sampling = {name: value for name, value in options.items() if name not in _OF_REQUESTS}
             self.prior.planned(self.prior.frames_of(), sampling)
@@ -192,9 +191,15 @@ class Generator:
         count = count if prefix is None else len(prefix)
         own = {name: value for name, value in self.sampling.items() if name != "guidance" or prefix is not None}
         if prefix is None:
-            self.check(None, options)
+            self._check_unguided(options)
         options = {**own, **options}
         return keras.ops.convert_to_numpy(self.prior.generate(count, prefix, **options))
+
+    def _check_unguided(self, options):
+        """Raises ValueError where guidance is asked for without a condition."""
+        if options.get("guidance") is not None:
+            hint = "Leave it out." if self.conditions is None else "Give `condition`, or leave it out."
+            raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
 
     def decode(self, tokens, batch_size=_AT_ONCE):
         """The signals of tokens, clipped to [-1, 1].
