@@ -2,15 +2,16 @@
 
     python tests/benchmarks/features.py FEATURES_DIR NETWORKS
     python tests/benchmarks/generation_crops.py PHOTOS PRIOR... --features NETWORKS/efficientnet_lite0.keras
-        [--options '{"temperature": 0.9}' ...] [--count 2048] [--grid grid.png] [--record]
+        [--count 2048] [--grid grid.png] [--record]
 
 PHOTOS has the folders `train` and `val`. All is compared with crops of `val`, as large as the priors' pictures: crops
 of `train`, which is as near as other photographs come; the crops of `val` themselves as the tokenizer brings them
-back; the tokens of crops of `train`, each place of another crop, which a prior has to beat; and what each prior makes,
-with each of the options. A row tells
+back; the tokens of crops of `train`, each place of another crop, which a prior has to beat; and what each PRIOR makes,
+the name or folder of a preset, or one with settings of sampling, such as `NAME={"temperature": 0.9}`. A row tells, as
+in the card that `--record` writes,
 
-    frechet    Fréchet distance of the features (of EfficientNet-Lite0, not FID), from COUNT pictures of each
-    spread     root of the features' total variance, as a share of that of the crops of `val`
+    frechet_efficientnet_lite0    Fréchet distance of the network's features, which is not FID, of COUNT pictures each
+    feature_spread                root of the features' total variance, as a share of that of the crops of `val`
 """
 
 import argparse
@@ -26,7 +27,7 @@ from vqzoo.trainers import save_picture_rows
 from vqzoo.uses import Generator
 
 BATCH = 64
-COLUMNS, ROWS = 8, 4  # of the grid
+COLUMNS, ROWS = 12, 2  # of the grid, for each prior
 
 
 def main():
@@ -35,34 +36,36 @@ def main():
     parser.add_argument("pictures", type=pathlib.Path)
     parser.add_argument("priors", nargs="+")
     parser.add_argument("--features", required=True)
-    parser.add_argument("--options", type=json.loads, nargs="+", default=[{}], help="of sampling, each a row")
     parser.add_argument("--count", type=int, default=2048)
     parser.add_argument("--scale", type=float, nargs=2, default=(0.5, 1.0), help="of the crops, the recipes' default")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--grid", help="PNG of some of the last row")
-    parser.add_argument("--record", action="store_true", help="writes the first row of each prior into its card")
+    parser.add_argument("--grid", help="PNG of held-out crops, the same through the tokenizer, and of each prior")
+    parser.add_argument("--record", action="store_true", help="writes each prior's last numbers into its card")
     arguments = parser.parse_args()
-    generators = {name: Generator.from_preset(name) for name in arguments.priors}
-    first = generators[arguments.priors[0]]
+    asked = [_asked(text) for text in arguments.priors]
+    generators = {name: Generator.from_preset(name) for name, _ in asked}
+    first = generators[asked[0][0]]
     train, held_out = (_crops(arguments.pictures / part, first, arguments) for part in ("train", "val"))
     judge = Judge(keras.models.load_model(arguments.features), held_out)
-    print("| | frechet | spread |\n|---|---|---|")
+    print("| | frechet_efficientnet_lite0 | feature_spread |\n|---|---|---|")
     _row("crops of other photographs", judge(train))
-    _row("held-out crops, through the tokenizer", judge(_again(first, held_out)))
+    again = _again(first, held_out)
+    _row("held-out crops, through the tokenizer", judge(again))
     tokens = np.asarray(first.tokenizer.encode(train, batch_size=BATCH))
     flat = tokens.reshape(len(tokens), -1)
     mixed = np.random.default_rng(arguments.seed).permuted(flat, axis=0).reshape(tokens.shape)
     _row("tokens of any crops", judge(first.decode(mixed, BATCH)))
-    for name, generator in generators.items():
-        for number, options in enumerate(arguments.options):
-            made = generator.generate(arguments.count, seed=arguments.seed, batch_size=BATCH, **options)
-            told = judge(made)
-            _row(f"{pathlib.Path(name).name} {json.dumps(options)}", told)
-            if arguments.record and number == 0:
-                metrics = vqzoo.presets.read_metadata(name)["metrics"]
-                vqzoo.presets.update_metadata(name, metrics={**metrics, **told})
+    shown = [held_out[:COLUMNS], again[:COLUMNS]]
+    for name, options in asked:
+        made = generators[name].generate(arguments.count, seed=arguments.seed, batch_size=BATCH, **options)
+        told = judge(made)
+        _row(f"{pathlib.Path(name).name} {json.dumps(options)}", told)
+        shown.append(made[: COLUMNS * ROWS])
+        if arguments.record:
+            metrics = vqzoo.presets.read_metadata(name)["metrics"]
+            vqzoo.presets.update_metadata(name, metrics={**metrics, **told})
     if arguments.grid:
-        save_picture_rows(arguments.grid, made[: COLUMNS * ROWS], COLUMNS, [])
+        save_picture_rows(arguments.grid, np.concatenate(shown), COLUMNS, [])
 
 
 class Judge:
@@ -84,8 +87,15 @@ class Judge:
         return features.mean(0), np.cov(features, rowvar=False)
 
 
+def _asked(text):
+    """A prior's name, and settings of its sampling."""
+    name, _, options = text.partition("=")
+    return name, json.loads(options or "{}")
+
+
 def _crops(folder, generator, arguments):
-    crop = {"size": generator.size, "channels": 3, "scale": tuple(arguments.scale), "max_side": 1024}
+    channels = generator.tokenizer.encoder.input_shape[-1]
+    crop = {"size": generator.size, "channels": channels, "scale": tuple(arguments.scale), "max_side": 1024}
     crops = vqzoo.data.ImageCrops(vqzoo.data.find_images(folder), batch_size=BATCH, flip=False, **crop)
     return np.concatenate([crops.batch(i) for i in range(-(-arguments.count // BATCH))])[: arguments.count]
 
