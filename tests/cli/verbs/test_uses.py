@@ -115,6 +115,18 @@ def test_an_export_that_is_wrong_is_deleted(prior, tmp_path, capsys, monkeypatch
     assert "--litert is of tokenizers: a prior is exported as a SavedModel alone" in capsys.readouterr().err
 
 
+def test_a_masked_prior_generates_with_steps_and_noise_as_asked(prior, tmp_path, monkeypatch):
+    seen, made = [], vqzoo.MaskedPrior.generate
+    monkeypatch.setattr(
+        vqzoo.MaskedPrior,
+        "generate",
+        lambda self, *args, **options: seen.append(options) or made(self, *args, **options),
+    )
+    main(["generate", str(prior), "--count", "2", "--steps", "3", "--noise", "0.5", "--out", str(tmp_path / "made")])
+    assert len(list((tmp_path / "made").glob("*.png"))) == 2
+    assert seen[0]["steps"] == 3 and seen[0]["noise"] == 0.5
+
+
 def test_a_tokenizer_generates_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["generate", "image-tiny", "--out", str(tmp_path / "made")])

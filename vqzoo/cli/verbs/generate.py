@@ -18,7 +18,8 @@ from vqzoo.uses import Generator
 _COLUMNS = 8
 _NAMED = 60  # characters of a condition in a file's name
 # What a prior's `generate` takes, and the reader of its text.
-_OPTIONS = {"guidance": float, "temperature": float, "top_k": int, "top_p": float, "min_p": float, "steps": int}
+_OPTIONS = {"guidance": float, "temperature": float, "top_k": int, "top_p": float, "min_p": float}
+_OPTIONS |= {"steps": int, "noise": float}  # of a masked one
 
 
 def add_arguments(parser):
