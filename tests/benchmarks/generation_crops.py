@@ -2,15 +2,15 @@
 
     python tests/benchmarks/features.py FEATURES_DIR NETWORKS
     python tests/benchmarks/generation_crops.py PHOTOS PRIOR... --features NETWORKS/efficientnet_lite0.keras
-        [--count 2048] [--grid grid.png] [--record]
+        [--count 2048] [--scale 0.5 1.0] [--seed 1] [--grid grid.png] [--record]
 
 PHOTOS has the folders `train` and `val`. All is compared with crops of `val`, as large as the priors' pictures: crops
 of `train`, which is as near as other photographs come; the crops of `val` themselves as the tokenizer brings them
 back; the tokens of crops of `train`, each place of another crop, which a prior has to beat; and what each PRIOR makes,
-the name or folder of a preset, or one with settings of sampling, such as `NAME={"temperature": 0.9}`. A row tells, as
-in the card that `--record` writes,
+the name or folder of a preset, or one with settings of sampling, such as `'NAME={"temperature": 0.9}'`. A row tells,
+as in the card that `--record` writes,
 
-    frechet_efficientnet_lite0    Fréchet distance of the network's features, which is not FID, of COUNT pictures each
+    frechet_efficientnet_lite0    Fréchet distance, which is not FID, of the network's features: COUNT pictures of each
     feature_spread                root of the features' total variance, as a share of that of the crops of `val`
 """
 
@@ -34,17 +34,18 @@ def main():
     """Judges real pictures, then those of each prior and setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=pathlib.Path)
-    parser.add_argument("priors", nargs="+")
+    parser.add_argument("priors", type=_asked, nargs="+")
     parser.add_argument("--features", required=True)
     parser.add_argument("--count", type=int, default=2048)
     parser.add_argument("--scale", type=float, nargs=2, default=(0.5, 1.0), help="of the crops, the recipes' default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--grid", help="PNG of held-out crops, the same through the tokenizer, and of each prior")
-    parser.add_argument("--record", action="store_true", help="writes each prior's last numbers into its card")
+    parser.add_argument(
+        "--record", action="store_true", help="writes the numbers of priors without settings into their cards"
+    )
     arguments = parser.parse_args()
-    asked = [_asked(text) for text in arguments.priors]
-    generators = {name: Generator.from_preset(name) for name, _ in asked}
-    first = generators[asked[0][0]]
+    generators = {folder: Generator.from_preset(folder) for folder, _ in arguments.priors}
+    first = next(iter(generators.values()))
     train, held_out = (_crops(arguments.pictures / part, first, arguments) for part in ("train", "val"))
     judge = Judge(keras.models.load_model(arguments.features), held_out)
     print("| | frechet_efficientnet_lite0 | feature_spread |\n|---|---|---|")
@@ -56,14 +57,14 @@ def main():
     mixed = np.random.default_rng(arguments.seed).permuted(flat, axis=0).reshape(tokens.shape)
     _row("tokens of any crops", judge(first.decode(mixed, BATCH)))
     shown = [held_out[:COLUMNS], again[:COLUMNS]]
-    for name, options in asked:
-        made = generators[name].generate(arguments.count, seed=arguments.seed, batch_size=BATCH, **options)
+    for folder, options in arguments.priors:
+        made = generators[folder].generate(arguments.count, seed=arguments.seed, batch_size=BATCH, **options)
         told = judge(made)
-        _row(f"{pathlib.Path(name).name} {json.dumps(options)}", told)
+        _row(f"{folder.name} {json.dumps(options)}", told)
         shown.append(made[: COLUMNS * ROWS])
-        if arguments.record:
-            metrics = vqzoo.presets.read_metadata(name)["metrics"]
-            vqzoo.presets.update_metadata(name, metrics={**metrics, **told})
+        if arguments.record and not options:
+            metrics = vqzoo.presets.read_metadata(folder)["metrics"]
+            vqzoo.presets.update_metadata(folder, metrics={**metrics, **told})
     if arguments.grid:
         save_picture_rows(arguments.grid, np.concatenate(shown), COLUMNS, [])
 
@@ -88,14 +89,13 @@ class Judge:
 
 
 def _asked(text):
-    """A prior's name, and settings of its sampling."""
-    name, _, options = text.partition("=")
-    return name, json.loads(options or "{}")
+    """A prior's folder, and settings of its sampling."""
+    name, _, options = text.partition("={")
+    return vqzoo.presets.find_preset(name), json.loads("{" + options if options else "{}")
 
 
 def _crops(folder, generator, arguments):
-    channels = generator.tokenizer.encoder.input_shape[-1]
-    crop = {"size": generator.size, "channels": channels, "scale": tuple(arguments.scale), "max_side": 1024}
+    crop = {"size": generator.size, "channels": 3, "scale": tuple(arguments.scale), "max_side": 1024}
     crops = vqzoo.data.ImageCrops(vqzoo.data.find_images(folder), batch_size=BATCH, flip=False, **crop)
     return np.concatenate([crops.batch(i) for i in range(-(-arguments.count // BATCH))])[: arguments.count]
 

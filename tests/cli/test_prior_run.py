@@ -309,7 +309,7 @@ def test_a_run_goes_on_from_a_preset_of_the_same_tokens_and_conditions(finished,
     ):
         PriorRun(dataclasses.replace(config, data=str(tmp_path / "mine")), "test", start=start)
     config = Config(str(tmp_path / "texts"), str(tokenizer), captions=str(table), caption_length=7, epochs=1)
-    with pytest.raises(ValueError, match=r"--init is a prior .*'dog'.*Received.*labels \[\]"):  # of classes
+    with pytest.raises(ValueError, match=r"--init is a prior .*'dog'.*Received.*labels \[\]"):
         PriorRun(config, "test", start=start)
     first = PriorRun(config, "test")
     first.finish(first.fit(build))

@@ -19,7 +19,7 @@ _COLUMNS = 8
 _NAMED = 60  # characters of a condition in a file's name
 # What a prior's `generate` takes, and the reader of its text.
 _OPTIONS = {"guidance": float, "temperature": float, "top_k": int, "top_p": float, "min_p": float}
-_OPTIONS |= {"steps": int, "noise": float}  # of a masked one
+_OF_MASKED = {"steps": int, "noise": float}
 
 
 def add_arguments(parser):
@@ -33,6 +33,8 @@ def add_arguments(parser):
     parser.add_argument("--grid", help="PNG of all of them")
     for name, kind in _OPTIONS.items():
         parser.add_argument(f"--{name}", type=kind, help="of sampling (default: the preset's)")
+    for name, kind in _OF_MASKED.items():
+        parser.add_argument(f"--{name}", type=kind, help="of sampling by a masked prior (default: the preset's)")
     parser.add_argument("--force", action="store_true", help="overwrite pictures that are there")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each picture")
 
@@ -47,7 +49,8 @@ def run(arguments):
     targets = [_target(arguments.out, i, name) for i, name in enumerate(names)] if arguments.out else []
     for target in [*targets, *([pathlib.Path(arguments.grid).expanduser()] if arguments.grid else [])]:
         check_free(target, arguments.force)  # now, not after minutes
-    options = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
+    asked = {name: getattr(arguments, name) for name in (*_OPTIONS, *_OF_MASKED)}
+    options = {name: value for name, value in asked.items() if value is not None}
     pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
     for target, picture, name in zip(targets, pictures, names, strict=False):  # without --out no targets
         save_image(target, picture)
