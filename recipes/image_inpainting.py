@@ -120,7 +120,7 @@ def judged(images, masks, repaired, metric):
 
 
 def main(config):
-    out = pathlib.Path(config.out).expanduser()
+    out = pathlib.Path(os.path.expanduser(config.out))
     sampling = {"temperature": config.temperature, "steps": config.sampling_steps, "noise": config.noise}
     run = None if config.prior else PriorRun(config, "image_inpainting", sampling)
     metric = vqzoo.losses.PerceptualLoss(keras.models.load_model(config.features)) if config.features else None

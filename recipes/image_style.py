@@ -68,7 +68,7 @@ def distances(tokenizer, result, content, style):
 
 def main(config):
     tokenizer = vqzoo.ImageTokenizer.from_preset(config.tokenizer)
-    out = pathlib.Path(config.out).expanduser()
+    out = pathlib.Path(os.path.expanduser(config.out))
     options = {"flip": False, "scale": (config.scale, config.scale), "max_side": 1024, "seed": config.seed}
     options |= {"channels": tokenizer.encoder.input_shape[-1]}
     files = vqzoo.data.open_images(config.data) if config.data else vqzoo.data.sample_images()

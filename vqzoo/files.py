@@ -4,15 +4,61 @@ The bottom row of the package beside `ops`: data, presets, trainers and export a
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
 import shutil
+import stat
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+
+def user_path(path):
+    """A path as a person wrote it: only here, and only of text, `~` is the home folder.
+
+    A `pathlib.Path` stays as it is. Folders are listed as such paths, so a file that is named `~` is never taken for
+    the home folder. Text that names a user this system does not have stays as it is, too.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        `pathlib.Path`.
+
+    Example:
+    >>> user_path("~/a.png") == pathlib.Path.home() / "a.png"
+    True
+    >>> user_path(pathlib.Path("~/a.png")).parts, user_path("~photo.png").parts
+    (('~', 'a.png'), ('~photo.png',))
+    """
+    return pathlib.Path(os.path.expanduser(path) if isinstance(path, str) else path)
+
+
+def check_regular(path):
+    """Raises where a file cannot be read to an end: a named pipe, a socket or a device; also where there is none.
+
+    Args:
+        path: str or path. Links are followed.
+
+    Raises:
+        OSError: The file is missing, a folder, or no regular file.
+
+    Example:
+    >>> check_regular("/dev/zero")
+    Traceback (most recent call last):
+        ...
+    OSError: [Errno 22] not a regular file but a device: '/dev/zero'
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        kind = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise OSError(errno.EINVAL, f"not a regular file but {kind}", str(path))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pytest
 from vqzoo.data import find_images
 from vqzoo.data import sample_images
 from vqzoo.data import split_images
-from vqzoo.data.image_files import as_paths
+from vqzoo.data.files import as_paths
 
 
 def touch(folder, *names):

@@ -13,6 +13,7 @@ from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
 from vqzoo.files import sweep_temporaries
+from vqzoo.files import user_path
 
 
 def add_batch_arguments(parser, what="pictures, sounds or texts", pipe=False):
@@ -66,7 +67,7 @@ def pair_files(paths, out, suffix, find):
     """
     found = _find(paths, find)
     stems = [relative.with_suffix("") for _, relative in found]
-    out = pathlib.Path(out).expanduser()
+    out = user_path(out)
     sweep_temporaries(out)
     pairs, counts = [], collections.Counter(stems)
     for (source, relative), stem in zip(found, stems, strict=True):
@@ -100,8 +101,7 @@ def named_files(paths, find):
 def _find(paths, find):
     """List of (file, its path relative to the folder that was given)."""
     found = []
-    for path in map(pathlib.Path, paths):
-        path = path.expanduser()
+    for path in map(user_path, paths):
         if path.is_dir():
             found += [(file, file.relative_to(path)) for file in find(path)]
         else:

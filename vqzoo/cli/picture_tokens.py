@@ -12,6 +12,7 @@ from rich.progress import Progress
 from vqzoo.data import ImageCrops
 from vqzoo.data import ImageSource
 from vqzoo.data import TfdsImages
+from vqzoo.files import user_path
 
 _AT_ONCE = 64
 _SMALL = 16  # pixels a side, at least, of a small copy
@@ -190,7 +191,7 @@ def class_of(name, root):
     """
     path = pathlib.PurePath(name)
     if root is not None:
-        root = pathlib.Path(root).expanduser()
+        root = user_path(root)
         path = path.relative_to(root) if path.is_relative_to(root) and path != root else pathlib.PurePath(path.name)
     return path.parts[0] if len(path.parts) > 1 else ""
 

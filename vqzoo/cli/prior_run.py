@@ -21,7 +21,7 @@ from vqzoo.data import ImageSource
 from vqzoo.data import Pieces
 from vqzoo.data import TokenBatches
 from vqzoo.data import TokenShards
-from vqzoo.data.image_files import validating_by_hash
+from vqzoo.data.files import validating_by_hash
 from vqzoo.export import export_prior_preset
 from vqzoo.metrics import TokenEntropy
 from vqzoo.ops import compiled

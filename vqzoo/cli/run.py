@@ -3,7 +3,6 @@
 import abc
 import dataclasses
 import functools
-import pathlib
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ import tensorflow as tf
 from vqzoo.cli.run_folder import RunFolder
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
+from vqzoo.files import user_path
 from vqzoo.metrics import CodebookUsage
 from vqzoo.presets import check_folder
 from vqzoo.presets import seal_preset
@@ -71,7 +71,7 @@ class Run(abc.ABC):
         self.config = config
         self.name = name
         self.networks = networks
-        self.folder = pathlib.Path(config.out).expanduser()
+        self.folder = user_path(config.out)
         _check_settings(config, self.counts)
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()

@@ -15,6 +15,7 @@ from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 
 # A file of a few kilobytes can claim any size. 2**26 pixels is above today's largest full-frame cameras (61
 # million) and decodes to 256 MiB; it is also below the size at which Pillow itself starts to warn.
@@ -44,7 +45,7 @@ def load_image(path, channels=3, max_pixels=MAX_PIXELS):
     >>> load_image(sample_images()[0]).shape
     (512, 512, 3)
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     picture = decode_image(path, path, checked_channels(channels), max_pixels)
     return to_floats(to_pixels(picture, channels))
 
@@ -68,7 +69,7 @@ def save_image(path, image):
     >>> load_image(path)[0, 0]
     array([ 1., -1., -1.], dtype=float32)
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     suffix = path.suffix.lower()
     if suffix not in _SAVED_SUFFIXES:
         raise ValueError(f"Pictures are saved as {' '.join(_SAVED_SUFFIXES)}. Received: {path}")

@@ -1,12 +1,11 @@
 """Pictures by what a user types: a folder, shards, or the name of a public data set."""
 
-import pathlib
-
 from vqzoo.data.image_files import find_images
 from vqzoo.data.image_shards import ShardedImages
 from vqzoo.data.image_tfds import PREFIX
 from vqzoo.data.image_tfds import TfdsImages
 from vqzoo.data.shards import holds_shards
+from vqzoo.files import user_path
 
 
 def open_images(path):
@@ -29,5 +28,5 @@ def open_images(path):
     """
     if str(path).startswith(PREFIX):
         return TfdsImages(str(path))
-    folder = pathlib.Path(path).expanduser()
+    folder = user_path(path)
     return ShardedImages(folder) if holds_shards(folder) else find_images(path)

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from vqzoo.data.image_files import as_paths
+from vqzoo.data.files import as_paths
 from vqzoo.data.stream import equal_part
 
 

@@ -20,6 +20,7 @@ from vqzoo.data.shards import sha256_of
 from vqzoo.files import FolderLock
 from vqzoo.files import atomic_path
 from vqzoo.files import sweep_temporaries
+from vqzoo.files import user_path
 
 
 class ShardWriter:
@@ -52,7 +53,7 @@ class ShardWriter:
     """
 
     def __init__(self, folder, kind, count, plan, force=False):
-        self.folder = pathlib.Path(folder).expanduser()
+        self.folder = user_path(folder)
         self.kind = kind
         self.count = count
         plan = {"format_version": SHARD_FORMAT, "kind": kind, "shards": count, "plan": plan}

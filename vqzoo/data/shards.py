@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from vqzoo.data.stream import equal_part
+from vqzoo.files import user_path
 
 SHARD_FORMAT = 1
 MANIFEST = "manifest.json"
@@ -37,7 +38,7 @@ class Shards:
     """
 
     def __init__(self, folder, kind):
-        self.folder = pathlib.Path(folder).expanduser()
+        self.folder = user_path(folder)
         self.manifest = _read_manifest(self.folder, kind)
         self.plan = self.manifest["plan"]
         self._files, self._offsets, self._checksums, self._names, self._labels, faults = [], [], [], [], [], []
@@ -144,7 +145,7 @@ def verify_shards(folder):
     Raises:
         ValueError: as `Shards`, or a shard is damaged; all of them are named.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = user_path(folder)
     manifest = Shards(folder, _read_manifest(folder)["kind"]).manifest
     damaged = [entry["file"] for entry in manifest["shards"] if sha256_of(folder / entry["file"]) != entry["sha256"]]
     if damaged:

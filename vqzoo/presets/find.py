@@ -6,6 +6,7 @@ import pathlib
 import warnings
 from typing import NamedTuple
 
+from vqzoo.files import user_path
 from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.hub import download_preset
 from vqzoo.presets.manifest import MANIFEST
@@ -52,7 +53,7 @@ def find_preset(name):
     text = os.fspath(name)
     if text.startswith(PREFIX):
         return download_preset(text)
-    candidates = [pathlib.Path(text).expanduser()]
+    candidates = [user_path(name)]
     if not _is_path(text):
         candidates += [root / text for root in _roots()]
     for folder in candidates:
@@ -131,7 +132,7 @@ def _roots():
     """The folders that hold presets, which need not exist."""
     listed = os.environ.get(ENVIRONMENT, "").split(os.pathsep)
     beside_package = pathlib.Path(__file__).resolve().parents[2] / "saved_models"
-    return [pathlib.Path(root).expanduser() for root in listed if root] + [beside_package]
+    return [user_path(root) for root in listed if root] + [beside_package]
 
 
 def _unknown(text, candidates):

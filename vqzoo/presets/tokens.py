@@ -1,13 +1,13 @@
 """Tokens on disk: a `.npz` file without pickle that knows which preset made it."""
 
 import json
-import pathlib
 import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import read_metadata
 
@@ -69,7 +69,7 @@ def load_tokens(path):
         ValueError: if the file is missing, damaged, no token file, of a newer format, or holds tokens that its own
             codebooks do not have.
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     if not path.is_file():
         raise ValueError(f"{str(path)!r} does not exist or is no file. Token files are made by `vqzoo encode`.")
     try:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import os
-import pathlib
 import shutil
 import signal
 import threading
@@ -16,6 +15,7 @@ import keras
 import numpy as np
 
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 from vqzoo.trainers.strategy import is_chief
 from vqzoo.trainers.strategy import worker_values
 
@@ -80,7 +80,7 @@ class Checkpoints(keras.callbacks.Callback):
                 "`keep` and `every_steps` are 1 or more, `every_seconds` is above 0. Received: "
                 f"keep={keep}, every_steps={every_steps}, every_seconds={every_seconds}"
             )
-        self.folder = pathlib.Path(folder).expanduser()
+        self.folder = user_path(folder)
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.keep = keep

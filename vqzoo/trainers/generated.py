@@ -9,6 +9,7 @@ from PIL import ImageDraw
 from PIL import ImageFont
 
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 from vqzoo.trainers.samples import Samples
 
 _GAP, _MARGIN, _INK = 4, 8, "#1f2430"  # pixels
@@ -72,7 +73,7 @@ def save_picture_rows(path, pictures, columns, names=()):
     Raises:
         ValueError: as `picture_rows`.
     """
-    with atomic_path(pathlib.Path(path).expanduser()) as temporary:
+    with atomic_path(user_path(path)) as temporary:
         Image.fromarray(picture_rows(pictures, columns, names)).save(temporary, format="PNG", optimize=True)
 
 

@@ -5,12 +5,12 @@ import io
 import json
 import math
 import numbers
-import pathlib
 import time
 
 import keras
 
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 
 _CSV = "metrics.csv"
 _JSONL = "metrics.jsonl"
@@ -42,7 +42,7 @@ class RunLog(keras.callbacks.Callback):
 
     def __init__(self, folder):
         super().__init__()
-        self.folder = pathlib.Path(folder).expanduser()
+        self.folder = user_path(folder)
 
     def on_train_begin(self, logs=None):
         """Forgets the rows of an earlier `fit`."""
@@ -98,7 +98,7 @@ def read_log(folder):
     Raises:
         ValueError: if there is no log in `folder`.
     """
-    path = pathlib.Path(folder).expanduser() / _JSONL
+    path = user_path(folder) / _JSONL
     if not path.is_file():
         raise ValueError(
             f"There is no {_JSONL} in {folder}. A training with the callback RunLog(folder) writes it there; "

@@ -1,7 +1,6 @@
 """What training looks like: reconstructions with their token maps, the use of the codes, loss curves."""
 
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import ImageDraw
 from PIL import ImageFont
 
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 from vqzoo.metrics import codebook_statistics
 from vqzoo.metrics import psnr
 from vqzoo.trainers.samples import Samples
@@ -110,7 +110,7 @@ def save_reconstructions(path, tokenizer, images):
     tokens = tokenizer.encode(images)
     reconstructions = tokenizer.decode(tokens, size=tuple(images.shape[1:3]))
     grid = reconstruction_grid(images, reconstructions, tokens, max(tokenizer.codebook_sizes))
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     with atomic_path(path) as temporary:
         Image.fromarray(grid).save(temporary, format="PNG", optimize=True)
     return path
@@ -259,7 +259,7 @@ def _figure(panels, width, height):
 
 
 def _save_figure(path, figure):
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
     return path

@@ -1,9 +1,9 @@
 """What training reads like: sentences beside what comes back of them."""
 
 import difflib
-import pathlib
 
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 from vqzoo.trainers.samples import Samples
 
 
@@ -22,7 +22,7 @@ def save_sentences(path, originals, reconstructions):
         ValueError: if they are not as many.
 
     Example:
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> path = save_sentences(pathlib.Path(tempfile.mkdtemp(), "a.md"), ["The cat sat."], ["The cap sat."])
     >>> print(path.read_text().splitlines()[-1])
     | The **cat** sat. | The **cap** sat. |
@@ -36,7 +36,7 @@ def save_sentences(path, originals, reconstructions):
     lines = [f"{exact} of {len(originals)} sentences are exact.", "", "| sentence | comes back as |", "|---|---|"]
     for pair in zip(originals, reconstructions, strict=True):
         lines.append("| " + " | ".join(_marked(*pair)) + " |")
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
     return path

@@ -1,12 +1,11 @@
 """What training sounds like: reconstructions as files to listen to, and their spectrograms to look at."""
 
-import pathlib
-
 import keras
 import numpy as np
 
 from vqzoo.data import save_audio
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 from vqzoo.ops import magnitudes
 from vqzoo.ops import stft
 from vqzoo.trainers.samples import Samples
@@ -33,7 +32,7 @@ def save_spectrograms(path, originals, reconstructions, sample_rate):
         ValueError: if the shapes do not fit together.
 
     Example:
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> tone = np.sin(np.arange(8000) / 10)[None, :, None]
     >>> save_spectrograms(pathlib.Path(tempfile.mkdtemp(), "tone.png"), tone, 0.5 * tone, 16000).name
     'tone.png'
@@ -69,7 +68,7 @@ def save_spectrograms(path, originals, reconstructions, sample_rate):
         axes.set_title(title, loc="left", fontsize=10)
     for axes in panels[-1]:
         axes.set_xlabel("seconds", fontsize=9)
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
     return path
@@ -89,7 +88,7 @@ def save_sounds(folder, tokenizer, sounds):
     Raises:
         ValueError: as `save_spectrograms`.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = user_path(folder)
     sounds = keras.ops.convert_to_numpy(sounds)
     again = keras.ops.convert_to_numpy(tokenizer.decode(tokenizer.encode(sounds), length=sounds.shape[1]))
     paths = [save_spectrograms(folder / "spectrograms.png", sounds, again, tokenizer.sample_rate)]

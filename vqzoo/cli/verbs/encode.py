@@ -21,6 +21,7 @@ from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import positive
 from vqzoo.cli.signals import signals_of
 from vqzoo.data import write_token_shards
+from vqzoo.files import user_path
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
 from vqzoo.presets import save_tokens
@@ -48,7 +49,7 @@ def run(arguments):
     tokenizer = Tokenizer.from_preset(folder)
     signals = signals_of(tokenizer, arguments.preset)
     # A token file names a folder by its whole path, or it would be found from one place only.
-    preset = str(folder.resolve()) if pathlib.Path(arguments.preset).expanduser().exists() else arguments.preset
+    preset = str(folder.resolve()) if user_path(arguments.preset).exists() else arguments.preset
     if arguments.paths == ["-"]:
         return _pipe(preset, folder, signals)
     if not arguments.out:

@@ -5,7 +5,6 @@ which makes signals.
 """
 
 import json
-import pathlib
 import shutil
 
 from vqzoo.cli.signals import signals_of
@@ -13,6 +12,7 @@ from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.export import export_prior_preset
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
@@ -39,7 +39,7 @@ def run(arguments):
     if of_prior and arguments.litert:
         raise ValueError("--litert is of tokenizers: a prior is exported as a SavedModel alone. Leave it out.")
     if arguments.out:
-        folder = _copy(folder, pathlib.Path(arguments.out).expanduser(), arguments.force)
+        folder = _copy(folder, user_path(arguments.out), arguments.force)
     if of_prior:
         return _export_prior(folder, arguments.json)
     tokenizer = Tokenizer.from_preset(folder)

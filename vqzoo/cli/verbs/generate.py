@@ -12,6 +12,7 @@ import re
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import positive
 from vqzoo.data import save_image
+from vqzoo.files import user_path
 from vqzoo.trainers import save_picture_rows
 from vqzoo.uses import Generator
 
@@ -47,7 +48,7 @@ def run(arguments):
     names = generator.conditions_of(arguments.condition, arguments.count) or [""] * (arguments.count or 1)
     count = len(names)
     targets = [_target(arguments.out, i, name) for i, name in enumerate(names)] if arguments.out else []
-    for target in [*targets, *([pathlib.Path(arguments.grid).expanduser()] if arguments.grid else [])]:
+    for target in [*targets, *([user_path(arguments.grid)] if arguments.grid else [])]:
         check_free(target, arguments.force)  # now, not after minutes
     asked = {name: getattr(arguments, name) for name in (*_OPTIONS, *_OF_MASKED)}
     options = {name: value for name, value in asked.items() if value is not None}
@@ -67,4 +68,4 @@ def run(arguments):
 def _target(out, number, name):
     """The file of one picture: its number, and what it was asked to be."""
     plain = re.sub(r"[^\w-]+", "_", name)[:_NAMED]
-    return pathlib.Path(out).expanduser() / (f"{number:04d}_{plain}.png" if plain else f"{number:04d}.png")
+    return user_path(out) / (f"{number:04d}_{plain}.png" if plain else f"{number:04d}.png")

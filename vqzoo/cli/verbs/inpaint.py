@@ -6,13 +6,13 @@ vqzoo inpaint saved_models/image_inpainting photo.png --pad 16 --out larger.png
 """
 
 import argparse
-import pathlib
 
 import numpy as np
 
 from vqzoo.cli.batch import check_free
 from vqzoo.data import load_image
 from vqzoo.data import save_image
+from vqzoo.files import user_path
 from vqzoo.uses import Generator
 from vqzoo.uses import inpaint
 from vqzoo.uses.inpaint import RIM
@@ -35,7 +35,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Writes the repaired picture."""
-    out = pathlib.Path(arguments.out).expanduser()
+    out = user_path(arguments.out)
     check_free(out, arguments.force)
     if arguments.pad < 0 or not (arguments.mask or arguments.box or arguments.pad):
         raise ValueError(

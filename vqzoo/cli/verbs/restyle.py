@@ -4,11 +4,10 @@ vqzoo restyle image-vqgan-photos-f4 house.jpg sunset.jpg --out house_at_sunset.p
 vqzoo restyle saved_models/styles house.jpg sunset.jpg --strength 0.7 --seed 1 --out house_at_sunset.png
 """
 
-import pathlib
-
 from vqzoo.cli.batch import check_free
 from vqzoo.data import load_image
 from vqzoo.data import save_image
+from vqzoo.files import user_path
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.uses import restyle
 
@@ -26,7 +25,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Writes the restyled picture."""
-    out = pathlib.Path(arguments.out).expanduser()
+    out = user_path(arguments.out)
     check_free(out, arguments.force)
     tokenizer = Tokenizer.from_preset(arguments.preset)
     channels = tokenizer.encoder.input_shape[-1]

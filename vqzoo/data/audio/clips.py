@@ -11,7 +11,7 @@ from vqzoo.data.audio.read import audio_info
 from vqzoo.data.audio.read import load_audio
 from vqzoo.data.audio.read import load_long_audio
 from vqzoo.data.audio.resample import resampled_length
-from vqzoo.data.image_files import as_paths
+from vqzoo.data.files import as_paths
 from vqzoo.data.stream import Order
 from vqzoo.data.stream import StepBatches
 from vqzoo.data.stream import is_count

@@ -9,8 +9,9 @@ import tempfile
 import numpy as np
 
 from vqzoo.data.audio.write import save_audio
-from vqzoo.data.image_files import listed_files
-from vqzoo.data.image_files import split_files
+from vqzoo.data.files import listed_files
+from vqzoo.data.files import split_files
+from vqzoo.files import user_path
 
 AUDIO_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 # Read aloud: 44 s of Dickens at 48 kHz, 10 s of Beckett at 16 kHz.
@@ -95,7 +96,7 @@ def synthetic_audio():
     >>> synthetic_audio()[0].name
     'synthetic_vowels_0.wav'
     """
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vqzoo"
+    cache = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vqzoo"
     try:
         return _written(cache)
     except OSError:

@@ -1,6 +1,5 @@
 """Sound files to waveforms: float32 (samples, channels) in [-1, 1]."""
 
-import pathlib
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from vqzoo.data.audio.headers import read_header
 from vqzoo.data.audio.resample import Resampling
 from vqzoo.data.audio.resample import resampled_length
 from vqzoo.data.stream import is_count
+from vqzoo.files import user_path
 
 # A GiB of float32. A flac of silence is a thousand times smaller than what it decodes to.
 MAX_VALUES = 2**28
@@ -48,7 +48,7 @@ def audio_info(path):
     >>> audio_info(path)
     AudioInfo(sample_rate=8000, samples=500, channels=2)
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     try:
         header = read_header(path)
         return _info(path, header, decoder_for(header))
@@ -88,7 +88,7 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
     >>> load_audio(sample_audio()[0], sample_rate=16000, samples=8000).shape
     (8000, 1)
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     _check_arguments(sample_rate, channels, start, samples)
     try:
         header = read_header(path)

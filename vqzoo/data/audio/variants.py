@@ -1,7 +1,6 @@
 """Copies of recordings in another pitch and tempo, written once: too slow to make for every clip."""
 
 import hashlib
-import pathlib
 import warnings
 
 import numpy as np
@@ -10,7 +9,8 @@ from vqzoo.data.audio.augment import pitch_and_tempo
 from vqzoo.data.audio.read import audio_info
 from vqzoo.data.audio.read import load_audio
 from vqzoo.data.audio.write import save_audio
-from vqzoo.data.image_files import as_paths
+from vqzoo.data.files import as_paths
+from vqzoo.files import user_path
 
 _PART = 2**16  # bytes
 
@@ -38,13 +38,13 @@ def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1
         ValueError: `files` is empty or one path instead of a list.
 
     Example:
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> save_audio(folder / "a.wav", np.sin(np.arange(8000) / 9.0)[:, None], 8000)
     >>> [path.suffix for path in write_variants([folder / "a.wav"], folder / "variants", copies=1)]
     ['.flac']
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = user_path(folder)
     written = []
     for file in as_paths(files, "recording"):
         signal = None

@@ -1,6 +1,5 @@
 """Waveforms to sound files."""
 
-import pathlib
 import wave
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 from vqzoo.data.audio.read import LOUDEST
 from vqzoo.data.stream import is_count
 from vqzoo.files import atomic_path
+from vqzoo.files import user_path
 
 _SUFFIXES = (".flac", ".wav")
 
@@ -34,7 +34,7 @@ def save_audio(path, signal, sample_rate):
     >>> load_audio(path)[:, 0]
     array([ 0.5, -1. ], dtype=float32)
     """
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     if path.suffix.lower() not in _SUFFIXES:
         raise ValueError(f"Recordings are saved as {' '.join(_SUFFIXES)}. Received: {path}")
     if not is_count(sample_rate):

@@ -5,6 +5,7 @@ import pathlib
 
 from vqzoo.data.image_open import open_images
 from vqzoo.data.image_source import ImageSource
+from vqzoo.files import user_path
 
 _FILE = "file"
 _COLUMNS = ("caption", "name", "text")
@@ -35,7 +36,7 @@ class CaptionTable:
     """
 
     def __init__(self, path, column=""):
-        self.path = pathlib.Path(path).expanduser()
+        self.path = user_path(path)
         self.folder = self.path.absolute().parent
         self.skipped = {}
         header, *lines = self._lines()
@@ -147,4 +148,4 @@ class CaptionTable:
 
 
 def _absolute(folder):
-    return pathlib.Path(os.path.abspath(os.path.expanduser(folder))) if folder else None
+    return pathlib.Path(os.path.abspath(user_path(folder))) if folder else None

@@ -3,9 +3,9 @@
 import shlex
 import warnings
 
-from vqzoo.data.image_files import as_paths
-from vqzoo.data.image_files import listed_files
-from vqzoo.data.image_files import validating_by_hash
+from vqzoo.data.files import as_paths
+from vqzoo.data.files import listed_files
+from vqzoo.data.files import validating_by_hash
 from vqzoo.data.text.pieces import checked_texts
 
 MAX_BYTES = 2**30  # of text, which takes up to four times as many in memory

@@ -4,7 +4,6 @@ import array
 import collections
 import mmap
 import os
-import pathlib
 import re
 import zipfile
 from typing import NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 
 from vqzoo.data.stream import is_count
 from vqzoo.data.text.pieces import checked_texts
+from vqzoo.files import user_path
 
 # Two GiB of float32: a small file can claim any number of words.
 MAX_VALUES = 2**29
@@ -62,7 +62,7 @@ def load_vectors(path, limit=None):
     """
     if limit is not None and not is_count(limit):
         raise ValueError(f"limit must be an int, at least 1, or None. Received: limit={limit}")
-    path = pathlib.Path(path).expanduser()
+    path = user_path(path)
     try:
         with open(path, "rb") as file:
             words, vectors = _read(file, path, limit)

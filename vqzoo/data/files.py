@@ -1,0 +1,197 @@
+"""Which files: those of a folder by their suffix, and their split into training and validation."""
+
+import collections
+import hashlib
+import os
+import pathlib
+import warnings
+
+from vqzoo.files import user_path
+
+
+class FileList(list):
+    """Paths that a folder holds, and what it holds besides.
+
+    Args:
+        files: iterable of `pathlib.Path`.
+        ignored: dict of str to int, how many other files there are by their ending. Default none.
+
+    Example:
+    >>> FileList([pathlib.Path("a.png")], {".txt": 2}).ignored
+    {'.txt': 2}
+    """
+
+    def __init__(self, files=(), ignored=None):
+        super().__init__(files)
+        self.ignored = dict(ignored or {})
+
+
+def listed_files(path, suffixes, noun, instead):
+    """Lists the files of some suffixes in a folder and its subfolders, hidden ones skipped.
+
+    Links to folders are followed. A file or a folder that several names lead to is listed once, under the name that
+    leads through the fewest links; of equal ones the first in order.
+
+    Args:
+        path: str or path, a folder or one file. A str that begins with `~/` is below the home folder.
+        suffixes: tuple of str, lower case.
+        noun: str, what messages call such a file.
+        instead: str, what messages suggest where the path does not exist.
+
+    Returns:
+        `FileList` of `pathlib.Path`, sorted. Its `ignored` counts the other files by their ending.
+
+    Raises:
+        ValueError: The path does not exist, is a file of another kind, or is a folder without such files.
+
+    Example:
+    >>> from vqzoo.data import sample_images
+    >>> [file.name for file in listed_files(sample_images()[0], (".png",), "picture", "take another")]
+    ['astronaut.png']
+    """
+    path = user_path(path)
+    looked_for = f"Looked for {' '.join(suffixes)}"
+    if path.is_dir():
+        found, ignored = [], collections.Counter()
+        for file in _walked(path, ignored):
+            if file.suffix.lower() in suffixes:
+                found.append(file)
+            else:
+                ignored[file.suffix.lower() or "no ending"] += 1
+        if not found:
+            others = f" It holds {counted(ignored)}." if ignored else ""
+            raise ValueError(
+                f"{path} and its subfolders hold no {noun}s.{others} {looked_for} (hidden files do not count): "
+                f"give another folder, or convert the {noun}s to one of these kinds."
+            )
+        return FileList(sorted(found), dict(sorted(ignored.items())))
+    if not os.path.lexists(path):
+        raise ValueError(f"{path} does not exist. {looked_for}: give a folder or a {noun}, or {instead}.")
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path} is not a {noun} by its suffix. {looked_for}: convert or rename it.")
+    return FileList([path])
+
+
+def counted(ignored):
+    """Counts of files by their ending, in words.
+
+    Args:
+        ignored: dict of str to int.
+
+    Returns:
+        str.
+
+    Example:
+    >>> counted({".txt": 2, ".heic": 1})
+    '2 .txt, 1 .heic'
+    """
+    return ", ".join(f"{count} {ending}" for ending, count in ignored.items())
+
+
+def _walked(root, ignored):
+    """The files below a folder, each once: real ones first, then those behind links."""
+    seen, links = set(), []
+    waiting = [root]
+    while waiting or links:
+        # Links wait until all that is real was seen, so that a link never takes the place of the thing itself.
+        path = waiting.pop() if waiting else links.pop(0)
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
+        seen.add(real)
+        if not os.path.isdir(path):
+            yield path
+            continue
+        try:
+            with os.scandir(path) as entries:
+                names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        except OSError as error:
+            ignored[f"unreadable folder {path} ({error.strerror})"] += 1
+            continue
+        for name in names:
+            child = path / name
+            (links if child.is_symlink() else waiting).append(child)
+
+
+def split_files(files, validation, seed, noun):
+    """Splits files of any kind, as `split_images` and `split_audio` say.
+
+    Args:
+        files: list of paths, or a source with `subset`.
+        validation: float in (0, 1).
+        seed: int.
+        noun: str, what messages call such a file.
+
+    Returns:
+        `(train, validation)`.
+
+    Raises:
+        ValueError: As `split_images`.
+
+    Example:
+    >>> [len(side) for side in split_files(["a.wav", "b.wav"], 0.5, 0, "recording")]
+    [1, 1]
+    """
+    take = getattr(files, "subset", None)  # a source's
+    names = list(files) if take else as_paths(files, noun)
+    if not 0 < validation < 1:
+        raise ValueError(f"validation must be a share between 0 and 1, both excluded. Received: {validation}")
+    take = take or (lambda numbers: [names[i] for i in numbers])
+    if len(names) == 1:
+        warnings.warn(f"{names[0]} is the only {noun}: it trains and validates.", stacklevel=3)
+        return take([0]), take([0])
+    validating = validating_by_hash([pathlib.PurePath(name).name for name in names], validation, seed)
+    train = take([i for i in range(len(names)) if i not in validating])
+    return train, take(sorted(validating))
+
+
+def validating_by_hash(keys, validation, seed):
+    """Chooses those whose hash of (seed, key) is below `validation`; of two or more at least one, and not all.
+
+    Args:
+        keys: list of str.
+        validation: float in (0, 1).
+        seed: int.
+
+    Returns:
+        Set of int, their places.
+
+    Example:
+    >>> validating_by_hash(["a.wav", "b.wav", "c.wav"], 0.5, 0)
+    {2}
+    """
+    hashes = [_hash(key, seed) for key in keys]
+    by_hash = sorted(range(len(keys)), key=lambda i: hashes[i])
+    count = sum(value < validation for value in hashes)
+    return set(by_hash[: min(max(count, 1), len(keys) - 1)])
+
+
+def as_paths(files, noun="picture"):
+    """Checks a list of files and returns it as a new list of `pathlib.Path`.
+
+    Args:
+        files: list of str or paths; of these a str that begins with `~/` is below the home folder.
+        noun: str, "picture", "recording" or "text file", what messages call such a file. Default "picture".
+
+    Returns:
+        List of `pathlib.Path`, at least one.
+
+    Raises:
+        ValueError: `files` is empty or one path instead of a list.
+
+    Example:
+    >>> as_paths(["a.png"])[0].name
+    'a.png'
+    """
+    find = {"picture": "find_images", "recording": "find_audio"}.get(noun, "find_text")
+    if isinstance(files, (str, os.PathLike)):
+        raise ValueError(f"files must be a list of paths: {find}({str(files)!r}) makes one of a folder.")
+    files = [user_path(file) for file in files]
+    if not files:
+        raise ValueError(f"files is empty: give at least one {noun}, such as {find}(folder) lists.")
+    return files
+
+
+def _hash(name, seed):
+    digest = hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
