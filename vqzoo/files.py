@@ -5,16 +5,26 @@ The bottom row of the package beside `ops`: data, presets, trainers and export a
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
-import re
 import shutil
+import socket
 import stat
+import tempfile
+import time
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+# What `atomic_path` makes beside a target: PREFIX...SUFFIX/, and in it the note of its owner.
+_PREFIX, _SUFFIX = ".vqzoo-", ".tmp"
+_OWNER = ".vqzoo-owner"
+_ASIDE = ".vqzoo-aside"
+_MOST_NOTE = 2**12  # bytes
+_swept_folders = set()
 
 
 def user_path(path):
@@ -62,18 +72,26 @@ def check_regular(path):
 
 
 @contextlib.contextmanager
-def atomic_path(path):
-    """Yields a temporary sibling of `path`; on success it is fsynced and renamed over `path`.
+def atomic_path(path, overwrite=True):
+    """Yields a temporary path; on success what was written there is fsynced and takes the place of `path`.
 
-    A kill or an error at any moment leaves the old file or the new one, never half of one. A folder is replaced by
-    two renames: a kill exactly between them leaves no folder of that name, and the old one beside it as `.NAME.old`.
-    The temporary name keeps the suffix, because writers such as Keras choose the format by it.
+    A kill or an error at any moment leaves the old file or the new one, never half of one. A folder is replaced by two
+    renames; after a kill exactly between them the next process that writes beside it puts the old folder back. A link
+    is replaced itself, and what it leads to stays.
+
+    The temporary path has the name of `path`, in a hidden folder beside it. That folder is locked while its process
+    lives, and what dead processes left beside `path` is deleted.
 
     Args:
         path: str or path, the file or folder to write. Missing parent folders are made.
+        overwrite: bool. False raises where `path` exists, also where another process made it in the meantime. Default
+            True.
 
     Yields:
         `pathlib.Path` that the caller writes a file at, or a folder into.
+
+    Raises:
+        FileExistsError: `path` exists and `overwrite` is False.
 
     Example:
     >>> import pathlib, tempfile
@@ -84,32 +102,85 @@ def atomic_path(path):
     (['a.txt'], 'whole')
     """
     path = pathlib.Path(path).absolute()
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    _sweep_once(path.parent)
+    holder = _Holder(path)
     try:
-        _remove(temporary)
+        temporary = holder.folder / path.name
         yield temporary
         _fsync_tree(temporary)
-        if temporary.is_dir() and path.exists():
-            # A folder cannot be renamed over one that has content, so the old one steps aside first.
-            aside = path.with_name(f".{path.name}.old")
-            _remove(aside)
-            os.replace(path, aside)
-            os.replace(temporary, path)
-            _remove(aside)
+        if overwrite:
+            _replace(temporary, path, holder)
         else:
-            os.replace(temporary, path)
+            _create(temporary, path)
         _fsync(path.parent)
-    except BaseException:
-        _remove(temporary)
-        raise
+    finally:
+        holder.close()
 
 
-def _remove(path):
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+class _Holder:
+    """The hidden folder that something is written in, with a note of its owner that is locked while that one lives.
+
+    Args:
+        target: `pathlib.Path`, absolute, that is being written.
+    """
+
+    def __init__(self, target):
+        self.target = target
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX, dir=target.parent))
+        self.aside = self.folder / _ASIDE
+        self._lock = None
+        if fcntl is None:  # without locks nobody can know that an owner is dead, so its note would serve nobody
+            return
+        try:
+            starting = self.folder / f"{_OWNER}.starting"
+            self._lock = os.open(starting, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            # Locked before it has the name that others look for, so that nobody finds it unlocked.
+            _try_lock(self._lock)
+            os.write(self._lock, json.dumps({**_here(), "pid": os.getpid(), "target": target.name}).encode())
+            os.replace(starting, self.folder / _OWNER)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Deletes the folder, unless what had been at the target could not be put back."""
+        if self._lock is not None:
+            os.close(self._lock)
+        if os.path.lexists(self.target) or not os.path.lexists(self.aside):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _replace(temporary, path, holder):
+    if os.path.lexists(path) and (temporary.is_dir() or (path.is_dir() and not path.is_symlink())):
+        if not temporary.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        # A folder cannot be renamed over one that has content, so the old one steps aside first.
+        os.replace(path, holder.aside)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            os.replace(holder.aside, path)
+            raise
     else:
-        path.unlink(missing_ok=True)
+        os.replace(temporary, path)
+
+
+def _create(temporary, path):
+    """Gives a finished file or folder its name, which nothing else may have by now."""
+    if temporary.is_dir():
+        path.mkdir()  # raises where it exists; a rename over an empty folder is a replacement
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    except OSError:  # a file system without hard links
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(temporary, path)
 
 
 def _fsync_tree(path):
@@ -151,7 +222,7 @@ class FolderLock:
         folder.mkdir(parents=True, exist_ok=True)
         if fcntl is None:
             return
-        self._file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+        self._file = os.open(folder / ".vqzoo.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -174,7 +245,11 @@ class FolderLock:
 
 
 def sweep_temporaries(folder):
-    """Deletes what killed processes left of files that `atomic_path` was writing, here and in the folders below.
+    """Deletes what killed processes left in a folder while they were writing there with `atomic_path`.
+
+    Only hidden folders that `atomic_path` made count, and of these only such whose owner is known to be dead: the lock
+    on its note is free, and the note is of this running kernel, or of this host before it was started. A temporary of
+    another host on a shared volume stays. Folders below are left alone.
 
     Args:
         folder: str or path, which need not exist.
@@ -186,18 +261,72 @@ def sweep_temporaries(folder):
     >>> sweep_temporaries("no/such/folder")
     []
     """
-    found = {path: re.fullmatch(r"\..+\.(\d+)\.tmp(\..*)?", path.name) for path in pathlib.Path(folder).rglob(".*")}
-    stale = [path for path, match in found.items() if match and not _is_running(int(match[1]))]
-    for path in stale:
-        _remove(path)
-    return stale
-
-
-def _is_running(process):
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        with os.scandir(folder) as entries:
+            names = [e.name for e in entries if e.name.startswith(_PREFIX) and e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    found = [pathlib.Path(folder, name) for name in names if name.endswith(_SUFFIX)]
+    return [path for path in found if _swept(path)]
+
+
+def _sweep_once(folder):
+    """Sweeps each folder the first time that this process writes there."""
+    if folder not in _swept_folders:
+        _swept_folders.add(folder)
+        sweep_temporaries(folder)
+
+
+def _swept(holder):
+    """Deletes one holder of a dead process. A folder that had stepped aside in it is put back first."""
+    owner = holder / _OWNER
+    try:
+        note = os.open(owner, os.O_RDWR)
+    except OSError:  # not one of ours, or gone by now
         return False
-    except (PermissionError, OverflowError, OSError):
-        return True  # of somebody else, or not to be known
+    try:
+        if not _try_lock(note) or not _is_dead(note):
+            return False
+        target = holder.parent / json.loads(os.pread(note, _MOST_NOTE, 0))["target"]
+        if os.path.lexists(holder / _ASIDE) and not os.path.lexists(target):
+            os.replace(holder / _ASIDE, target)
+        shutil.rmtree(holder, ignore_errors=True)
+        return True
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: whose it was is not known
+        return False
+    finally:
+        os.close(note)
+
+
+def _is_dead(note):
+    """Whether the owner of an unlocked note is dead: the lock is of this kernel, or its kernel runs no more."""
+    owner, here = json.loads(os.pread(note, _MOST_NOTE, 0)), _here()
+    if owner["boot"] == here["boot"]:
+        return bool(here["boot"]) or owner["host"] == here["host"]
+    return owner["host"] == here["host"] and os.fstat(note).st_mtime < _booted()
+
+
+def _here():
+    """What tells this running system from others; containers on one kernel share its boot."""
+    try:
+        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux
+        boot = ""
+    return {"host": socket.gethostname(), "boot": boot}
+
+
+def _booted():
+    """When this system was started, in seconds of `time.time()`; where that is not known, before everything."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.time() - time.clock_gettime(clock) if clock is not None else 0.0
+
+
+def _try_lock(descriptor):
+    """Takes the lock on an open file, which the kernel releases with the process; False if it cannot be had."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
     return True

@@ -2,9 +2,11 @@
 
 import argparse
 import collections
-import json
+import contextlib
+import os
 import pathlib
 import sys
+import tempfile
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn
@@ -12,8 +14,13 @@ from rich.progress import Progress
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
-from vqzoo.files import sweep_temporaries
+from vqzoo.data.files import FileList
+from vqzoo.data.files import counted
+from vqzoo.data.files import kept_going
+from vqzoo.data.files import reason_of
+from vqzoo.files import atomic_path
 from vqzoo.files import user_path
+from vqzoo.jsons import json_text
 
 
 def add_batch_arguments(parser, what="pictures, sounds or texts", pipe=False):
@@ -59,27 +66,40 @@ def pair_files(paths, out, suffix, find):
         find: callable path -> list of paths, the files in a folder.
 
     Returns:
-        List of (source, target), paths. Where two sources would have one target, targets keep the sources' suffixes.
-        A path that does not exist is among them: it is named when its turn comes.
+        `FileList` of (source, target), paths, with the files that were ignored. Where two sources would have one
+        target, targets keep the sources' suffixes. A path that does not exist is among them: it is named when its turn
+        comes.
 
     Raises:
-        ValueError: if a folder holds nothing to read, or two sources would still have one target.
+        ValueError: if a folder holds nothing to read, or two paths lead to files of one name.
     """
     found = _find(paths, find)
-    stems = [relative.with_suffix("") for _, relative in found]
     out = user_path(out)
-    sweep_temporaries(out)
-    pairs, counts = [], collections.Counter(stems)
-    for (source, relative), stem in zip(found, stems, strict=True):
-        end = suffix(source) if callable(suffix) else suffix
-        pairs.append((source, out / (f"{relative}{end}" if counts[stem] > 1 else stem.with_name(stem.name + end))))
-    twice = [target for target, count in collections.Counter(target for _, target in pairs).items() if count > 1]
+    ends = [suffix(source) if callable(suffix) else suffix for source, _ in found]
+    names = [relative for _, relative in found]
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
     if twice:
         raise ValueError(
-            f"Two results would have one name, such as {str(twice[0])!r}. Give the folder above "
+            f"Two sources are called {str(twice[0])!r}, so their results would have one name. Give the folder above "
             "the sources, or call the verb once for each with an --out of its own."
         )
-    return pairs
+    targets = _distinct(names, ends)
+    return FileList(((s, out / target) for (s, _), target in zip(found, targets, strict=True)), found.ignored)
+
+
+def _distinct(names, ends):
+    """A name of a result for each source, all different: without the source's suffix where that is enough."""
+    short = [name.with_name(name.stem + end) for name, end in zip(names, ends, strict=True)]
+    counts = collections.Counter(short)
+    whole = [name.with_name(name.name + end) for name, end in zip(names, ends, strict=True)]
+    # A result that keeps the source's suffix can have the short name of another: that one then keeps its own, too.
+    while True:
+        chosen = [long if counts[brief] > 1 else brief for brief, long in zip(short, whole, strict=True)]
+        clashing = {target for target, count in collections.Counter(chosen).items() if count > 1}
+        fresh = [brief for brief, target in zip(short, chosen, strict=True) if target in clashing and target == brief]
+        if not fresh:
+            return chosen
+        counts.update(dict.fromkeys(fresh, 2))
 
 
 def named_files(paths, find):
@@ -90,35 +110,73 @@ def named_files(paths, find):
         find: callable path -> list of paths, the files in a folder.
 
     Returns:
-        List of (path, str).
+        `FileList` of (path, str), with the files that were ignored.
 
     Raises:
         ValueError: if a folder holds nothing to read.
     """
-    return [(source, relative.as_posix()) for source, relative in _find(paths, find)]
+    found = _find(paths, find)
+    return FileList(((source, relative.as_posix()) for source, relative in found), found.ignored)
 
 
 def _find(paths, find):
-    """List of (file, its path relative to the folder that was given)."""
-    found = []
+    """`FileList` of (file, its path relative to the folder that was given), each file once."""
+    found, ignored = {}, collections.Counter()
     for path in map(user_path, paths):
         if path.is_dir():
-            found += [(file, file.relative_to(path)) for file in find(path)]
+            files = find(path)
+            ignored.update(getattr(files, "ignored", {}))
+            found |= {os.path.realpath(file): (file, file.relative_to(path)) for file in files}
         else:
-            found.append((path, pathlib.Path(path.name)))
-    return found
+            found[os.path.realpath(path)] = path, pathlib.Path(path.name)
+    return FileList(found.values(), ignored)
+
+
+@contextlib.contextmanager
+def piped_file(name, most_bytes=2**30):
+    """Yields a file that holds all of standard input, in a folder that is deleted afterwards.
+
+    Args:
+        name: str, of the file, by which errors call it.
+        most_bytes: int, more are refused before they are read. Default 2**30.
+
+    Yields:
+        Path.
+
+    Raises:
+        ValueError: standard input is closed, empty, or longer than `most_bytes`; or what is done with the file fails.
+    """
+    usage = "The path - takes a file from there, as in `vqzoo ... - < FILE`"
+    if sys.stdin is None or sys.stdin.closed:
+        raise ValueError(f"Standard input is closed. {usage}.")
+    with tempfile.TemporaryDirectory() as scratch:
+        path = pathlib.Path(scratch, name)
+        size = 0
+        with open(path, "wb") as file:
+            while block := sys.stdin.buffer.read(2**20):
+                size += len(block)
+                if size > most_bytes:
+                    raise ValueError(f"Standard input has more than {most_bytes} bytes. Give the path of a file.")
+                file.write(block)
+        if not size:
+            raise ValueError(f"Standard input is empty. {usage}.")
+        try:
+            yield path
+        except (ValueError, MemoryError) as error:
+            raise ValueError(reason_of(error).replace(f"{scratch}{os.sep}", "")) from error
 
 
 class FileRun:
     """Shows how far a verb is, and collects what failed.
 
     Args:
-        total: int, files.
+        files: `FileList` of the files, with those that were ignored.
         as_json: bool, whether a line of JSON is printed for each file.
     """
 
-    def __init__(self, total, as_json):
+    def __init__(self, files, as_json):
         self.as_json = as_json
+        self.ignored = files.ignored
         self.failures = {}
         self.done = 0
         columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
@@ -126,7 +184,7 @@ class FileRun:
         self._progress = Progress(
             *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
         )
-        self._task = self._progress.add_task("files", total=total)
+        self._task = self._progress.add_task("files", total=len(files))
 
     def __enter__(self):
         self._progress.start()
@@ -135,32 +193,48 @@ class FileRun:
     def __exit__(self, *error):
         self._progress.stop()
 
-    def succeeded(self, source, **told):
+    def succeeded(self, source, **result):
         """Notes a file that is done.
 
         Args:
             source: path.
-            **told: what the line of JSON tells.
+            **result: what the line of JSON holds.
         """
         self.done += 1
         self._progress.advance(self._task)
         if self.as_json:
-            print(json.dumps({"file": str(source), **told}), flush=True)
+            print(json_text({"file": str(source), **result}), flush=True)
 
-    def failed(self, source, error):
+    def failed(self, source, reason):
         """Notes a file that failed.
 
         Args:
             source: path.
-            error: the exception.
+            reason: str, one line.
         """
-        self.failures[str(source)] = str(error)
+        self.failures[str(source)] = reason
         self._progress.advance(self._task)
         if self.as_json:
-            print(json.dumps({"file": str(source), "error": str(error)}), flush=True)
+            print(json_text({"file": str(source), "error": reason}), flush=True)
+
+    def kept_going(self, *sources):
+        """A context for what concerns some of the files: an error of any kind is their failure, and ends nothing else.
+
+        Args:
+            *sources: paths.
+
+        Returns:
+            Context manager.
+        """
+
+        def note(reason):
+            for source in sources:
+                self.failed(source, reason)
+
+        return kept_going(note)
 
     def conclude(self, verb):
-        """Names the failures.
+        """Names the failures, and counts what was ignored.
 
         Args:
             verb: str, in the past tense.
@@ -169,37 +243,58 @@ class FileRun:
             The exit status: 1 if a file failed.
         """
         if not self.as_json:
-            print(
-                f"{verb} {self.done} files" + (f", {len(self.failures)} failed:" if self.failures else ""),
-                file=sys.stderr,
-            )
+            failed = f", {len(self.failures)} failed" if self.failures else ""
+            ignored = f", ignored {counted(self.ignored)}" if self.ignored else ""
+            print(f"{verb} {self.done} files{failed}{ignored}" + (":" if self.failures else ""), file=sys.stderr)
             for source, error in self.failures.items():
                 print(f"  {source}: {error}" if source not in error else f"  {error}", file=sys.stderr)
         return 1 if self.failures else 0
 
 
-def run_each(verb, pairs, arguments, function):
+def run_each(verb, pairs, arguments, function, key):
     """Calls a function for each file; those that fail are named at the end.
 
     Args:
         verb: str, in the past tense.
-        pairs: list of (source, target), as from `pair_files`.
+        pairs: `FileList` of (source, target), as from `pair_files`.
         arguments: the verb's parsed arguments, with `force` and `json`.
-        function: callable (source, target) that writes the target -> dict, what the line of JSON tells.
+        function: callable (source, path) that writes the result at the path -> dict for the line of JSON.
+        key: str, what the line of JSON calls the result's own path.
 
     Returns:
         The exit status: 1 if a file failed.
     """
-    with FileRun(len(pairs), arguments.json) as progress:
+    with FileRun(pairs, arguments.json) as progress:
         for source, target in pairs:
-            try:
-                check_free(target, arguments.force)
-                told = function(source, target)
-            except (ValueError, OSError) as error:
-                progress.failed(source, error)
-            else:
-                progress.succeeded(source, **told)
+            with progress.kept_going(source):
+                with result_path(target, arguments.force) as temporary:
+                    result = function(source, temporary)
+                progress.succeeded(source, **{key: str(target)}, **result)
     return progress.conclude(verb)
+
+
+@contextlib.contextmanager
+def result_path(target, force):
+    """Yields where a result is written before it takes its name, which no other process's result has by then.
+
+    Args:
+        target: path, file or folder.
+        force: bool, whether what is there is overwritten.
+
+    Yields:
+        Path.
+
+    Raises:
+        ValueError: the target is there, and is to stay.
+    """
+    check_free(target, force)
+    try:
+        with atomic_path(target, overwrite=force) as temporary:
+            yield temporary
+    except FileExistsError as error:
+        if error.filename != os.path.abspath(target):
+            raise
+        check_free(target, force)  # made by somebody else in the meantime
 
 
 def check_free(target, force):
@@ -212,5 +307,5 @@ def check_free(target, force):
     Raises:
         ValueError: it is there, and is to stay.
     """
-    if target.exists() and not force:
+    if os.path.lexists(target) and not force:
         raise ValueError(f"{str(target)!r} is there already. Give --force to overwrite it, or another --out.")

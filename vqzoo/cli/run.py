@@ -1,6 +1,7 @@
 """What every recipe does around its own page: data, devices, watching, the finished preset folder."""
 
 import abc
+import collections
 import dataclasses
 import functools
 
@@ -11,6 +12,7 @@ import rich.table
 import tensorflow as tf
 
 from vqzoo.cli.run_folder import RunFolder
+from vqzoo.data.files import counted
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.files import user_path
@@ -58,6 +60,9 @@ class Run(abc.ABC):
     files_are = None
     """str, what the files of the data are called."""
 
+    skipped_are = None
+    """str, what those are called that could not be read; None if as all files."""
+
     counts = ("batch_size", "epochs", "steps_per_epoch")
     """Names of the settings that are 1 or more."""
 
@@ -82,6 +87,7 @@ class Run(abc.ABC):
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.files, validation_files = self.split()
+        self.ignored = self.ignored_in(self.files, validation_files)
         self.run_folder = RunFolder(self.folder / "run", config, self.data_names, writes=self.chief)
         count = self.validation_count()
         devices = self.strategy.num_replicas_in_sync
@@ -122,6 +128,13 @@ class Run(abc.ABC):
     @abc.abstractmethod
     def about(self):
         """Dict of the metadata's `description` and `signal`."""
+
+    def ignored_in(self, files, validation_files):
+        """What the folders hold besides: dict ending -> how many files."""
+        counts = collections.Counter()
+        for found in (files, validation_files):
+            counts.update(getattr(found, "ignored", {}))
+        return dict(counts)
 
     def shown(self, batch):
         """The held-out examples that are shown as training goes on, out of batches of so many."""
@@ -274,8 +287,10 @@ class Run(abc.ABC):
     def _print_skipped(self):
         console = rich.console.Console()
         skipped = self.skipped
+        if self.ignored:
+            console.print(f"ignored in the folders of the data: {counted(self.ignored)}", highlight=False)
         if skipped:
-            console.print(f"{len(skipped)} {self.files_are} could not be read and were skipped:")
+            console.print(f"{len(skipped)} {self.skipped_are or self.files_are} could not be read and were skipped:")
         for path, reason in skipped.items():
             console.print(f"  {path}: {reason}", soft_wrap=True, markup=False, highlight=False)
 

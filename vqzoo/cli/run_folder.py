@@ -7,7 +7,6 @@ import pathlib
 
 from vqzoo.files import FolderLock
 from vqzoo.files import atomic_path
-from vqzoo.files import sweep_temporaries
 from vqzoo.trainers import Checkpoints
 from vqzoo.trainers import Position
 
@@ -37,7 +36,6 @@ class RunFolder:
         self.writes = writes
         if writes:
             self.lock = FolderLock(self.folder)
-            sweep_temporaries(self.folder.parent)
         self.checkpoints = Checkpoints(self.folder / "checkpoints", every_seconds=60.0 * config.checkpoint_minutes)
         settings = {**json.loads(json.dumps(dataclasses.asdict(config))), "files": _digest(files)}
         found = self.checkpoints.latest() is not None and (self.folder / _SETTINGS).is_file()
@@ -66,8 +64,7 @@ class RunFolder:
         if self.resuming:
             position = self.checkpoints.restore(trainer)
         elif self.writes:
-            for path in self.checkpoints.folder.glob("*.npz"):
-                path.unlink()
+            self.checkpoints.forget()
         self._write(ended=False)
         return position
 

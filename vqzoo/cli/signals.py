@@ -17,6 +17,7 @@ from vqzoo.data import sample_images
 from vqzoo.data import sample_sentences
 from vqzoo.data import save_audio
 from vqzoo.data import save_image
+from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.files import atomic_path
 from vqzoo.metrics import character_error_rate
 from vqzoo.metrics import evaluate_audio
@@ -220,9 +221,9 @@ class TextSignals(Signals):
 
     def evaluate(self, path, size, scale, count, seed):
         """The report on so many of the sentences in a folder; they have no size and no scale."""
-        sentences = read_sentences(find_text(path))
+        sentences, skipped = readable_sentences(find_text(path))
         some = np.random.default_rng(seed).permutation(len(sentences))[:count]
-        return {**evaluate_text(self.tokenizer, [sentences[i] for i in some]), "skipped": 0}
+        return {**evaluate_text(self.tokenizer, [sentences[i] for i in some]), "skipped": len(skipped)}
 
 
 def _check_size(size, axes):

@@ -1,5 +1,6 @@
 """What every text recipe does around its own page."""
 
+import collections
 import importlib.util
 
 import numpy as np
@@ -8,9 +9,9 @@ from vqzoo.cli.run import Run
 from vqzoo.data import Pieces
 from vqzoo.data import SentenceBatches
 from vqzoo.data import find_text
-from vqzoo.data import read_sentences
 from vqzoo.data import sample_sentences
 from vqzoo.data import split_sentences
+from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.metrics import chrf
 from vqzoo.metrics import evaluate_text
 from vqzoo.tokenizers import TextTokenizer
@@ -35,6 +36,7 @@ class TextRun(Run):
 
     unit = "sentences"
     files_are = "sentences"
+    skipped_are = "text files"
     counts = (*Run.counts, "pieces", "length", "stride", "validation_sentences")
     default_data = "the English prose of docstrings in Python, Keras and NumPy"
 
@@ -53,9 +55,10 @@ class TextRun(Run):
 
     def split(self):
         config = self.config
-        sentences = read_sentences(find_text(config.data)) if config.data else sample_sentences()
+        self._skipped, self._ignored = {}, collections.Counter()
+        sentences = self._read(config.data) if config.data else sample_sentences()
         if config.validation_data:
-            train, held_out = sentences, read_sentences(find_text(config.validation_data))
+            train, held_out = sentences, self._read(config.validation_data)
         else:
             train, held_out = split_sentences(sentences, config.validation_share, config.seed)
         some = np.random.default_rng(config.seed).permutation(len(held_out))[: config.validation_sentences]
@@ -67,6 +70,20 @@ class TextRun(Run):
         else:
             self.pieces = Pieces.train(train, config.pieces, config.seed, exact=False)
         return train, self.held_out
+
+    @property
+    def skipped(self):
+        return {**super().skipped, **self._skipped}
+
+    def ignored_in(self, files, validation_files):
+        return dict(self._ignored)
+
+    def _read(self, path):
+        files = find_text(path)
+        self._ignored.update(files.ignored)
+        sentences, skipped = readable_sentences(files)
+        self._skipped |= skipped
+        return sentences
 
     def validation_count(self):
         return len(self.held_out)

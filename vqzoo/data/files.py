@@ -1,6 +1,7 @@
 """Which files: those of a folder by their suffix, and their split into training and validation."""
 
 import collections
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -113,6 +114,47 @@ def _walked(root, ignored):
             (links if child.is_symlink() else waiting).append(child)
 
 
+@contextlib.contextmanager
+def kept_going(note):
+    """Runs what concerns one file of many: an error of any kind is noted, and ends nothing else.
+
+    What decoders, file systems and memory raise has no end, and a batch of a night does not end for one file.
+
+    Args:
+        note: callable, takes the reason, a str of one line.
+
+    Example:
+    >>> with kept_going(print):
+    ...     raise MemoryError
+    it does not fit in memory
+    """
+    try:
+        yield
+    except Exception as error:
+        note(reason_of(error))
+
+
+def reason_of(error):
+    """An exception in one line, for people.
+
+    Args:
+        error: exception.
+
+    Returns:
+        str.
+
+    Example:
+    >>> reason_of(KeyError("tokens"))
+    "KeyError: 'tokens'"
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "it does not fit in memory" + (f" ({text})" if text else "")
+    if isinstance(error, (ValueError, OSError)) and text and not isinstance(error, UnicodeError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def split_files(files, validation, seed, noun):
     """Splits files of any kind, as `split_images` and `split_audio` say.
 
@@ -134,14 +176,17 @@ def split_files(files, validation, seed, noun):
     """
     take = getattr(files, "subset", None)  # a source's
     names = list(files) if take else as_paths(files, noun)
+    ignored = getattr(names, "ignored", None)
     if not 0 < validation < 1:
         raise ValueError(f"validation must be a share between 0 and 1, both excluded. Received: {validation}")
-    take = take or (lambda numbers: [names[i] for i in numbers])
+    take = take or (lambda numbers: FileList(names[i] for i in numbers))
     if len(names) == 1:
         warnings.warn(f"{names[0]} is the only {noun}: it trains and validates.", stacklevel=3)
-        return take([0]), take([0])
+        return names if ignored else take([0]), take([0])
     validating = validating_by_hash([pathlib.PurePath(name).name for name in names], validation, seed)
     train = take([i for i in range(len(names)) if i not in validating])
+    if ignored:
+        train.ignored = ignored  # on one side, so that each counts once
     return train, take(sorted(validating))
 
 
@@ -174,7 +219,7 @@ def as_paths(files, noun="picture"):
         noun: str, "picture", "recording" or "text file", what messages call such a file. Default "picture".
 
     Returns:
-        List of `pathlib.Path`, at least one.
+        `FileList` of `pathlib.Path`, at least one.
 
     Raises:
         ValueError: `files` is empty or one path instead of a list.
@@ -186,7 +231,7 @@ def as_paths(files, noun="picture"):
     find = {"picture": "find_images", "recording": "find_audio"}.get(noun, "find_text")
     if isinstance(files, (str, os.PathLike)):
         raise ValueError(f"files must be a list of paths: {find}({str(files)!r}) makes one of a folder.")
-    files = [user_path(file) for file in files]
+    files = FileList(map(user_path, files), getattr(files, "ignored", None))
     if not files:
         raise ValueError(f"files is empty: give at least one {noun}, such as {find}(folder) lists.")
     return files

@@ -1,10 +1,12 @@
 """Pictures in shards."""
 
+import functools
 import io
 import pathlib
 
 from PIL import Image
 
+from vqzoo.data.files import kept_going
 from vqzoo.data.image import MAX_PIXELS
 from vqzoo.data.image import decode_image
 from vqzoo.data.image_source import ImageSource
@@ -12,6 +14,7 @@ from vqzoo.data.shard_writer import ShardWriter
 from vqzoo.data.shard_writer import digest_files
 from vqzoo.data.shard_writer import size_of
 from vqzoo.data.shards import Shards
+from vqzoo.files import check_regular
 
 KIND = "images"
 _LARGEST = 2**30  # bytes of one file: a record is a protocol buffer, which ends at two gigabytes
@@ -77,7 +80,7 @@ def write_image_shards(files, folder, shard_bytes=2**28, force=False, progress=N
         shard_bytes: int, of pictures in a shard; a larger picture has one of its own. Default 2**28.
         force: bool, whether shards of other files are replaced, and complete ones of these made again; a
             stopped run goes on all the same. Default False.
-        progress: callable (path, error or None), called after each file. Default None.
+        progress: callable (path, reason or None), called after each file. Default None.
 
     Returns:
         Dict, the manifest, with `failed`: name -> reason.
@@ -106,19 +109,17 @@ def write_image_shards(files, folder, shard_bytes=2**28, force=False, progress=N
 
 def _records(group, failed, progress):
     for path, name in group:
-        error = None
-        try:
+        features = None
+        with kept_going(functools.partial(failed.__setitem__, name)):
             features = _features(path, name)
-        except (ValueError, OSError) as raised:
-            error = raised
-            failed[name] = str(raised)
-        else:
+        if features is not None:
             yield name, features["image/format"], features
         if progress is not None:
-            progress(path, error)
+            progress(path, failed.get(name))
 
 
 def _features(path, name):
+    check_regular(path)
     if size_of(path) > _LARGEST:
         raise ValueError(f"{path} has more than {_LARGEST} bytes: leave it out of the shards.")
     data = pathlib.Path(path).read_bytes()

@@ -19,7 +19,6 @@ from vqzoo.data.shards import json_or_none
 from vqzoo.data.shards import sha256_of
 from vqzoo.files import FolderLock
 from vqzoo.files import atomic_path
-from vqzoo.files import sweep_temporaries
 from vqzoo.files import user_path
 
 
@@ -59,7 +58,6 @@ class ShardWriter:
         plan = {"format_version": SHARD_FORMAT, "kind": kind, "shards": count, "plan": plan}
         self.plan = json.loads(json.dumps(plan))  # as it is read again: tuples become lists
         self._lock = FolderLock(self.folder)
-        sweep_temporaries(self.folder)
         found = json_or_none(self.folder / PLAN)
         if found != self.plan or (force and (self.folder / MANIFEST).exists()):
             self._make_room(found, force)

@@ -97,6 +97,11 @@ class Checkpoints(keras.callbacks.Callback):
         found = sorted(self.folder.glob(f"{_STEP}*{_SUFFIX}"))
         return found[-1] if found else None
 
+    def forget(self):
+        """Deletes the checkpoints of an earlier run, and no other file of the folder."""
+        for start in (_STEP, _BEST):
+            _remove_but(self.folder.glob(f"{start}*{_SUFFIX}"), [])
+
     def restore(self, trainer):
         """Puts the newest checkpoint into a trainer.
 

@@ -6,13 +6,14 @@ vqzoo decode - < photo.npz > photo.png
 
 import pathlib
 import sys
-import tempfile
 
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import pair_files
+from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import run_each
 from vqzoo.cli.signals import SIGNALS
 from vqzoo.cli.signals import signals_of
+from vqzoo.data.files import listed_files
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import find_preset
 from vqzoo.presets import load_tokens
@@ -36,9 +37,9 @@ def run(arguments):
 
     def decode(source, target):
         tokenizers.decode(source, target)
-        return {"decoded": str(target)}
+        return {}
 
-    return run_each("decoded", pairs, arguments, decode)
+    return run_each("decoded", pairs, arguments, decode, "decoded")
 
 
 class _Tokenizers:
@@ -53,6 +54,8 @@ class _Tokenizers:
         """Writes the signal of a token file."""
         file = load_tokens(path)
         name = self.preset or file.preset
+        if not self.preset and name.startswith("~"):
+            name = pathlib.Path(name)  # what a file says was typed by nobody: it names no home folder
         if name not in self.folders:
             self.folders[name] = find_preset(name)
         folder = self.folders[name]
@@ -69,23 +72,17 @@ def _suffix(path):
     """What the tokens of a file become; of a damaged one, which is named when its turn comes, anything."""
     try:
         return SIGNALS[load_tokens(path).modality].suffix
-    except (ValueError, OSError, KeyError):
+    except Exception:
         return ".png"
 
 
 def _find_tokens(folder):
-    found = sorted(folder.rglob("*.npz"))
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    if not found:
-        raise ValueError(f"{str(folder)!r} holds no token files (.npz). They are made by `vqzoo encode`.")
-    return found
+    return listed_files(folder, (".npz",), "token file", "make some by `vqzoo encode`")
 
 
 def _pipe(tokenizers):
-    with tempfile.TemporaryDirectory() as scratch:
-        source = pathlib.Path(scratch, "tokens.npz")
-        source.write_bytes(sys.stdin.buffer.read())
-        target = source.with_suffix(_suffix(source))
+    with piped_file("standard input.npz") as source:
+        target = source.with_name(f"decoded{_suffix(source)}")
         tokenizers.decode(source, target)
         sys.stdout.buffer.write(target.read_bytes())
     return 0

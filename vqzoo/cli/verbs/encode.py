@@ -9,16 +9,17 @@ many files become few files to train a prior on, read by vqzoo.data.TokenShards:
 sentence. A run that was stopped goes on after the last whole shard when its command is repeated.
 """
 
-import pathlib
+import contextlib
 import sys
-import tempfile
 
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import named_files
 from vqzoo.cli.batch import pair_files
+from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import positive
+from vqzoo.cli.batch import result_path
 from vqzoo.cli.signals import signals_of
 from vqzoo.data import write_token_shards
 from vqzoo.files import user_path
@@ -57,15 +58,13 @@ def run(arguments):
     if arguments.shards is not None:
         return _shards(preset, folder, signals, arguments)
     pairs = pair_files(arguments.paths, arguments.out, ".npz", signals.find)
-    with FileRun(len(pairs), arguments.json) as progress:
-        pairs = _free(pairs, arguments.force, progress)
-        for group in _groups(pairs, signals, arguments.batch_size, progress):
+    with FileRun(pairs, arguments.json) as progress:
+        free = _free(pairs, arguments.force, progress)
+        for group in _groups(free, signals, arguments.batch_size, progress):
             for source, target, signal, tokens in _encoded(group, signals, progress):
-                try:
-                    save_tokens(target, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
-                except (ValueError, OSError) as error:
-                    progress.failed(source, error)
-                else:
+                with progress.kept_going(source):
+                    with result_path(target, arguments.force) as temporary:
+                        save_tokens(temporary, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
                     progress.succeeded(source, tokens=str(target), shape=list(tokens.shape))
     return progress.conclude("encoded")
 
@@ -73,14 +72,15 @@ def run(arguments):
 def _shards(preset, folder, signals, arguments):
     files = named_files(arguments.paths, signals.find)
     about = {"preset": preset, **describe_tokens(folder)}
-    with FileRun(len(files), arguments.json) as progress:
+    with FileRun(files, arguments.json) as progress:
 
         def encode(files, failed):
             rows = {}
             for group in _groups(files, signals, arguments.batch_size, progress):
                 for path, name, signal, tokens in _encoded(group, signals, progress):
-                    rows[path] = signals.rows(name, signal, tokens)
-                    progress.succeeded(path, shape=list(tokens.shape))
+                    with progress.kept_going(path):
+                        rows[path] = signals.rows(name, signal, tokens)
+                        progress.succeeded(path, shape=list(tokens.shape))
             failed |= {name: progress.failures[str(path)] for path, name in files if path not in rows}
             return [row for path, _ in files for row in rows.get(path, ())]
 
@@ -94,10 +94,10 @@ def _groups(pairs, signals, batch_size, progress):
     """Lists of (source, target, signal) of one size each; a source that cannot be read has failed."""
     waiting = {}
     for source, target in pairs:
-        try:
+        signal = None
+        with progress.kept_going(source):
             signal = signals.load(source)
-        except (ValueError, OSError) as error:
-            progress.failed(source, error)
+        if signal is None:
             continue
         group = waiting.setdefault(signal.shape, [])
         group.append((source, target, signal))
@@ -115,28 +115,33 @@ def _free(pairs, force, progress):
         try:
             check_free(target, force)
         except ValueError as error:
-            progress.failed(source, error)
+            progress.failed(source, str(error))
         else:
             yield source, target
 
 
 def _encoded(group, signals, progress):
-    """The group with its tokens, or nothing where it failed."""
-    try:
-        tokens = signals.encode([signal for _, _, signal in group])
-    except ValueError as error:
-        for source, _, _ in group:
-            progress.failed(source, error)
-        return []
+    """The group with its tokens; where the whole of it fails, each file alone, so that one does not end the others."""
+    if len(group) > 1:
+        with contextlib.suppress(Exception):
+            return _with_tokens(group, signals)
+    done = []
+    for one in group:
+        with progress.kept_going(one[0]):
+            done += _with_tokens([one], signals)
+    return done
+
+
+def _with_tokens(group, signals):
+    tokens = signals.encode([signal for _, _, signal in group])
     return [(*one, row) for one, row in zip(group, tokens, strict=True)]
 
 
 def _pipe(preset, folder, signals):
-    with tempfile.TemporaryDirectory() as scratch:
-        source, target = pathlib.Path(scratch, "standard input"), pathlib.Path(scratch, "tokens.npz")
-        source.write_bytes(sys.stdin.buffer.read())
+    with piped_file("standard input") as source:
         signal = signals.load(source)
         tokens = signals.encode([signal])[0]
+        target = source.with_name("tokens.npz")
         save_tokens(target, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
         sys.stdout.buffer.write(target.read_bytes())
     return 0

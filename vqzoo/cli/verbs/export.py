@@ -7,11 +7,12 @@ which makes signals.
 import json
 import shutil
 
+from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import result_path
 from vqzoo.cli.signals import signals_of
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.export import export_prior_preset
-from vqzoo.files import atomic_path
 from vqzoo.files import user_path
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
@@ -77,9 +78,8 @@ def told(agreement):
 
 
 def _copy(folder, out, force):
+    check_free(out, force)
     if out.exists():
-        if not force:
-            raise ValueError(f"{str(out)!r} is there already. Give --force to overwrite it, or another --out.")
         listed = {*read_manifest(out)["files"], MANIFEST} if (out / MANIFEST).is_file() else set()
         others = [path for path in out.rglob("*") if path.is_file() and path.relative_to(out).as_posix() not in listed]
         if others:
@@ -88,7 +88,7 @@ def _copy(folder, out, force):
                 "whole. Give another --out."
             )
     files = verify_preset(folder)["files"]
-    with atomic_path(out) as temporary:
+    with result_path(out, force) as temporary:
         for name in [*files, MANIFEST]:
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, temporary / name)

@@ -5,14 +5,15 @@ vqzoo generate image-prior-fashion --count 20 --condition sneaker bag --seed 1 -
 vqzoo generate saved_models/emoji --count 8 --condition "red heart" --out hearts/
 """
 
-import json
 import pathlib
 import re
 
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import positive
+from vqzoo.cli.batch import result_path
 from vqzoo.data import save_image
 from vqzoo.files import user_path
+from vqzoo.jsons import json_text
 from vqzoo.trainers import save_picture_rows
 from vqzoo.uses import Generator
 
@@ -54,11 +55,13 @@ def run(arguments):
     options = {name: value for name, value in asked.items() if value is not None}
     pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
     for target, picture, name in zip(targets, pictures, names, strict=False):  # without --out no targets
-        save_image(target, picture)
+        with result_path(target, arguments.force) as temporary:
+            save_image(temporary, picture)
         if arguments.json:
-            print(json.dumps({"file": str(target), "condition": name, "seed": arguments.seed}))
+            print(json_text({"file": str(target), "condition": name, "seed": arguments.seed}))
     if arguments.grid:
-        save_picture_rows(arguments.grid, pictures, min(_COLUMNS, count))
+        with result_path(user_path(arguments.grid), arguments.force) as temporary:
+            save_picture_rows(temporary, pictures, min(_COLUMNS, count))
     if not arguments.json:
         written = [str(pathlib.Path(path)) for path in (arguments.out, arguments.grid) if path]
         print(f"made {count} pictures: {', '.join(written)}")

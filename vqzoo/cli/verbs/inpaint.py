@@ -10,6 +10,7 @@ import argparse
 import numpy as np
 
 from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import result_path
 from vqzoo.data import load_image
 from vqzoo.data import save_image
 from vqzoo.files import user_path
@@ -60,7 +61,9 @@ def run(arguments):
         mask[top : top + height, left : left + width] = True
     sides = ((arguments.pad, arguments.pad), (arguments.pad, arguments.pad))
     image, mask = np.pad(image, (*sides, (0, 0))), np.pad(mask, sides, constant_values=True)
-    save_image(out, inpaint(generator, image, mask, arguments.condition, seed=arguments.seed, rim=arguments.rim))
+    repaired = inpaint(generator, image, mask, arguments.condition, seed=arguments.seed, rim=arguments.rim)
+    with result_path(out, arguments.force) as temporary:
+        save_image(temporary, repaired)
     print(f"made {int(mask.sum())} of {mask.size} pixels: {out}")
     return 0
 

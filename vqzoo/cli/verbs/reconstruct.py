@@ -3,8 +3,6 @@
 vqzoo reconstruct image-vqgan-photos-f4 holidays/ --out again/
 """
 
-import numpy as np
-
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import run_each
@@ -29,7 +27,7 @@ def run(arguments):
     def reconstruct(source, target):
         signal = signals.load(source)
         again = signals.decode(signals.encode([signal])[0], signal.shape[:-1])
-        signals.save(target, np.clip(again, -1.0, 1.0))
-        return {"reconstruction": str(target), **signals.judge(signal, again)}
+        signals.save(target, again)
+        return signals.judge(signal, again)
 
-    return run_each("reconstructed", pairs, arguments, reconstruct)
+    return run_each("reconstructed", pairs, arguments, reconstruct, "reconstruction")

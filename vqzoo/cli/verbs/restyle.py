@@ -5,6 +5,7 @@ vqzoo restyle saved_models/styles house.jpg sunset.jpg --strength 0.7 --seed 1 -
 """
 
 from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import result_path
 from vqzoo.data import load_image
 from vqzoo.data import save_image
 from vqzoo.files import user_path
@@ -31,6 +32,8 @@ def run(arguments):
     channels = tokenizer.encoder.input_shape[-1]
     content, style = (load_image(path, channels=channels) for path in (arguments.content, arguments.style))
     options = {} if arguments.seed is None else {"seed": arguments.seed}
-    save_image(out, restyle(arguments.preset, content, style, arguments.strength, **options))
+    restyled = restyle(arguments.preset, content, style, arguments.strength, **options)
+    with result_path(out, arguments.force) as temporary:
+        save_image(temporary, restyled)
     print(f"restyled: {out}")
     return 0

@@ -27,13 +27,13 @@ def run(arguments):
     if not arguments.shard_size > 0:
         raise ValueError(f"--shard_size is a number of megabytes above 0. Received: {arguments.shard_size}")
     files = named_files(arguments.paths, find_images)
-    with FileRun(len(files), arguments.json) as progress:
+    with FileRun(files, arguments.json) as progress:
 
-        def note(path, error):
-            if error is None:
+        def note(path, reason):
+            if reason is None:
                 progress.succeeded(path)
             else:
-                progress.failed(path, error)
+                progress.failed(path, reason)
 
         shard_bytes = max(1, int(arguments.shard_size * 2**20))
         manifest = write_image_shards(files, arguments.out, shard_bytes, arguments.force, note)

@@ -1,9 +1,11 @@
 """Which sentences: the lines of text files, and their split by sentence."""
 
+import functools
 import shlex
 import warnings
 
 from vqzoo.data.files import as_paths
+from vqzoo.data.files import kept_going
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import validating_by_hash
 from vqzoo.data.text.pieces import checked_texts
@@ -84,6 +86,39 @@ def read_sentences(files, max_bytes=MAX_BYTES):
     if not sentences:
         raise ValueError(f"There is no sentence in {path} or the files before it: all lines are empty.")
     return sentences
+
+
+def readable_sentences(files, max_bytes=MAX_BYTES):
+    r"""Reads text files as `read_sentences` does, without those that cannot be read.
+
+    Args:
+        files: list of paths, as from `find_text`.
+        max_bytes: int, of text in all. Default 2**30.
+
+    Returns:
+        List of str, and a dict path -> reason of the files that were skipped.
+
+    Raises:
+        ValueError: no file can be read.
+
+    Example:
+    >>> import pathlib
+    >>> _ = pathlib.Path("good.txt").write_text("A cat.\n")
+    >>> _ = pathlib.Path("other.txt").write_bytes("A dog.\n".encode("utf-16"))
+    >>> sentences, skipped = readable_sentences(["good.txt", "other.txt"])
+    >>> sentences, [path.name for path in skipped]
+    (['A cat.'], ['other.txt'])
+    """
+    sentences, skipped, room = [], {}, max_bytes
+    files = as_paths(files, "text file")
+    for path in files:
+        with kept_going(functools.partial(skipped.__setitem__, path)):
+            sentences += read_sentences([path], room)
+            room -= path.stat().st_size
+    if not sentences:
+        first = "\n".join(list(skipped.values())[:3])
+        raise ValueError(f"None of the {len(files)} files can be read. The first reasons:\n{first}")
+    return sentences, skipped
 
 
 def split_sentences(sentences, validation=0.2, seed=0):
