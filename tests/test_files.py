@@ -66,6 +66,15 @@ def test_an_error_in_the_middle_keeps_the_old_file(tmp_path, error):
     assert names(tmp_path) == ["a.txt"]
 
 
+def test_an_error_leaves_no_folder_that_was_not_there(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "mine" / "made" / "below" / "a.txt") as temporary:
+        temporary.write_text("ne")
+        (tmp_path / "mine" / "b").write_text("")
+        raise RuntimeError
+    assert names(tmp_path) == ["mine"] and names(tmp_path / "mine") == ["b"]
+
+
 def test_writing_nothing_is_an_error_and_keeps_the_old_file(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")

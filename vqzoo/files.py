@@ -75,7 +75,8 @@ def check_regular(path):
 def atomic_path(path, overwrite=True):
     """Yields a temporary path; on success what was written there is fsynced and takes the place of `path`.
 
-    A kill or an error at any moment leaves the old file or the new one, never half of one. A folder is replaced by two
+    A kill or an error at any moment leaves the old file or the new one, never half of one. An error leaves no folder
+    behind that was not there before. A folder is replaced by two
     renames; after a kill exactly between them the next process that writes beside it puts the old folder back. A link
     is replaced itself, and what it leads to stays.
 
@@ -104,10 +105,12 @@ def atomic_path(path, overwrite=True):
     path = pathlib.Path(path).absolute()
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep_once(path.parent)
-    holder = _Holder(path)
+    holder = None
     try:
+        holder = _Holder(path)
         temporary = holder.folder / path.name
         yield temporary
         _fsync_tree(temporary)
@@ -116,8 +119,13 @@ def atomic_path(path, overwrite=True):
         else:
             _create(temporary, path)
         _fsync(path.parent)
+        missing = []
     finally:
-        holder.close()
+        if holder is not None:
+            holder.close()
+        for folder in missing:  # made here for nothing
+            with contextlib.suppress(OSError):  # others have put something in it
+                folder.rmdir()
 
 
 class _Holder:

@@ -150,7 +150,7 @@ def test_a_folder_of_the_name(file, refused):
     file.mkdir()
     with pytest.raises(ValueError, match="photo.npz' does not exist or is no file. Token files are made by"):
         load_tokens(file)
-    refused(["decode", file, "--out", file.parent / "out"], "photo.npz' holds no token files (.npz)")
+    refused(["decode", file, "--out", file.parent / "out"], "photo.npz and its subfolders hold no token files")
 
 
 def test_a_preset_that_is_gone(file, preset, refused):

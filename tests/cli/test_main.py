@@ -122,18 +122,18 @@ def test_two_sources_of_one_name_are_refused(pictures, tmp_path, capsys):
         shutil.copy(pictures / "a.png", tmp_path / name / "1.png")
     with pytest.raises(SystemExit):
         main(["encode", "image-tiny", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")])
-    assert "Two results would have one name" in capsys.readouterr().err
+    assert "Two sources are called '1.png'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_what_a_kill_left_is_swept_and_no_token_file(preset, pictures, tmp_path):
+def test_hidden_files_are_no_token_files_and_stay(preset, pictures, tmp_path):
     out = tmp_path / "tokens"
     assert main(["encode", str(preset), str(pictures / "a.png"), "--out", str(out)]) == 0
-    (out / ".b.999999999.tmp.npz").write_bytes(b"half of a file")
+    (out / ".b.999999999.tmp.npz").write_bytes(b"somebody's")
     (out / ".hidden.npz").write_bytes(b"somebody's")
     assert main(["decode", str(out), "--out", str(tmp_path / "again")]) == 0
     assert main(["encode", str(preset), str(pictures / "a.png"), "--out", str(out), "--force"]) == 0
-    assert {path.name for path in out.iterdir()} == {"a.npz", ".hidden.npz"}
+    assert {path.name for path in out.iterdir()} == {"a.npz", ".hidden.npz", ".b.999999999.tmp.npz"}
 
 
 def test_export_does_not_replace_a_folder_of_other_files(preset, tmp_path, capsys):

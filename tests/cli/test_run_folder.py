@@ -98,8 +98,8 @@ def test_a_further_worker_reads_and_writes_nothing(stopped, monkeypatch):
     further.end()
     RunFolder(stopped.parent / "new", Config(), FILES, writes=False).start(None)
     first.lock.release()
-    assert {p: p.read_bytes() for p in stopped.parent.rglob("*") if p.is_file() and p.name != ".lock"} == {
-        path: content for path, content in before.items() if path.name != ".lock"
+    assert {p: p.read_bytes() for p in stopped.parent.rglob("*") if p.is_file() and p.name != ".vqzoo.lock"} == {
+        path: content for path, content in before.items() if path.name != ".vqzoo.lock"
     }
 
 

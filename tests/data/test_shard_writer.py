@@ -22,7 +22,7 @@ def write(folder, plan, force=False, stop=3):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".vqzoo.lock"}
 
 
 def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path):

@@ -110,7 +110,7 @@ def test_a_stopped_run_goes_on_and_another_one_is_refused(tmp_path):
     write_token_shards(*arguments)
     assert asked == [2, 2, 2, 1]
     for path in (tmp_path / "once").iterdir():
-        assert path.name == ".lock" or (tmp_path / "twice" / path.name).read_bytes() == path.read_bytes()
+        assert path.name == ".vqzoo.lock" or (tmp_path / "twice" / path.name).read_bytes() == path.read_bytes()
     with pytest.raises(ValueError, match="holds shards of another command, with other sha256"):
         write(tmp_path / "once", rows, sha256="def")
     with pytest.raises(ValueError, match="with other shards, files"):

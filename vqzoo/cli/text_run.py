@@ -73,6 +73,7 @@ class TextRun(Run):
 
     @property
     def skipped(self):
+        """As of `Run`; also the files that could not be read at all."""
         return {**super().skipped, **self._skipped}
 
     def ignored_in(self, files, validation_files):

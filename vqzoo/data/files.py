@@ -27,7 +27,7 @@ class FileList(list):
         self.ignored = dict(ignored or {})
 
 
-def listed_files(path, suffixes, noun, instead):
+def listed_files(path, suffixes, noun, instead, otherwise=None):
     """Lists the files of some suffixes in a folder and its subfolders, hidden ones skipped.
 
     Links to folders are followed. A file or a folder that several names lead to is listed once, under the name that
@@ -38,6 +38,7 @@ def listed_files(path, suffixes, noun, instead):
         suffixes: tuple of str, lower case.
         noun: str, what messages call such a file.
         instead: str, what messages suggest where the path does not exist.
+        otherwise: str, what they suggest where a folder holds none. Default: convert the files to one of these kinds.
 
     Returns:
         `FileList` of `pathlib.Path`, sorted. Its `ignored` counts the other files by their ending.
@@ -63,7 +64,7 @@ def listed_files(path, suffixes, noun, instead):
             others = f" It holds {counted(ignored)}." if ignored else ""
             raise ValueError(
                 f"{path} and its subfolders hold no {noun}s.{others} {looked_for} (hidden files do not count): "
-                f"give another folder, or convert the {noun}s to one of these kinds."
+                f"give another folder, or {otherwise or f'convert the {noun}s to one of these kinds'}."
             )
         return FileList(sorted(found), dict(sorted(ignored.items())))
     if not os.path.lexists(path):

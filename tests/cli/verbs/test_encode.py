@@ -12,7 +12,7 @@ from vqzoo.data import TokenShards
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".vqzoo.lock"}
 
 
 def test_the_tokens_are_those_of_the_tokenizer_in_the_order_of_the_files(tiny_preset, pictures, tmp_path, capsys):

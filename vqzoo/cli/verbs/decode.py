@@ -77,7 +77,8 @@ def _suffix(path):
 
 
 def _find_tokens(folder):
-    return listed_files(folder, (".npz",), "token file", "make some by `vqzoo encode`")
+    make = "make some by `vqzoo encode`"
+    return listed_files(folder, (".npz",), "token file", make, make)
 
 
 def _pipe(tokenizers):
