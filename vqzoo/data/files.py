@@ -9,6 +9,8 @@ import warnings
 
 from vqzoo.files import user_path
 
+_MOST_ENDINGS = 8  # in one line
+
 
 class FileList(list):
     """Paths that a folder holds, and what it holds besides.
@@ -66,7 +68,7 @@ def listed_files(path, suffixes, noun, instead, otherwise=None):
                 f"{path} and its subfolders hold no {noun}s.{others} {looked_for} (hidden files do not count): "
                 f"give another folder, or {otherwise or f'convert the {noun}s to one of these kinds'}."
             )
-        return FileList(sorted(found), dict(sorted(ignored.items())))
+        return FileList(sorted(found), ignored)
     if not os.path.lexists(path):
         raise ValueError(f"{path} does not exist. {looked_for}: give a folder or a {noun}, or {instead}.")
     if path.suffix.lower() not in suffixes:
@@ -75,7 +77,7 @@ def listed_files(path, suffixes, noun, instead, otherwise=None):
 
 
 def counted(ignored):
-    """Counts of files by their ending, in words.
+    """Counts of files by their ending, in words, the most frequent first.
 
     Args:
         ignored: dict of str to int.
@@ -87,7 +89,10 @@ def counted(ignored):
     >>> counted({".txt": 2, ".heic": 1})
     '2 .txt, 1 .heic'
     """
-    return ", ".join(f"{count} {ending}" for ending, count in ignored.items())
+    order = sorted(ignored.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{count} {ending}" for ending, count in order[:_MOST_ENDINGS]]
+    rest = sum(count for _, count in order[_MOST_ENDINGS:])
+    return ", ".join(named + ([f"{rest} others"] if rest else []))
 
 
 def _walked(root, ignored):
