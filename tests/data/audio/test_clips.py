@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from vqzoo.data import AudioClips
 from vqzoo.data import load_audio
+from vqzoo.data import load_long_audio
+from vqzoo.data.audio import clips
 from vqzoo.data.audio import read
 
 
@@ -185,7 +187,8 @@ def test_bad_files_are_replaced_whatever_came_before(tmp_path, flat):
     header = tmp_path / "header.wav"
     header.write_bytes(b"no sound")
     late = write(tmp_path / "late.flac", np.random.default_rng(0).uniform(-1, 1, 90000), subtype="PCM_16")
-    late.write_bytes(late.read_bytes()[:100000])  # found out in the middle only
+    content = late.read_bytes()
+    late.write_bytes(content[:100000] + bytes(99) + content[100099:])  # found out in the middle only
     for cache_bytes in (2**30, 0):
         arguments = {"files": [*flat, header, late], "samples": 1000, "batch_size": 9, "sample_rate": 8000}
         clips = AudioClips(**arguments, cache_bytes=cache_bytes)
@@ -198,12 +201,45 @@ def test_bad_files_are_replaced_whatever_came_before(tmp_path, flat):
             np.testing.assert_array_equal(again.batch(step), batches[step])
 
 
+def test_a_file_that_cannot_be_decoded_is_tried_once(tmp_path, flat, monkeypatch):
+    bad = write(tmp_path / "bad.flac", np.random.default_rng(0).uniform(-1, 1, 90000), subtype="PCM_16")
+    content = bad.read_bytes()
+    bad.write_bytes(content[:100000] + bytes(99) + content[100099:])
+    tried = []
+    monkeypatch.setattr(
+        clips, "load_long_audio", lambda path, *a, **k: (tried.append(path), load_long_audio(path, *a, **k))[1]
+    )
+    batches = AudioClips([bad, *flat], 100, 100, sample_rate=8000)
+    for batch in batches.dataset(steps=30):  # on several threads
+        assert (np.abs(batch).max(axis=(1, 2)) > 0).all()
+    assert sorted(tried) == sorted([bad, *flat])
+    assert set(batches.skipped) == {bad}
+
+
+@pytest.mark.parametrize(
+    "signal, rate, options, reason",
+    [
+        (np.zeros((900, 3)), 8000, {}, "it has 3 channels, not 2"),
+        (np.zeros(900), 8, {}, "its sample rate is 8 Hz by its header, and 8000 Hz are wanted"),
+        (np.zeros(900), 2**31 - 1, {}, "its header claims 2147483647 Hz"),
+    ],
+)
+def test_what_the_header_shows_is_found_before_the_first_batch(
+    tmp_path, flat, monkeypatch, signal, rate, options, reason
+):
+    bad = write(tmp_path / "bad.wav", signal, rate, **options)
+    for cache_bytes in (2**30, 0):
+        batches = AudioClips([bad, *flat], 100, 4, sample_rate=8000, channels=2, cache_bytes=cache_bytes)
+        assert list(batches.skipped) == [bad] and reason in batches.skipped[bad]
+        assert batches.clips == 42
+
+
 def test_no_good_file_at_all(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"no sound")
     with pytest.raises(ValueError, match=r"(?s)None of the 1 files can be read. The first reasons:.*a\.wav"):
         AudioClips([tmp_path / "a.wav"], 100, 1, sample_rate=8000)
     late = write(tmp_path / "late.flac", np.random.default_rng(0).uniform(-1, 1, 9000), subtype="PCM_16")
-    late.write_bytes(late.read_bytes()[:9000])
+    late.write_bytes(late.read_bytes()[:9000] + bytes(99) + late.read_bytes()[9099:])
     with pytest.raises(ValueError, match="(?s)None of the 1 files can be read. The first reasons:.*damaged"):
         AudioClips([late], 9000, 1, sample_rate=8000).batch(0)
 

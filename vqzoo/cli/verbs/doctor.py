@@ -19,6 +19,7 @@ EXTRAS = {
     "tensorboard": ("keras.callbacks.TensorBoard", "pip install tensorboard"),
     "huggingface_hub": ("presets of the Hugging Face Hub, hf://user/name", 'pip install "vqzoo[hub]"'),
     "tensorflow_datasets": ("data sets by name, --data tfds:NAME", 'pip install "vqzoo[data]"'),
+    "av": ("m4a, mp4, aac, wma, webm and mka files", 'pip install "vqzoo[media]"'),
     "moonshine_voice": ("recorded speech to begin with", 'pip install "vqzoo[samples]"'),
     "pystoi": ("STOI of speech", 'pip install "vqzoo[metrics]"'),
     "pesq": ("PESQ of speech", 'pip install "vqzoo[metrics]"'),

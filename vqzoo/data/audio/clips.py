@@ -7,10 +7,9 @@ import threading
 import numpy as np
 
 from vqzoo.data.audio import augment
-from vqzoo.data.audio.read import audio_info
 from vqzoo.data.audio.read import load_audio
 from vqzoo.data.audio.read import load_long_audio
-from vqzoo.data.audio.resample import resampled_length
+from vqzoo.data.audio.read import readable_length
 from vqzoo.data.files import as_paths
 from vqzoo.data.stream import Order
 from vqzoo.data.stream import StepBatches
@@ -30,7 +29,9 @@ class AudioClips(StepBatches):
 
     Example number g of the endless stream is clip g % n of the permutation of epoch g // n, with random numbers of
     its own, so batches come out the same in any order, from any thread, and after a resume. A file that cannot be read
-    is skipped and named in `skipped`; the next good clip of the permutation replaces its own.
+    is skipped and named in `skipped`; the next good clip of the permutation replaces its own. Headers are checked once,
+    at the start, and a file in memory that cannot be decoded is not tried again. Of one that is not in memory, pieces
+    beside the damage are used, because a batch must not depend on what failed before it.
 
     Files that fit in `cache_bytes`, in the order of `files`, are decoded once and kept; of the others only the piece of
     a clip is read. Several workers (machines that train one model) share a batch: of `workers`, worker w makes rows w *
@@ -107,7 +108,7 @@ class AudioClips(StepBatches):
                 raise ValueError(f"{name} must be {rule}. Received: {name}={getattr(self, name)}")
         self._skipped = {}
         self._cache = {}
-        self._lock = threading.Lock()
+        self._lock, self._locks = threading.Lock(), {}
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             self._lengths = np.array(list(pool.map(self._length, range(len(self.files)))), np.int64)
         if not self._lengths.any():
@@ -135,11 +136,10 @@ class AudioClips(StepBatches):
     def _length(self, number):
         """Samples of a file at our rate, by its header; 0 if it has to be skipped."""
         try:
-            info = audio_info(self.files[number])
+            return readable_length(self.files[number], self.sample_rate, self.channels)
         except ValueError as error:
             self._skipped[number] = str(error)
             return 0
-        return resampled_length(info.samples, info.sample_rate, self.sample_rate)
 
     def _reasons(self):
         return "\n".join(list(self._skipped.values())[:3])
@@ -187,12 +187,20 @@ class AudioClips(StepBatches):
         if not self._kept[file]:
             return load_audio(self.files[file], self.sample_rate, self.channels, start, self.samples)
         with self._lock:
-            signal = self._cache.get(file)
-        if signal is None:
-            signal = load_long_audio(self.files[file], self.sample_rate, self.channels, max_values=math.inf)
-            with self._lock:
-                signal = self._cache.setdefault(file, signal)
-        return signal[start : start + self.samples]
+            lock = self._locks.setdefault(file, threading.Lock())
+        with lock:  # of several threads one decodes it, and if it cannot be read, the others do not try
+            if file in self._skipped:
+                raise ValueError(self._skipped[file])
+            if file not in self._cache:
+                self._cache[file] = self._whole(file)
+        return self._cache[file][start : start + self.samples]
+
+    def _whole(self, file):
+        try:
+            return load_long_audio(self.files[file], self.sample_rate, self.channels, max_values=math.inf)
+        except ValueError as error:
+            self._skipped[file] = str(error)
+            raise
 
 
 def _is_range(pair):

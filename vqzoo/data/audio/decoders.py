@@ -1,27 +1,38 @@
-"""The libraries that decode sound files: soundfile, else tensorflow-io, else TensorFlow itself.
+"""The libraries that decode sound files: soundfile, else tensorflow-io, else TensorFlow itself; PyAV for the rest.
 
 Each has `reads(header)`, `length(path, header)` -> (samples, sample rate, channels), and `read(path, header, start,
 samples)` -> float32 (samples, channels), shorter at the end of the file.
 """
 
+import contextlib
 import functools
+import os
 import struct
 import warnings
 
 import numpy as np
 import tensorflow as tf
 
-from vqzoo.data.audio.headers import UnreadableAudio
+from vqzoo.data.audio.formats.part import PartFile
+from vqzoo.data.audio.formats.part import UnreadableAudio
+from vqzoo.data.audio.formats.part import truncated
+from vqzoo.data.audio.media import MediaDecoder
+from vqzoo.data.audio.media import scaled
+from vqzoo.data.audio.resample import Resampling
+from vqzoo.data.audio.resample import check_ratio
+from vqzoo.data.audio.resample import resampled_length
 
 _BLOCK = 2**20
 # Lossy formats are decoded from a while before: an mp3 frame uses bytes of up to nine frames before it, and Opus needs
 # 80 ms to settle. libsndfile 1.2.2 seeks wrongly within the last page of Vorbis, which holds 255 blocks at most.
 _LEAD = 2**15
 _LAST_PAGE = 2**18
+# The largest block of Vorbis, in a packet of one byte; all other formats hold less.
+_MOST_OF_A_BYTE = 2**13
 
 
 class SoundfileDecoder:
-    """libsndfile: wav of every width, flac, ogg (Vorbis, Opus) and mp3. It seeks."""
+    """libsndfile: wav of every width, flac, ogg (Vorbis, Opus), mp3, aiff, au, w64 and caf. It seeks."""
 
     def __init__(self):
         import soundfile
@@ -30,23 +41,46 @@ class SoundfileDecoder:
 
     def reads(self, header):
         """Whether it decodes such a file."""
-        return True
+        return header.kind != "media"
 
     def length(self, path, header):
-        """Samples, sample rate and channels."""
-        if not header.tells_length:  # its own estimate may be wrong by half
-            stat = path.stat()
-            return self._counted(path, stat.st_size, stat.st_mtime_ns)
-        with self._open(path) as file:
-            return file.frames, file.samplerate, file.channels
+        """Samples, sample rate and channels; of recordings one after another in all, as the first has them."""
+        layout = self._layout(path, header)
+        _, sample_rate, channels = layout[0]
+        for _, rate, width in layout[1:]:
+            check_ratio(rate, sample_rate)
+            if width != channels and min(width, channels) > 1:
+                raise UnreadableAudio(
+                    f"it is several recordings, one after another, of {channels} and of {width} channels", "Split it"
+                )
+        return sum(resampled_length(samples, rate, sample_rate) for samples, rate, _ in layout), sample_rate, channels
 
     def read(self, path, header, start, samples):
         """Decodes a piece."""
+        if not header.parts:
+            return self._decode(path, None, header.kind, start, samples)
+        layout = self._layout(path, header)
+        _, sample_rate, channels = layout[0]
+        pieces, begin = [np.zeros((0, channels), np.float32)], 0
+        for part, (length, rate, _) in zip(header.parts, layout, strict=True):
+            resampling = Resampling(rate, sample_rate)
+            end = begin + resampled_length(length, rate, sample_rate)
+            low, high = max(start, begin) - begin, min(start + samples, end) - begin
+            if low < high:
+                first, last = (min(max(place, 0), length) for place in resampling.needed(low, high))
+                signal = self._decode(path, part, part.kind, first, last - first)
+                if len(signal) < last - first:
+                    raise truncated(length, first + len(signal))
+                pieces.append(_with_channels(resampling.piece(signal, first, low, high), channels))
+            begin = end
+        return np.concatenate(pieces)
+
+    def _decode(self, path, part, kind, start, samples):
         # A file each time: after some seeks, libsndfile's Vorbis goes on at a wrong place.
-        with self._open(path) as file:
+        with self._open(path, part) as file:
             place = start
-            if header.kind in ("mp3", "ogg"):
-                place = start - _LEAD if header.kind == "mp3" else min(start - _LEAD, file.frames - _LAST_PAGE)
+            if kind in ("mp3", "ogg"):
+                place = start - _LEAD if kind == "mp3" else min(start - _LEAD, file.frames - _LAST_PAGE)
             place = max(place, 0)
             try:
                 if place:
@@ -55,19 +89,38 @@ class SoundfileDecoder:
             except (RuntimeError, self._soundfile.LibsndfileError) as error:
                 raise UnreadableAudio(f"it is damaged or truncated ({error})") from error
 
-    def _open(self, path):
-        try:
-            return self._soundfile.SoundFile(path)
-        except (RuntimeError, self._soundfile.LibsndfileError) as error:
-            raise UnreadableAudio(f"it is damaged ({getattr(error, 'error_string', error)})") from error
+    def _layout(self, path, header):
+        """(samples, sample rate, channels) of each recording in the file."""
+        stat = path.stat()
+        return self._measured(path, header, stat.st_size, stat.st_mtime_ns)
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019 one decoder lives as long as the process
-    def _counted(self, path, size, time):
-        """Decodes all of a file to know how long it is."""
-        with self._open(path) as file:
-            block = np.empty((_BLOCK // file.channels, file.channels), np.float32)
-            count = sum(iter(lambda: len(file.read(out=block)), 0))
+    def _measured(self, path, header, size, time):
+        if header.parts:
+            return [self._length(path, part, part.tells_length, size) for part in header.parts]
+        return [self._length(path, None, header.tells_length, size)]
+
+    def _length(self, path, part, tells_length, size):
+        with self._open(path, part) as file:
+            count = file.frames
+            if not tells_length:  # libsndfile's own estimate may be wrong by half
+                block = np.empty((_BLOCK // file.channels, file.channels), np.float32)
+                count = sum(iter(lambda: len(file.read(out=block)), 0))
+            elif count > size * _MOST_OF_A_BYTE:
+                raise UnreadableAudio(f"it is damaged: its {size} bytes cannot hold the {count} samples that it claims")
             return count, file.samplerate, file.channels
+
+    @contextlib.contextmanager
+    def _open(self, path, part):
+        with contextlib.ExitStack() as stack:
+            try:
+                # Bytes, because not every name on a disk is text.
+                name = os.fsencode(path) if os.name != "nt" else os.fspath(path)
+                source = stack.enter_context(PartFile(path, part)) if part else name
+                file = stack.enter_context(self._soundfile.SoundFile(source))
+            except (RuntimeError, self._soundfile.LibsndfileError) as error:
+                raise UnreadableAudio(f"it is damaged ({getattr(error, 'error_string', error)})") from error
+            yield file
 
 
 class TfioDecoder:
@@ -79,6 +132,8 @@ class TfioDecoder:
     def reads(self, header):
         """Whether it decodes such a file."""
         wav = {("PCM", 8), ("PCM", 16), ("PCM", 24), ("float", 32)}
+        if header.parts or header.kind not in ("wav", "flac", "ogg", "mp3"):
+            return False
         return header.kind != "wav" or (header.coding, header.bits) in wav
 
     def length(self, path, header):
@@ -91,7 +146,7 @@ class TfioDecoder:
         """Decodes a piece."""
         sound = self._open(path)
         try:
-            return _scaled(sound[start : start + samples].numpy())
+            return scaled(sound[start : start + samples].numpy())
         except tf.errors.OpError as error:
             raise UnreadableAudio(f"it is damaged or truncated ({error.message})") from error
 
@@ -107,7 +162,7 @@ class TensorFlowDecoder:
 
     def reads(self, header):
         """Whether it decodes such a file."""
-        return header == ("wav", "PCM", 16, True)
+        return header == ("wav", "PCM", 16, True, ())
 
     def length(self, path, header):
         """Samples, sample rate and channels."""
@@ -147,6 +202,10 @@ def decoder_for(header):
     for decoder in decoders():
         if decoder.reads(header):
             return decoder
+    if header.kind == "media":
+        raise UnreadableAudio(
+            f"PyAV, which reads {header.coding} files, is not installed", 'pip install "vqzoo[media]"'
+        )
     words = " ".join(str(word) for word in header[:3] if word)
     raise UnreadableAudio(f"soundfile, which reads {words}, is not installed", "pip install soundfile")
 
@@ -165,7 +224,7 @@ def decoders():
         audio = tfio_audio()
         if audio is not None:
             found.append(TfioDecoder(audio))
-    return [*found, TensorFlowDecoder()]
+    return [*found, MediaDecoder(), TensorFlowDecoder()]
 
 
 @functools.cache
@@ -189,9 +248,9 @@ def tfio_audio():
     return tensorflow_io.audio
 
 
-def _scaled(values):
-    if values.dtype == np.uint8:
-        return (values.astype(np.float32) - 128.0) / 128.0
-    if values.dtype.kind == "i":
-        return (values / float(-np.iinfo(values.dtype).min)).astype(np.float32)
-    return values.astype(np.float32)
+def _with_channels(signal, channels):
+    if signal.shape[1] == channels:
+        return signal
+    if channels == 1:
+        return signal.mean(axis=1, keepdims=True, dtype=np.float32)
+    return np.repeat(signal, channels, axis=1)

@@ -1,40 +1,53 @@
-"""What a sound file is by its first and last bytes, and the files that are refused before any decoder opens them."""
+"""What a sound file is by its bytes, and the files that are refused before any decoder opens them."""
 
+import functools
 import os
-import struct
+import pathlib
+import re
 from typing import NamedTuple
 
-_PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
-_READABLE = {_PCM: "PCM", _FLOAT: "float", _ALAW: "a-law", _MULAW: "mu-law"}
-# libsndfile 1.2.2 has an integer overflow in its ADPCM decoder (CVE-2026-37555), so such files are named, not opened.
-_REFUSED = {0x0002: "Microsoft ADPCM", 0x0011: "IMA ADPCM", 0x0031: "GSM 6.10", 0x0055: "MP3 inside a wav"}
-_AGAIN = "Get the file again, or leave it out."
-# What programs leave that do not know the length in advance, as into a pipe: sox, arecord, ffmpeg.
-_UNKNOWN_SIZES = (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+from vqzoo.data.audio.formats.chunks import layout_of
+from vqzoo.data.audio.formats.chunks import read_au
+from vqzoo.data.audio.formats.chunks import read_chunks
+from vqzoo.data.audio.formats.flac import read_flac
+from vqzoo.data.audio.formats.mp3 import find_mp3
+from vqzoo.data.audio.formats.mp3 import read_mp3
+from vqzoo.data.audio.formats.ogg import read_ogg
+from vqzoo.data.audio.formats.part import JUNK
+from vqzoo.data.audio.formats.part import Part
+from vqzoo.data.audio.formats.part import UnreadableAudio
+from vqzoo.data.audio.formats.part import find_bytes
+from vqzoo.data.audio.formats.part import id3_size
+from vqzoo.data.audio.formats.part import read_at
+from vqzoo.data.audio.formats.part import skip_tags
+from vqzoo.files import check_regular
+
+# More recordings than this in one file are damage that looks like beginnings.
+_MOST_PARTS = 10_000
+_ASF = bytes.fromhex("3026b2758e66cf11")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_MATROSKA = bytes.fromhex("1a45dfa3")
+# What a second recording of these formats begins with; frames of aac follow each other anyway.
+_MEDIA_STARTS = {
+    "mp4": re.compile(b"ftyp[ -~]{4}\0\0"),
+    "matroska": re.compile(_MATROSKA + b".{1,40}(webm|matroska)", re.DOTALL),
+    "asf": re.compile(re.escape(_ASF + bytes.fromhex("a6d900aa0062ce6c"))),
+    "caf": re.compile(b"caff\0\1\0\0"),
+}
 
 
 class Header(NamedTuple):
-    """What decoders need to know: the kind ("wav", "flac", "ogg", "mp3"), and a wav's coding and bits of a sample.
+    """What decoders need to know: the kind ("wav", "flac", "ogg", "mp3", ...), a wav's coding and bits of a sample.
 
-    `tells_length` is False of an mp3 that nowhere says how long it is.
+    `tells_length` is False of an mp3 that nowhere says how long it is. `parts` are empty where a file can be decoded as
+    it is; else they are its recordings, one after another, each as a `Part`.
     """
 
     kind: str
     coding: str | None = None
     bits: int | None = None
     tells_length: bool = True
-
-
-class UnreadableAudio(ValueError):
-    """Why a file cannot be read, and the way out; `load_audio` puts the name before it.
-
-    Args:
-        reason: str, the end of "Cannot read the recording NAME: ...".
-        way_out: str, a sentence. Default: get it again, or leave it out.
-    """
-
-    def __init__(self, reason, way_out=_AGAIN):
-        super().__init__(f"{reason}. {way_out}")
+    parts: tuple = ()
 
 
 def read_header(path):
@@ -47,83 +60,117 @@ def read_header(path):
         `Header`.
 
     Raises:
-        ValueError: The file is missing, empty, truncated (where its header or last page tells), of a coding that is
-            refused, or no sound.
+        ValueError: The file is missing, no regular file, empty, truncated (where its header, last frame or last page
+            tells), of a coding that is refused, or no sound.
     """
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            start = file.read(12)
-            if not size:
-                raise UnreadableAudio("the file is empty")
-            if start[:4] in (b"RIFF", b"RF64") and start[8:] == b"WAVE":
-                return _wav(file, size)
-            if start[:4] == b"OggS":
-                return _ogg(file, size)
-            return _other(file, start)
+        check_regular(path)
+        stat = os.stat(path)
+        return _read_header(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
     except OSError as error:
         raise UnreadableAudio(error.strerror or str(error)) from error
 
 
-def _wav(file, size):
-    """Walks over the chunks: fmt says the coding, data how many bytes there must be."""
-    coding = bits = frame = long_size = None
-    while len(chunk := file.read(8)) == 8:
-        name, length = chunk[:4], int.from_bytes(chunk[4:], "little")
-        content = file.tell()
-        if name == b"ds64":  # of RF64: the sizes that 32 bits cannot hold
-            long_size = int.from_bytes(file.read(16)[8:], "little")
-        elif name == b"fmt ":
-            coding, bits, frame = _wav_format(file.read(min(length, 40)))
-        elif name == b"data":
-            if coding is None:
-                break
-            told = long_size if long_size is not None and length == 0xFFFFFFFF else length
-            if told not in _UNKNOWN_SIZES and told > size - content:
-                raise UnreadableAudio(
-                    f"it is truncated: its header tells of {told // frame} samples, and {(size - content) // frame} "
-                    "are there"
-                )
-            return Header("wav", coding, bits)
-        file.seek(content + length + length % 2)
-    raise UnreadableAudio("it begins like a wav file, but its header is damaged")
+@functools.lru_cache(maxsize=4096)  # a piece of a long file is asked for again and again
+def _read_header(path, size, time, inode):
+    if not size:
+        raise UnreadableAudio("the file is empty")
+    with open(pathlib.Path(path), "rb") as file:
+        parts = _read_parts(file, size)
+    first = parts[0]
+    # A short tag behind the sound does no harm; W64 and Xing headers are taken at the size of the file.
+    rest = 0 if first.kind == "w64" else JUNK
+    as_it_is = len(parts) == 1 and not first.patches and first.begin == 0 and size - first.end <= rest
+    return Header(first.kind, first.coding, first.bits, first.tells_length, () if as_it_is else tuple(parts))
 
 
-def _wav_format(content):
-    if len(content) < 16:
-        raise UnreadableAudio("it begins like a wav file, but its header is damaged")
-    tag, _, _, _, frame, bits = struct.unpack("<HHIIHH", content[:16])
-    if tag == _EXTENSIBLE and len(content) >= 26:
-        tag = int.from_bytes(content[24:26], "little")
-    if tag not in _READABLE:
+def _read_parts(file, size):
+    """The recordings of a file, at least one."""
+    media = _media(read_at(file, 0, 64))  # some begin with zeros
+    if media:
+        if media == "asf":
+            _check_asf(read_at(file, 0, 2**16), size)
+        _check_single(file, media, size)
+        return [Part("media", 0, size, media)]
+    parts, place = [], 0
+    while (begin := skip_tags(file, place, size)) < size:
+        part = _read_part(file, begin, size)
+        if part is None and parts and size - begin <= JUNK:
+            break
+        if part is None and parts:
+            raise UnreadableAudio(
+                f"behind the {parts[-1].kind} recording in it {size - begin} bytes follow that are something else",
+                "Repair it: ffmpeg -ignore_length 1 -i IN.wav OUT.wav"
+                if parts[-1].kind == "wav"
+                else "Split it, or convert it: ffmpeg -i IN OUT.flac",
+            )
+        if part is None:
+            break
+        if not parts and part.kind == "mp3" and part.begin == _tag_end(file):
+            part = part._replace(begin=0)  # decoders skip the tag of an mp3 themselves
+        parts.append(part)
+        place = part.end
+        if len(parts) > _MOST_PARTS:
+            raise UnreadableAudio(f"it is damaged: it falls into more than {_MOST_PARTS} recordings")
+    if not parts:
         raise UnreadableAudio(
-            f"its coding {_REFUSED.get(tag, 'of a kind we do not know')} (format 0x{tag:04x}) is not read",
-            "Convert it: ffmpeg -i IN.wav -c:a pcm_s16le OUT.wav",
+            "its content is none of wav, flac, ogg, mp3, aiff, au, w64 or caf", "Convert it: ffmpeg -i IN OUT.flac"
         )
-    return _READABLE[tag], bits, max(frame, 1)
+    if any(part.kind == "media" for part in parts):
+        _check_single(file, parts[-1].coding, size, len(parts))
+    return parts
 
 
-def _ogg(file, size):
-    # The last page of a whole file says that it is the last. No page is longer than 65,307 bytes.
-    file.seek(max(0, size - 2**17))
-    end = file.read()
-    page = end[end.rfind(b"OggS") :]
-    if len(page) < 6 or not page[5] & 4:
-        raise UnreadableAudio("it is truncated: its last page is missing")
-    return Header("ogg")
+def _tag_end(file):
+    start = read_at(file, 0, 10)
+    return id3_size(start) if start[:3] == b"ID3" and len(start) == 10 else 0
 
 
-def _other(file, start):
+def _read_part(file, begin, size):
+    """The recording that begins at a place, or None."""
+    start = read_at(file, begin, 64)
+    layout = layout_of(start)
+    if layout:
+        return read_chunks(file, begin, size, layout)
+    if start[:4] == b"OggS":
+        return read_ogg(file, begin, size)
     if start[:4] == b"fLaC":
-        return Header("flac")
-    first = 0
-    if start[:3] == b"ID3":  # a tag before the sound, with a picture perhaps; its length has 7 bits a byte
-        a, b, c, d = start[6:10]
-        first = 10 + (a << 21 | b << 14 | c << 7 | d)
-    file.seek(first)
-    frame = file.read(512)
-    if frame[:4] == b"fLaC":
-        return Header("flac")
-    if first or (frame[:1] == b"\xff" and len(frame) > 3 and frame[1] & 0xE6 == 0xE2):  # layer III of any version
-        return Header("mp3", tells_length=any(tag in frame for tag in (b"Xing", b"Info", b"VBRI")))
-    raise UnreadableAudio("its content is none of wav, flac, ogg or mp3", "Convert it: ffmpeg -i IN OUT.flac")
+        return read_flac(file, begin, size)
+    if start[:4] in (b".snd", b"dns."):
+        return read_au(file, begin, size)
+    media = _media(start)
+    if media:
+        return Part("media", begin, size, media)
+    first = find_mp3(file, begin, size)
+    return None if first < 0 else read_mp3(file, first, size)
+
+
+def _check_single(file, media, size, parts=1):
+    """Raises where there is more than one recording, of which PyAV would read the first."""
+    start = _MEDIA_STARTS.get(media)
+    if parts > 1 or (start and find_bytes(file, [start], 16, size) >= 0):
+        raise UnreadableAudio("it is several recordings, one after another", "Split it into files of their own.")
+
+
+def _check_asf(start, size):
+    """Raises where the file is shorter than its properties say, unless it is a broadcast."""
+    place = start.find(_ASF_PROPERTIES)
+    claimed = int.from_bytes(start[place + 40 : place + 48], "little")
+    if 0 <= place < len(start) - 88 and claimed > size and not start[place + 88] & 1:
+        raise UnreadableAudio(f"it is truncated: its header claims {claimed} bytes, and {size} are there")
+
+
+def _media(start):
+    """The name that FFmpeg gives to a format that only it reads, or None.
+
+    It is never left to guess: some of its formats are lists of files and addresses.
+    """
+    if start[4:8] == b"ftyp":
+        return "mp4"
+    if start[:4] == _MATROSKA:
+        return "matroska"
+    if start[:8] == _ASF:
+        return "asf"
+    if len(start) > 1 and start[0] == 0xFF and start[1] & 0xF6 == 0xF0:
+        return "aac"
+    return None

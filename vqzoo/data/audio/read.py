@@ -1,13 +1,15 @@
 """Sound files to waveforms: float32 (samples, channels) in [-1, 1]."""
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
 from vqzoo.data.audio.decoders import decoder_for
-from vqzoo.data.audio.headers import UnreadableAudio
+from vqzoo.data.audio.formats.part import UnreadableAudio
 from vqzoo.data.audio.headers import read_header
 from vqzoo.data.audio.resample import Resampling
+from vqzoo.data.audio.resample import check_ratio
 from vqzoo.data.audio.resample import resampled_length
 from vqzoo.data.stream import is_count
 from vqzoo.files import user_path
@@ -18,6 +20,8 @@ MAX_VALUES = 2**28
 LOUDEST = 8.0
 # Values that `load_long_audio` decodes at a time.
 _PIECE = 2**23
+# Hydrophones and scopes have a few million.
+_LARGEST_RATE = 10**7
 
 
 class AudioInfo(NamedTuple):
@@ -49,23 +53,51 @@ def audio_info(path):
     AudioInfo(sample_rate=8000, samples=500, channels=2)
     """
     path = user_path(path)
-    try:
+    with _named(path):
         header = read_header(path)
         return _info(path, header, decoder_for(header))
-    except UnreadableAudio as error:
-        raise ValueError(f"Cannot read the recording {path}: {error}") from error
+
+
+def readable_length(path, sample_rate, channels):
+    """How many samples `load_audio` gives, if the header shows no reason against it.
+
+    Args:
+        path: path of the file.
+        sample_rate: int, Hz.
+        channels: int, or None for those of the file.
+
+    Returns:
+        int.
+
+    Raises:
+        ValueError: As `load_audio`, where the header shows it.
+
+    Example:
+    >>> from vqzoo.data import sample_audio
+    >>> path = sample_audio()[0]
+    >>> readable_length(path, 8000, 1) == len(load_audio(path, 8000, 1))
+    True
+    """
+    with _named(path):
+        header = read_header(path)
+        info = _info(path, header, decoder_for(header))
+        check_ratio(info.sample_rate, sample_rate)
+        _check_channels(info.channels, channels)
+        return resampled_length(info.samples, info.sample_rate, sample_rate)
 
 
 def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max_values=MAX_VALUES):
-    """Reads a sound file, or a piece of it: wav of every width, flac, ogg or mp3, at any sample rate.
+    """Reads a sound file, or a piece of it, at any rate: wav of every width, flac, ogg, mp3, aiff, au, w64 or caf.
 
     The content decides about the format, not the suffix. Pieces are those of the whole: `load_audio(path, rate,
     start=a, samples=n)` equals `load_audio(path, rate)[a : a + n]`, to the last bit where the format seeks to the last
     bit (wav, flac, ogg), within 1e-6 of mp3. A file longer than memory is read piece by piece; `load_long_audio` reads
     one that fits only at the wanted rate and channels.
 
-    Values beyond full scale, which floats and lossy formats have, are clipped, as players do. A wav file that claims
-    2 or 4 GiB, as of programs that write into a pipe, is read to its end.
+    Values beyond full scale, which floats and lossy formats have, are clipped, as players do. A file whose header does
+    not say how long it is, as of programs that write into a pipe or were killed, is read to its end. Recordings that
+    were joined in one file are read one after another, with the rate and the channels of the first. With PyAV (`pip
+    install "vqzoo[media]"`) m4a, mp4, aac, wma, webm and mka are read, too; their pieces are decoded from the start on.
 
     Args:
         path: str or path of the file. `~` is the home folder.
@@ -80,8 +112,9 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
         float32 numpy array (samples, channels) in [-1, 1].
 
     Raises:
-        ValueError: The file is missing, empty, truncated, damaged, too long, of a coding that is not read (ADPCM), or
-            no sound; it holds NaN, infinity or whole numbers as floats; or an argument does not fit.
+        ValueError: The file is missing, empty, not a regular file, truncated, damaged, too long, of a coding that is
+            not read (ADPCM), or no sound; its rate is more than 256 times `sample_rate`, or less than a 256th; it holds
+            NaN, infinity or whole numbers as floats; or an argument does not fit.
 
     Example:
     >>> from vqzoo.data import sample_audio
@@ -90,11 +123,13 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
     """
     path = user_path(path)
     _check_arguments(sample_rate, channels, start, samples)
-    try:
+    with _named(path):
         header = read_header(path)
         decoder = decoder_for(header)
         info = _info(path, header, decoder)
         rate = sample_rate or info.sample_rate
+        check_ratio(info.sample_rate, rate)
+        _check_channels(info.channels, channels)
         length = resampled_length(info.samples, info.sample_rate, rate)
         stop = length if samples is None else min(start + samples, length)
         resampling = Resampling(info.sample_rate, rate)
@@ -107,9 +142,7 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
             )
         signal = _read(path, header, decoder, first, last - first)
         signal = _to_channels(_checked(signal, first), channels)
-    except UnreadableAudio as error:
-        raise ValueError(f"Cannot read the recording {path}: {error}") from error
-    return np.clip(resampling.piece(signal, first, min(start, stop), stop), -1.0, 1.0)
+        return np.clip(resampling.piece(signal, first, min(start, stop), stop), -1.0, 1.0)
 
 
 def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
@@ -138,9 +171,10 @@ def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
     True
     """
     _check_arguments(sample_rate, channels)
+    path = user_path(path)
     info = audio_info(path)
     rate, width = sample_rate or info.sample_rate, channels or info.channels
-    length = resampled_length(info.samples, info.sample_rate, rate)
+    length = readable_length(path, rate, channels)
     if length * width > max_values:
         raise ValueError(
             f"Cannot read the recording {path}: {length * width} values are more than max_values={max_values}. Read it "
@@ -148,10 +182,24 @@ def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
         )
     # As many samples at the wanted rate as keep what is decoded for them, and what comes out, within a piece.
     step = max(1, _PIECE * rate // (max(rate, info.sample_rate) * max(width, info.channels)))
-    signal = np.empty((length, width), np.float32)
+    with _named(path):
+        signal = np.empty((length, width), np.float32)
     for start in range(0, length, step):
         signal[start : start + step] = load_audio(path, sample_rate, channels, start, step)
     return signal
+
+
+@contextlib.contextmanager
+def _named(path):
+    """Names the file in every error that reading it may end in."""
+    try:
+        yield
+    except UnreadableAudio as error:
+        raise ValueError(f"Cannot read the recording {path}: {error}") from error
+    except MemoryError as error:
+        raise ValueError(f"Cannot read the recording {path}: it does not fit in memory. Cut it in pieces.") from error
+    except OSError as error:
+        raise ValueError(f"Cannot read the recording {path}: {error.strerror or error}.") from error
 
 
 def _check_arguments(sample_rate, channels, start=0, samples=None):
@@ -170,6 +218,10 @@ def _info(path, header, decoder):
     samples, sample_rate, channels = decoder.length(path, header)
     if samples < 1 or sample_rate < 1 or channels < 1:
         raise UnreadableAudio("it holds no samples")
+    if sample_rate > _LARGEST_RATE:
+        raise UnreadableAudio(
+            f"its header claims {sample_rate} Hz, and {_LARGEST_RATE} are read at most", "Correct its header."
+        )
     return AudioInfo(sample_rate, samples, channels)
 
 
@@ -177,7 +229,7 @@ def _read(path, header, decoder, start, samples):
     signal = decoder.read(path, header, start, samples)
     if len(signal) < samples:
         raise UnreadableAudio(
-            f"it is truncated: of the {start + samples} samples its header tells of, {start + len(signal)} are there"
+            f"it is truncated: of the {start + samples} samples that its header claims, {start + len(signal)} are there"
         )
     return signal
 
@@ -204,8 +256,11 @@ def _to_channels(signal, channels):
         return signal
     if channels == 1:
         return signal.mean(axis=1, keepdims=True, dtype=np.float32)
-    if signal.shape[1] == 1:
-        return np.repeat(signal, channels, axis=1)
-    raise UnreadableAudio(
-        f"it has {signal.shape[1]} channels, not {channels}", "Pass channels=1, the mean of all, or None, as it is."
-    )
+    return np.repeat(signal, channels, axis=1)
+
+
+def _check_channels(has, wanted):
+    if wanted not in (None, 1, has) and has != 1:
+        raise UnreadableAudio(
+            f"it has {has} channels, not {wanted}", "Pass channels=1, the mean of all, or None, as it is."
+        )

@@ -4,11 +4,39 @@ import math
 
 import numpy as np
 
+from vqzoo.data.audio.formats.part import UnreadableAudio
+
 # Samples of a block at the higher rate. Longer ones cost more where a short piece is wanted, shorter ones more in all.
 _BLOCK = 2**16
 # Samples at the lower rate that a block sees on each side. soxr's filter ("HQ") is about 100 long; with 256 the result
 # is within 4e-7 of one pass over all.
 _MARGIN = 256
+# Beyond these a block is mostly margin, or does not fit in memory. No recording needs them; headers that lie do.
+_LARGEST_RATIO = 256
+_LONGEST_PERIOD = 2**22
+
+
+def check_ratio(from_rate, to_rate):
+    """Raises where a sound cannot be resampled in reasonable time and memory.
+
+    Args:
+        from_rate: int, Hz, the file's.
+        to_rate: int, Hz.
+
+    Raises:
+        ValueError: One rate is more than 256 times the other, or they have too little in common.
+
+    Example:
+    >>> check_ratio(44100, 16000)
+    """
+    period = max(from_rate, to_rate) // math.gcd(from_rate, to_rate)
+    is_far = max(from_rate, to_rate) > _LARGEST_RATIO * min(from_rate, to_rate)
+    if from_rate != to_rate and (is_far or period > _LONGEST_PERIOD):
+        reason = f"one is more than {_LARGEST_RATIO} times the other" if is_far else "they have too little in common"
+        raise UnreadableAudio(
+            f"its sample rate is {from_rate} Hz by its header, and {to_rate} Hz are wanted: {reason}",
+            "Correct its header, take a sample rate nearer to it, or leave it out.",
+        )
 
 
 def resampled_length(samples, from_rate, to_rate):

@@ -10,6 +10,7 @@ from vqzoo.data.audio.read import audio_info
 from vqzoo.data.audio.read import load_audio
 from vqzoo.data.audio.write import save_audio
 from vqzoo.data.files import as_paths
+from vqzoo.files import check_regular
 from vqzoo.files import user_path
 
 _PART = 2**16  # bytes
@@ -73,6 +74,7 @@ def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1
 
 def _fingerprint(path):
     """The size of a file and a hash of parts of it."""
+    check_regular(path)
     size = path.stat().st_size
     with open(path, "rb") as file:
         parts = [file.read(_PART)]

@@ -1,0 +1,71 @@
+"""Ogg: its pages, one after another. A chained file has several streams, each with its own beginning and end."""
+
+from vqzoo.data.audio.formats.part import Part
+from vqzoo.data.audio.formats.part import UnreadableAudio
+from vqzoo.data.audio.formats.part import read_at
+
+_FIRST, _LAST = 2, 4
+# Samples of the longest Opus packet, at 48 kHz.
+_OPUS_PACKET = 5760
+
+
+def read_ogg(file, begin, size):
+    """Walks over the pages of one stream, up to the first page of the next.
+
+    Args:
+        file: binary file.
+        begin: int, where its first page is.
+        size: int, of the file.
+
+    Returns:
+        `Part`.
+
+    Raises:
+        ValueError: The last page is missing, or its pages claim more or fewer samples than they can hold.
+    """
+    place, flags, streams, started = begin, 0, 0, False
+    longest = position = None
+    while place < size:
+        page = read_at(file, place, 27 + 255 + 64)
+        if page[:4] != b"OggS" or (page[5] & _FIRST and started):
+            break
+        sizes = page[27 : 27 + page[26]] if len(page) > 27 else b""
+        end = place + 27 + len(sizes) + sum(sizes)
+        if end > size or not sizes:
+            flags, place = 0, size  # the page is cut
+            break
+        if page[5] & _FIRST:
+            streams += 1
+            longest = _longest_packet(page[27 + len(sizes) :]) if streams == 1 else None  # each has its own positions
+        else:
+            started = True
+        here = int.from_bytes(page[6:14], "little", signed=True)
+        if here > 0 and longest:
+            _check_position(position, here, longest * sum(length < 255 for length in sizes), page[5] & _LAST)
+            position = here
+        place, flags = end, page[5]
+    if not flags & _LAST:
+        raise UnreadableAudio(
+            "it is truncated: its last page is missing" if place >= size else f"it is damaged at byte {place}: no page"
+        )
+    return Part("ogg", begin, place)
+
+
+def _longest_packet(content):
+    """Samples that one packet can hold, by the first packet of a stream; None where it is not Vorbis or Opus."""
+    if content[:8] == b"OpusHead":
+        return _OPUS_PACKET
+    if content[:7] == b"\1vorbis" and len(content) > 28:
+        return 2 ** (content[28] >> 4) // 2
+    return None
+
+
+def _check_position(before, here, most, is_last):
+    """A page says how many samples there are up to its end; a stream may begin at any number."""
+    claimed = here - (before or 0)
+    if before is None and not is_last:
+        return
+    if claimed < 0:
+        raise UnreadableAudio("it is damaged: a page claims fewer samples than the page before it")
+    if claimed > most:
+        raise UnreadableAudio(f"it is damaged: a page claims {claimed} samples, and holds {most} at most")
