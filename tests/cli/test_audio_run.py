@@ -7,6 +7,7 @@ import pytest
 from vqzoo.cli import AudioRun
 from vqzoo.data import sample_audio
 from vqzoo.data import save_audio
+from vqzoo.data.audio import files
 
 RATE = 8000
 
@@ -57,6 +58,12 @@ def test_clips_of_the_folder_are_split_by_file_and_changed_in_training_alone(rec
     about = run.about()
     assert about["signal"] == {"range": [-1.0, 1.0], "channels": 1, "sample_rate": RATE}
     assert "clips of 0.25 s" in about["description"]
+
+
+def test_without_data_and_without_recordings_it_says_what_it_trains_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(files, "_from_wheel", lambda: [])
+    AudioRun(Config(str(tmp_path / "out")), "test")
+    assert capsys.readouterr().err == f"{files.SYNTHETIC} Give --data to train on recordings.\n"
 
 
 def test_without_data_the_last_sample_validates(tmp_path):

@@ -1,5 +1,6 @@
 """Sounds of any length and files of lines through the verbs."""
 
+import socket
 import types
 
 import numpy as np
@@ -11,6 +12,7 @@ from vqzoo.cli.signals import AudioSignals
 from vqzoo.cli.signals import TextSignals
 from vqzoo.data import Pieces
 from vqzoo.data import load_audio
+from vqzoo.data.audio import files
 from vqzoo.data.audio import read
 from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
@@ -30,6 +32,36 @@ def test_sounds_are_loaded_in_pieces(signals, tmp_path, monkeypatch):
     monkeypatch.setattr(read, "_PIECE", 2**17)
     monkeypatch.setattr(read.load_audio, "__defaults__", (None, None, 0, None, 600_000))
     np.testing.assert_array_equal(signals.load(tmp_path / "a.wav"), whole)
+
+
+def test_examples_ask_no_network_and_say_what_they_are(signals, tmp_path, monkeypatch, capsys):
+    def fail(*arguments, **options):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    monkeypatch.setattr(socket.socket, "connect", fail)
+    monkeypatch.setattr(files, "_from_wheel", lambda: [])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # librosa's cache, too, is empty
+    monkeypatch.setenv("LIBROSA_DATA_DIR", str(tmp_path))
+    assert signals.examples().shape == (4, 8000, 1)
+    assert capsys.readouterr().err == f"{files.SYNTHETIC}\n"
+    monkeypatch.setattr(files, "_from_wheel", lambda: [save(tmp_path / "a.wav"), save(tmp_path / "b.wav")])
+    signals.examples()
+    assert not capsys.readouterr().err
+
+
+def save(path):
+    soundfile.write(path, RNG.uniform(-0.5, 0.5, 9000), 8000)
+    return path
+
+
+def test_files_that_lie_are_counted_as_skipped(signals, tmp_path, monkeypatch):
+    content = save(tmp_path / "good.wav").read_bytes()
+    for name, rate in (("fast.wav", 2**31 - 1), ("slow.wav", 1)):
+        (tmp_path / name).write_bytes(content[:24] + rate.to_bytes(4, "little") + content[28:])
+    monkeypatch.setattr("vqzoo.cli.signals.evaluate_audio", lambda tokenizer, batches: {"batches": len(list(batches))})
+    report = signals.evaluate(tmp_path, 4000, None, 8, 0)
+    assert report["batches"] == 1 and report["skipped"] == 2
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.01])

@@ -1,10 +1,14 @@
 """What every audio recipe does around its own page."""
 
+import sys
+
 from vqzoo.cli.run import Run
 from vqzoo.data import AudioClips
 from vqzoo.data import find_audio
 from vqzoo.data import sample_audio
 from vqzoo.data import split_audio
+from vqzoo.data.audio.files import SYNTHETIC
+from vqzoo.data.audio.files import is_synthetic
 from vqzoo.metrics import evaluate_audio
 from vqzoo.trainers import Sounds
 from vqzoo.trainers import save_sounds
@@ -50,6 +54,8 @@ class AudioRun(Run):
     def split(self):
         config = self.config
         files = find_audio(config.data) if config.data else sample_audio()
+        if not config.data and is_synthetic(files):
+            print(f"{SYNTHETIC} Give --data to train on recordings.", file=sys.stderr)
         if config.validation_data:
             return files, find_audio(config.validation_data)
         if not config.data:

@@ -1,5 +1,7 @@
 """Signals of each modality from and to files, for the verbs."""
 
+import sys
+
 import numpy as np
 
 from vqzoo.data import AudioClips
@@ -17,6 +19,8 @@ from vqzoo.data import sample_images
 from vqzoo.data import sample_sentences
 from vqzoo.data import save_audio
 from vqzoo.data import save_image
+from vqzoo.data.audio.files import SYNTHETIC
+from vqzoo.data.audio.files import is_synthetic
 from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.files import atomic_path
 from vqzoo.metrics import character_error_rate
@@ -147,7 +151,10 @@ class AudioSignals(Signals):
         """A few clips of recorded speech, or what stands in for it."""
         rate = self.tokenizer.sample_rate
         options = {"sample_rate": rate, "channels": self.channels}
-        return AudioClips(sample_audio(), self.length or rate, _EXAMPLES, **options).batch(0)
+        files = sample_audio()
+        if is_synthetic(files):
+            print(SYNTHETIC, file=sys.stderr)
+        return AudioClips(files, self.length or rate, _EXAMPLES, **options).batch(0)
 
     def evaluate(self, path, size, scale, count, seed):
         """The report on clips of the sounds in a folder; `size` is their length in samples, and there is no scale."""

@@ -15,14 +15,17 @@ from vqzoo.data import split_audio
 from vqzoo.data import split_images
 from vqzoo.data import synthetic_audio
 from vqzoo.data.audio import files as module
+from vqzoo.data.audio.files import AUDIO_SUFFIXES
+from vqzoo.data.audio.files import is_synthetic
+from vqzoo.data.audio.media import MEDIA_SUFFIXES
 
 
 @pytest.fixture(autouse=True)
 def nothing_here(monkeypatch, tmp_path):
-    """As on a machine without the wheel, without a network, with an empty cache."""
+    """As on a machine without the wheel, without PyAV, without a network, with an empty cache."""
 
     def fail(name):
-        raise OSError("no network")
+        raise AssertionError("the network was asked")
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(librosa, "ex", fail)
@@ -45,12 +48,35 @@ def test_recordings_are_found_by_suffix(tmp_path):
     assert find_audio(tmp_path / "c.flac") == [tmp_path / "c.flac"]
 
 
+@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES)
+def test_every_suffix(tmp_path, suffix):
+    touch(tmp_path, f"a{suffix}", f"b{suffix.upper()}", "a.txt")
+    assert [file.name for file in find_audio(tmp_path)] == [f"a{suffix}", f"b{suffix.upper()}"]
+
+
+@pytest.mark.parametrize("suffix", MEDIA_SUFFIXES)
+def test_what_only_pyav_reads_is_counted_where_it_is_missing(tmp_path, monkeypatch, suffix):
+    touch(tmp_path, f"some/a{suffix}", f"some/b{suffix.upper()}", "some/c.wav", "some/d.txt", f"none/a{suffix}")
+    found = find_audio(tmp_path / "some")
+    assert found == [tmp_path / "some/c.wav"] and found.ignored == dict(sorted({".txt": 1, suffix: 2}.items()))
+    for name in ("none", f"none/a{suffix}"):
+        with pytest.raises(ValueError, match=rf'1 {suffix} are read by PyAV only: pip install "vqzoo\[media\]"'):
+            find_audio(tmp_path / name)
+    spec = importlib.machinery.ModuleSpec("av", None)
+    monkeypatch.setattr(importlib.util, "find_spec", {"av": spec}.get)
+    found = find_audio(tmp_path / "some")
+    assert len(found) == 3 and found.ignored == {".txt": 1}
+
+
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("none", r"does not exist. Looked for .flac .mp3 .*: give a folder or a recording, or .*sample_audio\(\)"),
-        ("a.txt", "is not a recording by its suffix. Looked for .flac"),
-        ("empty", "hold no recordings. Looked for .flac .*convert the recordings"),
+        (
+            "none",
+            r"does not exist. Looked for .aac .*.flac .*.mp3 .*: give a folder or a recording, or .*sample_audio\(\)",
+        ),
+        ("a.txt", "is not a recording by its suffix. Looked for .aac .*.flac"),
+        ("empty", "hold no recordings. It holds 1 .txt. Looked for .*.flac .*convert the recordings"),
     ],
 )
 def test_what_cannot_be_found_is_told(tmp_path, name, message):
@@ -77,9 +103,20 @@ def test_the_installed_wheel_has_recordings(monkeypatch):
     assert len(load_audio(second, 16000)) == 159_414
 
 
-def test_librosas_come_second(tmp_path, monkeypatch):
-    monkeypatch.setattr(librosa, "ex", lambda name: str(tmp_path / f"{name}.ogg"))
-    assert [file.name for file in sample_audio()] == ["libri1.ogg", "libri2.ogg", "libri3.ogg"]
+def test_librosas_come_where_they_are_asked_for(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(librosa, "ex", lambda name: (asked.append(name), str(tmp_path / f"{name}.ogg"))[1])
+    assert is_synthetic(sample_audio()) and is_synthetic(sample_audio(download=False)) and not asked
+    assert [file.name for file in sample_audio(download=True)] == ["libri1.ogg", "libri2.ogg", "libri3.ogg"]
+    assert asked == ["libri1", "libri2", "libri3"]
+
+
+def test_without_a_network_nothing_is_fetched(monkeypatch):
+    def fail(name):
+        raise OSError("no network")
+
+    monkeypatch.setattr(librosa, "ex", fail)
+    assert is_synthetic(sample_audio(download=True))
 
 
 def test_synthetic_ones_come_last_and_say_so(tmp_path, monkeypatch):

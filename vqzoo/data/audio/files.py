@@ -1,5 +1,6 @@
 """Which recordings: a folder's files, recorded speech to begin with, and their split by file."""
 
+import collections
 import functools
 import importlib.util
 import os
@@ -8,27 +9,39 @@ import tempfile
 
 import numpy as np
 
+from vqzoo.data.audio.media import MEDIA_SUFFIXES
+from vqzoo.data.audio.media import has_media
 from vqzoo.data.audio.write import save_audio
+from vqzoo.data.files import FileList
+from vqzoo.data.files import counted
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import split_files
 from vqzoo.files import user_path
 
-AUDIO_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+AUDIO_SUFFIXES = (
+    *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64"),
+    *(".wav", ".wave"),
+)
 # Read aloud: 44 s of Dickens at 48 kHz, 10 s of Beckett at 16 kHz.
 _WHEEL_SAMPLES = ("two_cities.wav", "beckett.wav")
+_SYNTHETIC = "synthetic_vowels"
+SYNTHETIC = 'These are synthetic vowels, not speech: pip install "vqzoo[samples]" has recorded speech.'
+"""What is printed where `sample_audio` has no recordings."""
 _LIBROSA_SAMPLES = ("libri1", "libri2", "libri3")
 
 
 def find_audio(path):
-    """Lists the recordings of a folder and its subfolders, by suffix: wav, flac, mp3, ogg, oga, opus.
+    """Lists the recordings of a folder and its subfolders, by suffix.
 
-    Files and folders whose name starts with a dot are skipped. Nothing is opened.
+    They are wav, flac, mp3, ogg, oga, opus, aiff, au, w64 and caf, and where PyAV is installed (`pip install
+    "vqzoo[media]"`) m4a, m4b, mp4, aac, wma, webm and mka, too. Files and folders whose name starts with a dot are
+    skipped. Nothing is opened.
 
     Args:
-        path: str or path, a folder or one recording. `~` is the home folder.
+        path: str or path, a folder or one recording. Text that begins with `~/` is below the home folder.
 
     Returns:
-        List of `pathlib.Path`, sorted.
+        `FileList` of `pathlib.Path`, sorted; its `ignored` counts the other files by their ending.
 
     Raises:
         ValueError: The path does not exist, is a file of another kind, or is a folder without recordings.
@@ -38,9 +51,18 @@ def find_audio(path):
     >>> find_audio(file) == [file]
     True
     """
-    return listed_files(
-        path, AUDIO_SUFFIXES, "recording", "leave it out (sample_audio() in Python) for recorded speech"
-    )
+    instead = "leave it out (sample_audio() in Python) for recorded speech"
+    found = listed_files(path, tuple(sorted(AUDIO_SUFFIXES + MEDIA_SUFFIXES)), "recording", instead)
+    if has_media():
+        return found
+    read = [file for file in found if file.suffix.lower() not in MEDIA_SUFFIXES]
+    others = collections.Counter(file.suffix.lower() for file in found if file.suffix.lower() in MEDIA_SUFFIXES)
+    if not read:
+        raise ValueError(
+            f'{path}: {counted(dict(sorted(others.items())))} are read by PyAV only: pip install "vqzoo[media]", or '
+            "convert them: ffmpeg -i IN OUT.flac"
+        )
+    return FileList(read, dict(sorted((collections.Counter(found.ignored) + others).items())))
 
 
 def split_audio(files, validation=0.2, seed=0):
@@ -69,12 +91,15 @@ def split_audio(files, validation=0.2, seed=0):
     return split_files(files, validation, seed, "recording")
 
 
-def sample_audio():
+def sample_audio(download=False):
     """Recorded speech to begin with, or what stands in for it.
 
     In this order: the recordings inside the wheel of moonshine-voice (`pip install "vqzoo[samples]"`, no download at
-    run time); those of librosa (LibriSpeech, CC BY 4.0), from its cache or the network; four files of synthetic vowels,
-    whose names begin with "synthetic".
+    run time); where `download` is True those of librosa (LibriSpeech, CC BY 4.0), from its cache or the network; four
+    files of synthetic vowels, whose names begin with "synthetic".
+
+    Args:
+        download: bool, whether librosa may fetch its recordings. Default False: the network is never used.
 
     Returns:
         List of `pathlib.Path`, two or more. To validate, take the last.
@@ -83,7 +108,23 @@ def sample_audio():
     >>> len(sample_audio()) >= 2
     True
     """
-    return _from_wheel() or _from_librosa() or synthetic_audio()
+    return _from_wheel() or (download and _from_librosa()) or synthetic_audio()
+
+
+def is_synthetic(files):
+    """Whether files are those of `synthetic_audio`.
+
+    Args:
+        files: list of paths.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> is_synthetic(synthetic_audio())
+    True
+    """
+    return all(pathlib.Path(file).name.startswith(_SYNTHETIC) for file in files)
 
 
 def synthetic_audio():
@@ -121,7 +162,7 @@ def _from_librosa():
 
 
 def _written(folder):
-    files = [folder / f"synthetic_vowels_{number}.wav" for number in range(4)]
+    files = [folder / f"{_SYNTHETIC}_{number}.wav" for number in range(4)]
     for number, file in enumerate(files):
         if not file.is_file():
             save_audio(file, _vowels(number), 16000)
