@@ -174,7 +174,7 @@ def test_truncated_files_are_refused(tmp_path, kind, part):
 
 @pytest.mark.parametrize(
     "content, reason",
-    [(b"", "the file is empty"), (b"\x89", "none of BMP, GIF"), (b"not a picture, but a text", "none of BMP, GIF")],
+    [(b"", "the file is empty"), (b"\x89", "none of .*BMP, GIF"), (b"not a picture, but a text", "none of .*BMP, GIF")],
 )
 def test_what_is_no_picture_is_refused(tmp_path, content, reason):
     (tmp_path / "a.png").write_bytes(content)
@@ -183,8 +183,8 @@ def test_what_is_no_picture_is_refused(tmp_path, content, reason):
 
 
 def test_other_formats_of_pillow_are_refused(tmp_path):
-    save(tmp_path / "a.png", [[7]], format="TIFF")
-    with pytest.raises(ValueError, match=r"a\.png: its content is none of BMP, GIF, JPEG, PNG, WEBP"):
+    save(tmp_path / "a.png", [[7]], format="PPM")
+    with pytest.raises(ValueError, match=r"a\.png: its content is none of .*BMP, GIF, .*JPEG, .*PNG, TIFF, WEBP"):
         load_image(tmp_path / "a.png")
 
 

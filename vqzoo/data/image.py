@@ -14,20 +14,32 @@ from PIL import Image
 from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
+from vqzoo.data.image_formats import UnsupportedPicture
+from vqzoo.data.image_formats import how_to_read
+from vqzoo.data.image_formats import readable_formats
+from vqzoo.data.image_formats import to_eight_bits
+from vqzoo.data.image_png import read_png
+from vqzoo.data.image_tiff import DeepTiff
+from vqzoo.data.image_tiff import open_deep_tiff
 from vqzoo.files import atomic_path
+from vqzoo.files import check_regular
 from vqzoo.files import user_path
 
 # A file of a few kilobytes can claim any size. 2**26 pixels is above today's largest full-frame cameras (61
 # million) and decodes to 256 MiB; it is also below the size at which Pillow itself starts to warn.
 MAX_PIXELS = 2**26
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _SAVED_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
 
 
 def load_image(path, channels=3, max_pixels=MAX_PIXELS):
-    """Reads one picture: JPEG, PNG, WebP, GIF or BMP of any mode, the first frame, upright by its EXIF tag.
+    """Reads one picture: JPEG, PNG, WebP, GIF, BMP or TIFF of any mode, the first frame, upright by its EXIF tag.
 
-    The content decides about the format, not the suffix.
+    AVIF and JPEG 2000 are read where the installed Pillow has them, HEIC with `pip install "vqzoo[heic]"`. The content
+    decides about the format, not the suffix.
+
+    Pixels have 8 bits. Whole numbers of 16 bits are rounded to them, 65535 to 255. Floats of a TIFF are intensities
+    from 0, black, to 1, white: other values are refused, because to stretch each picture on its own would make two
+    pictures incomparable. For the same reason numbers with a sign and those of 32 bits are refused.
 
     Args:
         path: str or path of the file. `~` is the home folder.
@@ -105,13 +117,12 @@ def decode_image(content, name, channels, max_pixels, max_side=None):
                 raise Image.DecompressionBombError(
                     f"{image.width} x {image.height} pixels are more than max_pixels={max_pixels}"
                 )
-            factor = min(1.0, (max_side or math.inf) / max(image.size))
-            size = [max(1, round(length * factor)) for length in image.size]
-            if factor < 1.0:
-                image.draft(None, size)  # JPEG alone: decodes at a half, a quarter or an eighth, never below `size`
-            image.load()
-            if factor < 1.0:
-                image = _reduced(image, size)
+            size = _reduced_size(image.size, max_side)
+            if size != image.size and image.format == "JPEG":
+                image.draft(None, size)  # decodes at a half, a quarter or an eighth, never below `size`
+            image = _eight_bits(image, content)
+            if max(image.size) > max(size):
+                image = _reduced(image, _reduced_size(image.size, max_side))
             with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about the pixels
                 ImageOps.exif_transpose(image, in_place=True)
             return _to_channels(image, channels)
@@ -120,10 +131,75 @@ def decode_image(content, name, channels, max_pixels, max_side=None):
             f"{name} is too large to decode: {str(error).rstrip('.')}. Shrink the picture, or raise max_pixels "
             "(and PIL.Image.MAX_IMAGE_PIXELS, which stops pictures above twice its value)."
         ) from error
-    except Exception as error:  # the five decoders raise a dozen kinds on damaged data
-        raise ValueError(
-            f"Cannot read the picture {name}: {_reason(content, error)}. Get the file again, or leave it out."
-        ) from error
+    except UnsupportedPicture as error:
+        raise ValueError(f"Cannot read the picture {name}: it is {error}.") from error
+    except MemoryError as error:
+        raise ValueError(f"The picture {name} does not fit in memory. Shrink it, or leave it out.") from error
+    except Exception as error:  # the decoders raise a dozen kinds on damaged data
+        raise ValueError(f"Cannot read the picture {name}: {_reason(content, error)}.") from error
+
+
+def image_format(content):
+    """Which format a picture has, as Pillow calls it.
+
+    Args:
+        content: path of a file, or bytes of one, that `decode_image` can read.
+
+    Returns:
+        str, such as "PNG".
+
+    Example:
+    >>> from vqzoo.data import sample_images
+    >>> image_format(sample_images()[0])
+    'PNG'
+    """
+    with _opened(content) as image:
+        return image.format
+
+
+@contextlib.contextmanager
+def _opened(content):
+    if isinstance(content, np.ndarray):
+        if content.dtype != np.uint8 or content.ndim != 3 or content.shape[-1] not in (1, 3, 4) or not content.size:
+            raise TypeError(
+                "an array of a picture is uint8 (height, width, channels) with 1, 3 or 4 channels, not "
+                f"{content.dtype} {content.shape}"
+            )
+        yield Image.fromarray(content[..., 0] if content.shape[-1] == 1 else content)
+        return
+    with _file(content) as file:
+        deep = open_deep_tiff(file)
+        if deep is not None:
+            yield deep
+            return
+        file.seek(0)
+        with Image.open(file, formats=readable_formats()) as image:
+            yield image
+
+
+def _file(content):
+    if isinstance(content, bytes):
+        return io.BytesIO(content)
+    check_regular(content)  # a pipe would wait for a writer, a device never end
+    return open(content, "rb")
+
+
+def _eight_bits(image, content):
+    """The loaded picture, of 8 bits a sample, all of whose opacity is in its mode or its palette."""
+    if isinstance(image, DeepTiff):
+        return image.read()
+    if image.format == "PNG":
+        return read_png(image, lambda: _opened(content))
+    image.load()
+    if image.mode.startswith("I"):  # grey of 16 bits, which Pillow's own conversion would clip at 255
+        deep, image = image, Image.fromarray(to_eight_bits(np.asarray(image)))
+        image.info = deep.info
+    return image
+
+
+def _reduced_size(size, max_side):
+    factor = min(1.0, (max_side or math.inf) / max(size))
+    return size if factor == 1.0 else tuple(max(1, round(length * factor)) for length in size)
 
 
 def _reduced(image, size):
@@ -135,32 +211,28 @@ def _reduced(image, size):
     return image.convert("RGBA") if transparent else image
 
 
-def _opened(content):
-    if isinstance(content, np.ndarray):
-        if content.dtype != np.uint8 or content.ndim != 3 or content.shape[-1] not in (1, 3, 4) or not content.size:
-            raise TypeError(
-                "an array of a picture is uint8 (height, width, channels) with 1, 3 or 4 channels, not "
-                f"{content.dtype} {content.shape}"
-            )
-        return Image.fromarray(content[..., 0] if content.shape[-1] == 1 else content)
-    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=_FORMATS)
-
-
 def _reason(content, error):
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # missing, a folder, not permitted
+    """What is wrong, and the way out."""
+    if isinstance(error, FileNotFoundError):
+        return f"{error.strerror}. Check the path"
+    if isinstance(error, IsADirectoryError):
+        return f"{error.strerror}. Give a picture in it: find_images lists them"
+    if isinstance(error, OSError) and error.strerror:  # not permitted, a pipe, a device
+        return f"{error.strerror}. Give another file, or leave it out"
+    way_out = "Get the file again, or leave it out"
     if isinstance(content, np.ndarray):
-        return str(error)
-    if content == b"" or (isinstance(content, pathlib.Path) and content.stat().st_size == 0):
-        return "the file is empty"
+        return f"{error}. {way_out}"
+    if content == b"" or (not isinstance(content, bytes) and pathlib.Path(content).stat().st_size == 0):
+        return f"the file is empty. {way_out}"
     if isinstance(error, UnidentifiedImageError):
-        return f"its content is none of {', '.join(_FORMATS)}, or damaged at the start"
-    return f"it is damaged or truncated ({error or type(error).__name__})"
+        with _file(content) as file:
+            help = how_to_read(start=file.read(12))
+        names = ", ".join(readable_formats())
+        return help or f"its content is none of {names}, or damaged at the start. {way_out}"
+    return f"it is damaged or truncated ({error or type(error).__name__}). {way_out}"
 
 
 def _to_channels(image, channels):
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip at 255
-        image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
     if channels == 4:
         return image.convert("RGBA")
     if image.has_transparency_data:

@@ -5,8 +5,10 @@ import pathlib
 
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import split_files
+from vqzoo.data.image_formats import how_to_read
+from vqzoo.data.image_formats import readable_suffixes
+from vqzoo.files import user_path
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 # The colour photographs of scikit-image's wheel whose licences allow everything; its other pictures are grey,
 # medical, drawn, or fetched from the network.
 _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
@@ -15,13 +17,14 @@ _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png",
 def find_images(path):
     """Lists the pictures of a folder and its subfolders, by suffix.
 
-    Files and folders whose name starts with a dot are skipped. Nothing is opened.
+    Files and folders whose name starts with a dot are skipped. Nothing is opened. Which suffixes these are depends on
+    what the installed Pillow reads, see `load_image`; other files are counted.
 
     Args:
-        path: str or path, a folder or one picture. `~` is the home folder.
+        path: str or path, a folder or one picture. A str that begins with `~/` is below the home folder.
 
     Returns:
-        List of `pathlib.Path`, sorted.
+        `FileList` of `pathlib.Path`, sorted. Its `ignored` counts the other files by their ending.
 
     Raises:
         ValueError: The path does not exist, is a file of another kind, or is a folder without pictures.
@@ -30,9 +33,11 @@ def find_images(path):
     >>> find_images(sample_images()[0])[0].name
     'astronaut.png'
     """
-    return listed_files(
-        path, SUFFIXES, "picture", "leave it out (sample_images() in Python) for five photographs that are already here"
-    )
+    help = how_to_read(path)
+    if help and user_path(path).is_file():
+        raise ValueError(f"{path} cannot be read: {help}.")
+    instead = "leave it out (sample_images() in Python) for five photographs that are already here"
+    return listed_files(path, readable_suffixes(), "picture", instead)
 
 
 def sample_images():

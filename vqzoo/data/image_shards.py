@@ -1,14 +1,12 @@
 """Pictures in shards."""
 
 import functools
-import io
 import pathlib
-
-from PIL import Image
 
 from vqzoo.data.files import kept_going
 from vqzoo.data.image import MAX_PIXELS
 from vqzoo.data.image import decode_image
+from vqzoo.data.image import image_format
 from vqzoo.data.image_source import ImageSource
 from vqzoo.data.shard_writer import ShardWriter
 from vqzoo.data.shard_writer import digest_files
@@ -124,5 +122,4 @@ def _features(path, name):
         raise ValueError(f"{path} has more than {_LARGEST} bytes: leave it out of the shards.")
     data = pathlib.Path(path).read_bytes()
     decode_image(data, path, 3, MAX_PIXELS)  # raises where it is none
-    with Image.open(io.BytesIO(data)) as image:
-        return {"image/encoded": data, "image/filename": name, "image/format": image.format}
+    return {"image/encoded": data, "image/filename": name, "image/format": image_format(data)}

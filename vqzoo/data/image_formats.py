@@ -1,0 +1,129 @@
+"""Picture formats: which of them the installed Pillow reads, by their suffix and by the first bytes of a file."""
+
+import functools
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from PIL import features
+
+try:
+    import pillow_heif
+except ImportError:  # the extra "heic"
+    pillow_heif = None
+
+
+class UnsupportedPicture(ValueError):
+    """A whole picture of a kind that is not read. The message says what it is."""
+
+
+class Format(NamedTuple):
+    """A format, and what reads it.
+
+    Attributes:
+        suffixes: tuple of str, lower case.
+        feature: str, what Pillow calls the library that it needs; None where that is a package of its own.
+        install: str, what makes it readable.
+    """
+
+    suffixes: tuple
+    feature: str | None
+    install: str
+
+
+_OWN_LIBRARY = "install a Pillow that is built with it"
+_FORMATS = {
+    "AVIF": Format((".avif",), "avif", 'pip install "pillow>=11.3"'),
+    "BMP": Format((".bmp",), "zlib", _OWN_LIBRARY),
+    "GIF": Format((".gif",), "zlib", _OWN_LIBRARY),
+    "HEIF": Format((".heic", ".heif"), None, 'pip install "vqzoo[heic]"'),
+    "JPEG": Format((".jfif", ".jpeg", ".jpg"), "jpg", _OWN_LIBRARY),
+    "JPEG2000": Format((".j2k", ".jp2"), "jpg_2000", _OWN_LIBRARY),
+    "PNG": Format((".png",), "zlib", _OWN_LIBRARY),
+    "TIFF": Format((".tif", ".tiff"), "libtiff", _OWN_LIBRARY),
+    "WEBP": Format((".webp",), "webp", _OWN_LIBRARY),
+}
+# What stands at the fifth byte of a file of the HEIF family, "ftyp", and the brand behind it.
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"}
+_BRANDS |= dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIF")
+
+
+_ROUNDED = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
+
+
+@functools.cache
+def readable_formats():
+    """Names of the formats that can be read here, as Pillow calls them.
+
+    Returns:
+        Tuple of str, sorted. It is computed once.
+
+    Example:
+    >>> "PNG" in readable_formats()
+    True
+    """
+    if pillow_heif is not None:
+        pillow_heif.register_heif_opener()
+    return tuple(name for name, form in _FORMATS.items() if _is_readable(form))
+
+
+@functools.cache
+def readable_suffixes():
+    """Suffixes of the files that can be read here.
+
+    Returns:
+        Tuple of str, lower case and sorted. It is computed once.
+
+    Example:
+    >>> [suffix for suffix in readable_suffixes() if suffix.startswith(".j")][-3:]
+    ['.jp2', '.jpeg', '.jpg']
+    """
+    return tuple(sorted(suffix for name in readable_formats() for suffix in _FORMATS[name].suffixes))
+
+
+def how_to_read(path=None, start=b""):
+    """What makes a picture readable, where it is of a known format that cannot be read here.
+
+    Args:
+        path: str or path, whose suffix is looked at. Default None, it is not.
+        start: bytes, the first 12 of the file or more. Default none.
+
+    Returns:
+        str, such as "HEIF pictures need ...", or "" where the format is unknown, or read.
+
+    Example:
+    >>> how_to_read("a.png")
+    ''
+    """
+    suffix = pathlib.PurePath(path or "").suffix.lower()
+    names = [name for name, form in _FORMATS.items() if suffix in form.suffixes]
+    if start[4:8] == b"ftyp":
+        names = [_BRANDS[start[8:12]]] if start[8:12] in _BRANDS else []
+    elif start:
+        names = []
+    if not names or names[0] in readable_formats():
+        return ""
+    return f"{names[0]} pictures are not read here: {_FORMATS[names[0]].install}, or convert it to PNG or JPEG"
+
+
+def to_eight_bits(values):
+    """16-bit values as the nearest 8-bit ones: 65535 is 255.
+
+    Args:
+        values: integer array from 0 to 65535.
+
+    Returns:
+        uint8 array.
+
+    Example:
+    >>> to_eight_bits(np.array([0, 128, 129, 65535])).tolist()
+    [0, 0, 1, 255]
+    """
+    return _ROUNDED[values]
+
+
+def _is_readable(form):
+    if form.feature is None:
+        return pillow_heif is not None
+    # Pillow warns where it is asked for a feature that it does not know.
+    return form.feature in {**features.modules, **features.codecs} and bool(features.check(form.feature))
