@@ -87,6 +87,31 @@ def test_a_resumed_run_has_only_its_own_epochs_left(monkeypatch):
     assert run.lines[-1].endswith("left 20 s")
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("per_call", [1, 5])
+@pytest.mark.parametrize("skipped", [0, 5, 50, 90])
+def test_the_time_left_of_a_run_that_is_resumed_is_that_of_its_own_steps(monkeypatch, skipped, per_call, terminal):
+    run = Run(monkeypatch, terminal, epochs=3, steps=100)
+    run.model.steps_to_skip = skipped
+    run.progress.on_train_begin()
+    run.progress.on_epoch_begin(1)
+    steps = range(per_call - 1, 100, per_call)
+    for batch in steps:
+        if run.model.steps_to_skip:  # as `BaseTrainer` skips them
+            run.model.steps_to_skip = max(0, run.model.steps_to_skip - per_call)
+            run.step(batch, seconds=0.001)
+        else:
+            run.step(batch, seconds=40.0 if batch == skipped + per_call - 1 else 2.0 * per_call)
+        if batch > skipped + per_call:
+            left = re.findall(r"left (.*?)(?:\x1b|$)", " ".join(run.progress._times()))[-1]
+            assert left == duration(2.0 * (200 - batch - 1))
+            assert run.progress._times()[0] == "4 images/s"
+    run.progress.on_epoch_end(1, {"loss": 1.0})
+    assert "4 images/s" in run.lines[-1] and run.lines[-1].endswith("left 3 min 20 s")
+    run.epoch(2, steps=50)
+    assert run.lines[-1].endswith("took " + duration(run.now - 100.0))
+
+
 def test_without_a_known_length_the_first_epoch_tells_it(monkeypatch):
     run = Run(monkeypatch, steps=None)
     run.progress.on_epoch_begin(0)

@@ -66,6 +66,7 @@ class Progress(keras.callbacks.Callback):
         self._last = Moment(self._began, 0, 0.0)
         self._epoch_start = None
         self._compiling = True
+        self._to_skip = getattr(self.model, "steps_to_skip", 0)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clock of the epoch."""
@@ -81,8 +82,9 @@ class Progress(keras.callbacks.Callback):
         self._step = batch + 1
         self._last = self._moment()
         if self._compiling:
-            # Steps that a resumed run skips take no time, and the one after them compiles.
-            self._epoch_start, self._compiling = self._last, bool(getattr(self.model, "steps_to_skip", 0))
+            # Steps that a resumed run skips take no time, and the first one behind all of them compiles.
+            self._epoch_start, self._compiling = self._last, bool(self._to_skip)
+            self._to_skip = getattr(self.model, "steps_to_skip", 0)
         if self._due():
             if self._live:
                 self._draw(self._losses(logs or {}))
