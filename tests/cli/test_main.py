@@ -150,7 +150,7 @@ def test_reconstruct_and_evaluate(pictures, tmp_path, capsys):
     assert len(tree(tmp_path / "again")) == 4 and all(0 < row["psnr"] < 40 for row in rows)
     assert main(["evaluate", "image-tiny", str(pictures), "--size", "16", "--crops", "8", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["images"] == 8 and report["skipped"] == 0 and 0 < report["psnr"] < 40
+    assert report["crops"] == 8 and report["skipped"] == 0 and 0 < report["psnr"] < 40
 
 
 def test_export_into_a_copy_and_verify(preset, tmp_path, capsys):

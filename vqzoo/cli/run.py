@@ -11,6 +11,7 @@ import rich.console
 import rich.table
 import tensorflow as tf
 
+from vqzoo.cli.failures import failure_line
 from vqzoo.cli.run_folder import RunFolder
 from vqzoo.data.files import counted
 from vqzoo.export import LITERT_FILES
@@ -292,7 +293,7 @@ class Run(abc.ABC):
         if skipped:
             console.print(f"{len(skipped)} {self.skipped_are or self.files_are} could not be read and were skipped:")
         for path, reason in skipped.items():
-            console.print(f"  {path}: {reason}", soft_wrap=True, markup=False, highlight=False)
+            console.print(f"  {failure_line(path, reason)}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _told(agreement):

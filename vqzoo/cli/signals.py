@@ -12,7 +12,6 @@ from vqzoo.data import find_images
 from vqzoo.data import find_text
 from vqzoo.data import load_image
 from vqzoo.data import load_long_audio
-from vqzoo.data import open_images
 from vqzoo.data import read_sentences
 from vqzoo.data import sample_audio
 from vqzoo.data import sample_images
@@ -21,12 +20,8 @@ from vqzoo.data import save_audio
 from vqzoo.data import save_image
 from vqzoo.data.audio.files import SYNTHETIC
 from vqzoo.data.audio.files import is_synthetic
-from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.files import atomic_path
 from vqzoo.metrics import character_error_rate
-from vqzoo.metrics import evaluate_audio
-from vqzoo.metrics import evaluate_images
-from vqzoo.metrics import evaluate_text
 from vqzoo.metrics import exact_match
 from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
@@ -86,14 +81,6 @@ class ImageSignals(Signals):
         """A few crops of the photographs that come with scikit-image, of a size that the networks take."""
         size = (self.height or 128, self.width or 128)
         return ImageCrops(sample_images(), size, _EXAMPLES, channels=self.channels, flip=False).batch(0)
-
-    def evaluate(self, path, size, scale, count, seed):
-        """The report on crops of the pictures in a folder, shards or data set."""
-        size = (self.height or size, self.width or size)
-        options = {"channels": self.channels, "scale": (scale, scale), "flip": False, "max_side": 1024, "seed": seed}
-        crops = ImageCrops(open_images(path), size, min(16, count), **options)
-        batches = (crops.batch(i) for i in range(max(1, count // crops.batch_size)))
-        return {**evaluate_images(self.tokenizer, batches), "skipped": len(crops.skipped)}
 
     def _tiles(self, size):
         return {"tile_size": self.tile_size} if np.prod(size) > self.at_once else {}
@@ -156,14 +143,6 @@ class AudioSignals(Signals):
             print(SYNTHETIC, file=sys.stderr)
         return AudioClips(files, self.length or rate, _EXAMPLES, **options).batch(0)
 
-    def evaluate(self, path, size, scale, count, seed):
-        """The report on clips of the sounds in a folder; `size` is their length in samples, and there is no scale."""
-        rate = self.tokenizer.sample_rate
-        options = {"sample_rate": rate, "channels": self.channels, "seed": seed}
-        clips = AudioClips(find_audio(path), self.length or size, min(16, count), **options)
-        batches = (clips.batch(i) for i in range(max(1, count // clips.batch_size)))
-        return {**evaluate_audio(self.tokenizer, batches), "skipped": len(clips.skipped)}
-
     def _windows(self, samples):
         return {"window": self.at_once // 4} if samples > self.at_once else {}
 
@@ -225,12 +204,6 @@ class TextSignals(Signals):
         """Ids of a few sentences of the prose that is already here."""
         pieces = self.tokenizer.pieces
         return pieces.pad(pieces.encode(sample_sentences()[:_EXAMPLES]), self.tokenizer.stride)
-
-    def evaluate(self, path, size, scale, count, seed):
-        """The report on so many of the sentences in a folder; they have no size and no scale."""
-        sentences, skipped = readable_sentences(find_text(path))
-        some = np.random.default_rng(seed).permutation(len(sentences))[:count]
-        return {**evaluate_text(self.tokenizer, [sentences[i] for i in some]), "skipped": len(skipped)}
 
 
 def _check_size(size, axes):

@@ -17,6 +17,7 @@ from vqzoo.metrics.rate import kilobits_per_second
 
 # A clip that survives as it is has no distortion but rounding, and would outweigh the others in the mean.
 _LARGEST_SI_SDR = 100.0  # dB
+_AT_ONCE = 2**20  # samples of a clip whose spectra are compared at once
 _NAMES = (
     "mel_distance",
     "log_mel_distance",
@@ -102,12 +103,25 @@ def _distances(signal, reconstruction, sample_rate):
     """One number per clip: {name: array (batch,)}."""
     heard = np.ptp(signal, axis=1).all(axis=-1)  # of silence, decibels say nothing
     distances = {
-        "mel_distance": mel_distance(signal, reconstruction, sample_rate),
-        "log_mel_distance": log_mel_distance(signal, reconstruction, sample_rate),
-        "stft_distance": stft_distance(signal, reconstruction),
+        **_spectral_distances(signal, reconstruction, sample_rate),
         "si_sdr": ops.minimum(si_sdr(signal, reconstruction), _LARGEST_SI_SDR),
         "level_difference": level_difference(signal, reconstruction),
         "l1": np.abs(signal - reconstruction).mean(axis=(1, 2)),
     }
     distances = {name: ops.convert_to_numpy(values) for name, values in distances.items()}
     return {**distances, **{name: distances[name][heard] for name in ("si_sdr", "level_difference")}}
+
+
+def _spectral_distances(signal, reconstruction, sample_rate):
+    """Those whose frames take far more memory than the sound: means over the pieces of a long one."""
+    pieces = -(-signal.shape[1] // _AT_ONCE)
+    found = []
+    for x, y in zip(np.array_split(signal, pieces, 1), np.array_split(reconstruction, pieces, 1), strict=True):
+        of_piece = {
+            "mel_distance": mel_distance(x, y, sample_rate),
+            "log_mel_distance": log_mel_distance(x, y, sample_rate),
+            "stft_distance": stft_distance(x, y),
+        }
+        share = x.shape[1] / signal.shape[1]
+        found.append({name: share * ops.convert_to_numpy(values) for name, values in of_piece.items()})
+    return {name: sum(of_piece[name] for of_piece in found) for name in found[0]}

@@ -8,6 +8,7 @@ SSIM_WINDOW = 11  # pixels
 _SSIM_SIGMA = 1.5  # pixels
 _SSIM_K1 = 0.01
 _SSIM_K2 = 0.03
+_AT_ONCE = 2**22  # values of a picture that windows are laid over at once
 # Wang, Simoncelli and Bovik 2003, section 3.2, from the finest scale to the coarsest. They sum to 1.0001, by rounding.
 _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -166,7 +167,28 @@ def _check_scales(images, scales):
 
 
 def _similarity(images, reconstructions, max_value):
-    """The means over all whole windows of SSIM and of its contrast and structure terms, both (batch, channels)."""
+    """The means over all whole windows of SSIM and of its contrast and structure terms, both (batch, channels).
+
+    Large pictures go in bands of rows, because their windows' means would take ten times the pictures' memory.
+    """
+    batch, height, width, channels = images.shape
+    if None in (batch, height, width):
+        return _similarity_of_band(images, reconstructions, max_value)
+    windows = height - SSIM_WINDOW + 1  # rows of them
+    rows = max(1, _AT_ONCE // max(1, batch * width * channels))
+    if windows <= rows:
+        return _similarity_of_band(images, reconstructions, max_value)
+    means = 0.0, 0.0
+    for start in range(0, windows, rows):
+        count = min(rows, windows - start)
+        band = slice(start, start + count + SSIM_WINDOW - 1)
+        found = _similarity_of_band(images[:, band], reconstructions[:, band], max_value)
+        means = tuple(mean + part * (count / windows) for mean, part in zip(means, found, strict=True))
+    return means
+
+
+def _similarity_of_band(images, reconstructions, max_value):
+    """As `_similarity`."""
     mean_x, mean_y = _window_mean(images), _window_mean(reconstructions)
     product_of_means = mean_x * mean_y
     squared_means = ops.square(mean_x) + ops.square(mean_y)

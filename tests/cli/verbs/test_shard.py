@@ -22,7 +22,7 @@ def test_pictures_are_packed_and_the_bad_ones_named(pictures, tmp_path, capsys):
     assert "7 images in 2 shards are whole" in capsys.readouterr().out
     report = ["evaluate", "image-tiny", str(tmp_path / "out"), "--size", "16", "--crops", "8", "--json"]
     assert main(report) == 0
-    assert json.loads(capsys.readouterr().out)["images"] == 8
+    assert json.loads(capsys.readouterr().out)["crops"] == 8
 
 
 def test_nothing_is_overwritten_without_force(pictures, tmp_path, capsys):

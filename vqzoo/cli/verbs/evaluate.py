@@ -1,38 +1,68 @@
 """Measures what a preset gives back of a folder of pictures, sounds or texts.
 
-vqzoo evaluate image-vqgan-photos-f4 ~/Pictures --size 64
-vqzoo evaluate saved_models/audio_vqvae ~/recordings --size 32000
+    vqzoo evaluate image-vqgan-photos-f4 ~/Pictures --size 64
+    vqzoo evaluate image-vqgan-photos-f4 ~/Pictures --whole
+    vqzoo evaluate saved_models/audio_vqvae ~/recordings --size 32000
+
+Without --whole it is a sample: crops of pictures that were resized, clips of sounds, some of the sentences. With it
+each file is measured as it is and counts once, large ones in tiles or windows.
 """
 
-import json
+import sys
 
 from vqzoo.cli.batch import positive
+from vqzoo.cli.evaluation import evaluate_sample
+from vqzoo.cli.evaluation import evaluate_whole
+from vqzoo.cli.failures import failure_line
 from vqzoo.cli.signals import signals_of
+from vqzoo.data.files import counted
+from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.tokenizers import Tokenizer
+
+_DEFAULTS = {"scale": 0.5, "crops": 256, "seed": 0}
 
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder")
     parser.add_argument("path", help="file, or folder of them; pictures also as shards, or tfds:NAME")
+    parser.add_argument("--whole", action="store_true", help="measure each file as it is, instead of a sample")
     parser.add_argument("--size", type=positive, help="pixels a side of the crops (128), or samples of the clips (2 s)")
-    parser.add_argument("--scale", type=float, default=0.5, help="resize of a picture before the crop (default: 0.5)")
-    parser.add_argument("--crops", type=positive, default=256, help="crops or clips to measure on (default: 256)")
-    parser.add_argument("--seed", type=int, default=0, help="of the crops or clips (default: 0)")
+    parser.add_argument("--scale", type=float, help="resize of a picture before the crop (default: 0.5)")
+    parser.add_argument("--crops", type=positive, help="crops, clips or sentences to measure on (default: 256)")
+    parser.add_argument("--seed", type=int, help="of the crops, clips or sentences (default: 0)")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
 
 
 def run(arguments):
-    """Prints the numbers."""
+    """Prints the numbers, and what they were measured on."""
+    given = [name for name in ("size", *_DEFAULTS) if getattr(arguments, name) is not None]
+    if arguments.whole and given:
+        raise ValueError(f"--whole measures files as they are: leave out {' '.join(f'--{name}' for name in given)}.")
     tokenizer = Tokenizer.from_preset(find_preset(arguments.preset))
-    size = arguments.size or 2 * getattr(tokenizer, "sample_rate", 64)
-    report = signals_of(tokenizer, arguments.preset).evaluate(
-        arguments.path, size, arguments.scale, arguments.crops, arguments.seed
-    )
+    signals = signals_of(tokenizer, arguments.preset)
+    if arguments.whole:
+        evaluation = evaluate_whole(signals, arguments.path)
+    else:
+        size = arguments.size or 2 * getattr(tokenizer, "sample_rate", 64)
+        scale, count, seed = (
+            default if getattr(arguments, name) is None else getattr(arguments, name)
+            for name, default in _DEFAULTS.items()
+        )
+        evaluation = evaluate_sample(signals, arguments.path, size, scale, count, seed)
     if arguments.json:
-        print(json.dumps(report))
+        skipped = {str(path): reason for path, reason in evaluation.skipped.items()}
+        about = {"measured": evaluation.measured, "whole": arguments.whole, "files": evaluation.files}
+        about |= {"skipped": len(skipped), "skipped_files": skipped, "ignored": evaluation.ignored}
+        print(json_text({**evaluation.report, **about}))
         return 0
-    for name, value in report.items():
+    print(f"measured on {evaluation.measured}")
+    for name, value in evaluation.report.items():
         print(f"{name:20s} {value:.4g}" if isinstance(value, float) else f"{name:20s} {value}")
+    print(f"{'skipped':20s} {len(evaluation.skipped)}")
+    if evaluation.ignored:
+        print(f"ignored {counted(evaluation.ignored)}", file=sys.stderr)
+    for path, reason in evaluation.skipped.items():
+        print(f"  {failure_line(path, reason)}", file=sys.stderr)
     return 0
