@@ -115,7 +115,7 @@ def test_card_and_manifest_agree_on_the_hub(hub, preset):
     card = (folder / "README.md").read_bytes()
     entry = verify_preset(folder)["files"]["README.md"]
     assert entry == {"bytes": len(card), "sha256": hashlib.sha256(card).hexdigest()}
-    assert b'load_preset("hf://somebody/tiny")' in card
+    assert b'from_preset("hf://somebody/tiny")' in card
     head = card.decode().split("---")[1].splitlines()[1:]
     assert head[0] == "library_name: keras" and head[2] == 'license: "apache-2.0"'
 

@@ -5,8 +5,11 @@ import pathlib
 
 import numpy as np
 import pytest
+import soundfile
+from PIL import Image
 
 import vqzoo
+from vqzoo.presets.card import card_text
 
 ROOT = pathlib.Path(__file__).parents[2]
 NAMES = [
@@ -34,10 +37,58 @@ def test_a_shipped_preset_is_whole_and_small(name):
     assert {"tokenizer.keras", "README.md", samples, "metadata.json", "recipe.json"} == set(files)
     assert sum(file["bytes"] for file in files.values()) < 10e6
     card = (folder / "README.md").read_text()
-    assert f'load_preset("{name}")' in card
+    assert f'vqzoo.Tokenizer.from_preset("{name}")' in card
     for file in ("recipe.json", "metadata.json"):  # no path of the machine that it was trained on
         values = json.loads((folder / file).read_text()).values()
         assert not [value for value in values if isinstance(value, str) and pathlib.PurePath(value).is_absolute()]
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "saved_models").glob("*-*")), ids=lambda folder: folder.name)
+def test_the_card_is_what_this_version_writes(folder):
+    """Else seal the preset anew: `vqzoo.presets.seal_preset(folder)`."""
+    assert (folder / "README.md").read_text(encoding="utf-8") == card_text(folder)
+
+
+def snippet(text, name):
+    """The block of code that loads a preset."""
+    return next(
+        block.split("```")[0] for block in text.split("```python\n")[1:] if f'("{name}"' in block.split("```")[0]
+    )
+
+
+@pytest.fixture
+def beside_files(tmp_path, monkeypatch):
+    """A folder of files by the names that cards use."""
+    monkeypatch.chdir(tmp_path)
+    colours = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+    Image.fromarray(colours).save("photo.jpg")
+    soundfile.write("talk.wav", np.sin(np.arange(8000) / 9.0), 8000)
+    pathlib.Path("sentences.txt").write_text("He went up into the mountain.\nThey took bread and fish.\n")
+    return tmp_path
+
+
+CODE = ["audio-speech-16k", "image-vqgan-photos-f4", "image-vqvae-fashion-28", "text-english", "image-prior-fashion"]
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_the_code_of_a_card_runs_as_it_stands(name, beside_files):
+    before = set(beside_files.iterdir())
+    names = {}
+    exec(snippet((ROOT / "saved_models" / name / "README.md").read_text(), name), names)
+    if name.startswith("text"):
+        assert names["again"] == ["He went up into the mountain.", "They took bread and fish."]
+        return
+    (made,) = set(beside_files.iterdir()) - before
+    if name.startswith("audio"):
+        assert soundfile.info(made).frames == len(names["sound"]) == 16000
+    else:
+        assert vqzoo.data.load_image(made).shape == (28, 28, 3)
+
+
+@pytest.mark.parametrize("name", ["audio-speech-16k", "image-vqgan-photos-f4", "text-english"])
+def test_the_readme_shows_the_code_of_the_card(name):
+    card = (ROOT / "saved_models" / name / "README.md").read_text()
+    assert snippet(card, name) == snippet((ROOT / "README.md").read_text(), name)
 
 
 def test_the_shipped_prior_is_whole_and_small_and_makes_what_it_is_asked_for():

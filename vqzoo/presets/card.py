@@ -71,19 +71,76 @@ def _sentences(path):
 
 
 def _usage(name, metadata):
+    """Code that runs as it stands, beside a file of the modality."""
     model_file = metadata.get("model_file", "tokenizer.keras")
     variable = pathlib.PurePath(model_file).stem
-    if variable == "prior" and metadata.get("modality") == "image":
+    modality = metadata.get("modality")
+    if variable == "prior" and modality == "image":
         labels = metadata.get("labels") or (metadata.get("captions") or {}).get("examples") or []
         condition = f", condition={_json(str(labels[0]))}" if labels else ""
         call = f"pictures = vqzoo.generate({_json(name)}, count=16{condition}, seed=0)"
-        return "\n".join(["```python", "import vqzoo", "", "# float32 (16, ...) in [-1, 1]", call, "```"])
-    arguments = _json(name) + ("" if variable == "tokenizer" else f", {_json(model_file)}")
-    lines = ["import vqzoo", "", f"{variable} = vqzoo.presets.load_preset({arguments})"]
-    if variable == "tokenizer":
-        lines[-1] += "  # or this folder's path"
-        lines.append("tokens = tokenizer.encode(signal)  # and tokenizer.decode(tokens) goes back")
-    return "\n".join(["```python", *lines, "```"])
+        lines = ["# float32 (16, height, width, channels) in [-1, 1]", call]
+        lines.append('vqzoo.data.save_image("picture.png", pictures[0])')
+    elif variable == "tokenizer" and modality in _ROUND_TRIPS:
+        load = f"tokenizer = vqzoo.Tokenizer.from_preset({_json(name)})  # or a preset's folder"
+        lines = [load, *_ROUND_TRIPS[modality](metadata)]
+    else:
+        arguments = _json(name) + ("" if variable == "tokenizer" else f", {_json(model_file)}")
+        lines = [f"{variable} = vqzoo.presets.load_preset({arguments})  # or a preset's folder"]
+    return "\n".join(["```python", "import vqzoo", "", *lines, "```"])
+
+
+def _image_round_trip(metadata):
+    channels, tokens = _channels(metadata, 3), _example(metadata, "tokens")
+    size, grid = f"(height, width, {channels})", f"1, rows, columns, {_codebooks(metadata)}"
+    if tokens and len(tokens) != 3:  # without a grid: of pictures of one size only
+        height, width = _example(metadata, "signal")[:2]
+        size, grid = f"({height}, {width}, {channels}), no other size,", ", ".join(map(str, (1, *tokens)))
+    return (
+        f'image = vqzoo.data.load_image("photo.jpg", channels={channels})  # float32 {size} in [-1, 1]',
+        f"tokens = tokenizer.encode(image[None])  # int32 ({grid})",
+        "again = tokenizer.decode(tokens, size=image.shape[:2])",
+        'vqzoo.data.save_image("again.png", again[0])',
+    )
+
+
+def _audio_round_trip(metadata):
+    channels = _channels(metadata, 1)
+    return (
+        f'sound = vqzoo.data.load_audio("talk.wav", tokenizer.sample_rate, channels={channels})'
+        f"  # float32 (samples, {channels}) in [-1, 1]",
+        f"tokens = tokenizer.encode(sound[None])  # int32 (1, frames, {_codebooks(metadata)})",
+        "again = tokenizer.decode(tokens, length=len(sound))",
+        'vqzoo.data.save_audio("again.wav", again[0], tokenizer.sample_rate)',
+    )
+
+
+def _text_round_trip(metadata):
+    return (
+        'sentences = vqzoo.data.read_sentences(["sentences.txt"])  # one a line; or a list of str of your own',
+        f"tokens = tokenizer.encode(sentences)  # int32 (sentences, chunks, {_codebooks(metadata)})",
+        "again = tokenizer.decode(tokens)  # list of str",
+    )
+
+
+_ROUND_TRIPS = {"image": _image_round_trip, "audio": _audio_round_trip, "text": _text_round_trip}
+
+
+def _channels(metadata, usual):
+    signal = metadata.get("signal")
+    stated = signal.get("channels") if isinstance(signal, dict) else None
+    return stated or (_example(metadata, "signal") or (usual,))[-1]
+
+
+def _codebooks(metadata):
+    return len(metadata.get("codebook_sizes") or (0,))
+
+
+def _example(metadata, name):
+    """The shape of one example's signal or tokens, () where it is not known."""
+    example = metadata.get("example")
+    shape = example.get(name) if isinstance(example, dict) else None
+    return tuple(shape) if isinstance(shape, list | tuple) else ()
 
 
 def _table(title, values):
