@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
+from vqzoo.cli.failures import failure_line
 from vqzoo.data.files import FileList
 from vqzoo.data.files import counted
 from vqzoo.data.files import kept_going
@@ -247,7 +248,7 @@ class FileRun:
             ignored = f", ignored {counted(self.ignored)}" if self.ignored else ""
             print(f"{verb} {self.done} files{failed}{ignored}" + (":" if self.failures else ""), file=sys.stderr)
             for source, error in self.failures.items():
-                print(f"  {source}: {error}" if source not in error else f"  {error}", file=sys.stderr)
+                print(f"  {failure_line(source, error)}", file=sys.stderr)
         return 1 if self.failures else 0
 
 

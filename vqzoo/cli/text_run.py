@@ -77,6 +77,7 @@ class TextRun(Run):
         return {**super().skipped, **self._skipped}
 
     def ignored_in(self, files, validation_files):
+        """As of `Run`; the examples are sentences, which know nothing of their folders."""
         return dict(self._ignored)
 
     def _read(self, path):

@@ -29,7 +29,7 @@ class FileList(list):
         self.ignored = dict(ignored or {})
 
 
-def listed_files(path, suffixes, noun, instead, otherwise=None):
+def listed_files(path, suffixes, noun, instead, otherwise=None, readers=None):
     """Lists the files of some suffixes in a folder and its subfolders, hidden ones skipped.
 
     Links to folders are followed. A file or a folder that several names lead to is listed once, under the name that
@@ -41,6 +41,8 @@ def listed_files(path, suffixes, noun, instead, otherwise=None):
         noun: str, what messages call such a file.
         instead: str, what messages suggest where the path does not exist.
         otherwise: str, what they suggest where a folder holds none. Default: convert the files to one of these kinds.
+        readers: dict of str to str, suffixes of such files that nothing installed reads, and what to install. They
+            are ignored files. Default none.
 
     Returns:
         `FileList` of `pathlib.Path`, sorted. Its `ignored` counts the other files by their ending.
@@ -64,6 +66,8 @@ def listed_files(path, suffixes, noun, instead, otherwise=None):
                 ignored[file.suffix.lower() or "no ending"] += 1
         if not found:
             others = f" It holds {counted(ignored)}." if ignored else ""
+            needed = sorted({how for suffix, how in (readers or {}).items() if suffix in ignored})
+            others += f" To read them: {' and '.join(needed)}." if needed else ""
             raise ValueError(
                 f"{path} and its subfolders hold no {noun}s.{others} {looked_for} (hidden files do not count): "
                 f"give another folder, or {otherwise or f'convert the {noun}s to one of these kinds'}."
@@ -71,6 +75,8 @@ def listed_files(path, suffixes, noun, instead, otherwise=None):
         return FileList(sorted(found), ignored)
     if not os.path.lexists(path):
         raise ValueError(f"{path} does not exist. {looked_for}: give a folder or a {noun}, or {instead}.")
+    if path.suffix.lower() in (readers or {}):
+        raise ValueError(f"{path} is not read here: {readers[path.suffix.lower()]}, or convert it.")
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{path} is not a {noun} by its suffix. {looked_for}: convert or rename it.")
     return FileList([path])

@@ -5,9 +5,8 @@ import pathlib
 
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import split_files
-from vqzoo.data.image_formats import how_to_read
 from vqzoo.data.image_formats import readable_suffixes
-from vqzoo.files import user_path
+from vqzoo.data.image_formats import unread_suffixes
 
 # The colour photographs of scikit-image's wheel whose licences allow everything; its other pictures are grey,
 # medical, drawn, or fetched from the network.
@@ -33,11 +32,8 @@ def find_images(path):
     >>> find_images(sample_images()[0])[0].name
     'astronaut.png'
     """
-    help = how_to_read(path)
-    if help and user_path(path).is_file():
-        raise ValueError(f"{path} cannot be read: {help}.")
     instead = "leave it out (sample_images() in Python) for five photographs that are already here"
-    return listed_files(path, readable_suffixes(), "picture", instead)
+    return listed_files(path, readable_suffixes(), "picture", instead, readers=unread_suffixes())
 
 
 def sample_images():

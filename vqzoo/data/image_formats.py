@@ -81,6 +81,20 @@ def readable_suffixes():
     return tuple(sorted(suffix for name in readable_formats() for suffix in _FORMATS[name].suffixes))
 
 
+def unread_suffixes():
+    """Suffixes of pictures that cannot be read here, and what makes them readable.
+
+    Returns:
+        Dict of str to str.
+
+    Example:
+    >>> ".png" in unread_suffixes()
+    False
+    """
+    unread = [form for name, form in _FORMATS.items() if name not in readable_formats()]
+    return {suffix: form.install for form in unread for suffix in form.suffixes}
+
+
 def how_to_read(path=None, start=b""):
     """What makes a picture readable, where it is of a known format that cannot be read here.
 

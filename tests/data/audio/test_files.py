@@ -60,7 +60,7 @@ def test_what_only_pyav_reads_is_counted_where_it_is_missing(tmp_path, monkeypat
     found = find_audio(tmp_path / "some")
     assert found == [tmp_path / "some/c.wav"] and found.ignored == dict(sorted({".txt": 1, suffix: 2}.items()))
     for name in ("none", f"none/a{suffix}"):
-        with pytest.raises(ValueError, match=rf'1 {suffix} are read by PyAV only: pip install "vqzoo\[media\]"'):
+        with pytest.raises(ValueError, match=r'read.*: pip install "vqzoo\[media\]"'):
             find_audio(tmp_path / name)
     spec = importlib.machinery.ModuleSpec("av", None)
     monkeypatch.setattr(importlib.util, "find_spec", {"av": spec}.get)

@@ -1,6 +1,5 @@
 """Which recordings: a folder's files, recorded speech to begin with, and their split by file."""
 
-import collections
 import functools
 import importlib.util
 import os
@@ -12,8 +11,6 @@ import numpy as np
 from vqzoo.data.audio.media import MEDIA_SUFFIXES
 from vqzoo.data.audio.media import has_media
 from vqzoo.data.audio.write import save_audio
-from vqzoo.data.files import FileList
-from vqzoo.data.files import counted
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import split_files
 from vqzoo.files import user_path
@@ -52,17 +49,10 @@ def find_audio(path):
     True
     """
     instead = "leave it out (sample_audio() in Python) for recorded speech"
-    found = listed_files(path, tuple(sorted(AUDIO_SUFFIXES + MEDIA_SUFFIXES)), "recording", instead)
     if has_media():
-        return found
-    read = [file for file in found if file.suffix.lower() not in MEDIA_SUFFIXES]
-    others = collections.Counter(file.suffix.lower() for file in found if file.suffix.lower() in MEDIA_SUFFIXES)
-    if not read:
-        raise ValueError(
-            f'{path}: {counted(dict(sorted(others.items())))} are read by PyAV only: pip install "vqzoo[media]", or '
-            "convert them: ffmpeg -i IN OUT.flac"
-        )
-    return FileList(read, dict(sorted((collections.Counter(found.ignored) + others).items())))
+        return listed_files(path, tuple(sorted(AUDIO_SUFFIXES + MEDIA_SUFFIXES)), "recording", instead)
+    readers = dict.fromkeys(MEDIA_SUFFIXES, 'pip install "vqzoo[media]"')
+    return listed_files(path, AUDIO_SUFFIXES, "recording", instead, readers=readers)
 
 
 def split_audio(files, validation=0.2, seed=0):
