@@ -131,7 +131,7 @@ def test_a_revision_is_fetched_at_one_commit_and_without_what_is_no_part(hub, pr
 
 def test_names_with_wildcards_fetch_no_more(hub, preset):
     manifest = json.loads((preset / "manifest.json").read_text())
-    manifest["files"]["*"] = {"bytes": 1, "sha256": ""}
+    manifest["files"]["*"] = {"bytes": 1, "sha256": "0" * 64}
     (preset / "manifest.json").write_text(json.dumps(manifest))
     (preset / "huge.bin").write_bytes(b"not in the manifest")
     shutil.copytree(preset, hub.server / "somebody" / "tiny" / "main")
@@ -140,7 +140,7 @@ def test_names_with_wildcards_fetch_no_more(hub, preset):
 
 def test_a_manifest_that_leads_outside_fetches_nothing(hub, preset):
     manifest = json.loads((preset / "manifest.json").read_text())
-    manifest["files"]["../secret"] = {"bytes": 1, "sha256": ""}
+    manifest["files"]["../secret"] = {"bytes": 1, "sha256": "0" * 64}
     (preset / "manifest.json").write_text(json.dumps(manifest))
     shutil.copytree(preset, hub.server / "somebody" / "tiny" / "main")
     with pytest.raises(ValueError, match="manifest.json' names files that are not inside the folder: '../secret'"):

@@ -36,6 +36,8 @@ def main(arguments=None):
         verb.add_arguments(one)
         one.set_defaults(run=verb.run)
     given = parser.parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     with told_errors():
         if given.verb not in ANY_BACKEND:
             _check_backend(given.verb)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import hashlib
-import json
 import pathlib
 
 from vqzoo.files import FolderLock
 from vqzoo.files import atomic_path
+from vqzoo.jsons import json_text
+from vqzoo.jsons import parse_json
 from vqzoo.trainers import Checkpoints
 from vqzoo.trainers import Position
 
@@ -37,7 +38,7 @@ class RunFolder:
         if writes:
             self.lock = FolderLock(self.folder)
         self.checkpoints = Checkpoints(self.folder / "checkpoints", every_seconds=60.0 * config.checkpoint_minutes)
-        settings = {**json.loads(json.dumps(dataclasses.asdict(config))), "files": _digest(files)}
+        settings = {**parse_json(json_text(dataclasses.asdict(config))), "files": _digest(files)}
         found = self.checkpoints.latest() is not None and (self.folder / _SETTINGS).is_file()
         earlier = self._read() if found else {}
         self.resuming = bool(config.resume and found)
@@ -75,7 +76,7 @@ class RunFolder:
     def _read(self):
         path = self.folder / _SETTINGS
         try:
-            earlier = json.loads(path.read_bytes())
+            earlier = parse_json(path.read_bytes())
             return {"ended": bool(earlier["ended"]), "settings": {"files": None, **earlier["settings"]}}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
@@ -87,7 +88,7 @@ class RunFolder:
         if not self.writes:
             return
         with atomic_path(self.folder / _SETTINGS) as temporary:
-            temporary.write_text(json.dumps({"ended": ended, "settings": self._settings}, indent=1), encoding="utf-8")
+            temporary.write_text(json_text({"ended": ended, "settings": self._settings}, indent=1), encoding="utf-8")
 
     def _check_same(self, earlier, settings):
         if earlier["files"] != settings["files"]:

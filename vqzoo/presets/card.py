@@ -4,6 +4,7 @@ import json
 import pathlib
 
 from vqzoo.files import atomic_path
+from vqzoo.presets.manifest import name_of
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
@@ -12,6 +13,7 @@ CARD = "README.md"
 _LICENCES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "mpl-2.0", "lgpl-3.0", "gpl-3.0", "agpl-3.0", "isc")
 _LICENCES += ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
 _LICENCES += ("cc-by-nc-nd-4.0", "openrail", "unlicense", "other", "unknown")
+_MOST_BYTES = 2**20  # of samples of text
 # Metadata that has a place of its own on the card; every other key is a row of the table "About".
 _PLACED = ("name", "description", "metrics", "model_file", "versions", "created", "format_version")
 
@@ -41,11 +43,11 @@ def card_text(folder, name=None):
     recipe = read_json(folder / "recipe.json") if (folder / "recipe.json").is_file() else {}
     sections = [
         _front_matter(metadata),
-        f"# {metadata.get('name', folder.name)}",
+        f"# {_line(metadata.get('name') or name_of(folder))}",
         str(metadata.get("description") or "A preset of vqzoo."),
         "![samples](samples.png)" if (folder / "samples.png").is_file() else "",
         _sentences(folder / "samples.md"),
-        _usage(name or folder.absolute().name, metadata),
+        _usage(name or name_of(folder), metadata),
         _table("Metrics", {key: f"{v:.5g}" if isinstance(v, float) else v for key, v in metrics.items()}),
         _table("About", {key: value for key, value in metadata.items() if key not in _PLACED}),
         _table("Recipe", recipe),
@@ -67,12 +69,20 @@ def _front_matter(metadata):
 
 
 def _sentences(path):
-    return "## Samples\n\n" + path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    """The samples of text, of which a whole book is no card's."""
+    if not path.is_file():
+        return ""
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{str(path)!r} has more than {_MOST_BYTES} bytes, too many for a card. Make it shorter.")
+    try:
+        return "## Samples\n\n" + path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(path)!r} is not text in UTF-8 ({error}). Write it again, or remove it.") from error
 
 
 def _usage(name, metadata):
     """Code that runs as it stands, beside a file of the modality."""
-    model_file = metadata.get("model_file", "tokenizer.keras")
+    model_file = metadata.get("model_file") or "tokenizer.keras"
     variable = pathlib.PurePath(model_file).stem
     modality = metadata.get("modality")
     if variable == "prior" and modality == "image":
@@ -151,15 +161,18 @@ def _table(title, values):
 
 
 def _cell(value):
-    text = value if isinstance(value, str) else _json(value)
-    return " ".join(text.replace("|", "\\|").split())  # a pipe or a line break would end the cell
+    return _line(value).replace("|", "\\|")  # a pipe or a line break would end the cell
+
+
+def _line(value):
+    return " ".join((value if isinstance(value, str) else _json(value)).split())
 
 
 def _origin(metadata):
-    versions = ", ".join(f"{name} {version}" for name, version in metadata.get("versions", {}).items())
+    versions = ", ".join(f"{name} {version}" for name, version in (metadata.get("versions") or {}).items())
     made = [
         f"with {versions}" if versions else "",
-        f"on {metadata['created']}" if "created" in metadata else "",
+        f"on {metadata['created']}" if metadata.get("created") else "",
     ]
     return " ".join(["Made", *filter(None, made)]) + "." if any(made) else ""
 

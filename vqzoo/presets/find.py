@@ -7,6 +7,7 @@ import warnings
 from typing import NamedTuple
 
 from vqzoo.files import user_path
+from vqzoo.presets.entries import shown
 from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.hub import download_preset
 from vqzoo.presets.manifest import MANIFEST
@@ -57,16 +58,16 @@ def find_preset(name):
     if not _is_path(text):
         candidates += [root / text for root in _roots()]
     for folder in candidates:
-        if (folder / MANIFEST).is_file():
+        if _is_file(folder / MANIFEST):
             return folder
     for folder in candidates:
-        if folder.is_dir():
+        if _is_folder(folder):
             raise ValueError(
                 f"The folder {str(folder)!r} has no {MANIFEST}, so it is incomplete: a run or a download "
                 "that did not end, or not a preset at all. Let the recipe run to its end again, or, if you "
                 "know that every file is good, call `vqzoo.presets.seal_preset(folder)`."
             )
-        if folder.is_file():
+        if _is_file(folder):
             raise ValueError(
                 f"A preset is a folder. Received: the file {text!r}. Give its folder, {str(folder.parent)!r}."
             )
@@ -88,19 +89,41 @@ def list_presets():
     for name in _names():
         try:
             found.append(_info(name))
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # of one preset, and no reason to leave out the others
             warnings.warn(str(error), stacklevel=2)
     return found
 
 
 def _names():
-    folders = (folder for root in _roots() if root.is_dir() for folder in root.iterdir())
+    folders = (folder for root in _roots() for folder in _inside(root))
     return sorted({f.name for f in folders if _may_be_preset(f) and not f.name.startswith(".")})
+
+
+def _inside(root):
+    """What a folder holds; nothing where it is none, or is not for us to read."""
+    try:
+        return list(root.iterdir())
+    except OSError:
+        return []
+
+
+def _is_file(path):
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that is not for us to enter
+        return False
+
+
+def _is_folder(path):
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _may_be_preset(folder):
     """Whether there is a manifest, and none of something else, such as shards."""
-    if not (folder / MANIFEST).is_file():
+    if not _is_file(folder / MANIFEST):
         return False
     try:
         return "shards" not in read_json(folder / MANIFEST)
@@ -136,12 +159,13 @@ def _roots():
 
 
 def _unknown(text, candidates):
-    known = _names()
+    known = [name if name.isprintable() else shown(name) for name in _names()]
     near = difflib.get_close_matches(pathlib.PurePath(text).name, known)
+    places = [str(folder) if str(folder).isprintable() else shown(str(folder)) for folder in candidates]
     return (
         f"There is no preset {text!r}."
         + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
-        + f" Looked for: {', '.join(str(c) for c in candidates)}."
+        + f" Looked for: {', '.join(places)}."
         + f" Known presets: {', '.join(known) or 'none'}."
         + f" Give one of these names or a folder's path, or add the folder that holds it to ${ENVIRONMENT}."
     )

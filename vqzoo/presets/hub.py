@@ -3,13 +3,14 @@
 import glob
 import hashlib
 import importlib
-import json
 import pathlib
 import re
 
+from vqzoo.jsons import json_text
 from vqzoo.presets.card import CARD
 from vqzoo.presets.card import card_text
 from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import name_of
 from vqzoo.presets.manifest import read_manifest
 from vqzoo.presets.manifest import verify_preset
 
@@ -88,12 +89,12 @@ def push_to_hub(preset, repository, private=None, token=None):
     files[CARD] = card_text(folder, name=f"{PREFIX}{repository}").encode()
     entry = {"bytes": len(files[CARD]), "sha256": hashlib.sha256(files[CARD]).hexdigest()}
     manifest = {**manifest, "files": {**manifest["files"], CARD: entry}}
-    files[MANIFEST] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    files[MANIFEST] = (json_text(manifest, indent=2) + "\n").encode()
     operations = [hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=data) for name, data in files.items()]
     api = hub.HfApi(token=token, library_name="vqzoo")
     try:
         url = api.create_repo(repository, private=private, exist_ok=True)
-        api.create_commit(repository, operations, commit_message=f"Preset {folder.absolute().name} of vqzoo")
+        api.create_commit(repository, operations, commit_message=f"Preset {name_of(folder)} of vqzoo")
     except Exception as error:  # what the HTTP client raises has no end
         raise ValueError(f"The preset was not pushed: {_told(hub, error, repository, None)}") from error
     return str(url)

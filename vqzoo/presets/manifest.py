@@ -6,10 +6,15 @@ import pathlib
 import re
 
 from vqzoo.files import atomic_path
+from vqzoo.jsons import parse_json
+from vqzoo.presets.entries import is_integer
+from vqzoo.presets.entries import shown
+from vqzoo.presets.entries import wrong_entries
 
 FORMAT_VERSION = 1  # of the preset folder; a newer vqzoo that changes the folder raises it by one
 MANIFEST = "manifest.json"
 _MOST_BYTES = 2**24  # of a JSON file
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes of a file's name and of its place in the folder, on the usual systems
 _RUN = "run"  # a recipe's logs and checkpoints, beside the preset and no part of it
 
 
@@ -46,9 +51,10 @@ def verify_preset(folder, files=None):
     chosen = listed if files is None else list(files)
     unknown = [name for name in chosen if name not in listed]
     if unknown:
-        raise ValueError(f"The preset in {str(folder)!r} has no {', '.join(unknown)}. It has: {', '.join(listed)}.")
+        named = ", ".join(map(_named, unknown))
+        raise ValueError(f"The preset in {str(folder)!r} has no {named}. It has: {', '.join(map(_named, listed))}.")
     faults = {name: _fault(folder / name, listed[name]) for name in chosen}
-    faults = [f"{name} ({fault})" for name, fault in faults.items() if fault]
+    faults = [f"{_named(name)} ({fault})" for name, fault in faults.items() if fault]
     if faults:
         raise ValueError(
             f"The preset in {str(folder)!r} is not whole: {', '.join(faults)}. Fetch it or train it again."
@@ -71,21 +77,26 @@ def read_manifest(folder):
     path = folder / MANIFEST
     manifest = read_json(path)
     version, files = manifest.get("format_version"), manifest.get("files")
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if is_integer(version) and version > FORMAT_VERSION:
         raise ValueError(
             f"The preset in {str(folder)!r} has format version {version} and was made by a newer vqzoo; this "
             f"one reads up to {FORMAT_VERSION}. Upgrade: `pip install --upgrade vqzoo`."
         )
     if "shards" in manifest:
         raise ValueError(f"The folder {str(folder)!r} holds shards, not a preset. Give the folder of a preset.")
-    whole = version in range(1, FORMAT_VERSION + 1) and isinstance(files, dict)
-    if not whole or not all(isinstance(entry, dict) for entry in files.values()):
+    if not is_integer(version, 1, FORMAT_VERSION) or not isinstance(files, dict):
         raise ValueError(f"{str(path)!r} is damaged: it is no manifest. Fetch the preset or train it again.")
     outside = [name for name in files if not _is_inside(name)]
     if outside:  # copies and uploads follow these names
         raise ValueError(
-            f"{str(path)!r} names files that are not inside the folder: {', '.join(map(repr, outside[:3]))}. No vqzoo "
+            f"{str(path)!r} names files that are not inside the folder: {', '.join(map(shown, outside[:3]))}. No vqzoo "
             "wrote it: do not use this preset."
+        )
+    wrong = next((name for name, entry in files.items() if not _is_entry(entry)), None)
+    if wrong is not None:
+        raise ValueError(
+            f"{str(path)!r} is damaged: it is no manifest, for its entry of {_named(wrong)} is {shown(files[wrong])}, "
+            "not its `bytes` and `sha256`. Fetch the preset or train it again."
         )
     return manifest
 
@@ -98,6 +109,12 @@ def write_manifest(folder):
     """
     names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     names = sorted(name.as_posix() for name in names if _is_part(name))
+    wrong = next((name for name in names if not _is_inside(name)), None)
+    if wrong is not None:
+        raise ValueError(
+            f"A file of a preset has a name that every system takes. Received: {shown(wrong)} in {str(folder)!r}. "
+            "Rename it or remove it."
+        )
     write_json(
         folder / MANIFEST,
         {"format_version": FORMAT_VERSION, "files": {name: _fingerprint(folder / name) for name in names}},
@@ -127,8 +144,8 @@ def read_json(path):
             "the preset or train it again."
         )
     try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # ValueError: neither JSON nor text
+        value = parse_json(path.read_bytes())
+    except (ValueError, OSError) as error:  # ValueError: neither JSON nor text
         raise ValueError(f"{str(path)!r} is damaged: {error}. Fetch the preset or train it again.") from error
     if not isinstance(value, dict):
         raise ValueError(f"{str(path)!r} is damaged: it holds no dict. Fetch the preset or train it again.")
@@ -149,12 +166,12 @@ def read_about(folder):
     """
     path = folder / "metadata.json"
     about = read_json(path)
-    wrong = [name for name, fits in _ENTRIES.items() if about.get(name) is not None and not fits(about[name])]
+    wrong = wrong_entries(about)
     if wrong:
-        raise ValueError(
-            f"{str(path)!r} is damaged: {', '.join(f'{name}={about[name]!r}' for name in wrong)} is of another type "
-            "than vqzoo writes. Fetch the preset or train it again."
+        told = "; ".join(
+            f"{name}={shown(about[name])} is of another type than vqzoo writes, {what}" for name, what in wrong.items()
         )
+        raise ValueError(f"{str(path)!r} is damaged: {told}. Fetch the preset or train it again.")
     return about
 
 
@@ -167,6 +184,18 @@ def write_json(path, value):
     """
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def name_of(folder):
+    """The name of a preset by its folder's, in characters that JSON and cards can hold.
+
+    Args:
+        folder: path.
+
+    Returns:
+        str.
+    """
+    return folder.absolute().name.encode(errors="replace").decode()
 
 
 def check_json(what, value):
@@ -183,38 +212,52 @@ def check_json(what, value):
         raise ValueError(f"`{what}` must be a dict. Received: {value!r}")
     for key, item in value.items():
         try:
-            json.dumps({key: item}, allow_nan=False)
+            parse_json(json.dumps({key: item}, allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(
                 f"`{what}` must be plain JSON: None, bool, int, finite float, str, and lists and dicts of "
                 f"these; make arrays and numpy numbers plain with `.tolist()`. Received: "
-                f"{what}[{key!r}]={item!r} ({error})"
+                f"{what}[{key!r}]={shown(item)} ({error})"
             ) from error
+
+
+def check_metadata(metadata):
+    """Raises unless a dict can be the metadata of a preset: what is written can be read again.
+
+    Args:
+        metadata: dict.
+
+    Raises:
+        ValueError: it is not strict JSON, or an entry that functions compute with is of another type.
+    """
+    check_json("metadata", metadata)
+    plain = json.loads(json.dumps(metadata))  # tuples become lists
+    for name, what in wrong_entries(plain).items():
+        raise ValueError(f"metadata[{name!r}] must be {what}. Received: {shown(metadata[name])}")
 
 
 def _is_part(name):
     return name.parts[0] not in (_RUN, MANIFEST) and not any(part.startswith(".") for part in name.parts)
 
 
-def _are_integers(value):
-    return isinstance(value, list) and all(isinstance(item, int) for item in value)
-
-
-# Entries of the metadata that functions compute with, and what they have to be; None is as good as none.
-_ENTRIES = {
-    "modality": lambda value: isinstance(value, str),
-    "model_file": lambda value: isinstance(value, str),
-    "parameters": lambda value: isinstance(value, int),
-    "metrics": lambda value: isinstance(value, dict),
-    "versions": lambda value: isinstance(value, dict),
-    "codebook_sizes": _are_integers,
-    "example": lambda value: isinstance(value, dict) and all(map(_are_integers, value.values())),
-}
-
-
 def _is_inside(name):
     """Whether a name is a plain relative path on every system."""
-    return not re.match(r"[A-Za-z]:", name) and not {"", ".", ".."} & set(re.split(r"[/\\]", name))
+    parts = re.split(r"[/\\]", name)
+    plain = "\0" not in name and not re.search("[\ud800-\udfff]", name) and not re.match(r"[A-Za-z]:", name)
+    if not plain or {"", ".", ".."} & set(parts):
+        return False
+    return len(name.encode()) <= _LONGEST_PATH and max(len(part.encode()) for part in parts) <= _LONGEST_NAME
+
+
+def _is_entry(entry):
+    if not isinstance(entry, dict) or not is_integer(entry.get("bytes")) or not isinstance(entry.get("sha256"), str):
+        return False
+    return re.fullmatch("[0-9a-f]{64}", entry["sha256"]) is not None
+
+
+def _named(name):
+    """A file's name in a message, in one line."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else shown(name)
 
 
 def _fingerprint(path):
@@ -226,6 +269,6 @@ def _fault(path, expected):
     """What is wrong with a file, or None."""
     if not path.is_file():
         return "missing"
-    if path.stat().st_size != expected.get("bytes"):  # cheap, and spares reading a huge wrong file
-        return f"{path.stat().st_size} bytes instead of {expected.get('bytes')}"
+    if path.stat().st_size != expected["bytes"]:  # cheap, and spares reading a huge wrong file
+        return f"{path.stat().st_size} bytes instead of {expected['bytes']}"
     return None if _fingerprint(path) == expected else "damaged"

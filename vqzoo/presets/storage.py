@@ -21,6 +21,8 @@ from vqzoo.presets.find import find_preset
 from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import check_json
+from vqzoo.presets.manifest import check_metadata
+from vqzoo.presets.manifest import name_of
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 from vqzoo.presets.manifest import verify_preset
@@ -67,7 +69,7 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
     ['README.md', 'manifest.json', 'metadata.json', 'tokenizer.keras']
     """
     folder = pathlib.Path(folder)
-    check_json("metadata", metadata)
+    check_metadata(metadata)
     check_json("recipe", recipe or {})
     _check_filename(filename)
     check_folder(folder)
@@ -85,7 +87,7 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
         "versions": _versions(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    write_json(folder / _METADATA, {"name": folder.absolute().name, **metadata, **facts})
+    write_json(folder / _METADATA, {"name": name_of(folder), **metadata, **facts})
     if seal:
         seal_preset(folder)
     else:
@@ -229,7 +231,7 @@ def update_metadata(folder, **more):
     {'psnr': 21.5}
     """
     folder = pathlib.Path(folder)
-    check_json("metadata", more)
+    check_metadata(more)
     sealed = (folder / MANIFEST).is_file()
     if sealed:
         verify_preset(folder)  # or sealing again would declare a damaged file whole

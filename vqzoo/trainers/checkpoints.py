@@ -1,7 +1,6 @@
 """A run that survives: checkpoints in the middle of an epoch, and the way back to them."""
 
 import contextlib
-import json
 import math
 import os
 import shutil
@@ -16,11 +15,14 @@ import numpy as np
 
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
+from vqzoo.jsons import json_text
+from vqzoo.jsons import parse_json
 from vqzoo.trainers.strategy import is_chief
 from vqzoo.trainers.strategy import worker_values
 
 _STEP, _BEST, _SUFFIX = "step_", "best_", ".npz"
 _POSITION = "position"
+_COUNTS = ("step", "epoch", "step_in_epoch")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _DUE = 1  # beside the numbers of signals, which are larger
 
@@ -121,7 +123,9 @@ class Checkpoints(keras.callbacks.Callback):
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = {name: arrays[name] for name in arrays.files}
-            position = json.loads(str(state.pop(_POSITION)))
+            position = parse_json(str(state.pop(_POSITION)))
+            if not isinstance(position, dict) or not all(type(position.get(name)) is int for name in _COUNTS):
+                raise ValueError(f"its position is {position!r:.80}")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"The checkpoint {str(path)!r} is damaged: {error}. Delete it, and the one before it is used."
@@ -223,7 +227,7 @@ class Checkpoints(keras.callbacks.Callback):
     def _write(self, path, arrays):
         try:
             with atomic_path(path) as temporary:
-                np.savez(temporary, **arrays, **{_POSITION: np.array(json.dumps(self._position))})
+                np.savez(temporary, **arrays, **{_POSITION: np.array(json_text(self._position))})
         except OSError as error:
             raise OSError(
                 f"The checkpoint {str(path)!r} could not be written: {error}. The earlier ones are whole: make room "

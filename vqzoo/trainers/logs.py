@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import numbers
 import time
@@ -11,9 +10,12 @@ import keras
 
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
+from vqzoo.jsons import json_text
+from vqzoo.jsons import parse_json
 
 _CSV = "metrics.csv"
 _JSONL = "metrics.jsonl"
+_COLUMNS = {"epoch", "step", "seconds"}  # of every row
 
 
 class RunLog(keras.callbacks.Callback):
@@ -78,9 +80,7 @@ class RunLog(keras.callbacks.Callback):
         writer = csv.DictWriter(table, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        # JSON knows neither NaN nor infinity.
-        valid = [{n: v if math.isfinite(v) else None for n, v in row.items()} for row in self._rows]
-        lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in valid)
+        lines = "".join(json_text(row) + "\n" for row in self._rows)
         for name, text in ((_CSV, table.getvalue()), (_JSONL, lines)):
             with atomic_path(self.folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -96,7 +96,7 @@ def read_log(folder):
         List with one dict an epoch, oldest first. A value that was NaN or infinite is NaN.
 
     Raises:
-        ValueError: if there is no log in `folder`.
+        ValueError: if there is no log in `folder`, or it is damaged.
     """
     path = user_path(folder) / _JSONL
     if not path.is_file():
@@ -104,8 +104,22 @@ def read_log(folder):
             f"There is no {_JSONL} in {folder}. A training with the callback RunLog(folder) writes it there; "
             "recipes do so under OUT/run/."
         )
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            row = parse_json(line)
+            if not isinstance(row, dict) or not all(map(_is_number, row.values())) or not _COLUMNS <= set(row):
+                raise ValueError("it is not a row of numbers with epoch, step and seconds")
+        except ValueError as error:
+            raise ValueError(
+                f"Line {number} of {str(path)!r} is damaged: {error}. Remove it, or the file to start the log anew."
+            ) from error
+        rows.append({name: math.nan if value is None else value for name, value in row.items()})
+    return rows
+
+
+def _is_number(value):
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 class StopOnNonFinite(keras.callbacks.Callback):

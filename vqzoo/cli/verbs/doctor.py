@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import sys
@@ -11,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from vqzoo.data.audio.decoders import tfio_audio
+from vqzoo.jsons import json_text
 
 PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "librosa", "sentencepiece")
 # package -> what it is for, what installs it
@@ -46,7 +46,7 @@ def run(arguments):
         "extras": {name: _probe(name) for name in EXTRAS},
     }
     if arguments.json:
-        print(json.dumps(report))
+        print(json_text(report))
     else:
         _print(report)
     return 0 if report["backend"] == "tensorflow" else 1

@@ -4,7 +4,6 @@ They go into the preset's folder, or with --out into a copy of the preset. Of a 
 which makes signals.
 """
 
-import json
 import shutil
 
 from vqzoo.cli.batch import check_free
@@ -14,6 +13,7 @@ from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.export import export_prior_preset
 from vqzoo.files import user_path
+from vqzoo.jsons import json_text
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
@@ -46,7 +46,7 @@ def run(arguments):
     tokenizer = Tokenizer.from_preset(folder)
     examples = signals_of(tokenizer, arguments.preset).examples()
     for agreement in export_preset(tokenizer, folder, examples, arguments.litert or tuple(LITERT_FILES)):
-        print(json.dumps(agreement._asdict()) if arguments.json else told(agreement))
+        print(json_text(agreement._asdict()) if arguments.json else told(agreement))
     if not arguments.json:
         print(folder)
     return 0
@@ -56,7 +56,7 @@ def _export_prior(folder, as_json):
     remove_exports(folder)  # the manifest would name the old one
     line = export_prior_preset(Generator.from_preset(folder), folder)
     seal_preset(folder)
-    print(json.dumps({"form": "generator", "told": line}) if as_json else f"generator: {line}\n{folder}")
+    print(json_text({"form": "generator", "told": line}) if as_json else f"generator: {line}\n{folder}")
     return 0
 
 

@@ -1,7 +1,6 @@
 """What a preset tells about itself."""
 
-import json
-
+from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_metadata
 from vqzoo.presets import verify_preset
@@ -19,7 +18,7 @@ def run(arguments):
     about = {"folder": str(folder), **read_metadata(folder)}
     about["files"] = {name: file["bytes"] for name, file in verify_preset(folder, files=[])["files"].items()}
     if arguments.json:
-        print(json.dumps(about))
+        print(json_text(about))
         return 0
     for name, value in about.items():
         if isinstance(value, dict):

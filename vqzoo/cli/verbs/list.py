@@ -1,6 +1,5 @@
 """The presets that are here: tokens of an example, bits, parameters, how well they bring it back."""
 
-import json
 import math
 import sys
 import warnings
@@ -8,13 +7,18 @@ import warnings
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from vqzoo.jsons import json_text
 from vqzoo.presets import list_presets
 
 # What a modality is told by: the first of these numbers that its presets have.
 RATES = {"bits_per_pixel": "{:.3f}", "kilobits_per_second": "{:.1f}k/s", "bits_per_character": "{:.1f}/c"}
 RATES["bits_per_token"] = "{:.2f}/token"
 QUALITIES = {"psnr": "{:.1f} dB", "mel_distance": "mel {:.2f}", "piece_accuracy": "{:.1%}"}
+
+_LARGEST = 1e6  # a number above is damage, and not written out
+_NAMED = 8  # sizes of codebooks
 
 
 def add_arguments(parser):
@@ -31,14 +35,14 @@ def run(arguments):
         print(f"error: {warning.message}", file=sys.stderr)
     if arguments.json:
         for preset in presets:
-            print(json.dumps(preset._asdict()))
+            print(json_text(preset._asdict()))
         return int(bool(caught))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("preset", "example", "tokens", "bits", "size", "quality"):
         table.add_column(column, no_wrap=True, overflow="fold")  # in 80 characters
     for preset in presets:
         table.add_row(
-            preset.name,
+            Text(_printable(preset.name)),
             "x".join(map(str, preset.signal)),
             f"{math.prod(preset.tokens)} of {_codebooks(preset.codebook_sizes)}" if preset.tokens else "",
             _first(preset.metrics, RATES),
@@ -55,9 +59,19 @@ def run(arguments):
 
 def _codebooks(sizes):
     """Their sizes, in few letters: a terminal has 80."""
-    return f"{len(sizes)}x{sizes[0]}" if len(sizes) > 1 and len(set(sizes)) == 1 else "/".join(map(str, sizes))
+    if len(sizes) > 1 and len(set(sizes)) == 1:
+        return f"{len(sizes)}x{sizes[0]}"
+    return "/".join(map(str, sizes)) if len(sizes) <= _NAMED else f"{len(sizes)} sizes"
+
+
+def _printable(name):
+    """A folder's name in one line: it may hold line ends, and bytes that are not text."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _first(metrics, formats):
     """The first of the numbers that there is, as text."""
-    return next((told.format(metrics[name]) for name, told in formats.items() if metrics.get(name) is not None), "")
+    name = next((name for name in formats if metrics.get(name) is not None), None)
+    if name is None:
+        return ""
+    return formats[name].format(metrics[name]) if abs(metrics[name]) < _LARGEST else f"{metrics[name]:.3g}"

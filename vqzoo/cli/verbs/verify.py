@@ -1,13 +1,12 @@
 """Checks that a preset is whole, and that each of its exports gives its tokens; or that shards are whole."""
 
-import json
-
 from vqzoo.cli.signals import signals_of
 from vqzoo.cli.verbs.export import told
 from vqzoo.data import holds_shards
 from vqzoo.data import verify_shards
 from vqzoo.export import verify_exports
 from vqzoo.files import user_path
+from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.presets import verify_preset
 from vqzoo.tokenizers import Tokenizer
@@ -31,7 +30,7 @@ def run(arguments):
             "rows": manifest["rows"],
         }
         whole = f"{shards}: {about['rows']} {about['kind']} in {about['shards']} shards are whole"
-        print(json.dumps(about) if arguments.json else whole)
+        print(json_text(about) if arguments.json else whole)
         return 0
     folder = find_preset(arguments.preset)
     files = verify_preset(folder)["files"]
@@ -39,5 +38,5 @@ def run(arguments):
         print(f"{folder}: {len(files)} files are whole")
     tokenizer = Tokenizer.from_preset(folder)
     for agreement in verify_exports(tokenizer, folder, signals_of(tokenizer, arguments.preset).examples()):
-        print(json.dumps(agreement._asdict()) if arguments.json else told(agreement))
+        print(json_text(agreement._asdict()) if arguments.json else told(agreement))
     return 0

@@ -1,0 +1,122 @@
+"""Entries of a preset's metadata that functions compute with, and what each has to be.
+
+The table holds for what is written and for what is read, so that nobody else has to check. Other entries may be any
+JSON: the card prints them.
+"""
+
+import math
+
+_LARGEST = 2**31  # of lengths and sizes of codebooks, which are int32
+_MOST_AXES = 16
+_MOST_CODEBOOKS = 2**12
+
+
+def is_integer(value, least=0, most=2**63 - 1):
+    """Whether a value is an int in a range. True and False are not.
+
+    Args:
+        value: anything.
+        least: int. Default 0.
+        most: int. Default 2**63 - 1.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> is_integer(3), is_integer(True), is_integer(3.0), is_integer(-1), is_integer(10**400)
+    (True, False, False, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def wrong_entries(metadata):
+    """The entries of metadata that are not what they have to be; null is as good as a missing one.
+
+    Args:
+        metadata: dict.
+
+    Returns:
+        Dict name -> what it has to be.
+
+    Example:
+    >>> wrong_entries({"metrics": {"psnr": 21.5}, "parameters": "many", "mine": [None]})
+    {'parameters': 'an int from 0 to 2**63 - 1'}
+    """
+    known = {name: row for name, row in _ENTRIES.items() if metadata.get(name) is not None}
+    return {name: what for name, (fits, what) in known.items() if not fits(metadata[name])}
+
+
+def shown(value):
+    r"""A value as an error message shows it: in one short line, whatever it holds.
+
+    Args:
+        value: anything.
+
+    Returns:
+        str, of at most 80 characters.
+
+    Example:
+    >>> shown("a\nb"), shown([0] * 1000)[-3:]
+    ("'a\\nb'", '...')
+    """
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # an int of more than 4300 digits, or endless nesting
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_number(value):
+    """Whether a value is a finite number, also as a float."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+def _are_texts(value):
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _are_codebooks(value):
+    return isinstance(value, list) and len(value) <= _MOST_CODEBOOKS and all(is_integer(x, 1, _LARGEST) for x in value)
+
+
+def _is_shape(value):
+    return isinstance(value, list) and len(value) <= _MOST_AXES and all(is_integer(x, 1, _LARGEST) for x in value)
+
+
+def _is_dict_of(fits):
+    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
+
+
+def _is_setting(value):
+    return value is None or isinstance(value, bool | str) or _is_number(value)
+
+
+def _are_captions(value):
+    if not isinstance(value, dict) or not set(value) <= {"length", "examples"}:
+        return False
+    return not value or (is_integer(value.get("length"), 2, _LARGEST) and _are_texts(value.get("examples", [])))
+
+
+# name -> (what a value has to fulfil, the same in words)
+_ENTRIES = {
+    "modality": (_is_text, "a str"),
+    "model_file": (_is_text, "a str"),
+    "parameters": (is_integer, "an int from 0 to 2**63 - 1"),
+    "metrics": (_is_dict_of(lambda value: value is None or _is_number(value)), "a dict of name to number or null"),
+    "versions": (_is_dict_of(_is_text), "a dict of package to version, two strs"),
+    "codebook_sizes": (_are_codebooks, f"a list of at most {_MOST_CODEBOOKS} ints from 1 to 2**31"),
+    "example": (
+        _is_dict_of(_is_shape),
+        f"a dict of name to shape, a list of at most {_MOST_AXES} ints from 1 to 2**31",
+    ),
+    "labels": (_are_texts, "a list of str"),
+    "captions": (_are_captions, "a dict of `length`, an int of at least 2, and `examples`, a list of str"),
+    "sampling": (_is_dict_of(_is_setting), "a dict of name to number, str, bool or null"),
+}
