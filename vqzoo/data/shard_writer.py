@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import json
-import math
 import pathlib
 import re
 import zlib
@@ -15,11 +13,17 @@ from vqzoo.data.shards import MANIFEST
 from vqzoo.data.shards import PLAN
 from vqzoo.data.shards import SHARD_FORMAT
 from vqzoo.data.shards import index_of
+from vqzoo.data.shards import index_or_none
 from vqzoo.data.shards import json_or_none
+from vqzoo.data.shards import manifest_bytes
+from vqzoo.data.shards import plan_bytes
 from vqzoo.data.shards import sha256_of
 from vqzoo.files import FolderLock
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
+from vqzoo.jsons import is_integer
+from vqzoo.jsons import json_text
+from vqzoo.jsons import parse_json
 
 
 class ShardWriter:
@@ -55,12 +59,13 @@ class ShardWriter:
         self.folder = user_path(folder)
         self.kind = kind
         self.count = count
-        plan = {"format_version": SHARD_FORMAT, "kind": kind, "shards": count, "plan": plan}
-        self.plan = json.loads(json.dumps(plan))  # as it is read again: tuples become lists
+        self.plan = parse_json(plan_bytes({"kind": kind, "shards": count, "plan": plan}), any_text=True)
         self._lock = FolderLock(self.folder)
         found = json_or_none(self.folder / PLAN)
-        if found != self.plan or (force and (self.folder / MANIFEST).exists()):
+        if not self._is_same(found) or (force and (self.folder / MANIFEST).exists()):
             self._make_room(found, force)
+            self._write_plan(self.plan)
+        elif found != self.plan:  # of an earlier format, which goes on in this one
             self._write_plan(self.plan)
 
     def missing(self):
@@ -69,7 +74,7 @@ class ShardWriter:
         Returns:
             List of int.
         """
-        return [shard for shard in range(self.count) if self._done(shard) is None]
+        return [shard for shard in range(self.count) if index_or_none(self.folder / self._name(shard)) is None]
 
     def write(self, shard, records, failed=None):
         """Writes one shard, whole or not at all.
@@ -98,7 +103,7 @@ class ShardWriter:
         index = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "offsets": offsets, "crc32": checksums}
         with atomic_path(index_of(path)) as temporary:  # the second file marks the first as done
             index |= {"names": names, "labels": labels, "failed": failed or {}}
-            temporary.write_text(json.dumps(index), encoding="utf-8")
+            temporary.write_text(json_text(index), encoding="utf-8")
 
     def finish(self):
         """Writes the manifest.
@@ -108,32 +113,32 @@ class ShardWriter:
         """
         entries, failed = [], {}
         for shard in range(self.count):
-            index = self._done(shard)
-            name = self._name(shard)
-            entries.append({"file": name, "rows": len(index["names"]), "bytes": index["bytes"]})
-            entries[-1] |= {"sha256": index["sha256"], "index_sha256": sha256_of(index_of(self.folder / name))}
+            path = self.folder / self._name(shard)
+            index = index_or_none(path)
+            entries.append({"file": path.name, "rows": len(index["names"]), "bytes": index["bytes"]})
+            entries[-1] |= {"sha256": index["sha256"], "index_sha256": sha256_of(index_of(path))}
+            entries[-1] |= {"index_bytes": index_of(path).stat().st_size}
             failed |= index["failed"]
         rows = sum(entry["rows"] for entry in entries)
         manifest = {"format_version": SHARD_FORMAT, "kind": self.kind, "rows": rows, "shards": entries}
         manifest |= {"plan": self.plan["plan"]}
         with atomic_path(self.folder / MANIFEST) as temporary:
-            temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            temporary.write_bytes(manifest_bytes(manifest))
         self._lock.release()
         return {**manifest, "failed": failed}
 
     def _name(self, shard):
         return f"{self.kind}-{shard:05d}-of-{self.count:05d}.tfrecord"
 
-    def _done(self, shard):
-        """The index of a shard that is whole, or None."""
-        path = self.folder / self._name(shard)
-        index = json_or_none(index_of(path), math.inf)  # as long as its shard has records
-        whole = isinstance(index, dict) and path.is_file() and path.stat().st_size == index.get("bytes")
-        return index if whole else None
+    def _is_same(self, plan):
+        """Whether a plan that was found is this one, of this format or an earlier one."""
+        if not isinstance(plan, dict) or not is_integer(plan.get("format_version"), 1, SHARD_FORMAT):
+            return False
+        return {**plan, "format_version": SHARD_FORMAT} == self.plan
 
     def _write_plan(self, plan):
         with atomic_path(self.folder / PLAN) as temporary:
-            temporary.write_text(json.dumps(plan, indent=1), encoding="utf-8")
+            temporary.write_text(json_text(plan, indent=1), encoding="utf-8")
 
     def _make_room(self, found, force):
         """Deletes the shards of another plan, or refuses to."""
@@ -150,6 +155,8 @@ class ShardWriter:
         if not force:
             before, now = ({"shards": plan.get("shards"), **plan["plan"]} for plan in (found, self.plan))
             others = [name for name in now if before.get(name) != now[name]]
+            if is_integer(found.get("format_version"), SHARD_FORMAT + 1):
+                others = ["format_version, that of a newer vqzoo"]
             raise ValueError(
                 f"{str(self.folder)!r} holds shards of another command, with other {', '.join(others) or 'content'}. "
                 "Repeat that command to complete them, give --force to replace them, or choose another --out."

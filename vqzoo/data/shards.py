@@ -5,8 +5,7 @@ its records begin, their checksums and names), and `manifest.json`, which is wri
 """
 
 import hashlib
-import json
-import pathlib
+import re
 import zlib
 
 import numpy as np
@@ -14,8 +13,13 @@ import tensorflow as tf
 
 from vqzoo.data.stream import equal_part
 from vqzoo.files import user_path
+from vqzoo.jsons import is_integer
+from vqzoo.jsons import json_text
+from vqzoo.jsons import parse_json
+from vqzoo.jsons import shown
 
-SHARD_FORMAT = 1
+# 2: the manifest has a checksum of itself, and the length of each index. 1 is still read.
+SHARD_FORMAT = 2
 MANIFEST = "manifest.json"
 PLAN = "plan.json"  # what is being written: a run with another plan is refused
 # A TFRecord's frame: length (8 bytes) and its checksum (4) before the data, the data's checksum (4) after.
@@ -23,6 +27,10 @@ HEADER, FRAME = 12, 16
 # Of a manifest or a plan, which any folder may hold under these names: room for 99,999 shards, as many as their names
 # can count, of 350 bytes each.
 _MOST_BYTES = 2**26
+# Of an index it is as much, and eight times its shard: a name of a record may be escaped there, six letters for one.
+_INDEX_BYTES = 8
+_LONGEST_RECORD = 2**31  # bytes, where protocol buffers end
+_KEYS = {"format_version", "kind", "rows", "shards", "plan"}
 
 
 class Shards:
@@ -134,7 +142,9 @@ class Shards:
 
 
 def verify_shards(folder):
-    """Checks every byte of the shards in a folder.
+    """Checks every byte of the shards in a folder, of their indexes, of the manifest and of the plan.
+
+    Shards of an earlier vqzoo, whose manifest has no checksum, may have other white space in the manifest.
 
     Args:
         folder: str or path.
@@ -143,14 +153,54 @@ def verify_shards(folder):
         Dict, the manifest.
 
     Raises:
-        ValueError: as `Shards`, or a shard is damaged; all of them are named.
+        ValueError: as `Shards`, or a shard or the plan is damaged; all of them are named.
     """
     folder = user_path(folder)
     manifest = Shards(folder, _read_manifest(folder)["kind"]).manifest
     damaged = [entry["file"] for entry in manifest["shards"] if sha256_of(folder / entry["file"]) != entry["sha256"]]
     if damaged:
         raise ValueError(f"The shards {', '.join(damaged)} in {str(folder)!r} are damaged: fetch or make them again.")
+    # A newer vqzoo writes its plan first, then its manifest.
+    plans = [plan_bytes(manifest, version) for version in range(manifest["format_version"], SHARD_FORMAT + 1)]
+    path = folder / PLAN
+    if not path.is_file() or path.stat().st_size not in map(len, plans) or path.read_bytes() not in plans:
+        fault = "damaged: it does not say what the manifest says" if path.is_file() else "missing"
+        raise ValueError(f"{str(path)!r} is {fault}. Fetch it again, or make the shards again with --force.")
     return manifest
+
+
+def manifest_bytes(manifest):
+    r"""A manifest as its file, with a checksum of the rest: there are no other bytes that say the same.
+
+    Args:
+        manifest: dict, with a `checksum` or without.
+
+    Returns:
+        bytes.
+
+    Example:
+    >>> manifest_bytes({"rows": 5})[:40]
+    b'{\n "rows": 5,\n "checksum": "0c7f2f2b4fd4'
+    """
+    rest = {name: value for name, value in manifest.items() if name != "checksum"}
+    checksum = hashlib.sha256(json_text(rest).encode()).hexdigest()
+    return json_text({**rest, "checksum": checksum}, indent=1).encode()
+
+
+def plan_bytes(manifest, version=SHARD_FORMAT):
+    """The plan that a manifest repeats, as its file.
+
+    Args:
+        manifest: dict, with `kind`, `shards` and `plan`.
+        version: int, the format. Default the newest.
+
+    Returns:
+        bytes.
+    """
+    shards = manifest["shards"]
+    count = shards if isinstance(shards, int) else len(shards)
+    plan = {"format_version": version, "kind": manifest["kind"], "shards": count, "plan": manifest["plan"]}
+    return json_text(plan, indent=1).encode()
 
 
 def holds_shards(folder):
@@ -177,11 +227,14 @@ def _read_manifest(folder, kind=None):
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"{path.stat().st_size} bytes, where a manifest has no more than {_MOST_BYTES}")
-        manifest = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        manifest = parse_json(data, any_text=True)
         version = manifest["format_version"]
-        newer = isinstance(version, int) and version > SHARD_FORMAT
+        newer = is_integer(version) and version > SHARD_FORMAT
         if not newer:
             _check_manifest(manifest)
+            if version > 1 and manifest_bytes(manifest) != data:
+                raise ValueError("its checksum is wrong")
     except Exception as error:  # what a damaged file raises has no end
         raise ValueError(
             f"{str(path)!r} is damaged: {error}. Fetch the shards again, or make them again with --force."
@@ -198,21 +251,23 @@ def _read_manifest(folder, kind=None):
 
 def _check_manifest(manifest):
     """Raises, one thing or another, unless it has all that is read of it."""
-    for entry in manifest["shards"]:
-        names = [entry[key] for key in ("file", "sha256", "index_sha256")]
-        counts = [entry["rows"], entry["bytes"]]
-        if {str} != set(map(type, names)) or {int} != set(map(type, counts)) or min(counts) < 0:
-            raise ValueError(f"it tells {entry} of a shard")
-        if pathlib.PurePath(entry["file"]).name != entry["file"]:
-            raise ValueError(f"its shard {entry['file']!r} is in another folder")
-    files = [entry["file"] for entry in manifest["shards"]]
-    if manifest["format_version"] != SHARD_FORMAT or len(set(files)) != len(files):
+    version, kind, shards = (manifest[name] for name in ("format_version", "kind", "shards"))
+    keys = _KEYS if version == 1 else _KEYS | {"checksum"}
+    if not is_integer(version, 1) or not isinstance(shards, list) or not isinstance(manifest["plan"], dict):
         raise ValueError("it is no manifest of shards")
-    if not isinstance(manifest["kind"], str) or not isinstance(manifest["plan"], dict):
+    if not isinstance(kind, str) or not re.fullmatch(r"\w+", kind) or set(manifest) != keys:
         raise ValueError("it is no manifest of shards")
-    rows = sum(entry["rows"] for entry in manifest["shards"])
-    if rows != manifest["rows"]:
-        raise ValueError(f"its shards have {rows} rows, where it tells {manifest['rows']}")
+    counts = ["rows", "bytes"] if version == 1 else ["rows", "bytes", "index_bytes"]
+    for i, entry in enumerate(shards):
+        hashes = [entry[name] for name in ("sha256", "index_sha256")]
+        good = all(isinstance(text, str) and re.fullmatch("[0-9a-f]{64}", text) for text in hashes)
+        if not good or not all(is_integer(entry[name]) for name in counts) or len(entry) != len(counts) + 3:
+            raise ValueError(f"it tells {shown(entry)} of a shard")
+        if entry["file"] != f"{kind}-{i:05d}-of-{len(shards):05d}.tfrecord":
+            raise ValueError(f"its shard {i} is called {shown(entry['file'])}")
+    rows = sum(entry["rows"] for entry in shards)
+    if not is_integer(manifest["rows"]) or rows != manifest["rows"]:
+        raise ValueError(f"its shards have {rows} rows, where it tells {shown(manifest['rows'])}")
 
 
 def _read_index(folder, entry):
@@ -222,20 +277,53 @@ def _read_index(folder, entry):
         raise ValueError("missing")
     if path.stat().st_size != entry["bytes"]:
         raise ValueError(f"{path.stat().st_size} bytes instead of {entry['bytes']}")
-    data = index_of(path).read_bytes() if index_of(path).is_file() else b""
+    index = index_of(path)
+    size = index.stat().st_size if index.is_file() else -1
+    if size != entry.get("index_bytes", size) or not 0 <= size <= _MOST_BYTES + _INDEX_BYTES * entry["bytes"]:
+        raise ValueError(f"its {index.name} is missing or damaged")
+    data = index.read_bytes()
     if hashlib.sha256(data).hexdigest() != entry["index_sha256"]:
-        raise ValueError(f"its {index_of(path).name} is missing or damaged")
-    try:
-        index = json.loads(data)
-        offsets, checksums = np.array(index["offsets"], np.int64), index["crc32"]
-        names, labels = ([str(text) for text in index[key]] for key in ("names", "labels"))
-        fit = len(offsets) - 1 == len(checksums) == len(names) == len(labels) == entry["rows"]
-        fit = fit and offsets[0] == 0 and offsets[-1] == entry["bytes"] and (np.diff(offsets) >= FRAME).all()
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"its index cannot be read: {error}") from error
-    if not fit:
+        raise ValueError(f"its {index.name} is missing or damaged")
+    index = parsed_index(data)
+    if entry["rows"] != len(index["names"]) or entry["bytes"] != index["bytes"] or entry["sha256"] != index["sha256"]:
         raise ValueError(f"its index does not fit {entry['rows']} rows in {entry['bytes']} bytes")
-    return offsets, checksums, names, labels
+    return index["offsets"], index["crc32"], index["names"], index["labels"]
+
+
+def parsed_index(data):
+    """What an index says, once it is known to be one.
+
+    Args:
+        data: bytes.
+
+    Returns:
+        Dict with `bytes` and `sha256` of the shard, `offsets` (int64 array), and the lists `crc32`, `names` and
+        `labels`; and `failed`, a dict name -> reason.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        index = parse_json(data, any_text=True)
+        offsets, checksums, names, labels = (index[key] for key in ("offsets", "crc32", "names", "labels"))
+        good = all(
+            isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in (names, labels)
+        )
+        good = good and isinstance(offsets, list) and all(is_integer(offset) for offset in offsets)
+        good = good and isinstance(checksums, list) and all(is_integer(crc, most=2**32 - 1) for crc in checksums)
+        failed = index.setdefault("failed", {})
+        good = good and isinstance(failed, dict) and all(isinstance(reason, str) for reason in failed.values())
+        good = good and isinstance(index["sha256"], str) and is_integer(index["bytes"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"its index cannot be read: {error}") from error
+    if not good:
+        raise ValueError("its index cannot be read: it has values of other types")
+    index["offsets"] = offsets = np.array(offsets, np.int64)
+    lengths = np.diff(offsets)
+    fit = len(offsets) - 1 == len(checksums) == len(names) == len(labels) and offsets[0] == 0
+    if not fit or offsets[-1] != index["bytes"] or not ((FRAME <= lengths) & (lengths <= _LONGEST_RECORD)).all():
+        raise ValueError(f"its index does not fit {len(names)} rows in {index['bytes']} bytes")
+    return index
 
 
 def index_of(path):
@@ -249,9 +337,22 @@ def sha256_of(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def json_or_none(path, most_bytes=_MOST_BYTES):
-    """What a JSON file holds, or None where it holds none or is larger than any manifest."""
+def json_or_none(path):
+    """What a manifest or a plan holds, or None where it is neither or larger than any."""
     try:
-        return json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= most_bytes else None
-    except (OSError, ValueError, RecursionError):
+        small = path.is_file() and path.stat().st_size <= _MOST_BYTES
+        return parse_json(path.read_bytes(), any_text=True) if small else None
+    except (OSError, ValueError):
         return None
+
+
+def index_or_none(path):
+    """The index of a shard that is whole, as far as its length tells, or None."""
+    try:
+        size = path.stat().st_size
+        if index_of(path).stat().st_size > _MOST_BYTES + _INDEX_BYTES * size:
+            return None
+        index = parsed_index(index_of(path).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return index if index["bytes"] == size else None

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,12 @@ from vqzoo.data.shards import Shards
 from vqzoo.data.stream import Order
 from vqzoo.data.stream import equal_part
 from vqzoo.data.stream import step_dataset
+from vqzoo.jsons import is_integer
+from vqzoo.jsons import shown
 
 KIND = "tokens"
+
+_SHAPE = r"[1-9][0-9]{0,9}(x[1-9][0-9]{0,9}){1,15}"  # a grid and the codebooks
 
 
 class TokenRow(NamedTuple):
@@ -53,16 +58,19 @@ class TokenShards:
 
     def __init__(self, folder):
         self._shards = Shards(folder, KIND)
-        about = self._shards.plan
-        try:
-            self.preset, self.sha256, self.modality = (str(about[name]) for name in ("preset", "sha256", "modality"))
-            self.codebook_sizes = tuple(map(int, about["codebook_sizes"]))
-            self._shapes = [tuple(map(int, label.split("x"))) for label in self._shards.labels()]
-        except (KeyError, TypeError, ValueError) as error:
+        about = {name: self._shards.plan.get(name) for name in ("preset", "sha256", "modality", "codebook_sizes")}
+        wrong = [name for name, value in about.items() if not _fits(name, value)]
+        labels = self._shards.labels()
+        label = next((label for label in labels if not re.fullmatch(_SHAPE, label)), None)
+        if wrong or label is not None:
+            fault = f"{wrong[0]} is {shown(about[wrong[0]])}" if wrong else f"a shape is {shown(label)}"
             raise ValueError(
-                f"The shards in {str(folder)!r} do not tell whose tokens they hold ({error}). Encode again, with "
+                f"The shards in {str(folder)!r} do not tell whose tokens they hold ({fault}). Encode again, with "
                 "--force."
-            ) from error
+            )
+        self.preset, self.sha256, self.modality = about["preset"], about["sha256"], about["modality"]
+        self.codebook_sizes = tuple(about["codebook_sizes"])
+        self._shapes = [tuple(map(int, label.split("x"))) for label in labels]
         self.shapes = dict(collections.Counter(self._shapes))  # in the order of their first rows
 
     def __len__(self):
@@ -120,6 +128,13 @@ class TokenShards:
 
         spec = tf.TensorSpec((order.rows(worker, workers), *shape), tf.int32)
         return step_dataset(batch, spec, start, steps)
+
+
+def _fits(name, value):
+    """Whether an entry of the plan is what was written."""
+    if name != "codebook_sizes":
+        return isinstance(value, str)
+    return isinstance(value, list) and bool(value) and all(is_integer(size, 1, 2**31) for size in value)
 
 
 def write_token_shards(files, folder, about, encode, files_per_shard=1000, force=False):

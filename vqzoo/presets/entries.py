@@ -6,27 +6,11 @@ JSON: the card prints them.
 
 import math
 
+from vqzoo.jsons import is_integer
+
 _LARGEST = 2**31  # of lengths and sizes of codebooks, which are int32
 _MOST_AXES = 16
 _MOST_CODEBOOKS = 2**12
-
-
-def is_integer(value, least=0, most=2**63 - 1):
-    """Whether a value is an int in a range. True and False are not.
-
-    Args:
-        value: anything.
-        least: int. Default 0.
-        most: int. Default 2**63 - 1.
-
-    Returns:
-        bool.
-
-    Example:
-    >>> is_integer(3), is_integer(True), is_integer(3.0), is_integer(-1), is_integer(10**400)
-    (True, False, False, False, False)
-    """
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def wrong_entries(metadata):
@@ -44,26 +28,6 @@ def wrong_entries(metadata):
     """
     known = {name: row for name, row in _ENTRIES.items() if metadata.get(name) is not None}
     return {name: what for name, (fits, what) in known.items() if not fits(metadata[name])}
-
-
-def shown(value):
-    r"""A value as an error message shows it: in one short line, whatever it holds.
-
-    Args:
-        value: anything.
-
-    Returns:
-        str, of at most 80 characters.
-
-    Example:
-    >>> shown("a\nb"), shown([0] * 1000)[-3:]
-    ("'a\\nb'", '...')
-    """
-    try:
-        text = ascii(value)
-    except (ValueError, RecursionError):  # an int of more than 4300 digits, or endless nesting
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _is_number(value):

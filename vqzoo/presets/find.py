@@ -7,7 +7,7 @@ import warnings
 from typing import NamedTuple
 
 from vqzoo.files import user_path
-from vqzoo.presets.entries import shown
+from vqzoo.jsons import shown
 from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.hub import download_preset
 from vqzoo.presets.manifest import MANIFEST

@@ -6,9 +6,9 @@ import pathlib
 import re
 
 from vqzoo.files import atomic_path
+from vqzoo.jsons import is_integer
 from vqzoo.jsons import parse_json
-from vqzoo.presets.entries import is_integer
-from vqzoo.presets.entries import shown
+from vqzoo.jsons import shown
 from vqzoo.presets.entries import wrong_entries
 
 FORMAT_VERSION = 1  # of the preset folder; a newer vqzoo that changes the folder raises it by one
