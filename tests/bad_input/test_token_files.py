@@ -50,6 +50,13 @@ def rewrite(path, tokens=TOKENS, **changes):
     np.savez(path, tokens=tokens, about=np.array(json.dumps(about)))
 
 
+def without(path, name):
+    with np.load(path) as arrays:
+        about = json.loads(str(arrays["about"]))
+    del about[name]
+    with_about(path, json.dumps(about))
+
+
 def with_about(path, text):
     np.savez(path, tokens=TOKENS, about=np.array(text))
 
@@ -80,6 +87,25 @@ def lying_header(path):
         np.lib.format.write_array_header_1_0(member, {"descr": "<i4", "fortran_order": False, "shape": (2**38, 1)})
 
 
+def lying_about(path):
+    """A text that claims a gigabyte."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, kind in (("tokens", "<i4"), ("about", "<U268435456")):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array_header_1_0(member, {"descr": kind, "fortran_order": False, "shape": ()})
+                member.write(bytes(4))
+
+
+def bytes_behind(path):
+    with zipfile.ZipFile(path, "a") as archive:
+        about = archive.read("about.npy")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("about.npy", about)
+        with archive.open("tokens.npy", "w") as member:
+            np.lib.format.write_array_header_1_0(member, {"descr": "<i4", "fortran_order": False, "shape": (1, 1)})
+            member.write(bytes(40))
+
+
 NOT_WHOLE = "is no whole token file"
 DAMAGES = {
     "missing": (lambda path: path.unlink(), "does not exist or is no file"),
@@ -92,7 +118,7 @@ DAMAGES = {
     "text": (lambda path: path.write_text("1 2 3\n"), NOT_WHOLE),
     "a_picture": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), NOT_WHOLE),
     "another_zip": (lambda path: zipfile.ZipFile(path, "w").close(), NOT_WHOLE),
-    "one_array": (lambda path: np.savez(path, tokens=TOKENS), f"{NOT_WHOLE}: 'about"),
+    "one_array": (lambda path: np.savez(path, tokens=TOKENS), f"{NOT_WHOLE}: it has no arrays named tokens and about"),
     "objects": (objects, f"{NOT_WHOLE}.*allow_pickle=False"),
     "a_pickle": (raw_pickle, NOT_WHOLE),
     "about_is_no_json": (lambda path: with_about(path, "{"), NOT_WHOLE),
@@ -100,14 +126,40 @@ DAMAGES = {
     "about_is_deep": (lambda path: with_about(path, "[" * 1_000_000), NOT_WHOLE),
     "newer_format": (lambda path: rewrite(path, format=99), "format 99 of a newer vqzoo; upgrade vqzoo"),
     "no_size": (lambda path: rewrite(path, size="large"), NOT_WHOLE),
-    "size_of_zero": (lambda path: rewrite(path, size=[0, 4]), "its sizes are not positive"),
+    "size_of_zero": (lambda path: rewrite(path, size=[0, 4]), r"its size is \[0, 4\], which `vqzoo encode` does not"),
+    "about_is_numbers": (lambda path: np.savez(path, tokens=TOKENS, about=np.arange(3)), "its about is not text"),
+    "about_is_two": (lambda path: np.savez(path, tokens=TOKENS, about=np.array(["{}", "{}"])), "its about is not text"),
+    "about_has_nan": (lambda path: with_about(path, '{"size": NaN}'), "NaN is not a number of JSON"),
+    "about_is_null": (lambda path: with_about(path, "null"), "its about is not a dict"),
+    **{
+        f"{name}={value!r:.20}": (
+            lambda path, name=name, value=value: rewrite(path, **{name: value}),
+            f"its {name} is .*, which `vqzoo encode` does not write",
+        )
+        for name, value in [
+            *(("format", value) for value in (True, False, 1.0, "1", None, [1], 0, -1)),
+            *(("size", value) for value in ([11.0, 14.0], ["11", "14"], [True, True], [None], 11, "11", {"a": 1})),
+            *(("size", value) for value in ([[11, 14]], [10**400], [2**40, 1], [1] * 100, None, [11.5, 14])),
+            *(("codebook_sizes", value) for value in ([16.0], ["16"], [True], [], [None], [0], [-16], 16, "16", None)),
+            *(("codebook_sizes", value) for value in ([[16]], {"16": 16}, [10**400])),
+            *(("preset", value) for value in (None, 1, True, ["a"], {})),
+            *(("modality", value) for value in (None, 1, ["image"])),
+            *(("sha256", value) for value in (None, 1, True, ["a"])),
+        ]
+    },
+    **{
+        f"without_{name}": (lambda path, name=name: without(path, name), f"its {name} is missing, which")
+        for name in ("format", "size", "codebook_sizes", "preset", "modality", "sha256")
+    },
     "negative": (lambda path: rewrite(path, TOKENS - 1), "holds tokens from -1 to 10"),
     "too_large": (lambda path: rewrite(path, TOKENS + 9), "holds tokens from 9 to 20, where the codebooks have"),
     "floats": (lambda path: rewrite(path, TOKENS * 1.0), "are integers .*Received: float64"),
     "two_codebooks": (lambda path: rewrite(path, TOKENS.reshape(3, 2, 2)), "are integers .*Received: int64 .3, 2, 2."),
     "none": (lambda path: rewrite(path, TOKENS[:0]), "and at least one. Received: int64 .0, 4, 1."),
-    "bomb": (lambda path: bomb(path, 320), "it claims more than 268435456 bytes"),
+    "bomb": (lambda path: bomb(path, 320), "it claims 335544448 bytes, and at most 268435456 are read"),
     "lying_header": (lying_header, NOT_WHOLE),
+    "lying_header_of_text": (lying_about, "about.npy claims <U"),
+    "bytes_behind_the_array": (bytes_behind, "tokens.npy claims int32"),
 }
 
 
@@ -162,3 +214,12 @@ def test_a_good_file_among_bad_ones_is_decoded(file, tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"")
     assert main(["decode", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
+
+
+@pytest.mark.parametrize("size", [(11.0, 14.0), ("11", "14"), (True, None), (0, 4), (11.5, 14), (2**40, 1)])
+def test_sizes_that_are_none_are_not_written(size, preset, tmp_path):
+    with pytest.raises(ValueError, match=r"`size` is the signal's, ints from 1 on. Received: size=\["):
+        save_tokens(tmp_path / "a.npz", TOKENS, size=size, preset=str(preset), folder=preset)
+    assert not (tmp_path / "a.npz").exists()
+    save_tokens(tmp_path / "a.npz", TOKENS, size=np.array([11, 14]), preset=str(preset), folder=preset)
+    assert load_tokens(tmp_path / "a.npz").size == (11, 14)

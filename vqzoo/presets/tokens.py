@@ -1,13 +1,17 @@
 """Tokens on disk: a `.npz` file without pickle that knows which preset made it."""
 
-import json
-import zipfile
+import numbers
 from typing import NamedTuple
 
 import numpy as np
 
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
+from vqzoo.jsons import is_integer
+from vqzoo.jsons import json_text
+from vqzoo.jsons import parse_json
+from vqzoo.jsons import shown
+from vqzoo.npz import read_arrays
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import read_metadata
 
@@ -39,21 +43,24 @@ def save_tokens(path, tokens, *, size, preset, folder):
         folder: path of the preset's folder.
 
     Raises:
-        ValueError: if a token is not of the preset's codebooks.
+        ValueError: if a token is not of the preset's codebooks, or the size is not of positive ints.
     """
     told = describe_tokens(folder)
     tokens = np.asarray(tokens)
     _check(tokens, told["codebook_sizes"], str(path))
+    size = [int(length) if isinstance(length, numbers.Integral) else length for length in size]
+    if not _is_size(size):
+        raise ValueError(f"`size` is the signal's, ints from 1 on. Received: size={shown(size)}")
     about = {
         "format": TOKEN_FORMAT,
-        "size": [int(length) for length in size],
+        "size": size,
         "codebook_sizes": list(told["codebook_sizes"]),
         "modality": told["modality"],
         "preset": str(preset),
         "sha256": told["sha256"],
     }
     with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, tokens=tokens.astype("int32"), about=np.array(json.dumps(about)))
+        np.savez_compressed(temporary, tokens=tokens.astype("int32"), about=np.array(json_text(about)))
 
 
 def load_tokens(path):
@@ -73,24 +80,20 @@ def load_tokens(path):
     if not path.is_file():
         raise ValueError(f"{str(path)!r} does not exist or is no file. Token files are made by `vqzoo encode`.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
-                raise ValueError(f"it claims more than {_MOST_BYTES} bytes")
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            tokens, about = arrays["tokens"], json.loads(str(arrays["about"]))
-        known = {name: about[name] for name in ("size", "codebook_sizes", "modality", "preset", "sha256", "format")}
-        if not isinstance(known["format"], int) or known["format"] > TOKEN_FORMAT:
-            raise ValueError(f"it has format {known['format']!r} of a newer vqzoo; upgrade vqzoo")
-        size, codebook_sizes = tuple(map(int, known["size"])), tuple(map(int, known["codebook_sizes"]))
-        if min(size, default=1) < 1 or min(codebook_sizes, default=1) < 1 or not codebook_sizes:
-            raise ValueError("its sizes are not positive")
-        names = {name: str(known[name]) for name in ("modality", "preset", "sha256")}
-    except Exception as error:  # what a damaged archive raises has no end
+        tokens, about = _read(path)
+        wrong = next((name for name, fits in _ENTRIES.items() if name not in about or not fits(about[name])), None)
+        if wrong is not None:
+            told = shown(about[wrong]) if wrong in about else "missing"
+            raise ValueError(f"its {wrong} is {told}, which `vqzoo encode` does not write")
+    except (ValueError, OSError) as error:
         raise ValueError(
             f"{str(path)!r} is no whole token file: {error}. Encode the signal again with `vqzoo encode`."
         ) from error
-    _check(tokens, codebook_sizes, str(path))
-    return TokenFile(tokens.astype("int32"), size, codebook_sizes, **names)
+    about = {
+        name: tuple(about[name]) if isinstance(about[name], list) else about[name] for name in TokenFile._fields[1:]
+    }
+    _check(tokens, about["codebook_sizes"], str(path))
+    return TokenFile(tokens.astype("int32"), **about)
 
 
 def check_tokens_of(file, folder, path):
@@ -138,6 +141,38 @@ def describe_tokens(folder):
         "modality": told.get("modality") or "",
         "sha256": manifest["files"][model]["sha256"],
     }
+
+
+def _read(path):
+    """The tokens of a file, and what it says about them."""
+    arrays = read_arrays(path, ("tokens", "about"), _MOST_BYTES)
+    if arrays["about"].dtype.kind != "U" or arrays["about"].ndim:
+        raise ValueError("its about is not text")
+    about = parse_json(str(arrays["about"]), any_text=True)  # a preset's folder need not have a name in UTF-8
+    if not isinstance(about, dict):
+        raise ValueError("its about is not a dict")
+    if is_integer(about.get("format"), TOKEN_FORMAT + 1):
+        raise ValueError(f"it has format {shown(about['format'])} of a newer vqzoo; upgrade vqzoo")
+    return arrays["tokens"], about
+
+
+def _is_size(value, most_axes=16):
+    return isinstance(value, list) and len(value) <= most_axes and all(is_integer(x, 1, 2**31) for x in value)
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+# What a token file says about its tokens, and what each has to be.
+_ENTRIES = {
+    "format": lambda value: is_integer(value, 1, TOKEN_FORMAT),
+    "size": _is_size,
+    "codebook_sizes": lambda value: bool(value) and _is_size(value, most_axes=2**12),
+    "modality": _is_text,
+    "preset": _is_text,
+    "sha256": _is_text,
+}
 
 
 def _check(tokens, codebook_sizes, name):

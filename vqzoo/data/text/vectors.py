@@ -5,14 +5,15 @@ import collections
 import mmap
 import os
 import re
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
 from vqzoo.data.stream import is_count
 from vqzoo.data.text.pieces import checked_texts
+from vqzoo.files import check_regular
 from vqzoo.files import user_path
+from vqzoo.npz import read_arrays
 
 # Two GiB of float32: a small file can claim any number of words.
 MAX_VALUES = 2**29
@@ -64,6 +65,7 @@ def load_vectors(path, limit=None):
         raise ValueError(f"limit must be an int, at least 1, or None. Received: limit={limit}")
     path = user_path(path)
     try:
+        check_regular(path)
         with open(path, "rb") as file:
             words, vectors = _read(file, path, limit)
     except OSError as error:
@@ -227,27 +229,25 @@ def _read_binary(file, start, count, dimensions, limit):
 
 
 def _read_npz(file, limit):
+    file.seek(0)
     try:
-        with zipfile.ZipFile(file) as archive:
-            sizes = {member.filename: member.file_size for member in archive.infolist()}
-        if not {"words.npy", "vectors.npy"} <= set(sizes):
-            raise _Unreadable(f"it has no arrays named words and vectors. It holds: {', '.join(sizes) or 'nothing'}")
-        if sum(sizes.values()) > 4 * MAX_VALUES:
-            raise _Unreadable(f"it claims {sum(sizes.values())} bytes, and at most {4 * MAX_VALUES} are read")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
-            words, vectors = arrays["words"], arrays["vectors"]
-    except _Unreadable:
-        raise
-    except Exception as error:  # what a damaged archive raises has no end
-        raise _Unreadable(f"it is damaged, or holds Python objects ({error})") from None
-    if words.dtype.kind not in "US" or vectors.dtype.kind != "f" or words.shape != vectors.shape[:1] or not words.size:
+        arrays = read_arrays(file, ("words", "vectors"), 4 * MAX_VALUES)
+    except ValueError as error:
+        raise _Unreadable(str(error)) from None
+    words, vectors = arrays["words"], arrays["vectors"]
+    fit = words.ndim == 1 and vectors.ndim == 2 and len(words) == len(vectors) and vectors.size
+    if words.dtype.kind not in "US" or vectors.dtype.kind != "f" or not fit:
         raise _Unreadable(
             "words must be an array (words,) of str and vectors one (words, dimensions) of floats. It holds: "
             f"{words.dtype} {words.shape} and {vectors.dtype} {vectors.shape}"
         )
+    _check_room(len(words[:limit]), vectors.shape[1])
+    try:
+        words = words[:limit].tolist()
+    except ValueError as error:  # no character has such a number
+        raise _Unreadable(f"it is damaged: {error}") from None
     with np.errstate(over="ignore"):  # told below
-        words, vectors = words[:limit].tolist(), vectors[:limit].astype(np.float32)
+        vectors = vectors[:limit].astype(np.float32)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         raise _Unreadable(f"word {int(np.argmin(finite)) + 1} has numbers that are NaN, infinite or too large")
