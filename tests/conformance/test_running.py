@@ -108,6 +108,21 @@ def test_a_tokenizer_is_its_encode_and_decode(entry):
         assert np.isfinite(made).all()
 
 
+@each_tokenizer
+def test_a_call_on_an_empty_batch_is_empty_and_teaches_nothing(entry):
+    tokenizer, signal = entry.built(), entry.inputs()
+    whole = tokenizer(signal)
+    before = [np.array(weight) for weight in tokenizer.get_weights()]
+    for training in (False, True):
+        none = tokenizer(signal[:0], training=training)
+        assert none.signal.shape == (0, *whole.signal.shape[1:]) and none.signal.dtype == whole.signal.dtype
+        assert none.tokens.shape == (0, *whole.tokens.shape[1:]) == tokenizer.encode(signal[:0]).shape
+        assert none.tokens.dtype == "int32"
+        assert {name: float(loss) for name, loss in none.losses.items()} == dict.fromkeys(whole.losses, 0.0)
+    for weight, earlier in zip(tokenizer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, earlier)
+
+
 @each_trainer
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
 def test_a_trainer_fits_in_every_precision(entry, policy):

@@ -265,6 +265,53 @@ def test_texts_and_ids_that_are_none(pieces):
         tokenizer.decode(np.full((1, 2, 2), 99))
 
 
+NONE_OF_TEXT = {
+    "None": (None, "Give a list of str. Received: None of type NoneType"),
+    "a list of None": ([None], "Each text must be a str. Received: None of type NoneType. Give one list"),
+    "None among texts": (["a", None], "Received: None of type NoneType"),
+    "None in an array": (np.array(["a", None], object), "Received: None of type NoneType"),
+    "NaN in an array": (np.array(["a", float("nan")], object), "Received: nan of type float"),
+    "a number among texts": (["a", 1], "Received: 1 of type int"),
+    "a number in an array": (np.array([1, "a"], object), "Received: 1 of type int"),
+    "bytes among texts": (["a", b"a"], "Received: b'a' of type bytes. .*decode bytes"),
+    "an array of bytes": (np.array([b"a"]), "of type bytes_"),
+    "nested": ([["a"]], r"Received: \['a'\] of type list. Give one list of texts without lists in it"),
+    "nested of several lengths": ([["a", "b"], ["c"]], r"Received: \['a', 'b'\] of type list"),
+    "nested deep": ([[["a"]]], r"Received: \[\['a'\]\] of type list"),
+    "nested None": ([[None]], r"Received: \[None\] of type list"),
+    "an array of two axes": (np.array([["a"], ["b"]]), "of type ndarray"),
+    "an array of two axes with None": (np.array([["a"], [None]], object), "of type ndarray"),
+    "an array of no axes": (np.array("a"), "Give a list of str. Received: array"),
+    "None in an array of no axes": (np.array(None, object), "Give a list of str. Received: array"),
+    "a set": ({"a"}, "Give a list of str. Received: {'a'} of type set"),
+    "a dict": ({"a": 1}, "Give a list of str. Received: {'a': 1} of type dict"),
+    "an object": (object(), "Give a list of str. Received: <object"),
+    "a tensor": (tf.constant(["a"]), "of type EagerTensor"),
+    "masked": (np.ma.array(["a", "b"], mask=[0, 1]), "Received: masked of type MaskedConstant"),
+    "numbers": ([1.5, 2.0], "Ids of pieces are integers. Received: dtype=float64"),
+    "a number": (3, r"Ids of pieces have the shape \(batch, length\). Received: shape=\(\)"),
+    "dates": (np.array(["2020-01-01"], "datetime64[D]"), "Ids of pieces are integers. Received: dtype=datetime64"),
+}
+
+
+@pytest.mark.parametrize("name", NONE_OF_TEXT)
+def test_what_is_no_list_of_texts_is_refused_in_one_line(name, pieces):
+    wrong, told = NONE_OF_TEXT[name]
+    tokenizer = make(pieces)
+    calls = [tokenizer.encode, tokenizer.checked_signal]
+    if "Ids" not in told:
+        calls += [tokenizer.chunks, pieces.encode]
+    for call in calls:
+        with pytest.raises(ValueError, match="take ids|Ids of" if call == tokenizer.checked_signal else told) as error:
+            call(wrong)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("texts", [("a", "b"), np.array(["a", "b"]), np.array(["a", "b"], object), iter(["a", "b"])])
+def test_texts_in_any_sequence_are_encoded(texts, pieces):
+    assert make(pieces).encode(texts).shape[0] == 2
+
+
 def test_text_is_known_when_seen():
     assert all(map(text_checks.is_text, ("a", b"a", ["a"], ("a",), np.array(["a"]), np.array(["a"], object), [])))
     assert not any(map(text_checks.is_text, ([[1]], np.zeros((1, 2), int), [np.zeros(3)])))

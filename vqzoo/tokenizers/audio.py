@@ -169,7 +169,7 @@ class AudioTokenizer(Tokenizer):
         return waveforms if length is None else crop(waveforms, (length,))
 
     def call(self, signal, training=False, mask=None):
-        if mask is None:
+        if mask is None or signal.shape[0] == 0:
             return super().call(signal, training)
         frames = mask[:, :: self.stride]
         latents = self.encoder(signal, training=training, mask=mask)

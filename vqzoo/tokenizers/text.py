@@ -19,6 +19,7 @@ from vqzoo.tokenizers.text_checks import is_text
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
 from vqzoo.tokenizers.tokenizer import check_batch_size
+from vqzoo.tokenizers.tokenizer import reconstruction_of_none
 
 PIECES_FILE = "pieces.model"
 _PROBE = 5040  # pieces: a whole number of chunks of 1 to 10, 12, 14, 15 or 16
@@ -161,6 +162,8 @@ class TextTokenizer(Tokenizer):
         return super().decode(tokens, batch_size)
 
     def call(self, signal, training=False):
+        if signal.shape[0] == 0:
+            return reconstruction_of_none(self, signal)
         real = self.real_positions(signal)
         quantized = self.quantizer(self.encoder(signal, training=training), training=training, mask=real)
         # A tensor without the mask that Keras hands on: what looks back alone needs none.

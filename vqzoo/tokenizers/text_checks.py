@@ -1,5 +1,7 @@
 """What a tokenizer of text takes, and what it says of the rest."""
 
+import numbers
+
 import keras
 import numpy as np
 
@@ -11,7 +13,7 @@ LONGEST = 2**15
 
 
 def is_text(signal):
-    """Whether `signal` is text, or a list or an array of what is no number.
+    """Whether `signal` is text, or holds what is no number: `vqzoo.data.Pieces` names what is not text in it.
 
     Args:
         signal: anything.
@@ -24,9 +26,10 @@ def is_text(signal):
     (True, False, True, True)
     """
     if isinstance(signal, list | tuple):
-        return not signal or any(isinstance(text, str | bytes) for text in signal)
-    kinds = ("<U", "<S", "|S", "string", "object")
-    return isinstance(signal, str | bytes) or (hasattr(signal, "dtype") and dtype_name(signal).startswith(kinds))
+        return not signal or any(map(_is_textual, signal))
+    if hasattr(signal, "dtype"):
+        return dtype_name(signal).startswith(("<U", ">U", "<S", "|S", "string", "object", "StringDType"))
+    return not isinstance(signal, numbers.Number) and not hasattr(signal, "__array__")
 
 
 def checked_ids(ids, size):
@@ -95,6 +98,13 @@ def check_length(pieces):
         )
 
 
+def _is_textual(item):
+    """Whether an item of a list is no number and no row of numbers, of which the first stands for all."""
+    if isinstance(item, list | tuple):
+        return bool(item) and _is_textual(item[0])
+    return item is None or isinstance(item, str | bytes)
+
+
 def _shortened(thing):
-    told = repr(thing)
+    told = " ".join(repr(thing).split())  # an array takes several lines
     return told if len(told) <= 40 else f"{told[:37]}..."

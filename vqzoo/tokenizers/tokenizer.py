@@ -128,6 +128,8 @@ class Tokenizer(keras.Model):
         return _in_batches(self._compiled_decode, tokens, batch_size)
 
     def call(self, signal, training=False):
+        if signal.shape[0] == 0:
+            return reconstruction_of_none(self, signal)
         quantized = self.quantizer(self.encoder(signal, training=training), training=training)
         decoded = keras.ops.cast(self.decoder(quantized.latents, training=training), "float32")
         self._check_decoded(signal, quantized.latents, decoded)
@@ -343,6 +345,21 @@ def _fits(shape, expected):
     return len(shape) == len(expected) and all(
         want is None or have is None or have == want for have, want in zip(shape[1:], expected[1:], strict=True)
     )
+
+
+def reconstruction_of_none(tokenizer, signal):
+    """What a tokenizer's call gives of an empty batch, which its networks refuse: one example shows the shapes.
+
+    Args:
+        tokenizer: `Tokenizer`.
+        signal: tensor (0, *size, channels), or ids.
+
+    Returns:
+        `Reconstruction` of no example, whose losses are 0; nothing is learnt from it.
+    """
+    one = tokenizer.call(keras.ops.zeros((1, *keras.ops.shape(signal)[1:]), signal.dtype))
+    losses = {name: keras.ops.zeros_like(loss) for name, loss in one.losses.items()}
+    return Reconstruction(one.signal[:0], one.tokens[:0], losses)
 
 
 def check_batch_size(batch_size):

@@ -256,11 +256,20 @@ def checked_texts(texts):
     """
     if isinstance(texts, (str, bytes)):
         raise ValueError(f"Give a list of str: [{texts[:40]!r}] for a single one. Received: one {type(texts).__name__}")
+    if isinstance(texts, (set, frozenset, dict)) or not np.iterable(texts):
+        raise ValueError(f"Give a list of str. Received: {_shortened(texts)} of type {type(texts).__name__}")
     texts = list(texts)
-    wrong = next((text for text in texts if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise ValueError(f"Each text must be a str. Received: {wrong!r:.40} of type {type(wrong).__name__}")
+    wrong = [text for text in texts if not isinstance(text, str)][:1]
+    if wrong:
+        raise ValueError(
+            f"Each text must be a str. Received: {_shortened(wrong[0])} of type {type(wrong[0]).__name__}. Give one "
+            "list of texts without lists in it, decode bytes, and leave out what is missing."
+        )
     return texts
+
+
+def _shortened(thing):
+    return " ".join(f"{thing!r:.40}".split())  # an array takes several lines
 
 
 def _sampled(sentences, limit, seed):
