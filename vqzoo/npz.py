@@ -8,6 +8,8 @@ import zipfile
 
 import numpy as np
 
+_LAST_LETTER = 0x10FFFF  # numpy reads others, and Python crashes on them in odd ways
+
 
 def read_arrays(file, names, most_bytes):
     """Reads arrays of a `.npz` file without pickle, each of which is as long as its header claims.
@@ -60,4 +62,9 @@ def _read(archive, member):
         if not dtype.hasobject and file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
             raise _Refused(f"it is damaged: {member.filename} claims {dtype} {shape} in {member.file_size} bytes")
     with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+        array = np.lib.format.read_array(file, allow_pickle=False)
+    if array.dtype.kind == "U" and array.dtype.itemsize and array.size:
+        letters = np.ascontiguousarray(array).reshape(-1).view(array.dtype.str[0] + "u4")
+        if letters.max() > _LAST_LETTER:
+            raise _Refused(f"it is damaged: {member.filename} holds characters that are none")
+    return array

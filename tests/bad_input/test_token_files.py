@@ -96,6 +96,10 @@ def lying_about(path):
                 member.write(bytes(4))
 
 
+def no_letters(path):
+    np.savez(path, tokens=TOKENS, about=np.array([0xFFFFFFF0, 65], "<u4").view("<U2")[0:1].reshape(()))
+
+
 def bytes_behind(path):
     with zipfile.ZipFile(path, "a") as archive:
         about = archive.read("about.npy")
@@ -128,6 +132,7 @@ DAMAGES = {
     "no_size": (lambda path: rewrite(path, size="large"), NOT_WHOLE),
     "size_of_zero": (lambda path: rewrite(path, size=[0, 4]), r"its size is \[0, 4\], which `vqzoo encode` does not"),
     "about_is_numbers": (lambda path: np.savez(path, tokens=TOKENS, about=np.arange(3)), "its about is not text"),
+    "about_is_no_letters": (no_letters, "about.npy holds characters that are none"),
     "about_is_two": (lambda path: np.savez(path, tokens=TOKENS, about=np.array(["{}", "{}"])), "its about is not text"),
     "about_has_nan": (lambda path: with_about(path, '{"size": NaN}'), "NaN is not a number of JSON"),
     "about_is_null": (lambda path: with_about(path, "null"), "its about is not a dict"),

@@ -312,6 +312,23 @@ def test_texts_in_any_sequence_are_encoded(texts, pieces):
     assert make(pieces).encode(texts).shape[0] == 2
 
 
+def test_a_text_that_is_too_long_ends_before_the_others_are_encoded(pieces, monkeypatch):
+    tokenizer, encode, seen = make(pieces), Pieces.encode, []
+
+    def counted(self, texts):
+        seen.append(len(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(Pieces, "encode", counted)
+    with pytest.raises(ValueError, match="A text has at most 2097152 characters. Received: one of 100000000"):
+        tokenizer.encode(["a" * 10**8] * 3)
+    with pytest.raises(ValueError, match="at most 32768 pieces.*Received: 60000[1-9]. Encode it by sentences"):
+        tokenizer.encode(["a", "\x01" * 600_000, "\x01" * 600_000, *["\x01" * 600_000] * 50])
+    assert seen == [1, 3]
+    del seen[:]
+    assert tokenizer.encode(["the cat"] * 5).shape[0] == 5 and seen == [5]
+
+
 def test_text_is_known_when_seen():
     assert all(map(text_checks.is_text, ("a", b"a", ["a"], ("a",), np.array(["a"]), np.array(["a"], object), [])))
     assert not any(map(text_checks.is_text, ([[1]], np.zeros((1, 2), int), [np.zeros(3)])))

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from vqzoo.data import Pieces
+from vqzoo.data.text.pieces import checked_texts
 from vqzoo.networks.text import RealPieces
 from vqzoo.networks.text import embedding_of
 from vqzoo.ops import known_value
@@ -15,6 +16,7 @@ from vqzoo.ops import masked_gradient
 from vqzoo.tokenizers.text_checks import LONGEST
 from vqzoo.tokenizers.text_checks import check_length
 from vqzoo.tokenizers.text_checks import checked_ids
+from vqzoo.tokenizers.text_checks import groups_of
 from vqzoo.tokenizers.text_checks import is_text
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
@@ -349,8 +351,10 @@ class TextTokenizer(Tokenizer):
                 "Strings become pieces in eager calls. Received: strings of a graph, such as that of `dataset.map`. "
                 "Make a data set of ids: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`."
             )
-        rows = self.pieces.encode(texts)
-        check_length(max(map(len, rows), default=0))
+        rows = []
+        for some in groups_of(checked_texts(texts)):  # a text that is too long is found before all are pieces
+            rows += self.pieces.encode(some)
+            check_length(max(map(len, rows[-len(some) :])))
         return rows
 
     def _set_pieces(self, pieces):

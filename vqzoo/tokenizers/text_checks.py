@@ -98,6 +98,31 @@ def check_length(pieces):
         )
 
 
+def groups_of(texts, characters=2**20):
+    """Texts in groups, which end once they have so many characters.
+
+    Args:
+        texts: list of str.
+        characters: int. Defaults to 2**20, which take half a second.
+
+    Yields:
+        Lists of str, none of them empty.
+
+    Example:
+    >>> list(groups_of(["abc", "d", "efg"], characters=4))
+    [['abc', 'd'], ['efg']]
+    """
+    group, count = [], 0
+    for text in texts:
+        group.append(text)
+        count += len(text)
+        if count >= characters:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
+
+
 def _is_textual(item):
     """Whether an item of a list is no number and no row of numbers, of which the first stands for all."""
     if isinstance(item, list | tuple):

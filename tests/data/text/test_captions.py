@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,34 @@ def test_a_table_of_other_pictures_is_told(folder):
     (folder / "other.tsv").write_text("file\tname\n9.png\tnine\n")
     with pytest.raises(ValueError, match="None of the 1 files that .* names, such as '9.png', is a picture of"):
         CaptionTable(folder / "other.tsv").pictures(folder)
+
+
+def test_a_table_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "captions.tsv"
+    path.write_text("file\tcaption\n1.png\tred heart\n")
+    os.truncate(path, 2**40)  # a hole: no disk is needed
+    monkeypatch.setattr("builtins.open", lambda *_, **__: pytest.fail("the table is read"))
+    with pytest.raises(ValueError, match=f"captions.tsv has {2**40} bytes, and at most 536870912 are read. Split it"):
+        CaptionTable(path)
+
+
+def test_a_line_that_is_too_long_is_not_read_whole(tmp_path):
+    path = tmp_path / "captions.tsv"
+    path.write_text("file\tcaption\n1.png\tred heart\n")
+    os.truncate(path, 2**28)
+    with pytest.raises(ValueError, match="Line 3 of .*captions.tsv has more than 1048576 characters: it is no table"):
+        CaptionTable(path)
+
+
+def test_a_table_that_never_ends_is_not_read(tmp_path):
+    (tmp_path / "captions.tsv").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="captions.tsv cannot be read: not a regular file but a device. Give another"):
+        CaptionTable(tmp_path / "captions.tsv")
+
+
+def test_line_ends_of_all_systems(tmp_path):
+    for end in ("\n", "\r\n", "\r"):
+        path = tmp_path / "captions.tsv"
+        path.write_bytes(f"\ufefffile\tcaption{end}1.png\tred heart{end}2.png\t{end}".encode())
+        table = CaptionTable(path)
+        assert table.captions == {"1.png": ("red heart",)} and list(table.skipped) == [f"{path}, line 3"]

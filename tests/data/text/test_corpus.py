@@ -1,10 +1,14 @@
 """Files of sentences, and the split that follows from the sentences alone."""
 
+import os
+
 import pytest
 
 from vqzoo.data import find_text
 from vqzoo.data import read_sentences
 from vqzoo.data import split_sentences
+from vqzoo.data.text import corpus
+from vqzoo.data.text.corpus import readable_sentences
 
 
 def write(path, content):
@@ -46,10 +50,58 @@ def test_the_mark_is_one_at_the_beginning_of_a_file_only(tmp_path):
 def test_there_is_a_limit_of_bytes(tmp_path):
     file = write(tmp_path / "a.txt", b"one\ntwo\nthree")
     assert read_sentences([file], max_bytes=13) == ["one", "two", "three"]
-    with pytest.raises(ValueError, match=r"longer than max_bytes=12, at line 3 of .*a\.txt. Take fewer"):
+    with pytest.raises(
+        ValueError, match=r"longer than max_bytes=12, with 13 bytes in 1 files from .*a\.txt on. Take fewer"
+    ):
         read_sentences([file], max_bytes=12)
-    with pytest.raises(ValueError, match="max_bytes=20, at line 2 of"):
-        read_sentences([file, file], max_bytes=20)
+    with pytest.raises(ValueError, match="max_bytes=25, with 26 bytes in 2 files from"):
+        read_sentences([file, file], max_bytes=25)
+
+
+def test_nothing_is_read_of_what_is_too_long(tmp_path, monkeypatch):
+    files = [write(tmp_path / f"{i}.txt", b"a\n" * 10) for i in range(3)]
+    monkeypatch.setattr("builtins.open", lambda *_: pytest.fail("a file is read"))
+    with pytest.raises(ValueError, match="max_bytes=59, with 60 bytes in 3 files from"):
+        read_sentences(files, max_bytes=59)
+
+
+def test_a_file_that_grows_ends_at_the_limit(tmp_path, monkeypatch):
+    file = write(tmp_path / "a.txt", b"one\ntwo\nthree")
+    monkeypatch.setattr(corpus, "_size_of", lambda path: 0)
+    with pytest.raises(ValueError, match=r"max_bytes=7, at line 2 of .*a\.txt. Take fewer"):
+        read_sentences([file], max_bytes=7)
+
+
+def test_there_is_a_limit_of_sentences_and_of_each(tmp_path, monkeypatch):
+    file = write(tmp_path / "a.txt", b"one\ntwo\n\nthree")
+    longest = write(tmp_path / "b.txt", b"a" * (2**20 - 1) + b"\n" + "ä".encode() * 2**19)
+    assert list(map(len, read_sentences([longest]))) == [2**20 - 1, 2**19]
+    with pytest.raises(ValueError, match=r"Line 2 of .*c\.txt has more than 1048576 bytes. A line is one sentence: br"):
+        read_sentences([file, write(tmp_path / "c.txt", b"a\n" + b"a" * (2**20 + 1))])
+    monkeypatch.setattr(corpus, "MAX_SENTENCES", 5)
+    with pytest.raises(ValueError, match=r"more than 5 sentences, in .*a\.txt. Take fewer files"):
+        read_sentences([file, file])
+    assert len(read_sentences([file])) == 3
+
+
+def test_the_readable_ones_of_many_files_have_the_same_limits(tmp_path):
+    files = [write(tmp_path / f"{i}.txt", b"a\n" * 10) for i in range(4)]
+    write(files[1], b"a" * (2**20 + 1))
+    write(files[2], b"\n \n")
+    sentences, skipped = readable_sentences(files, max_bytes=2**20 + 30)
+    assert len(sentences) == 20 and list(skipped) == files[1:3]
+    assert "has more than 1048576 bytes" in skipped[files[1]] and "There is no sentence in" in skipped[files[2]]
+    sentences, skipped = readable_sentences(files, max_bytes=25)
+    assert len(sentences) == 10 and "max_bytes=25, with the 20 bytes of" in skipped[files[3]]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_never_ends_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "a.txt")
+    (tmp_path / "b.txt").symlink_to("/dev/zero")
+    for name, kind in (("a.txt", "a named pipe"), ("b.txt", "a device")):
+        with pytest.raises(ValueError, match=f"Cannot read the text file .*: not a regular file but {kind}"):
+            read_sentences([tmp_path / name])
 
 
 def test_no_files_and_no_sentences(tmp_path):

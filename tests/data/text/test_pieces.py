@@ -206,3 +206,31 @@ def test_what_is_no_text_and_no_ids(pieces):
         pieces.decode([[3.0]])
     with pytest.raises(ValueError, match="A model is bytes, .* Received: str"):
         Pieces("pieces.model")
+
+
+def test_a_text_has_a_longest_length(monkeypatch):
+    pieces = Pieces.train(["the cat sat on the mat", "a dog and a cat"], size=300, exact=False)
+    assert len(pieces.encode(["a" * 2**21])) == 1
+    monkeypatch.setattr(pieces, "_processor", None)  # nothing is encoded
+    with pytest.raises(ValueError, match="at most 2097152 characters. Received: one of 2097153. Encode it by"):
+        pieces.encode(["the cat", "a" * (2**21 + 1)])
+
+
+def test_a_model_has_a_largest_size():
+    with pytest.raises(ValueError, match="A sentencepiece model has at most 67108864 bytes. Received: 67108865. Make"):
+        Pieces(bytes(2**26 + 1))
+
+
+def test_long_sentences_count_as_several_to_learn_from(monkeypatch):
+    taken = []
+    monkeypatch.setattr("vqzoo.data.text.pieces._trained", lambda lines, *_, **__: taken.append(lines))
+    monkeypatch.setattr(Pieces, "__init__", lambda self, model: None)
+    Pieces.train(["ab" * 5000, "c"], limit=4)
+    assert len(taken[-1]) == 4 and max(map(len, taken[-1])) <= 1000
+    Pieces.train(["ab" * 5000, "c"], limit=100)
+    assert list(map(len, taken[-1])) == [1000] * 10 + [1]
+    monkeypatch.setattr("vqzoo.data.text.pieces._LEARNT_CHARACTERS", 5000)
+    Pieces.train(["ab" * 5000, "c"], limit=100)
+    assert 4000 <= sum(map(len, taken[-1])) <= 5001
+    with pytest.raises(ValueError, match="Each text must be a str. Received: None"):
+        Pieces.train(["a", None])

@@ -1,5 +1,7 @@
 """Word vectors: each format is read as it was written, and pieces get the means of their words."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,7 @@ def test_words_of_other_bytes_are_kept(tmp_path):
 
 def test_more_than_fits_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_VALUES", 20)
+    monkeypatch.setattr(module, "_LEAST", 1)
     for name in ("glove", "word2vec", "binary"):
         (tmp_path / "a").write_bytes(FORMATS[name])
         with pytest.raises(ValueError, match="it has more than 20 numbers, [56] words of 5. .*limit=4"):
@@ -143,3 +146,56 @@ def test_arguments_are_checked(pieces):
             piece_vectors(pieces, ["cat", "mat"], vectors, CORPUS)
     with pytest.raises(ValueError, match="No sentence has any of the 1 words. Are they of another language"):
         piece_vectors(pieces, ["Katze"], [[1.0]], CORPUS)
+
+
+def test_a_word_counts_as_some_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_VALUES", 64)
+    (tmp_path / "a.txt").write_text("".join(f"w{i} 1\n" for i in range(5)))
+    with pytest.raises(ValueError, match="it has more than 64 numbers, 5 words of 1. Take the first .* limit=4"):
+        load_vectors(tmp_path / "a.txt")
+    assert len(load_vectors(tmp_path / "a.txt", limit=4).words) == 4
+
+
+def test_a_file_that_is_far_too_long_is_refused_by_its_size(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"w{i:04d} 0.25 0.5\n" for i in range(1500)))
+    os.truncate(path, 2**34)  # a hole: no disk is needed
+    told = "it has more than 536870912 numbers, about 11[0-9]+ words of 2. Take the first words alone: limit=33554432"
+    with pytest.raises(ValueError, match=told):
+        load_vectors(path)
+    assert len(load_vectors(path, limit=1200).words) == 1200
+
+
+def test_words_and_npz_that_are_too_long(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("w" * 5000 + " 1 2\n")
+    with pytest.raises(ValueError, match="line 1 has a word of more than 4096 bytes"):
+        load_vectors(tmp_path / "a.txt")
+    np.savez(tmp_path / "a.npz", words=np.array(["a", "b", "c"]), vectors=np.ones((3, 20), "float16"))
+    monkeypatch.setattr(module, "MAX_VALUES", 2**9)
+    assert len(load_vectors(tmp_path / "a.npz").words) == 3
+    monkeypatch.setattr(module, "_LEAST", 2**8)
+    with pytest.raises(ValueError, match="it has more than 512 numbers, 3 words of 20. Take the first .* limit=2"):
+        load_vectors(tmp_path / "a.npz")
+
+
+def test_an_npz_with_characters_that_are_none_is_named(tmp_path):
+    words = np.array([0xFFFFFFF0, 65], "<u4").view("<U1")
+    np.savez(tmp_path / "a.npz", words=words, vectors=np.ones((2, 3)))
+    with pytest.raises(
+        ValueError,
+        match="Cannot read the word vectors .*a.npz: it is damaged: words.npy holds characters that are none",
+    ):
+        load_vectors(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 0), (2, 3, 1)])
+def test_an_npz_of_other_axes_is_named(tmp_path, shape):
+    np.savez(tmp_path / "a.npz", words=np.array(["a", "b"]), vectors=np.ones(shape))
+    with pytest.raises(ValueError, match="must be an array .words,. of str and vectors one .words, dimensions."):
+        load_vectors(tmp_path / "a.npz")
+
+
+def test_vectors_that_never_end_are_not_read(tmp_path):
+    (tmp_path / "a.txt").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="Cannot read the word vectors .*: not a regular file but a device"):
+        load_vectors(tmp_path / "a.txt")

@@ -5,8 +5,11 @@ import pathlib
 
 from vqzoo.data.image_open import open_images
 from vqzoo.data.image_source import ImageSource
+from vqzoo.files import check_regular
 from vqzoo.files import user_path
 
+MAX_BYTES = 2**29  # of a table
+_LONGEST_LINE = 2**20  # characters
 _FILE = "file"
 _COLUMNS = ("caption", "name", "text")
 
@@ -22,7 +25,8 @@ class CaptionTable:
         column: str, the column of the captions. Default "": the first of `caption`, `name` and `text` that is there.
 
     Raises:
-        ValueError: There is no such file or column, it is no text in UTF-8, or no line has a file and a caption.
+        ValueError: There is no such file or column, it has more than 2**29 bytes or a line of more than 2**20
+            characters, it is no text in UTF-8, or no line has a file and a caption.
 
     Example:
     >>> import tempfile
@@ -39,7 +43,8 @@ class CaptionTable:
         self.path = user_path(path)
         self.folder = self.path.absolute().parent
         self.skipped = {}
-        header, *lines = self._lines()
+        lines = self._lines()
+        header = next(lines, [""])
         self.column = self._column(header, column)
         self.captions = {}
         places = header.index(_FILE), header.index(self.column)
@@ -126,14 +131,24 @@ class CaptionTable:
         return {name: f"{self.path.name} names it, and it is not there" for name in lost}
 
     def _lines(self):
-        """The cells of each line."""
+        """Yields the cells of each line."""
         try:
-            text = self.path.read_text(encoding="utf-8-sig")
+            check_regular(self.path)
+            size = os.stat(self.path).st_size
+            if size > MAX_BYTES:
+                raise ValueError(f"The table {self.path} has {size} bytes, and at most {MAX_BYTES} are read. Split it.")
+            with open(self.path, encoding="utf-8-sig") as file:
+                for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), ""), start=1):
+                    if len(line) > _LONGEST_LINE:
+                        raise ValueError(
+                            f"Line {number} of {self.path} has more than {_LONGEST_LINE} characters: it is no table of "
+                            "captions. Give another file."
+                        )
+                    yield [cell.strip() for cell in line.removesuffix("\n").split("\t")]
         except UnicodeDecodeError as error:
             raise ValueError(f"{self.path} is no text in UTF-8 ({error}). Save the table as UTF-8.") from error
         except OSError as error:
             raise ValueError(f"The table {self.path} cannot be read: {error.strerror}. Give another file.") from error
-        return [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
 
     def _column(self, header, column):
         wanted = (column,) if column else _COLUMNS

@@ -1,6 +1,7 @@
 """Which sentences: the lines of text files, and their split by sentence."""
 
 import functools
+import os
 import shlex
 import warnings
 
@@ -9,8 +10,11 @@ from vqzoo.data.files import kept_going
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import validating_by_hash
 from vqzoo.data.text.pieces import checked_texts
+from vqzoo.files import check_regular
 
 MAX_BYTES = 2**30  # of text, which takes up to four times as many in memory
+MAX_LINE = 2**20  # bytes of a sentence, which has more pieces than any network takes
+MAX_SENTENCES = 2**26  # of which even empty ones take as much memory as so much text
 TEXT_SUFFIXES = (".txt",)
 
 
@@ -51,14 +55,14 @@ def read_sentences(files, max_bytes=MAX_BYTES):
 
     Args:
         files: list of paths, as from `find_text`.
-        max_bytes: int, of text in all. Default 2**30.
+        max_bytes: int, of text in all, which has at most 2**26 sentences. Default 2**30.
 
     Returns:
         List of str, in the order of the files and lines.
 
     Raises:
-        ValueError: a file cannot be read, or is not UTF-8, or is no text; there are more bytes than `max_bytes`, or no
-            sentence at all. Files and lines are named.
+        ValueError: a file cannot be read, or is not UTF-8, or is no text; a line has more than 2**20 bytes; there are
+            more bytes than `max_bytes` or more sentences, or no sentence at all. Files and lines are named.
 
     Example:
     >>> import pathlib
@@ -66,25 +70,16 @@ def read_sentences(files, max_bytes=MAX_BYTES):
     >>> read_sentences(["sentences.txt"])
     ['A cat.', 'A dog.']
     """
+    files = as_paths(files, "text file")
+    size = sum(map(_size_of, files))
+    if size > max_bytes:  # before any is read
+        raise ValueError(_too_long(max_bytes, f"with {size} bytes in {len(files)} files from {files[0]} on"))
     sentences, room = [], max_bytes
-    for path in as_paths(files, "text file"):
-        try:
-            with open(path, "rb") as file:
-                # One byte more than there is room for, so that a file without line ends is not read whole.
-                for number, line in enumerate(iter(lambda: file.readline(room + 1), b""), start=1):  # noqa: B023
-                    room -= len(line)
-                    if room < 0:
-                        raise ValueError(
-                            f"The text is longer than max_bytes={max_bytes}, at line {number} of {path}. Take fewer "
-                            "files, or a larger max_bytes: it all has to fit in memory, up to four times over."
-                        )
-                    sentence = _decoded(line, path, number)
-                    if sentence.strip():
-                        sentences.append(sentence)
-        except OSError as error:
-            raise ValueError(f"Cannot read the text file {path}: {error.strerror}.") from error
+    for path in files:
+        found, room = _lines_of(path, room, max_bytes, len(sentences))
+        sentences += found
     if not sentences:
-        raise ValueError(f"There is no sentence in {path} or the files before it: all lines are empty.")
+        raise ValueError(f"There is no sentence in {files[-1]} or the files before it: all lines are empty.")
     return sentences
 
 
@@ -93,7 +88,7 @@ def readable_sentences(files, max_bytes=MAX_BYTES):
 
     Args:
         files: list of paths, as from `find_text`.
-        max_bytes: int, of text in all. Default 2**30.
+        max_bytes: int, of text in all, as of `read_sentences`. Default 2**30.
 
     Returns:
         List of str, and a dict path -> reason of the files that were skipped.
@@ -113,8 +108,13 @@ def readable_sentences(files, max_bytes=MAX_BYTES):
     files = as_paths(files, "text file")
     for path in files:
         with kept_going(functools.partial(skipped.__setitem__, path)):
-            sentences += read_sentences([path], room)
-            room -= path.stat().st_size
+            size = _size_of(path)
+            if size > room:
+                raise ValueError(_too_long(max_bytes, f"with the {size} bytes of {path}"))
+            found, room = _lines_of(path, room, max_bytes, len(sentences))
+            if not found:
+                raise ValueError(f"There is no sentence in {path}: all lines are empty.")
+            sentences += found
     if not sentences:
         first = "\n".join(list(skipped.values())[:3])
         raise ValueError(f"None of the {len(files)} files can be read. The first reasons:\n{first}")
@@ -158,8 +158,52 @@ def split_sentences(sentences, validation=0.2, seed=0):
     return train, [sentence for sentence in sentences if sentence in validating]
 
 
+def _lines_of(path, room, max_bytes, before):
+    """The lines of a file that are not empty, and how many bytes there is room for then."""
+    sentences = []
+    try:
+        check_regular(path)
+        with open(path, "rb") as file:
+            # One byte more than a line may have, so that a file without line ends is not read whole.
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
+                room -= len(line)
+                if room < 0:  # it has grown
+                    raise ValueError(_too_long(max_bytes, f"at line {number} of {path}"))
+                sentence = _decoded(line, path, number)
+                if sentence.strip():
+                    sentences.append(sentence)
+                    _check_count(len(sentences) + before, path)
+    except OSError as error:
+        raise ValueError(f"Cannot read the text file {path}: {error.strerror}.") from error
+    return sentences, room
+
+
+def _size_of(path):
+    """Bytes of a file; of what is none, nothing."""
+    try:
+        return os.stat(path).st_size if os.path.isfile(path) else 0
+    except OSError:
+        return 0
+
+
+def _check_count(count, path):
+    if count > MAX_SENTENCES:
+        raise ValueError(f"The text has more than {MAX_SENTENCES} sentences, in {path}. Take fewer files.")
+
+
+def _too_long(max_bytes, place):
+    return (
+        f"The text is longer than max_bytes={max_bytes}, {place}. Take fewer files, or a larger max_bytes: it all has "
+        "to fit in memory, up to four times over."
+    )
+
+
 def _decoded(line, path, number):
     """One line without its end."""
+    if len(line) > MAX_LINE:
+        raise ValueError(
+            f"Line {number} of {path} has more than {MAX_LINE} bytes. A line is one sentence: break it into several."
+        )
     line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     wide = (number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff")) or b"\0" in line

@@ -16,6 +16,10 @@ _CUTS = [chr(code) for code in (*range(0xFDD0, 0xFDF0), *range(0xE000, 0xF900))]
 _PROBE = "  a  b \0\t\r\n\u2581c\u2581\u2581 </s><unk><0x0A> e\u0301 \u05d0 \U0001f600 \uffff \u2047 "
 # Of a training sentence; longer ones are cut. sentencepiece skips those above 4192 bytes, and is slow with long ones.
 _CHARACTERS = 1000
+# Of one text: it takes a second and some tens of megabytes, and has more pieces than any network takes.
+MAX_CHARACTERS = 2**21
+_LEARNT_CHARACTERS = 2**26  # of all training sentences, for which sentencepiece takes some gigabytes
+_MOST_BYTES = 2**26  # of a model: a million pieces
 _OTHERS = 2  # the end piece and the unknown one, which never comes, beside one piece for each byte
 
 
@@ -56,6 +60,11 @@ class Pieces:
             raise ValueError(
                 f"A model is bytes, as `Pieces.train(...).model` or a file's. Received: {type(model).__name__}"
             )
+        if len(model) > _MOST_BYTES:
+            raise ValueError(
+                f"A sentencepiece model has at most {_MOST_BYTES} bytes. Received: {len(model)}. Make one with "
+                "`Pieces.train`."
+            )
         self._model = model
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
@@ -87,7 +96,8 @@ class Pieces:
             size: int, pieces in all: the end piece, the unknown one, 256 bytes, and those of the corpus. Default 4000.
             seed: int, of which sentences are taken where there are more than `limit`. Default 0.
             exact: bool. Where the corpus is too small for so many pieces, False takes as many as it has. Default True.
-            limit: int, sentences that are learnt from: 100,000 take about 15 seconds. Default 200,000.
+            limit: int, sentences that are learnt from: 100,000 take about 15 seconds. A longer one than 1,000
+                characters counts as several, and of more than 2**26 characters in all fewer are taken. Default 200,000.
 
         Returns:
             `Pieces`.
@@ -141,15 +151,22 @@ class Pieces:
         """Turns texts into ids.
 
         Args:
-            texts: list of str.
+            texts: list of str, of at most 2**21 characters each.
 
         Returns:
             A list with an int32 numpy array for each text, whose last id is the end piece.
 
         Raises:
-            ValueError: `texts` is no list of str.
+            ValueError: `texts` is no list of str, or one of them is longer.
         """
-        texts = [_SURROGATE.sub("\ufffd", text) for text in checked_texts(texts)]
+        texts = checked_texts(texts)
+        longest = max(map(len, texts), default=0)
+        if longest > MAX_CHARACTERS:
+            raise ValueError(
+                f"A text has at most {MAX_CHARACTERS} characters. Received: one of {longest}. Encode it by sentences "
+                "or lines."
+            )
+        texts = [_SURROGATE.sub("\ufffd", text) for text in texts]
         rows = self._processor.encode(texts, num_threads=1)
         rows = [self._encode_cut(text) if _META in text else ids for text, ids in zip(texts, rows, strict=True)]
         return [np.array([*ids, self.end], np.int32) for ids in rows]
@@ -280,16 +297,26 @@ def _sampled(sentences, limit, seed):
         checked_texts(sentences)  # raises
     rng = np.random.default_rng(seed)
     kept = []
-    for number, text in enumerate(sentences):
-        place = number if number < limit else int(rng.integers(number + 1))
-        if place == len(kept):
+    for number, text in enumerate(_parts(sentences)):
+        if number < limit:
             kept.append(text)
-        elif place < limit:
+        elif (place := int(rng.integers(number + 1))) < limit:
             kept[place] = text
-    kept = [_SURROGATE.sub("\ufffd", text) for text in checked_texts(kept) if text.strip()]
+    kept = [_SURROGATE.sub("\ufffd", text) for text in kept if text.strip()]
     if not kept:
         raise ValueError("There is no sentence to learn pieces from: all are empty, or there are none.")
-    return [text[i : i + _CHARACTERS] for text in kept for i in range(0, len(text), _CHARACTERS)]
+    share = sum(map(len, kept)) / _LEARNT_CHARACTERS
+    if share > 1.0:
+        kept = [kept[i] for i in sorted(rng.permutation(len(kept))[: int(len(kept) / share)])]
+    return kept
+
+
+def _parts(sentences):
+    """Sentences, and the parts of long ones: each as long as sentencepiece takes it."""
+    for sentence in sentences:
+        (text,) = checked_texts([sentence])
+        yield text[:_CHARACTERS]
+        yield from (text[i : i + _CHARACTERS] for i in range(_CHARACTERS, len(text), _CHARACTERS))
 
 
 def _trained(lines, size, **options):

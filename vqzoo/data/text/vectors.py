@@ -15,8 +15,10 @@ from vqzoo.files import check_regular
 from vqzoo.files import user_path
 from vqzoo.npz import read_arrays
 
-# Two GiB of float32: a small file can claim any number of words.
+# Two GiB of float32: a small file can claim any number of words. A word counts as 16 numbers at least.
 MAX_VALUES = 2**29
+_LEAST = 16
+_GUESSED = 1000  # words, after which the number of all is guessed
 _LONGEST_LINE = 2**20  # bytes
 _LONGEST_WORD = 2**12  # bytes
 _LARGEST = float(np.finfo(np.float32).max)
@@ -48,8 +50,8 @@ def load_vectors(path, limit=None):
         `WordVectors(words, vectors)`: list of str, float32 numpy array (words, dimensions).
 
     Raises:
-        ValueError: the file cannot be read, is damaged or of another kind, or holds more than 2**29 numbers. The line,
-            or the word's number, is named.
+        ValueError: the file cannot be read, is damaged or of another kind, or holds more than 2**29 numbers, where a
+            word counts as 16 at least. The line, or the word's number, is named.
 
     Example:
     >>> import pathlib
@@ -192,9 +194,13 @@ def _read_text(file, count, dimensions, limit):
             raise _Unreadable(f"line {number}: {error}") from None
         if not all(-_LARGEST <= value <= _LARGEST for value in row):  # NaN compares as false
             raise _Unreadable(f"line {number} has numbers that are NaN, infinite or too large")
+        if len(fields[0]) > _LONGEST_WORD:
+            raise _Unreadable(f"line {number} has a word of more than {_LONGEST_WORD} bytes")
         words.append(fields[0].strip().decode("utf-8", "replace"))
         values.extend(row)
         _check_room(len(words), dimensions)
+        if len(words) == _GUESSED and count is None:
+            _check_guess(file, limit, dimensions)
         number += 1
     if count is not None and len(words) != min(count, limit or count):
         raise _Unreadable(f"its first line tells of {count} words, and {len(words)} are there")
@@ -242,12 +248,8 @@ def _read_npz(file, limit):
             f"{words.dtype} {words.shape} and {vectors.dtype} {vectors.shape}"
         )
     _check_room(len(words[:limit]), vectors.shape[1])
-    try:
-        words = words[:limit].tolist()
-    except ValueError as error:  # no character has such a number
-        raise _Unreadable(f"it is damaged: {error}") from None
     with np.errstate(over="ignore"):  # told below
-        vectors = vectors[:limit].astype(np.float32)
+        words, vectors = words[:limit].tolist(), vectors[:limit].astype(np.float32)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         raise _Unreadable(f"word {int(np.argmin(finite)) + 1} has numbers that are NaN, infinite or too large")
@@ -261,12 +263,20 @@ def _line(file, number):
     return line
 
 
-def _check_room(count, dimensions):
-    if count * dimensions > MAX_VALUES:
+def _check_room(count, dimensions, about=""):
+    most = MAX_VALUES // max(dimensions, _LEAST)
+    if count > most:
         raise _Unreadable(
-            f"it has more than {MAX_VALUES} numbers, {count} words of {dimensions}. Take the first words alone: "
-            f"limit={MAX_VALUES // dimensions}"
+            f"it has more than {MAX_VALUES} numbers, {about}{count} words of {dimensions}. Take the first words alone: "
+            f"limit={most}"
         )
+
+
+def _check_guess(file, limit, dimensions):
+    """Refuses a file that is far too long by the length of its first lines, and not after minutes."""
+    guess = int(_GUESSED * os.stat(file.fileno()).st_size / file.tell())
+    if limit is None and guess > 1.5 * MAX_VALUES / max(dimensions, _LEAST):  # lines differ in length
+        _check_room(guess, dimensions, "about ")
 
 
 # === Pieces ===
