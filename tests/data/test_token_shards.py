@@ -147,8 +147,20 @@ def test_rows_that_lie_are_named(tmp_path, changes, message):
         next(iter(TokenShards(tmp_path).dataset(1)))
 
 
+def about(**changes):
+    return {"plan": {**ABOUT, **changes}}
+
+
 @pytest.mark.parametrize(
-    "changes", [{"label": "wide"}, {"plan": {}}, {"plan": {**ABOUT, "codebook_sizes": None}}, {"label": ""}]
+    "changes",
+    [
+        {"plan": {}},
+        *({"label": label} for label in ("wide", "", "2x3x2.0", " 2x3x2", "2x-3x2", "0x3x2", "2", "٢x3x2", "2x" * 99)),
+        *(about(codebook_sizes=wrong) for wrong in (None, [], 16, "16", ["16", "1000"], [16.0, 1000.0], [True, True])),
+        *(about(codebook_sizes=wrong) for wrong in ([0, 1000], [-16, 1000], [[16]], {"16": 1}, [None], [2**40, 1])),
+        *(about(**{name: wrong}) for name in ("preset", "sha256", "modality") for wrong in (None, 1, True, ["a"], {})),
+    ],
+    ids=str,
 )
 def test_manifests_that_do_not_tell_are_named(tmp_path, changes):
     lying(tmp_path, np.zeros(12), **changes)
