@@ -209,6 +209,12 @@ def test_what_cannot_be_restored_is_told(tmp_path):
         checkpoints.latest().write_bytes(damaged)
         with pytest.raises(ValueError, match="step_0000000001.npz' is damaged: .*Delete it, and the one before it is"):
             checkpoints.restore(reconstruction())
+    for position in ("[]", "{}", '{"step": "1", "epoch": 0, "step_in_epoch": 1}', '{"step": NaN}', "[" * 10**5):
+        np.savez(checkpoints.folder / "step_0000000001.npz", position=np.array(position))
+        with pytest.raises(
+            ValueError, match="step_0000000001.npz' is damaged: .*(position|NaN|nested).* Delete it, and"
+        ):
+            checkpoints.restore(reconstruction())
 
 
 @pytest.mark.parametrize("arguments", [{"keep": 0}, {"every_seconds": 0.0}, {"every_steps": 0}])

@@ -114,6 +114,30 @@ def test_a_folder_without_a_log_is_refused(tmp_path):
         read_log(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{", "Expecting property name"),
+        ("", "Expecting value"),
+        ("[]", "it is not a row of numbers with epoch, step and seconds"),
+        ("{}", "it is not a row of numbers"),
+        ('{"epoch": 1, "step": 3}', "it is not a row of numbers"),
+        ('{"epoch": "1", "step": 3, "seconds": 1.0}', "it is not a row of numbers"),
+        ('{"epoch": 1, "step": 3, "seconds": 1.0, "loss": [1]}', "it is not a row of numbers"),
+        ('{"epoch": true, "step": 3, "seconds": 1.0}', "it is not a row of numbers"),
+        ('{"epoch": 1, "step": 3, "seconds": NaN}', "NaN is not a number of JSON"),
+        ('{"epoch": 1, "step": 3, "seconds": 1e999}', "1e999 is beyond the range of numbers"),
+        ("[" * 10**5, "nested more than 100 times"),
+    ],
+    ids=lambda text: text[:30],
+)
+def test_a_damaged_log_is_named_with_its_line(tmp_path, line, told):
+    good = '{"epoch": 1, "step": 3, "seconds": 1.0, "loss": null}'
+    (tmp_path / "metrics.jsonl").write_text(f"{good}\n{line}\n{good}\n")
+    with pytest.raises(ValueError, match=f"Line 2 of .*metrics.jsonl' is damaged: .*{told}.* to start the log anew"):
+        read_log(tmp_path)
+
+
 # === StopOnNonFinite ===
 def test_training_ends_at_the_first_nan_and_names_it(tmp_path):
     model = keras.Sequential([keras.layers.Dense(1)])

@@ -179,8 +179,8 @@ def manifest_bytes(manifest):
         bytes.
 
     Example:
-    >>> manifest_bytes({"rows": 5})[:40]
-    b'{\n "rows": 5,\n "checksum": "0c7f2f2b4fd4'
+    >>> manifest_bytes({"rows": 5})[:24]
+    b'{\n "rows": 5,\n "checksum'
     """
     rest = {name: value for name, value in manifest.items() if name != "checksum"}
     checksum = hashlib.sha256(json_text(rest).encode()).hexdigest()
