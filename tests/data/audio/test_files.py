@@ -73,9 +73,9 @@ def test_what_only_pyav_reads_is_counted_where_it_is_missing(tmp_path, monkeypat
     [
         (
             "none",
-            r"does not exist. Looked for .aac .*.flac .*.mp3 .*: give a folder or a recording, or .*sample_audio\(\)",
+            r"does not exist. Looked for .aif .*.flac .*.mp3 .*: give a folder or a recording, or .*sample_audio\(\)",
         ),
-        ("a.txt", "is not a recording by its suffix. Looked for .aac .*.flac"),
+        ("a.txt", "is not a recording by its suffix. Looked for .aif .*.flac"),
         ("empty", "hold no recordings. It holds 1 .txt. Looked for .*.flac .*convert the recordings"),
     ],
 )
