@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 import vqzoo
+from vqzoo.cli.evaluation import evaluate_sample
 from vqzoo.cli.signals import AudioSignals
 from vqzoo.cli.signals import TextSignals
 from vqzoo.data import Pieces
@@ -23,7 +24,7 @@ RNG = np.random.default_rng(0)
 @pytest.fixture
 def signals():
     encoder = types.SimpleNamespace(input_shape=(None, None, 1))
-    return AudioSignals(types.SimpleNamespace(encoder=encoder, sample_rate=8000))
+    return AudioSignals(types.SimpleNamespace(encoder=encoder, sample_rate=8000, modality="audio"))
 
 
 def test_sounds_are_loaded_in_pieces(signals, tmp_path, monkeypatch):
@@ -59,9 +60,9 @@ def test_files_that_lie_are_counted_as_skipped(signals, tmp_path, monkeypatch):
     content = save(tmp_path / "good.wav").read_bytes()
     for name, rate in (("fast.wav", 2**31 - 1), ("slow.wav", 1)):
         (tmp_path / name).write_bytes(content[:24] + rate.to_bytes(4, "little") + content[28:])
-    monkeypatch.setattr("vqzoo.cli.signals.evaluate_audio", lambda tokenizer, batches: {"batches": len(list(batches))})
-    report = signals.evaluate(tmp_path, 4000, None, 8, 0)
-    assert report["batches"] == 1 and report["skipped"] == 2
+    monkeypatch.setattr("vqzoo.cli.evaluation.evaluate_audio", lambda tokenizer, batches: {"clips": len(list(batches))})
+    evaluation = evaluate_sample(signals, tmp_path, 4000, None, 8, 0)
+    assert evaluation.report["clips"] == 1 and {path.name for path in evaluation.skipped} == {"fast.wav", "slow.wav"}
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.01])
