@@ -13,7 +13,6 @@ Reference: Chang et al. 2022, https://arxiv.org/abs/2202.04200, section 4.3; Tel
 """
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -27,6 +26,7 @@ import vqzoo
 from vqzoo.cli import PriorRun
 from vqzoo.cli import held_out_pictures
 from vqzoo.cli import run_recipe
+from vqzoo.cli import save_report
 from vqzoo.networks import Transformer
 from vqzoo.trainers import save_picture_rows
 from vqzoo.trainers import warmup_cosine
@@ -138,7 +138,7 @@ def main(config):
     columns = [np.where(masks[..., None], 1.0, images), *made.values(), images]
     shown = np.stack(columns, axis=1)[:8].reshape(-1, *images.shape[1:])
     save_picture_rows(out / "run" / "repairs.png", shown, len(columns))
-    (out / "run" / "repairs.json").write_text(json.dumps(report, indent=1))
+    save_report(out / "run" / "repairs.json", report)
     print(f"damaged, {', '.join(made)}, original: {out / 'run' / 'repairs.png'}")
 
 

@@ -16,7 +16,6 @@ Reference: Huang, Belongie 2017, https://arxiv.org/abs/1703.06868; Chang et al. 
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 
@@ -26,6 +25,7 @@ import numpy as np
 
 import vqzoo
 from vqzoo.cli import run_recipe
+from vqzoo.cli import save_report
 from vqzoo.data import ImageCrops
 from vqzoo.trainers import save_picture_rows
 from vqzoo.uses import Generator
@@ -93,7 +93,7 @@ def main(config):
         [x, *(vqzoo.restyle(model, x, y, strength) for y in styles)] for x in contents for model, strength in shown
     ]
     save_picture_rows(out / "restyled.png", np.stack([x for row in rows for x in row]), len(rows[0]))
-    (out / "distances.json").write_text(json.dumps(report, indent=1))
+    save_report(out / "distances.json", report)
     print(f"contents on the left, styles above: {out / 'restyled.png'}")
 
 

@@ -47,6 +47,12 @@ def recordings(tmp_path):
     return folder
 
 
+def test_other_endings_are_counted(recordings, tmp_path, capsys):
+    (recordings / "a.xyz").touch()
+    AudioRun(Config(str(tmp_path / "out"), str(recordings)), "test")._print_skipped()
+    assert "ignored in the folders of the data: 1 .xyz" in capsys.readouterr().out
+
+
 def test_clips_of_the_folder_are_split_by_file_and_changed_in_training_alone(recordings, tmp_path):
     run = AudioRun(Config(str(tmp_path / "out"), str(recordings), normalize="peak", gain=(-20.0, -20.0)), "test")
     assert run.samples.shape == (8, 2000, 1)

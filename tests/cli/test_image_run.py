@@ -46,6 +46,13 @@ def pictures(tmp_path):
     return folder
 
 
+def test_other_endings_are_counted(pictures, tmp_path, capsys):
+    for name in ("a.xyz", "b.xyz", "README"):
+        (pictures / name).touch()
+    ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")._print_skipped()
+    assert "ignored in the folders of the data: 2 .xyz, 1 no ending" in capsys.readouterr().out
+
+
 def test_a_bad_picture_that_validates_alone_gives_way_and_is_named(pictures, tmp_path):
     _, validation = split_images(sorted(pictures.iterdir()))
     for file in validation:

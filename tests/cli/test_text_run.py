@@ -57,6 +57,17 @@ def test_a_preset_that_is_gone_on_with_brings_its_pieces_and_its_stride(sentence
     assert run.pieces == pieces and run.batches.length == 18
 
 
+def test_a_file_that_cannot_be_read_is_named_and_other_endings_are_counted(sentences, tmp_path, capsys):
+    (tmp_path / "utf16.txt").write_bytes("The cat sat.\n".encode("utf-16"))
+    (tmp_path / "notes.md").touch()
+    run = TextRun(Config(str(tmp_path / "out"), str(tmp_path), validation_data=str(sentences)), "test")
+    assert len(run.files) == 40
+    run._print_skipped()
+    told = capsys.readouterr().out
+    assert "ignored in the folders of the data: 1 .md" in told and "1 text files could not be read" in told
+    assert "utf16.txt cannot be read" in told
+
+
 def test_other_sentences_are_another_run(sentences, tmp_path):
     run = TextRun(Config(str(tmp_path / "out"), str(sentences)), "test")
     digest = run.run_folder._settings["files"]

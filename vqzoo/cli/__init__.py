@@ -6,6 +6,16 @@ from vqzoo.cli.image_run import ImageRun
 from vqzoo.cli.image_run import held_out_pictures
 from vqzoo.cli.prior_run import PriorRun
 from vqzoo.cli.recipe import run_recipe
+from vqzoo.cli.recipe import save_report
 from vqzoo.cli.text_run import TextRun
 
-__all__ = ["AudioRun", "ImageRun", "PriorRun", "TextRun", "held_out_pictures", "parse_config", "run_recipe"]
+__all__ = [
+    "AudioRun",
+    "ImageRun",
+    "PriorRun",
+    "TextRun",
+    "held_out_pictures",
+    "parse_config",
+    "run_recipe",
+    "save_report",
+]

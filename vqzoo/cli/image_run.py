@@ -7,6 +7,7 @@ from vqzoo.data import load_image
 from vqzoo.data import open_images
 from vqzoo.data import sample_images
 from vqzoo.data import split_images
+from vqzoo.data.files import kept_going
 from vqzoo.metrics import evaluate_images
 from vqzoo.trainers import Pictures
 from vqzoo.trainers import save_reconstructions
@@ -86,7 +87,8 @@ def split_pictures(config, opened=None):
     while len(train) > 1 and not any(map(_readable, validation)):
         bad += validation
         train, validation = split_images(train, config.validation_share)
-    return train + bad, validation
+    train.extend(bad)
+    return train, validation
 
 
 def held_out_pictures(config, size, channels, count):
@@ -107,8 +109,7 @@ def held_out_pictures(config, size, channels, count):
 
 
 def _readable(file):
-    try:
+    reasons = []
+    with kept_going(reasons.append):
         load_image(file)
-    except (OSError, ValueError):
-        return False
-    return True
+    return not reasons

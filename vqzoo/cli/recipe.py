@@ -6,6 +6,8 @@ import re
 import sys
 
 from vqzoo.cli.config import parse_config
+from vqzoo.files import atomic_path
+from vqzoo.jsons import json_text
 
 TRACEBACK = "VQZOO_TRACEBACK"  # set to anything: an error of the user's shows its traceback
 
@@ -24,6 +26,24 @@ def run_recipe(main, variants, replaced=None):
     config = parse_config(variants, replaced=replaced)
     with told_errors():
         main(config)
+
+
+def save_report(path, report):
+    """Writes what a recipe has measured as strict JSON, whole or not at all.
+
+    Args:
+        path: str or path.
+        report: dict of numbers, text, and lists and dicts of them. Those that are not finite become null.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "report.json")
+    >>> save_report(path, {"psnr": float("nan")})
+    >>> path.read_text().split()
+    ['{', '"psnr":', 'null', '}']
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(json_text(report, indent=1), encoding="utf-8")
 
 
 @contextlib.contextmanager
