@@ -11,6 +11,7 @@ from vqzoo.data import ImageCrops
 from vqzoo.data import ImageSource
 from vqzoo.data import image_crops as crops_module
 from vqzoo.data import sample_images
+from vqzoo.data.files import reason_of
 from vqzoo.data.image_crops import _jittered
 from vqzoo.data.image_source import ImageSubset
 
@@ -442,3 +443,22 @@ def test_a_reduced_picture_stays_upright(tmp_path):
 def test_max_side_is_a_count():
     with pytest.raises(ValueError, match="max_side must be an int, at least 1, or None. Received: max_side=0"):
         ImageCrops(["a.png"], size=8, batch_size=1, max_side=0)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(5, "odd"), RuntimeError("odd"), TypeError("odd")])
+def test_a_picture_that_fails_in_any_way_is_skipped(error):
+    class Odd(ImageSource):
+        def __len__(self):
+            return 3
+
+        def name(self, number):
+            return f"picture {number}"
+
+        def content(self, number):
+            if number == 1:
+                raise error
+            return np.full((8, 8, 3), number, "uint8")
+
+    crops = ImageCrops(Odd(), size=8, batch_size=6)
+    assert crops.batch(0).shape == (6, 8, 8, 3)
+    assert crops.skipped == {"picture 1": reason_of(error)}

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 from PIL import Image
 
+from vqzoo.data.files import reason_of
 from vqzoo.data.image import MAX_PIXELS
 from vqzoo.data.image import checked_channels
 from vqzoo.data.image import decode_image
@@ -147,8 +148,8 @@ class ImageCrops(StepBatches):
         for number in self._good(order, position):
             try:
                 return self._decoded(number)
-            except ValueError as error:
-                self._skip(number, str(error))
+            except Exception as error:  # one file of many
+                self._skip(number, reason_of(error))
         raise ValueError(f"None of the {len(order)} files can be read. The first reasons:\n{self._reasons()}")
 
     def _good(self, order, position):

@@ -11,6 +11,7 @@ from vqzoo.data.audio.read import load_audio
 from vqzoo.data.audio.read import load_long_audio
 from vqzoo.data.audio.read import readable_length
 from vqzoo.data.files import as_paths
+from vqzoo.data.files import reason_of
 from vqzoo.data.stream import Order
 from vqzoo.data.stream import StepBatches
 from vqzoo.data.stream import is_count
@@ -137,8 +138,8 @@ class AudioClips(StepBatches):
         """Samples of a file at our rate, by its header; 0 if it has to be skipped."""
         try:
             return readable_length(self.files[number], self.sample_rate, self.channels)
-        except ValueError as error:
-            self._skipped[number] = str(error)
+        except Exception as error:  # one file of many
+            self._skipped[number] = reason_of(error)
             return 0
 
     def _reasons(self):
@@ -154,8 +155,8 @@ class AudioClips(StepBatches):
             rng = self._order.random(number, stream=1 + turn)  # so that nothing depends on what failed before
             try:
                 return self._changed(self._drawn(file, clip - self._firsts[file], rng), rng)
-            except ValueError as error:
-                self._skipped[file] = str(error)
+            except Exception as error:  # one file of many
+                self._skipped[file] = reason_of(error)
         raise ValueError(f"None of the {len(self.files)} files can be read. The first reasons:\n{self._reasons()}")
 
     def _drawn(self, file, part, rng):
@@ -198,8 +199,8 @@ class AudioClips(StepBatches):
     def _whole(self, file):
         try:
             return load_long_audio(self.files[file], self.sample_rate, self.channels, max_values=math.inf)
-        except ValueError as error:
-            self._skipped[file] = str(error)
+        except Exception as error:  # one file of many
+            self._skipped[file] = reason_of(error)
             raise
 
 
