@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import types
@@ -311,3 +312,28 @@ def test_more_than_the_bound_of_standard_input_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="Standard input has more than 4096 bytes"), piped_file("a", 4096):
         pass
     Endless.buffer.close()
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "~/x", "~", "hf://~/x"])
+def test_a_preset_that_a_token_file_names_is_no_place_of_ours(name, presets, tmp_path, capsys, monkeypatch):
+    """Of two token files one names a preset that nobody typed: it fails alone, and no home folder is looked at."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    shutil.copytree(presets / "image", tmp_path / "home" / "x")
+    sources("decode", presets, "image", tmp_path / "in", ["a", "b"])
+    file = vqzoo.presets.load_tokens(tmp_path / "in" / "a.npz")
+    about = {**file._asdict(), "format": 1, "preset": name}
+    tokens = about.pop("tokens")
+    np.savez_compressed(tmp_path / "in" / "a.npz", tokens=tokens, about=np.array(json.dumps(about)))
+    capsys.readouterr()
+    assert main(["decode", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    assert "1 failed" in capsys.readouterr().err and results(tmp_path / "out") == ["b.png"]
+
+
+@pytest.mark.parametrize("roots", ["~nobody-of-this-name", "~", "~/", ":", "/dev/null", "~nobody:~"])
+def test_folders_of_presets_may_be_written_with_a_tilde(roots, presets, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(presets / "image", tmp_path / "image-of-home")
+    monkeypatch.setenv("VQZOO_PRESETS", roots)
+    assert main(["list"]) == 0
+    at_home = any(root in ("~", "~/") for root in roots.split(":"))
+    assert ("image-of-home" in capsys.readouterr().out) == at_home
