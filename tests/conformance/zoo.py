@@ -366,3 +366,14 @@ def decoded(tokenizer, tokens, signal):
 def flat(outputs):
     """All tensors of a result as numpy arrays."""
     return [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
+
+
+def projection(outputs):
+    """A scalar whose gradient every tensor of floats in a result has a part in: their weighted sum."""
+    rng = np.random.default_rng(1)
+    total = 0.0
+    for tensor in keras.tree.flatten(outputs):
+        if "float" in keras.backend.standardize_dtype(tensor.dtype):
+            weights = keras.ops.convert_to_tensor(rng.normal(size=tuple(tensor.shape)), tensor.dtype)
+            total = total + keras.ops.sum(tensor * weights)
+    return total
