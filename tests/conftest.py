@@ -1,5 +1,6 @@
-"""What every test shares: one seed, one thread, and TensorFlow's start-up kept quiet."""
+"""What every test shares: one seed, one thread, TensorFlow's start-up kept quiet, and the marker `environment`."""
 
+import importlib.util
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,6 +11,17 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import keras
 import pytest
+
+
+def pytest_runtest_setup(item):
+    """Skips a test whose environment is not here. `.ci/slow` makes them all, and fails where one is missing."""
+    for mark in item.iter_markers("environment"):
+        name, *packages = mark.args
+        missing = [package for package in packages if importlib.util.find_spec(package) is None]
+        if name == "peers" and not os.environ.get("VQZOO_PEERS_PYTHON"):
+            missing.append("$VQZOO_PEERS_PYTHON")
+        if missing:
+            pytest.skip(f"needs the environment {name} of .ci/slow: no {', '.join(missing)}")
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,7 @@ import vqzoo
 from vqzoo.cli.main import main
 
 ROOT = pathlib.Path(__file__).parents[2]
-# An interpreter with vqzoo and jax installed, as for tests/test_backends.py.
-WITH_JAX = os.environ.get("VQZOO_BACKENDS_PYTHON", "")
+WITH_JAX = os.environ.get("VQZOO_PEERS_PYTHON", "")
 
 # By argparse, with status 2 and the usage above.
 FLAGS = {
@@ -83,7 +82,7 @@ def test_other_verbs_run_on_any_backend(preset, monkeypatch, capsys):
     assert '"backend": "jax"' in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not WITH_JAX, reason="set VQZOO_BACKENDS_PYTHON to an interpreter with jax")
+@pytest.mark.environment("peers")
 def test_jax_has_the_quantizers_and_not_the_command_line(preset):
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     code = "import numpy, vqzoo; q = vqzoo.VectorQuantizer(8); print(q(numpy.zeros((1, 4, 2))).tokens.shape)"

@@ -14,12 +14,12 @@ from vqzoo.data.image import decode_image
 
 # protobuf's and tensorflow-datasets's own deprecations are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
+installed = pytest.mark.environment("main", "tensorflow_datasets", "array_record")
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    tfds = pytest.importorskip("tensorflow_datasets")
-    pytest.importorskip("array_record")
+    import tensorflow_datasets as tfds
 
     features = tfds.features
     text = features.Text()
@@ -67,6 +67,7 @@ def found(data_dir, monkeypatch):
     return data_dir
 
 
+@installed
 def test_crops_and_names_of_a_split(found):
     images = open_images("tfds:vqzoo_photos/test")
     assert list(images) == ["tfds:vqzoo_photos/test number 0"]
@@ -78,6 +79,7 @@ def test_crops_and_names_of_a_split(found):
     np.testing.assert_array_equal(batches[3], expected)
 
 
+@installed
 def test_what_is_not_prepared_is_prepared_as_array_record(found):
     assert not (found / "vqzoo_fresh").exists()
     assert len(open_images("tfds:vqzoo_fresh")) == 4
@@ -87,6 +89,7 @@ def test_what_is_not_prepared_is_prepared_as_array_record(found):
     assert open_images("tfds:vqzoo_fresh/test").content(0) == sample_images()[0].read_bytes()
 
 
+@installed
 @pytest.mark.parametrize(
     ("text", "count"), [("vqzoo_photos", 4), ("vqzoo_photos/train[:2]", 2), ("vqzoo_photos:1.0.0/train[50%:]", 2)]
 )
@@ -101,6 +104,7 @@ def test_splits_and_parts(found, text, count):
         assert (picture.height, picture.width, 3) in shapes
 
 
+@installed
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -117,6 +121,7 @@ def test_what_does_not_exist_is_named(found, text, message):
     assert len(str(caught.value)) < 600
 
 
+@installed
 def test_another_format_is_named(found, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(found / "old"))
     with pytest.raises(
@@ -125,6 +130,7 @@ def test_another_format_is_named(found, monkeypatch):
         open_images("tfds:vqzoo_photos")
 
 
+@installed
 def test_a_damaged_example_is_skipped_and_named(found):
     images = open_images("tfds:vqzoo_photos/train")
 

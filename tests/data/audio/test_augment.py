@@ -127,9 +127,11 @@ def test_masks_have_their_widths_and_places(mask, axis):
     assert firsts == set(range(SPECTROGRAM.shape[axis] - 1))  # a width w begins before size - w
 
 
+@pytest.mark.environment("tfio", "tensorflow_io")
 @pytest.mark.parametrize("name", ["freq_mask", "time_mask"])
 def test_masks_are_tensorflow_ios(name, monkeypatch):
-    tfio = pytest.importorskip("tensorflow_io")
+    import tensorflow_io as tfio
+
     ours = {"freq_mask": freq_mask, "time_mask": time_mask}[name]
     for i in range(50):
         rng = np.random.default_rng(i)

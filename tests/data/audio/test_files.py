@@ -94,10 +94,9 @@ def test_the_wheels_recordings_come_first(tmp_path, monkeypatch):
     assert sample_audio() == [tmp_path / "assets" / name for name in ("two_cities.wav", "beckett.wav")]
 
 
+@pytest.mark.environment("main", "moonshine_voice")
 def test_the_installed_wheel_has_recordings(monkeypatch):
     monkeypatch.undo()
-    if importlib.util.find_spec("moonshine_voice") is None:
-        pytest.skip("needs the extra samples")
     first, second = sample_audio()
     assert len(load_audio(first, 16000)) == 709_986
     assert len(load_audio(second, 16000)) == 159_414

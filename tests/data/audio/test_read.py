@@ -269,8 +269,8 @@ def test_tensorflow_reads_plain_wav(tmp_path, without_soundfile, monkeypatch):
         load_audio(tmp_path / "c.wav")
 
 
+@pytest.mark.environment("tfio", "tensorflow_io")
 def test_tfio_is_probed_by_a_call():
-    pytest.importorskip("tensorflow_io")
     works = tf.__version__.startswith(("2.16.", "2.17."))
     assert (decoders.tfio_audio() is not None) == works
 
@@ -278,9 +278,10 @@ def test_tfio_is_probed_by_a_call():
 @pytest.fixture
 def tfio(without_soundfile):
     if decoders.tfio_audio() is None:
-        pytest.skip("tensorflow-io's kernels do not load with this TensorFlow: tests/environments/tfio.sh")
+        pytest.skip("needs the environment tfio of .ci/slow: tensorflow-io does not load with this TensorFlow")
 
 
+@pytest.mark.environment("tfio", "tensorflow_io")
 @pytest.mark.parametrize(
     "suffix, options",
     [
@@ -306,6 +307,7 @@ def test_tfio_reads_what_soundfile_reads(tmp_path, tfio, suffix, options):
     np.testing.assert_array_equal(load_audio(path, start=900, samples=50), load_audio(path)[900:950])
 
 
+@pytest.mark.environment("tfio", "tensorflow_io")
 @pytest.mark.parametrize("options", [{"subtype": "ULAW"}, {"subtype": "DOUBLE"}, {"subtype": "PCM_32"}])
 def test_what_tfio_cannot_read_is_told(tmp_path, tfio, options):
     soundfile.write(tmp_path / "a.wav", STEREO, 16000, **options)

@@ -1,8 +1,6 @@
 """Finite scalar, lookup-free and binary spherical quantization against vector-quantize-pytorch 1.32.
 
-    VQZOO_PEERS_PYTHON=/path/to/python pytest -m slow tests/quantizers/peers
-
-with an interpreter that has torch 2.13 and vector-quantize-pytorch 1.32. What differs, and is converted here:
+It runs in the environment `peers` of `.ci/slow`. What differs, and is converted here:
 
 - LFQ (`spherical=True` is binary spherical quantization) takes the first channel as the most significant bit.
 - Its logits are 2 z·c times an inverse temperature: ours is 1 over it, in squared distance.
@@ -27,10 +25,7 @@ from vqzoo.quantizers import LookupFreeQuantizer
 
 PEER = os.environ.get("VQZOO_PEERS_PYTHON", "")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not PEER, reason="VQZOO_PEERS_PYTHON names no interpreter with vector-quantize-pytorch"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.environment("peers")]
 
 CHILD = """
 import sys

@@ -1,8 +1,6 @@
 """Quantizers with a codebook, and the rotation trick, against vector-quantize-pytorch 1.32.
 
-    VQZOO_PEERS_PYTHON=/path/to/python pytest -m slow tests/quantizers/peers
-
-with an interpreter that has torch 2.13 and vector-quantize-pytorch 1.32. What differs, and is converted here:
+It runs in the environment `peers` of `.ci/slow`. What differs, and is converted here:
 
 - It adds up its losses. With a codebook learnt by gradients it has one squared error, of which neither side is fixed:
   the sum of our `codebook` and `commitment`, with the same gradients. SimVQ's is codebook + 0.25 commitment.
@@ -31,10 +29,7 @@ from vqzoo.quantizers import orthogonality_loss
 
 PEER = os.environ.get("VQZOO_PEERS_PYTHON", "")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not PEER, reason="VQZOO_PEERS_PYTHON names no interpreter with vector-quantize-pytorch"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.environment("peers")]
 
 ESTIMATORS = pytest.mark.parametrize("estimator", [straight_through, rotation_trick])
 

@@ -1,8 +1,6 @@
 """Residual, grouped and multi-scale quantization against vector-quantize-pytorch 1.32 and PyTorch.
 
-    VQZOO_PEERS_PYTHON=/path/to/python pytest -m slow tests/quantizers/peers
-
-with an interpreter that has `pip install torch==2.13.0 vector-quantize-pytorch==1.32.0`. What differs is converted:
+It runs in the environment `peers` of `.ci/slow`. What differs is converted:
 
 - It reports one loss for each level; ours are means over the levels.
 - With a learnt codebook its one loss moves latents and codes: our `codebook` plus `commitment`.
@@ -30,10 +28,7 @@ from vqzoo.quantizers import VectorQuantizer
 
 PEER = os.environ.get("VQZOO_PEERS_PYTHON", "")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not PEER, reason="VQZOO_PEERS_PYTHON names no interpreter with vector-quantize-pytorch"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.environment("peers")]
 
 START = """
 import sys

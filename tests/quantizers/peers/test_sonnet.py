@@ -1,10 +1,8 @@
 """EMAVectorQuantizer against dm-sonnet 2.0.2.
 
-    VQZOO_BACKENDS_PYTHON=/path/to/python pytest -m slow tests/quantizers/peers/test_sonnet.py
-
-with an interpreter that has tensorflow and dm-sonnet. Sonnet divides its averages, which start at 0, by 1 - decay^t.
-Ours start at one count at each code's place; set to 0, they are Sonnet's before that division. It cancels in the
-codes, but for the smoothing's epsilon: relative to the counts it is smaller there by 1 - decay^t.
+It runs in the environment `peers` of `.ci/slow`. Sonnet divides its averages, which start at 0, by 1 - decay^t. Ours
+start at one count at each code's place; set to 0, they are Sonnet's before that division. It cancels in the codes, but
+for the smoothing's epsilon: relative to the counts it is smaller there by 1 - decay^t.
 """
 
 import os
@@ -17,7 +15,7 @@ import tensorflow as tf
 
 from vqzoo.quantizers import EMAVectorQuantizer
 
-PEER = os.environ.get("VQZOO_BACKENDS_PYTHON", "")
+PEER = os.environ.get("VQZOO_PEERS_PYTHON", "")
 STEPS, SIZE, DIM, DECAY = 20, 8, 4, 0.9
 
 CHILD = """
@@ -44,7 +42,7 @@ np.savez(sys.argv[2], **{name: np.stack([np.asarray(x) for x in values]) for nam
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PEER, reason="VQZOO_BACKENDS_PYTHON names no interpreter with dm-sonnet")
+@pytest.mark.environment("peers")
 def test_tokens_losses_and_state_over_twenty_steps(tmp_path):
     rng = np.random.default_rng(0)
     codebook = rng.normal(size=(SIZE, DIM)).astype("float32")
