@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -80,6 +81,8 @@ def test_the_last_line_counts_each_test_once_and_gives_the_status(runs, line, st
 @pytest.fixture
 def slow(tmp_path):
     """A copy of the script in a checkout of its own, run with the stub; its end, and the lines that the stub wrote."""
+    if os.name == "nt":
+        pytest.skip("needs bash")
     for file in (SLOW, REPORT, ROOT / "pyproject.toml"):
         copy = tmp_path / "checkout" / file.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +108,10 @@ def test_environments_are_made_once_and_again_when_they_changed(slow, tmp_path):
     assert ended.returncode == 0 and ended.stdout == "slow: 2 passed, 0 failed, 0 skipped\n", ended.stderr
     assert [line for line in lines if line.startswith("venv")] == ["venv main", "venv peers", "venv tfio"]
     assert any(line.startswith("pip peers torch==") for line in lines), lines
+    (extras,) = re.findall(r"pip main -e \.\[(.*)\]", "\n".join(lines))
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        declared = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(extras.split(",")) == set(declared) - {"tfio"} and "test" in extras
     peers = tmp_path / "a cache" / "peers" / "bin" / "python"
     ran = [f"pytest {name} {tmp_path / 'checkout'} {peers}" for name in ("main", "tfio")]
     assert lines[-2:] == ran
@@ -152,6 +159,17 @@ def test_environments_for_tests_by_hand(slow, tmp_path):
 def test_other_arguments_are_refused(slow):
     ended, lines = slow("tests/ops")
     assert (ended.returncode, ended.stderr, lines) == (2, "usage: .ci/slow [--environments]\n", [])
+
+
+def test_without_a_python_that_fits_it_says_so(slow, tmp_path):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("python3", "python3.12", "python3.11"):
+        (folder / name).write_text("#!/bin/sh\nexit 1\n")
+        (folder / name).chmod(0o755)
+    ended, _ = slow(PYTHON="no-such-python", PATH=f"{folder}:{os.environ['PATH']}")
+    message = ".ci/slow needs Python 3.11 or 3.12: name one by PYTHON=...\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", message)
 
 
 def marks():
