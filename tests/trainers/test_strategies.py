@@ -124,6 +124,7 @@ def test_a_signal_to_one_worker_stops_both_after_one_step_and_saves(hit, tmp_pat
     command = RECIPE, "tiny", "--strategy", "multiworker", "--out", tmp_path, "--epochs", "4"
     children = started(command)
     while not list(tmp_path.glob("run/checkpoints/step_*")):  # the end of the first epoch
+        assert all(child.poll() is None for child in children), "they ended too early"
         time.sleep(0.1)
     children[hit].send_signal(signal.SIGTERM)
     told = [child.communicate(timeout=300)[0] for child in children]
