@@ -1,7 +1,5 @@
 """What PyAV reads: m4a, mp4, aac, wma, webm, mka and caf. The files are made by it, so most of this needs it."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,7 @@ from vqzoo.data.audio import decoders
 from vqzoo.data.audio import media
 from vqzoo.data.audio import read
 
-needs_av = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason='needs PyAV: pip install "vqzoo[media]"')
+needs_av = pytest.mark.environment("main", "av")
 RATE = 48000
 SAMPLES = 3 * RATE
 SIGNAL = np.random.default_rng(0).normal(0, 0.01, (SAMPLES, 2)).astype("float32")
@@ -35,7 +33,8 @@ FILES = {
 
 
 def encoded(path, codec, form, signal=SIGNAL, layout="stereo"):
-    av = pytest.importorskip("av")
+    import av
+
     try:
         with av.open(str(path), "w", format=form) as container:
             stream = container.add_stream(codec, rate=RATE, layout=layout)
@@ -133,7 +132,8 @@ def test_garbage_is_named(tmp_path, content):
 
 @needs_av
 def test_a_film_without_sound(tmp_path):
-    av = pytest.importorskip("av")
+    import av
+
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width = stream.height = 16
