@@ -10,39 +10,39 @@ X = np.zeros((1, 8, 8, 3), "float32")
 T = np.zeros((1, 2, 2, 1), "int32")
 
 SIGNALS = {
-    "nan": (np.full_like(X, np.nan), "values up to nan in magnitude.*NaN comes from a damaged input"),
+    "nan": (np.full_like(X, np.nan), "values up to nan in magnitude. NaN and infinity come from a damaged input"),
     "infinity": (np.full_like(X, -np.inf), "values up to inf in magnitude"),
-    "pixels_as_floats": (X + 200, "values up to 200 in magnitude.*become one by `x / 127.5 - 1`"),
-    "pixels_of_8_bits": (X.astype("uint8"), "Received: dtype=uint8. Pixels of 8 bits become one by"),
+    "pixels_as_floats": (X + 200, "values up to 200 in magnitude. Pass `x / 127.5 - 1`"),
+    "pixels_of_8_bits": (X.astype("uint8"), "Received: dtype=uint8, shape=.*. Pass `x / 127.5 - 1`"),
     "booleans": (X > 0, "Received: dtype=bool"),
     "complex": (X.astype("complex64"), "Received: dtype=complex64"),
-    "objects": (np.full((1, 8, 8, 3), None), "floating point in .-1, 1.. Received: dtype=object"),
-    "nothing": (None, "floating point in .-1, 1.. Received: dtype=object"),
-    "a_path": ("photo.png", "A signal is an array. Received: 'photo.png'. Read the file first"),
+    "objects": (np.full((1, 8, 8, 3), None), "A signal is an array.*Received: object .1, 8, 8, 3."),
+    "nothing": (None, "A signal is an array.*Received: None. A file is read by `vqzoo.data.load_image.path..None.`"),
+    "a_path": ("photo.png", "A signal is an array.*Received: 'photo.png'. Pass `vqzoo.data.load_image.x..None.`"),
     "channels_first": (np.zeros((1, 3, 8, 8), "float32"), r"channels last.*Received: shape=\(1, 3, 8, 8\)"),
     "four_channels": (np.zeros((1, 8, 8, 4), "float32"), r"Received: shape=\(1, 8, 8, 4\)"),
-    "no_batch_axis": (X[0], "A single example needs a batch axis: `x.None.`"),
+    "no_batch_axis": (X[0], "Pass `x.None.`"),
     "no_rows": (X[:, :0], r"An empty signal has no tokens. Received: shape=\(1, 0, 8, 3\)"),
     "several_sizes": (
         [X[0], X[0, :5]],
-        "A batch is one array: its signals have one shape",
+        "a batch of signals has one shape. Received: a list of 2 ndarray. Call `.tokenizer.encode.one.None.. for one",
     ),
 }
 TOKENS = {
     "negative": (T - 1, r"Tokens of codebook 0 lie in \[0, 16\). Received: values from -1 to -1"),
     "too_large": (T + 16, "Received: values from 16 to 16. Were they made by another tokenizer"),
     "beyond_32_bits": (T.astype("int64") + 2**40, "Received: values from 1099511627776"),
-    "floats": (T * 1.0, "Tokens are integers. Received: dtype=float64. Pass what `encode` returned"),
+    "floats": (T * 1.0, r"Tokens are integers. Received: dtype=float64, shape=.*. Pass `x.astype\(.int32.\)`"),
     "booleans": (T > 0, "Tokens are integers. Received: dtype=bool"),
-    "objects": (T.astype(object), "Tokens are integers. Received: dtype=object"),
-    "text": ("tokens.npz", "Tokens are integers. Received: dtype=<U10"),
+    "objects": (T.astype(object), "Tokens are integers, in an array. Received: object"),
+    "text": ("tokens.npz", "Tokens are integers, in an array. Received: 'tokens.npz'. Pass `vqzoo.presets.load_tokens"),
     "two_codebooks": (np.zeros((1, 2, 2, 2), "int32"), r"num_codebooks=1. Received: shape=\(1, 2, 2, 2\)"),
-    "no_last_axis": (np.zeros((1, 2, 2), "int32"), r"Received: shape=\(1, 2, 2\). The last axis stays"),
+    "no_last_axis": (np.zeros((1, 2, 2), "int32"), r"Received: shape=\(1, 2, 2\). Pass `x.*None.`"),
     "no_batch_axis": (
         T[0],
-        r"Received: shape=\(2, 2, 1\). The tokens of one signal need a batch axis: `tokens.None.`",
+        r"Received: shape=\(2, 2, 1\). Pass `x.None.`",
     ),
-    "a_row": (T[:, 0], r"a grid of \('any', 'any'\). Received: shape=\(1, 2, 1\)"),
+    "a_row": (T[:, 0], r"a grid of \('any', 'any'\) and num_codebooks=1. Received: shape=\(1, 2, 1\)"),
     "no_rows": (T[:, :0], r"Received: shape=\(1, 0, 2, 1\)"),
 }
 SIZES = {
@@ -87,7 +87,9 @@ def test_an_empty_batch_is_no_error(tokenizer):
 def test_a_grid_of_one_size_is_told():
     quantizer = vqzoo.VectorQuantizer(8, name="quantizer")
     dense = vqzoo.tokenizers.image_vqvae_dense((8, 8, 1), positions=4, hidden=(8,), latent_dim=2, quantizer=quantizer)
-    with pytest.raises(ValueError, match=r"here with a grid of \(4,\). Received: shape=\(1, 5, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"here with a grid of \(4,\) and num_codebooks=1. Received: shape=\(1, 5, 1\)"
+    ):
         dense.decode(np.zeros((1, 5, 1), "int32"))
 
 

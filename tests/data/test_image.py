@@ -273,17 +273,21 @@ def test_tensors_of_any_precision_are_saved(tmp_path, dtype):
 @pytest.mark.parametrize(
     "name, image, message",
     [
-        ("a.tiff", np.zeros((2, 2, 3)), r"Pictures are saved as \.jpeg \.jpg \.png \.webp\. Received: .*a\.tiff"),
-        ("a", np.zeros((2, 2, 3)), "Pictures are saved as"),
-        ("a.jpg", np.zeros((2, 2, 4)), r"JPEG has no alpha: save a\.jpg as \.png"),
-        ("a.png", np.zeros((1, 2, 2, 3)), r"1, 3 or 4 channels: pass one picture of a batch.*\(1, 2, 2, 3\)"),
-        ("a.png", np.zeros((3, 8, 8)), r"np\.moveaxis\(image, 0, -1\).*Received shape: \(3, 8, 8\)"),
-        ("a.png", np.zeros((8, 8)), r"Received shape: \(8, 8\)"),
-        ("a.png", np.zeros((0, 8, 3)), r"Received shape: \(0, 8, 3\)"),
-        ("a.png", np.zeros((2, 2, 3), np.uint8), r"pass image / 127\.5 - 1 .*Received dtype: uint8"),
-        ("a.png", np.full((2, 2, 3), 255.0), r"pass image / 127\.5 - 1 .*Received values from 255\.0 to 255\.0"),
-        ("a.png", np.full((2, 2, 1), np.nan), "The image holds 4 values that are NaN or infinite: pass np.nan_to_num"),
-        ("a.png", np.full((2, 2, 1), np.inf), "The image holds 4 values that are NaN or infinite: pass np.nan_to_num"),
+        (
+            "a.tiff",
+            np.zeros((2, 2, 3)),
+            r"are saved as \.jpeg \.jpg \.png \.webp\. Received: .*a\.tiff",
+        ),
+        ("a", np.zeros((2, 2, 3)), "Files of this kind are saved as .*Pass `.*a.png.`"),
+        ("a.jpg", np.zeros((2, 2, 4)), r"JPEG has no alpha. Received: a\.jpg. Save it as \.png"),
+        ("a.png", np.zeros((1, 2, 2, 3)), r"1, 3 or 4 channels.*\(1, 2, 2, 3\).*Pass `x.0.`"),
+        ("a.png", np.zeros((3, 8, 8)), r"Received: shape=\(3, 8, 8\).*Pass `np.moveaxis\(x, 0, -1\)`"),
+        ("a.png", np.zeros((8, 8)), r"Received: shape=\(8, 8\).*Pass `x\[..., None\]`"),
+        ("a.png", np.zeros((0, 8, 3)), r"Received: shape=\(0, 8, 3\).*It is empty"),
+        ("a.png", np.zeros((2, 2, 3), np.uint8), r"Received: dtype=uint8. Pass `x / 127.5 - 1`"),
+        ("a.png", np.full((2, 2, 3), 255.0), r"Received: values from 255 to 255. Pass `x / 127.5 - 1`"),
+        ("a.png", np.full((2, 2, 1), np.nan), "values that are NaN or infinite. Pass `np.nan_to_num"),
+        ("a.png", np.full((2, 2, 1), np.inf), "values that are NaN or infinite. Pass `np.nan_to_num"),
     ],
 )
 def test_what_cannot_be_saved_is_refused(tmp_path, name, image, message):

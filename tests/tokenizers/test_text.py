@@ -248,7 +248,7 @@ def test_texts_and_ids_that_are_none(pieces):
         (["the cat"], "Networks take ids of pieces, and training too.*Received: text, ..the cat"),
         (np.zeros((1, 4)), "Ids of pieces are integers. Received: dtype=float64"),
         ([[True, False]], "Ids of pieces are integers. Received: dtype=bool"),
-        ([1, 2], r"have the shape \(batch, length\). Received: shape=\(2,\). A single sentence needs a batch axis"),
+        ([1, 2], r"have the shape \(batch, length\). Received: shape=\(2,\). Pass `np.asarray\(x\).None.`"),
         (np.zeros((1, 0), "int32"), r"Received: shape=\(1, 0\).*an empty one is its end piece"),
         ([[1, 2], [3]], r"one array \(batch, length\). Received: a list of rows of several lengths"),
         ([[-1, 2]], r"lie in \[0, \d+\). Received: values from -1 to 2. Were they made by other pieces"),

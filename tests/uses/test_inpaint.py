@@ -91,9 +91,12 @@ def test_nothing_to_do_and_everything_to_do(generator):
 
 def test_what_cannot_be_repaired_is_told(generator, make_generator):
     image, mask = np.zeros((8, 12, 3), "float32"), np.zeros((8, 12), bool)
-    with pytest.raises(ValueError, match="its mask bool .height, width.*Received: image .8, 12, 3., mask float64"):
+    with pytest.raises(
+        ValueError,
+        match="A mask is bool.*Received: mask float64 .8, 12., image .8, 12, 3.. Pass `np.asarray.x. > 0`",
+    ):
         vqzoo.inpaint(generator, image, np.zeros((8, 12)))
-    with pytest.raises(ValueError, match="Received: image .1, 8, 12, 3."):
+    with pytest.raises(ValueError, match="Received: shape=.1, 1, 8, 12, 3.. Pass `x.0.`"):
         vqzoo.inpaint(generator, image[None], mask)
     with pytest.raises(ValueError, match="A signal lies in"):
         vqzoo.inpaint(generator, image + 255.0, ~mask & (np.arange(12) > 5))
@@ -132,3 +135,27 @@ def test_a_seam_fades_over_its_reach():
     blended = without_seam(filling, image, mask, reach=10.0)[0, :, 0]
     assert blended[0] == 1.0 and blended[1] > 0.9
     assert blended[10] == pytest.approx(np.exp(-1), rel=0.02) and blended[100] < 1e-3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda mask: mask * 255,
+        lambda mask: mask * 1.0,
+        lambda mask: mask[..., None],
+        lambda mask: mask[None],
+        lambda mask: np.stack([mask * 255] * 3, axis=-1),
+        lambda mask: mask.T,
+        lambda mask: mask.tolist(),
+    ],
+)
+def test_another_mask_is_told_how_it_becomes_one(make, generator):
+    image, mask = np.zeros((8, 12, 3), "float32"), np.zeros((8, 12), bool)
+    mask[2:4] = True
+    x = make(mask)
+    if np.asarray(x).dtype == bool and np.shape(x) == mask.shape:
+        return  # a list of bools is a mask
+    with pytest.raises(ValueError, match="A mask is bool .*Pass `") as caught:
+        vqzoo.inpaint(generator, image, x)
+    fixed = eval(str(caught.value).split("`")[1], {"np": np, "x": x})
+    np.testing.assert_array_equal(fixed, mask)

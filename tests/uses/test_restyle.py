@@ -38,7 +38,10 @@ def test_what_does_not_fit_is_told(tokenizer):
     picture = np.zeros((8, 8, 3), "float32")
     with pytest.raises(ValueError, match=r"`strength` lies in \[0, 1\]. Received: strength=2.0"):
         vqzoo.restyle(tokenizer, picture, picture, strength=2.0)
-    with pytest.raises(ValueError, match="`style` is a picture .height, width, channels.*Received: shape .1, 8, 8, 3"):
+    with pytest.raises(
+        ValueError,
+        match="`style` is one picture .height, width, channels.*Received: shape=.1, 1, 8, 8, 3.. Pass `x.0.`",
+    ):
         vqzoo.restyle(tokenizer, picture, picture[None])
     with pytest.raises(ValueError, match="There is no preset 'image-nobody'"):
         vqzoo.restyle("image-nobody", picture, picture)

@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages 
 
 import keras
 
+from vqzoo.cli.mistakes import check_command
 from vqzoo.cli.recipe import told_errors
 
 VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "inpaint", "restyle", "shard", "evaluate")
@@ -41,6 +42,7 @@ def main(arguments=None):
     with told_errors():
         if given.verb not in ANY_BACKEND:
             _check_backend(given.verb)
+        check_command(given, [*map(str, sys.argv[1:] if arguments is None else arguments)])
         return given.run(given)
 
 

@@ -19,11 +19,15 @@ from vqzoo.data.image_formats import how_to_read
 from vqzoo.data.image_formats import readable_formats
 from vqzoo.data.image_formats import to_eight_bits
 from vqzoo.data.image_png import read_png
+from vqzoo.data.image_repair import ImageRepairs
 from vqzoo.data.image_tiff import DeepTiff
 from vqzoo.data.image_tiff import open_deep_tiff
+from vqzoo.data.paths import checked_path
+from vqzoo.data.paths import target_path
+from vqzoo.data.repair import described
+from vqzoo.data.repair import drafted
 from vqzoo.files import atomic_path
 from vqzoo.files import check_regular
-from vqzoo.files import user_path
 
 # A file of a few kilobytes can claim any size. 2**26 pixels is above today's largest full-frame cameras (61
 # million) and decodes to 256 MiB; it is also below the size at which Pillow itself starts to warn.
@@ -57,8 +61,9 @@ def load_image(path, channels=3, max_pixels=MAX_PIXELS):
     >>> load_image(sample_images()[0]).shape
     (512, 512, 3)
     """
-    path = user_path(path)
-    picture = decode_image(path, path, checked_channels(channels), max_pixels)
+    channels = checked_channels(channels)
+    path = checked_path(path, "picture", "load_image", "find_images")
+    picture = decode_image(path, path, channels, max_pixels)
     return to_floats(to_pixels(picture, channels))
 
 
@@ -81,14 +86,12 @@ def save_image(path, image):
     >>> load_image(path)[0, 0]
     array([ 1., -1., -1.], dtype=float32)
     """
-    path = user_path(path)
+    path = target_path(path, image, "image", "save_image", _SAVED_SUFFIXES, ".png")
     suffix = path.suffix.lower()
-    if suffix not in _SAVED_SUFFIXES:
-        raise ValueError(f"Pictures are saved as {' '.join(_SAVED_SUFFIXES)}. Received: {path}")
-    image = _checked_values(keras.ops.convert_to_numpy(image))
+    image = _checked_values(image)
     channels = image.shape[-1]
     if channels == 4 and suffix in (".jpeg", ".jpg"):
-        raise ValueError(f"JPEG has no alpha: save {path.name} as .png or .webp, or pass image[..., :3].")
+        raise ValueError(f"JPEG has no alpha. Received: {path.name}. Save it as .png or .webp. Pass `x[..., :3]`.")
     pixels = np.rint((np.clip(image, -1, 1) + 1) * 127.5).astype(np.uint8)
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     with atomic_path(path) as temporary:
@@ -261,18 +264,20 @@ def checked_channels(channels):
 
 def _checked_values(image):
     """`image` as float32 if it can be one picture of finite values around [-1, 1]."""
-    if image.ndim != 3 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+    way_out = ImageRepairs(batched=False).way_out
+    array = drafted(image, "x")
+    if array is None or hasattr(image, "convert"):
+        raise ValueError(f"An image is an array. Received: {described(image)}. {way_out(image)}")
+    if len(array.shape) != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
         raise ValueError(
-            "An image is (height, width, channels) with 1, 3 or 4 channels: pass one picture of a batch, and "
-            f"np.moveaxis(image, 0, -1) if channels come first. Received shape: {image.shape}"
+            "An image is (height, width, channels) with 1, 3 or 4 channels. Received: "
+            f"shape={array.shape}, dtype={array.dtype}. {way_out(image)}"
         )
-    way_out = "Pixel values are floats in [-1, 1]: pass image / 127.5 - 1 if they are 0 to 255"
-    if image.dtype.kind in "biu":
-        raise ValueError(f"{way_out}. Received dtype: {image.dtype}")
-    image = image.astype(np.float32)
-    if not np.isfinite(image).all():
-        bad = (~np.isfinite(image)).sum()
-        raise ValueError(f"The image holds {bad} values that are NaN or infinite: pass np.nan_to_num(image) to see it.")
-    if image.min() >= 0 and image.max() > 2:  # a decoder overshoots a little, on both sides
-        raise ValueError(f"{way_out}. Received values from {image.min()} to {image.max()}")
-    return image
+    rule = "Pixel values are floats in [-1, 1]. Received:"
+    if "float" not in array.dtype:
+        raise ValueError(f"{rule} dtype={array.dtype}. {way_out(image)}")
+    if not array.finite:
+        raise ValueError(f"{rule} values that are NaN or infinite. {way_out(image)}")
+    if array.low >= 0 and array.high > 2:  # a decoder overshoots a little, on both sides
+        raise ValueError(f"{rule} values from {array.low:g} to {array.high:g}. {way_out(image)}")
+    return keras.ops.convert_to_numpy(image).astype(np.float32)

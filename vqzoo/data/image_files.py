@@ -7,6 +7,7 @@ from vqzoo.data.files import listed_files
 from vqzoo.data.files import split_files
 from vqzoo.data.image_formats import readable_suffixes
 from vqzoo.data.image_formats import unread_suffixes
+from vqzoo.data.paths import checked_folder
 
 # The colour photographs of scikit-image's wheel whose licences allow everything; its other pictures are grey,
 # medical, drawn, or fetched from the network.
@@ -32,6 +33,7 @@ def find_images(path):
     >>> find_images(sample_images()[0])[0].name
     'astronaut.png'
     """
+    path = checked_folder(path, "find_images")
     instead = "leave it out (sample_images() in Python) for five photographs that are already here"
     return listed_files(path, readable_suffixes(), "picture", instead, readers=unread_suffixes())
 

@@ -11,6 +11,8 @@ from keras import ops
 
 from vqzoo.metrics.codebook import CodebookUsage
 
+_MOST_CHANNELS = 8  # a longer last axis is not one of channels
+
 
 class Evaluated(NamedTuple):
     """What `evaluate_batches` returns."""
@@ -112,12 +114,21 @@ def checked_batches(batches, max_batches, axes, things):
     >>> [x.shape for x in checked_batches([np.zeros((2, 3)), np.ones((1, 3))], 1, ("batch", "size"), "rows")]
     [(2, 3)]
     """
+    rule = f"`batches` are arrays of {things} alone, each ({', '.join(axes)}). Received:"
     for batch in itertools.islice(batches, max_batches):
+        if isinstance(batch, tuple | dict):
+            key = 0 if isinstance(batch, tuple) else max(batch, key=lambda name: np.ndim(batch[name]))
+            raise ValueError(
+                f"{rule} a {type(batch).__name__} of {len(batch)}. Pass `[batch[{key!r}] for batch in x]`, where `x` "
+                "is what was received."
+            )
         batch = ops.convert_to_numpy(batch)
         if batch.ndim != len(axes):
-            raise ValueError(
-                f"Each batch must be {things} alone, ({', '.join(axes)}). Received: a batch of shape {batch.shape}"
-            )
+            missing = len(axes) - batch.ndim
+            index = "[..., None]" if batch.shape and batch.shape[-1] > _MOST_CHANNELS else "[None]"
+            way_out = "[x]" if hasattr(batches, "shape") else f"[batch{index} for batch in x]"
+            way_out = f" Pass `{way_out}`, where `x` is what was received." if missing == 1 else ""
+            raise ValueError(f"{rule} a batch of shape {batch.shape}.{way_out}")
         yield batch
 
 

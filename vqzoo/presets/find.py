@@ -1,5 +1,6 @@
 """From a name to the preset's folder."""
 
+import collections
 import difflib
 import os
 import pathlib
@@ -14,6 +15,8 @@ from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
+# What a run or a download that did not end may have left.
+_OF_A_RUN = ("tokenizer.keras", "prior.keras", "metadata.json", "recipe.json", "run", "README.md")
 ENVIRONMENT = "VQZOO_PRESETS"  # folders of presets, separated like $PATH
 
 
@@ -61,6 +64,8 @@ def find_preset(name):
         if _is_file(folder / MANIFEST):
             return folder
     for folder in candidates:
+        if _is_folder(folder) and not any((folder / name).exists() for name in _OF_A_RUN):
+            raise ValueError(_not_a_preset(folder))
         if _is_folder(folder):
             raise ValueError(
                 f"The folder {str(folder)!r} has no {MANIFEST}, so it is incomplete: a run or a download "
@@ -68,9 +73,7 @@ def find_preset(name):
                 "know that every file is good, call `vqzoo.presets.seal_preset(folder)`."
             )
         if _is_file(folder):
-            raise ValueError(
-                f"A preset is a folder. Received: the file {text!r}. Give its folder, {str(folder.parent)!r}."
-            )
+            raise ValueError(f"A preset is a folder. Received: the file {text!r}. {_way_out_of_file(folder)}")
     raise ValueError(_unknown(text, candidates))
 
 
@@ -156,6 +159,27 @@ def _roots():
     listed = os.environ.get(ENVIRONMENT, "").split(os.pathsep)
     beside_package = pathlib.Path(__file__).resolve().parents[2] / "saved_models"
     return [user_path(root) for root in listed if root] + [beside_package]
+
+
+def _not_a_preset(folder):
+    presets = sorted(child.name for child in folder.iterdir() if _may_be_preset(child))
+    if presets:
+        return f"The folder {str(folder)!r} holds presets. Give one of them, such as {str(folder / presets[0])!r}."
+    endings = collections.Counter(child.suffix for child in folder.iterdir() if child.is_file())
+    held = ", ".join(f"{count} {ending or 'without an ending'}" for ending, count in sorted(endings.items())[:5])
+    return (
+        f"The folder {str(folder)!r} is not a preset: it has neither {MANIFEST} nor a model. It holds "
+        f"{held or 'no files'}. Known presets: {', '.join(_names()) or 'none'}. Give one of these names, or the folder "
+        "that a recipe wrote."
+    )
+
+
+def _way_out_of_file(file):
+    if any((file.parent / name).exists() for name in (MANIFEST, *_OF_A_RUN[:2])):
+        return f"Give its folder, {str(file.parent)!r}."
+    return (
+        f"Known presets: {', '.join(_names()) or 'none'}. Give one of these names, or the folder that a recipe wrote."
+    )
 
 
 def _unknown(text, candidates):

@@ -1,6 +1,7 @@
 """Tokens on disk: a `.npz` file without pickle that knows which preset made it."""
 
 import numbers
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import read_metadata
 
 TOKEN_FORMAT = 1
+# Endings of what may be taken for its tokens.
+_SIGNALS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".wav", ".flac", ".mp3", ".ogg", ".opus", ".txt")
 # Of the tokens of one file: a small file can claim any size. The largest picture, 2**26 pixels, has as many at a stride
 # of 4 with 16 codebooks.
 _MOST_BYTES = 2**28
@@ -76,9 +79,18 @@ def load_tokens(path):
         ValueError: if the file is missing, damaged, no token file, of a newer format, or holds tokens that its own
             codebooks do not have.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            f"A token file is read from a str or a pathlib.Path. Received: an object of type {type(path).__name__}. "
+            "Call `[vqzoo.presets.load_tokens(path) for path in x]` for a list of them."
+        )
     path = user_path(path)
     if not path.is_file():
         raise ValueError(f"{str(path)!r} does not exist or is no file. Token files are made by `vqzoo encode`.")
+    if path.suffix.lower() in _SIGNALS:
+        raise ValueError(
+            f"{str(path)!r} is not a token file by its ending. Token files end in .npz, and `vqzoo encode` makes one."
+        )
     try:
         tokens, about = _read(path)
         wrong = next((name for name, fits in _ENTRIES.items() if name not in about or not fits(about[name])), None)

@@ -7,6 +7,7 @@ import numbers
 import keras
 import numpy as np
 
+from vqzoo.data.audio.repair import AudioRepairs
 from vqzoo.metrics import kilobits_per_second
 from vqzoo.networks.audio import network_reach
 from vqzoo.ops import compiled
@@ -211,6 +212,11 @@ class AudioTokenizer(Tokenizer):
             known = {"sample_rate": self.sample_rate, "frame_rate": self.frame_rate}
             metadata = {**known, "kilobits_per_second": self.kilobits_per_second(), **(metadata or {})}
         super().save_to_preset(folder, metadata, recipe, seal)
+
+    def _repairs(self, batched=True):
+        _, length, channels = self._expected_shape() or (None,) * 3
+        call = "tokenizer.encode" if batched else None
+        return AudioRepairs(channels, length, self.sample_rate, batched=batched, call=call)
 
     def _find_stride(self, input_shape):
         samples = input_shape[1] or 1

@@ -1,10 +1,13 @@
 """The tokenizer of images."""
 
 import numbers
+import warnings
 
 import keras
 import numpy as np
 
+from vqzoo.data.image_repair import ImageRepairs
+from vqzoo.data.image_repair import has_unit_range
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import dtype_name
@@ -56,6 +59,7 @@ class ImageTokenizer(Tokenizer):
         # === Compiled functions of tiles ===
         self._compiled_latents = compiled(self._latents)
         self._compiled_tokens = compiled(self.quantizer.encode)
+        self._warned = False  # of images in [0, 1], once
 
     def encode(self, signal, batch_size=None, tile_size=None, tile_margin=None):
         """Turns images into tokens; large ones in tiles, so that the networks' memory does not grow with them.
@@ -80,11 +84,17 @@ class ImageTokenizer(Tokenizer):
         Raises:
             ValueError: on another shape or dtype, or a `tile_size` in a graph or for a tokenizer of pictures of one
                 size; in eager calls also if values lie outside [-1.5, 1.5] or are not finite.
+
+        Warns:
+            UserWarning: once, where the images of an eager call seem to lie in [0, 1].
         """
         if tile_size is None:
-            return super().encode(signal, batch_size)
+            tokens = super().encode(signal, batch_size)
+            self._warn_of_unit_range(signal)
+            return tokens
         check_batch_size(batch_size)
         images = _value_to_tile(self._checked_array(signal), tile_size)
+        self._warn_of_unit_range(images)
         strides, latent_dim = grid_of(self)
         rows, columns = (
             encoding_tiles(length, stride, tile_size, tile_margin)
@@ -148,6 +158,23 @@ class ImageTokenizer(Tokenizer):
         for place, band in bands:
             images[:, place] = band
         return images
+
+    def _warn_of_unit_range(self, signal):
+        """Warns once where images seem to lie in [0, 1]; the values of a graph pass unseen."""
+        values = None if self._warned else known_value(signal)
+        if values is None or not has_unit_range(values):
+            return
+        self._warned = True
+        warnings.warn(
+            "The images lie in [0, 1], and this tokenizer expects [-1, 1], as `vqzoo.data.load_image` returns them. "
+            "Pass `x * 2.0 - 1`. If they are that bright, silence this warning by "
+            '`warnings.filterwarnings("ignore", "The images lie in")`.',
+            stacklevel=3,
+        )
+
+    def _repairs(self, batched=True):
+        _, *size, channels = self._expected_shape() or (None,) * 4
+        return ImageRepairs(channels, size, batched=batched, call="tokenizer.encode" if batched else None)
 
     def _latents(self, signal):
         return keras.ops.cast(self.encoder(signal, training=False), "float32")

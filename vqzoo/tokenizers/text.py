@@ -9,10 +9,14 @@ from vqzoo.data import Pieces
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.networks.text import RealPieces
 from vqzoo.networks.text import embedding_of
+from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.ops import largest
 from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
+from vqzoo.tokenizers.signal_checks import are_tokens
+from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import shape_of
 from vqzoo.tokenizers.text_checks import LONGEST
 from vqzoo.tokenizers.text_checks import check_length
 from vqzoo.tokenizers.text_checks import checked_ids
@@ -247,6 +251,11 @@ class TextTokenizer(Tokenizer):
         Raises:
             ValueError: on another shape or dtype; in eager calls also on ids that no piece has.
         """
+        if are_tokens(signal, self._tokens_shape(), None):
+            raise ValueError(
+                "Ids of pieces have the shape (batch, length), and tokens go to `decode`. Received: "
+                f"shape={shape_of(as_array(signal))}. Call `tokenizer.decode(x)`."
+            )
         return checked_ids(signal, self.pieces.size)
 
     @property
@@ -295,6 +304,13 @@ class TextTokenizer(Tokenizer):
             yield name, part, shape
 
     def _check_tokens(self, tokens):
+        array = as_array(tokens)
+        shape = None if array is None or dtype_name(array).startswith("float") else shape_of(array)
+        if shape and len(shape) == 2 and self.num_codebooks != 1 and shape[1] != self.num_codebooks:
+            raise ValueError(
+                "Tokens have the shape (batch, chunks, num_codebooks), and ids of pieces (batch, length). Received: "
+                f"shape={shape}. If they are ids: call `tokenizer.pieces.decode(x)`."
+            )
         super()._check_tokens(tokens)
         most = getattr(self.decoder, "max_length", LONGEST)
         chunks = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)[1]

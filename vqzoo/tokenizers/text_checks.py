@@ -1,15 +1,20 @@
 """What a tokenizer of text takes, and what it says of the rest."""
 
 import numbers
+import os
 
 import keras
 import numpy as np
 
+from vqzoo.data.repair import described
+from vqzoo.data.text.repair import texts_way_out
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
+from vqzoo.tokenizers.signal_checks import as_array
 
 # Pieces of one text: the logits of so many take half a gigabyte.
 LONGEST = 2**15
+_IDS_OF = "tokenizer.pieces.pad(tokenizer.pieces.encode({}), 1)"
 
 
 def is_text(signal):
@@ -49,34 +54,42 @@ def checked_ids(ids, size):
     >>> checked_ids([[1, 2]], 3).dtype
     tf.int32
     """
-    if is_text(ids):
+    if is_text(ids) or isinstance(ids, numbers.Number):
+        texts = isinstance(ids, list | tuple) and all(isinstance(text, str) for text in ids)
+        way_out = f"Pass `{_IDS_OF.format('x')}`." if texts and ids else texts_way_out(ids)
+        raise ValueError(f"Networks take ids of pieces, and training too. Received: text, {_shortened(ids)}. {way_out}")
+    array = as_array(ids)
+    if array is None:
         raise ValueError(
-            "Networks take ids of pieces, and training too: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`. "
-            f"Received: text, {_shortened(ids)}."
+            f"A batch of ids is one array (batch, length). Received: {described(ids)} of several lengths. Pass "
+            "`tokenizer.pieces.pad(x, 1)`."
         )
-    try:
-        ids = ids if hasattr(ids, "dtype") else np.asarray(ids)
-    except ValueError as error:
-        raise ValueError(
-            f"A batch of ids is one array (batch, length). Received: a {type(ids).__name__} of rows of several "
-            "lengths. `tokenizer.pieces.pad(rows, 1)` makes one of them."
-        ) from error
-    dtype, shape = dtype_name(ids), tuple(ids.shape)
+    dtype, shape = dtype_name(array), tuple(array.shape)
+    code = "x" if array is ids else "np.asarray(x)"
     if not dtype.startswith(("int", "uint")):
-        raise ValueError(f"Ids of pieces are integers. Received: dtype={dtype}. Tokens go to `decode`.")
-    if len(shape) != 2 or shape[1] == 0:
+        values = known_value(array)
+        whole = dtype.startswith("float") and values is not None and bool((values == np.rint(values)).all())
+        fixed = _with_two_axes('np.asarray(x, "int32")', shape)
         raise ValueError(
-            f"Ids of pieces have the shape (batch, length). Received: shape={shape}. A single sentence needs a batch "
-            "axis, `ids[None]`, and an empty one is its end piece."
+            f"Ids of pieces are integers. Received: dtype={dtype}, shape={shape}. Pass "
+            f"`{fixed if whole and fixed else _IDS_OF.format('texts')}`."
+        )
+    if len(shape) != 2:
+        fixed = _with_two_axes(code, shape) or _IDS_OF.format("texts")
+        raise ValueError(f"Ids of pieces have the shape (batch, length). Received: shape={shape}. Pass `{fixed}`.")
+    if shape[1] == 0:
+        raise ValueError(
+            f"Ids of pieces have the shape (batch, length), and an empty sentence is its end piece. Received: "
+            f'shape={shape}. Pass `[""] * len(x)`.'
         )
     check_length(shape[1] or 1)
-    values = known_value(ids)
+    values = known_value(array)
     if values is not None and values.size and not 0 <= values.min() <= values.max() < size:
         raise ValueError(
             f"Ids of pieces lie in [0, {size}). Received: values from {values.min()} to {values.max()}. Were they made "
-            "by other pieces than `tokenizer.pieces`?"
+            f"by other pieces than `tokenizer.pieces`? Pass `{_IDS_OF.format('texts')}`."
         )
-    return keras.ops.cast(ids, "int32")
+    return keras.ops.cast(array, "int32")
 
 
 def check_length(pieces):
@@ -127,7 +140,18 @@ def _is_textual(item):
     """Whether an item of a list is no number and no row of numbers, of which the first stands for all."""
     if isinstance(item, list | tuple):
         return bool(item) and _is_textual(item[0])
-    return item is None or isinstance(item, str | bytes)
+    return item is None or isinstance(item, str | bytes | os.PathLike)
+
+
+def _with_two_axes(code, shape):
+    """The code of an array (batch, length); None where there is no telling."""
+    if len(shape) == 1 and shape[0]:
+        return f"{code}[None]"
+    if len(shape) == 3 and shape[-1] == 1:
+        return f"{code}[..., 0]"
+    if len(shape) > 2 and None not in shape and 0 not in shape:
+        return f"np.reshape({code}, (-1, {shape[-1]}))"
+    return code if len(shape) == 2 else None
 
 
 def _shortened(thing):

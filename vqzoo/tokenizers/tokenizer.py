@@ -9,7 +9,6 @@ import numpy as np
 
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
-from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
@@ -18,9 +17,14 @@ from vqzoo.presets.precision import in_float32
 from vqzoo.presets.precision import in_half_precision
 from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
-
-# Signals lie in [-1, 1]. Resampling may overshoot a little; 8-bit pixels or [0, 255] are far outside.
-LARGEST_VALUE = 1.5
+from vqzoo.tokenizers.signal_checks import are_tokens
+from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import fits
+from vqzoo.tokenizers.signal_checks import shape_of
+from vqzoo.tokenizers.signal_checks import signal_fault
+from vqzoo.tokenizers.signal_checks import token_fault
+from vqzoo.tokenizers.signal_checks import token_shape_fault
+from vqzoo.tokenizers.signal_checks import token_way_out
 
 
 class Reconstruction(NamedTuple):
@@ -75,7 +79,7 @@ class Tokenizer(keras.Model):
         self.signal_shape = tuple(input_shape)  # with its batch axis; None where any size may come
         for name, part, shape in self._shapes(tuple(input_shape)):
             expected = getattr(part, "input_shape", None)
-            if expected is not None and not _fits(shape, expected):
+            if expected is not None and not fits(shape, expected):
                 raise ValueError(
                     f"The {name} takes inputs of the shape {expected}. Received: {shape}. The signal, the encoder's "
                     "output, the quantizer's latents and the decoder's input have to fit together."
@@ -126,6 +130,9 @@ class Tokenizer(keras.Model):
         if known_value(tokens[:0]) is None:
             return self._decode(tokens)
         return _in_batches(self._compiled_decode, tokens, batch_size)
+
+    def __call__(self, signal, *args, **options):
+        return super().__call__(self.checked_signal(signal), *args, **options)
 
     def call(self, signal, training=False):
         if signal.shape[0] == 0:
@@ -263,57 +270,65 @@ class Tokenizer(keras.Model):
 
     def _checked_array(self, signal):
         """`checked_signal`, but as it came: a large picture is not copied."""
-        if isinstance(signal, str):
-            raise ValueError(f"A signal is an array. Received: {signal!r}. Read the file first.")
-        try:
-            signal = signal if hasattr(signal, "dtype") else np.asarray(signal)
-        except ValueError as error:
-            raise ValueError(
-                f"A batch is one array: its signals have one shape. Received: a {type(signal).__name__} of others "
-                f"({error}). Encode signals of each shape by themselves."
-            ) from error
-        dtype = dtype_name(signal)
-        if "float" not in dtype:
-            raise ValueError(
-                f"A signal is floating point in [-1, 1]. Received: dtype={dtype}. Pixels of 8 bits become one by "
-                "`x / 127.5 - 1`."
-            )
-        expected = getattr(self.encoder, "input_shape", None)
-        shape = tuple(signal.shape)
-        if expected is not None and not _fits(shape, expected):
-            hint = " A single example needs a batch axis: `x[None]`." if len(shape) < len(expected) else ""
-            raise ValueError(
-                f"This tokenizer takes signals of the shape {('batch', *expected[1:])}, channels last, None for any "
-                f"size. Received: shape={shape}.{hint}"
-            )
-        if 0 in shape[1:]:
-            raise ValueError(f"An empty signal has no tokens. Received: shape={shape}. Leave such examples out.")
-        values = known_value(signal)
-        if values is not None and values.size:
-            largest = float(np.maximum(values.max(), -values.min()))  # makes no copy, keeps NaN
-            if not largest <= LARGEST_VALUE:
-                raise ValueError(
-                    f"A signal lies in [-1, 1]. Received: values up to {largest:g} in magnitude. Pixels in [0, 255] "
-                    "become one by `x / 127.5 - 1`; NaN comes from a damaged input."
-                )
-        return signal
+        expected = self._expected_shape()
+        fault = signal_fault(signal, expected)
+        if fault:
+            if expected and are_tokens(signal, self._tokens_shape(), expected[-1]):
+                raise ValueError(f"{fault} Tokens go to `decode`. Call `tokenizer.decode(x)`.")
+            repairs = self._repairs()
+            raise ValueError(f"{fault} {repairs.way_out(signal)}" if repairs else fault)
+        return signal if hasattr(signal, "dtype") else np.asarray(signal)
+
+    def checked_example(self, example):
+        """As `checked_signal`, of one signal without a batch axis.
+
+        Args:
+            example: array or tensor (*size, channels).
+
+        Returns:
+            float32 tensor (1, *size, channels).
+
+        Raises:
+            ValueError: as `checked_signal`.
+        """
+        array = as_array(example)
+        fault = signal_fault(example if array is None else array[None], self._expected_shape())
+        if fault:
+            repairs = self._repairs(batched=False)
+            raise ValueError(f"{fault} {repairs.way_out(example)}" if repairs else fault)
+        return keras.ops.convert_to_tensor(array[None], "float32")
+
+    def _expected_shape(self):
+        """The shape of batches of signals, None for any length; None where it is not known."""
+        return getattr(self.encoder, "input_shape", None) or getattr(self, "signal_shape", None)
+
+    def _repairs(self, batched=True):
+        """`vqzoo.data.repair.Repairs` of the modality, which end the errors; None for none."""
+        return None
 
     def _check_tokens(self, tokens):
         """Raises where `tokens` are none of the quantizer's, or their grid is none of this tokenizer's."""
-        self.quantizer.check_tokens(tokens)
-        shape = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)
-        latents = getattr(self.decoder, "input_shape", None) or ()
+        expected = self._tokens_shape()
+        fault, cause = token_fault(tokens, self.num_codebooks, expected), None
+        if fault is None:
+            try:
+                self.quantizer.check_tokens(tokens)
+                return
+            except ValueError as error:
+                shape, cause = shape_of(as_array(tokens)), error
+                wrong_axis = shape[-1] not in (None, self.num_codebooks)
+                fault = token_shape_fault(shape, self.num_codebooks, expected) if wrong_axis else str(error)
+        way_out = token_way_out(tokens, self.num_codebooks, expected, self._expected_shape(), self._repairs())
+        raise ValueError(f"{fault} {way_out}") from cause
+
+    def _tokens_shape(self):
+        """The shape of tokens, None for any length; None before `build`."""
         if not self._tokens_rank:
-            return
+            return None
+        latents = getattr(self.decoder, "input_shape", None) or ()
         # A multi-scale quantizer's grid has another rank than its latents, and a length that is its own.
         same = len(latents) == self._tokens_rank
-        expected = latents[:-1] if same else (None,) * (self._tokens_rank - 1)
-        if not _fits(shape[:-1], expected) or 0 in shape[1:]:
-            grid = tuple(length or "any" for length in expected[1:])
-            raise ValueError(
-                f"Tokens have the shape (batch, *grid, num_codebooks), here with a grid of {grid}. Received: "
-                f"shape={shape}. The tokens of one signal need a batch axis: `tokens[None]`."
-            )
+        return (*(latents[:-1] if same else (None,) * (self._tokens_rank - 1)), self.num_codebooks)
 
     def _check_decoded(self, signal, latents, decoded):
         """Raises where the decoder enlarges less or more than the encoder reduces; unknown sizes pass unseen."""
@@ -339,12 +354,6 @@ class Tokenizer(keras.Model):
         parts = {name: config.pop(name) for name in ("encoder", "quantizer", "decoder")}
         parts = {name: keras.saving.deserialize_keras_object(part) for name, part in parts.items()}
         return cls(**parts, **config)
-
-
-def _fits(shape, expected):
-    return len(shape) == len(expected) and all(
-        want is None or have is None or have == want for have, want in zip(shape[1:], expected[1:], strict=True)
-    )
 
 
 def reconstruction_of_none(tokenizer, signal):

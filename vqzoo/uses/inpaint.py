@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.tiles import grid_of
 from vqzoo.uses.generator import generator_of
 from vqzoo.uses.seams import edge_fill
@@ -137,16 +138,32 @@ def _window(holes, known, grid):
 
 
 def _checked(generator, image, mask):
-    image, mask = np.asarray(image), np.asarray(mask)
+    mask = np.asarray(mask)
     if generator.prior.grid is None or len(generator.prior.grid) != 2:
         raise ValueError(
             f"A hole is repaired where tokens lie in rows and columns. Received: a prior of tokens of the grid "
             f"{generator.prior.grid}. Take one of a convolutional tokenizer, such as image-vqgan-photos-f4."
         )
-    if image.ndim != 3 or mask.shape != image.shape[:2] or mask.dtype != bool:
+    array = as_array(image)
+    seen = image if array is None else np.asarray(array)
+    if array is not None and mask.shape == seen.shape[:2] and seen.dtype.kind == "f":
+        seen = np.where(mask[..., None] > 0, 0.0, seen)  # what is under the mask does not count
+    generator.tokenizer.checked_example(seen)
+    if mask.shape != seen.shape[:2] or mask.dtype != bool:
         raise ValueError(
-            "An image is (height, width, channels), and its mask bool (height, width), True where pixels are to be "
-            f"made. Received: image {image.shape}, mask {mask.dtype} {mask.shape}"
+            "A mask is bool (height, width), True where pixels are to be made. Received: mask "
+            f"{mask.dtype} {mask.shape}, image {seen.shape}. {_mask_way_out(mask, seen.shape[:2])}"
         )
-    generator.tokenizer.checked_signal(np.where(mask[..., None], 0.0, image).astype("float32")[None])
-    return image.astype("float32"), mask
+    return np.asarray(array, "float32"), mask
+
+
+def _mask_way_out(mask, size):
+    """The code that makes a mask of another array."""
+    code, shape = "np.asarray(x)", mask.shape
+    if len(shape) == 3 and 1 in (shape[0], shape[-1]):
+        code, shape = (f"{code}[..., 0]", shape[:-1]) if shape[-1] == 1 else (f"{code}[0]", shape[1:])
+    elif len(shape) == 3 and shape[:-1] == size:
+        code, shape = f"{code}.max(axis=-1)", shape[:-1]
+    if shape == size[::-1] != size:
+        code, shape = f"{code}.T", size
+    return f"Pass `{code} > 0`." if shape == size else "Make it as large as the image."

@@ -142,9 +142,9 @@ def _latents(tokenizer, picture, name):
 
 
 def _signal(tokenizer, picture, name):
-    if tokenizer.modality != "image" or np.ndim(picture) != 3:
-        raise ValueError(
-            f"`{name}` is a picture (height, width, channels), and the tokenizer one of pictures. Received: shape "
-            f"{np.shape(picture)}, a tokenizer of {tokenizer.modality}"
-        )
-    return tokenizer.checked_signal(np.asarray(picture, "float32")[None])
+    if tokenizer.modality != "image":
+        raise ValueError(f"Pictures are restyled. Received: a tokenizer of {tokenizer.modality}. Take one of images.")
+    try:
+        return tokenizer.checked_example(picture)
+    except ValueError as error:
+        raise ValueError(f"`{name}` is one picture (height, width, channels). {error}") from error

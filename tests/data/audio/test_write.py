@@ -40,15 +40,18 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("a.mp3", np.zeros((9, 1)), 8000), r"Recordings are saved as .flac .wav. Received: .*a\.mp3"),
+        (
+            ("a.mp3", np.zeros((9, 1)), 8000),
+            r"saved as .flac .wav. Received: .*a\.mp3.*Pass `.a.wav.`",
+        ),
         (("a.wav", np.zeros((9, 1)), 0), "sample_rate must be an int, at least 1. Received: sample_rate=0"),
-        (("a.wav", np.zeros((2, 9, 1)), 8000), r"pass one of a batch, .* Received shape: \(2, 9, 1\)"),
-        (("a.wav", np.zeros(9), 8000), r"signal\[:, None\] if it has no channels"),
-        (("a.wav", np.zeros((1, 9)), 8000), r"signal.T if they come first. Received shape: \(1, 9\)"),
-        (("a.wav", np.zeros((0, 1)), 8000), r"Received shape: \(0, 1\)"),
-        (("a.wav", np.zeros((9, 1), "int16"), 8000), "signal / 32768 if they are whole .*. Received dtype: int16"),
-        (("a.wav", np.full((9, 1), 99.0), 8000), "signal / 32768 if they are whole .*. Received values up to 99"),
-        (("a.wav", np.full((9, 1), np.nan), 8000), "9 values that are NaN or infinite"),
+        (("a.wav", np.zeros((2, 9, 1)), 8000), r"Received: shape=\(2, 9, 1\).*Pass `x.0.`"),
+        (("a.wav", np.zeros(9), 8000), r"Received: shape=\(9,\).*Pass `x\[:, None\]`"),
+        (("a.wav", np.zeros((1, 9)), 8000), r"Received: shape=\(1, 9\).*Pass `x.T`"),
+        (("a.wav", np.zeros((0, 1)), 8000), r"Received: shape=\(0, 1\).*It is empty"),
+        (("a.wav", np.zeros((9, 1), "int16"), 8000), "Received: dtype=int16. Pass `x / 32768`"),
+        (("a.wav", np.full((9, 1), 99.0), 8000), "Received: values up to 99. Pass `x / 32768`"),
+        (("a.wav", np.full((9, 1), np.nan), 8000), "values that are NaN or infinite. Pass `np.nan_to_num"),
     ],
 )
 def test_arguments_are_checked(tmp_path, monkeypatch, arguments, message):

@@ -13,6 +13,7 @@ from vqzoo.data.audio.media import has_media
 from vqzoo.data.audio.write import save_audio
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import split_files
+from vqzoo.data.paths import checked_folder
 from vqzoo.files import user_path
 
 AUDIO_SUFFIXES = (
@@ -48,6 +49,7 @@ def find_audio(path):
     >>> find_audio(file) == [file]
     True
     """
+    path = checked_folder(path, "find_audio")
     instead = "leave it out (sample_audio() in Python) for recorded speech"
     if has_media():
         return listed_files(path, tuple(sorted(AUDIO_SUFFIXES + MEDIA_SUFFIXES)), "recording", instead)

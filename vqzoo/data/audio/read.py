@@ -11,8 +11,8 @@ from vqzoo.data.audio.headers import read_header
 from vqzoo.data.audio.resample import Resampling
 from vqzoo.data.audio.resample import check_ratio
 from vqzoo.data.audio.resample import resampled_length
+from vqzoo.data.paths import checked_path
 from vqzoo.data.stream import is_count
-from vqzoo.files import user_path
 
 # A GiB of float32. A flac of silence is a thousand times smaller than what it decodes to.
 MAX_VALUES = 2**28
@@ -52,7 +52,7 @@ def audio_info(path):
     >>> audio_info(path)
     AudioInfo(sample_rate=8000, samples=500, channels=2)
     """
-    path = user_path(path)
+    path = checked_path(path, "recording", "audio_info", "find_audio")
     with _named(path):
         header = read_header(path)
         return _info(path, header, decoder_for(header))
@@ -121,7 +121,7 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
     >>> load_audio(sample_audio()[0], sample_rate=16000, samples=8000).shape
     (8000, 1)
     """
-    path = user_path(path)
+    path = checked_path(path, "recording", "load_audio", "find_audio")
     _check_arguments(sample_rate, channels, start, samples)
     with _named(path):
         header = read_header(path)
@@ -171,7 +171,7 @@ def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
     True
     """
     _check_arguments(sample_rate, channels)
-    path = user_path(path)
+    path = checked_path(path, "recording", "load_long_audio", "find_audio")
     info = audio_info(path)
     rate, width = sample_rate or info.sample_rate, channels or info.channels
     length = readable_length(path, rate, channels)

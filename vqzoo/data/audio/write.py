@@ -1,14 +1,18 @@
 """Waveforms to sound files."""
 
+import numbers
 import wave
 
 import keras
 import numpy as np
 
 from vqzoo.data.audio.read import LOUDEST
+from vqzoo.data.audio.repair import AudioRepairs
+from vqzoo.data.paths import target_path
+from vqzoo.data.repair import described
+from vqzoo.data.repair import drafted
 from vqzoo.data.stream import is_count
 from vqzoo.files import atomic_path
-from vqzoo.files import user_path
 
 _SUFFIXES = (".flac", ".wav")
 
@@ -34,12 +38,12 @@ def save_audio(path, signal, sample_rate):
     >>> load_audio(path)[:, 0]
     array([ 0.5, -1. ], dtype=float32)
     """
-    path = user_path(path)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(f"Recordings are saved as {' '.join(_SUFFIXES)}. Received: {path}")
+    path = target_path(path, signal, "signal", "save_audio", _SUFFIXES, ".wav", ", sample_rate")
     if not is_count(sample_rate):
-        raise ValueError(f"sample_rate must be an int, at least 1. Received: sample_rate={sample_rate}")
-    signal = _checked(keras.ops.convert_to_numpy(signal))
+        whole = isinstance(sample_rate, numbers.Real) and sample_rate >= 1 and sample_rate == int(sample_rate)
+        way_out = f" Pass `{int(sample_rate)}`." if whole else ""
+        raise ValueError(f"sample_rate must be an int, at least 1. Received: sample_rate={sample_rate}.{way_out}")
+    signal = _checked(signal)
     samples = np.clip(np.rint(signal * 32768.0), -32768, 32767).astype("<i2")
     with atomic_path(path) as temporary:
         if path.suffix.lower() == ".flac":
@@ -53,19 +57,21 @@ def save_audio(path, signal, sample_rate):
 
 
 def _checked(signal):
-    if signal.ndim != 2 or not 1 <= signal.shape[1] <= 8 or not len(signal):
+    way_out = AudioRepairs(batched=False).way_out
+    array = drafted(signal, "x")
+    if array is None:
+        raise ValueError(f"A signal is an array. Received: {described(signal)}. {way_out(signal)}")
+    shape = array.shape
+    if len(shape) != 2 or not 1 <= shape[1] <= 8 or not shape[0]:
         raise ValueError(
-            "A signal is (samples, channels) with 1 to 8 channels: pass one of a batch, signal[:, None] if it has no "
-            f"channels, and signal.T if they come first. Received shape: {signal.shape}"
+            f"A signal is (samples, channels) with 1 to 8 channels. Received: shape={shape}, dtype={array.dtype}. "
+            f"{way_out(signal)}"
         )
-    way_out = "Samples are floats in [-1, 1]: pass signal / 32768 if they are whole numbers of 16 bits"
-    if signal.dtype.kind in "biu":
-        raise ValueError(f"{way_out}. Received dtype: {signal.dtype}")
-    signal = signal.astype(np.float64)
-    bad = int((~np.isfinite(signal)).sum())
-    if bad:
-        raise ValueError(f"The signal holds {bad} values that are NaN or infinite: np.nan_to_num(signal) has none.")
-    peak = np.abs(signal).max()
-    if peak > LOUDEST:
-        raise ValueError(f"{way_out}. Received values up to {peak:g}")
-    return signal
+    rule = "Samples are floats in [-1, 1]. Received:"
+    if "float" not in array.dtype:
+        raise ValueError(f"{rule} dtype={array.dtype}. {way_out(signal)}")
+    if not array.finite:
+        raise ValueError(f"{rule} values that are NaN or infinite. {way_out(signal)}")
+    if max(-array.low, array.high) > LOUDEST:
+        raise ValueError(f"{rule} values up to {max(-array.low, array.high):g}. {way_out(signal)}")
+    return keras.ops.convert_to_numpy(signal).astype(np.float64)

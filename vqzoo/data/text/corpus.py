@@ -9,6 +9,7 @@ from vqzoo.data.files import as_paths
 from vqzoo.data.files import kept_going
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import validating_by_hash
+from vqzoo.data.paths import checked_folder
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.files import check_regular
 
@@ -38,6 +39,7 @@ def find_text(path):
     >>> [file.name for file in find_text(".")]
     ['sentences.txt']
     """
+    path = checked_folder(path, "find_text")
     return listed_files(
         path,
         TEXT_SUFFIXES,

@@ -7,6 +7,7 @@ import numpy as np
 import sentencepiece
 
 from vqzoo.data.stream import is_count
+from vqzoo.data.text.repair import texts_way_out
 
 # sentencepiece writes a space as this character, and reads the character as a space.
 _META = "\u2581"
@@ -271,18 +272,19 @@ def checked_texts(texts):
     >>> checked_texts(("a", "b"))
     ['a', 'b']
     """
+    one = type(texts).__name__
     if isinstance(texts, (str, bytes)):
-        raise ValueError(f"Give a list of str: [{texts[:40]!r}] for a single one. Received: one {type(texts).__name__}")
+        raise ValueError(f"Give a list of str. Received: one {one}, {_shortened(texts)}. {texts_way_out(texts)}")
     if isinstance(texts, (set, frozenset, dict)) or not np.iterable(texts):
-        raise ValueError(f"Give a list of str. Received: {_shortened(texts)} of type {type(texts).__name__}")
-    texts = list(texts)
-    wrong = [text for text in texts if not isinstance(text, str)][:1]
+        raise ValueError(f"Give a list of str. Received: {_shortened(texts)} of type {one}. {texts_way_out(texts)}")
+    listed = list(texts)
+    wrong = [text for text in listed if not isinstance(text, str)][:1]
     if wrong:
         raise ValueError(
-            f"Each text must be a str. Received: {_shortened(wrong[0])} of type {type(wrong[0]).__name__}. Give one "
-            "list of texts without lists in it, decode bytes, and leave out what is missing."
+            f"Each text must be a str. Received: {_shortened(wrong[0])} of type {type(wrong[0]).__name__}. "
+            f"{texts_way_out(texts)}"
         )
-    return texts
+    return listed
 
 
 def _shortened(thing):

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vqzoo.data.paths import checked_path
 from vqzoo.data.stream import is_count
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.files import check_regular
-from vqzoo.files import user_path
 from vqzoo.npz import read_arrays
 
 # Two GiB of float32: a small file can claim any number of words. A word counts as 16 numbers at least.
@@ -65,7 +65,7 @@ def load_vectors(path, limit=None):
     """
     if limit is not None and not is_count(limit):
         raise ValueError(f"limit must be an int, at least 1, or None. Received: limit={limit}")
-    path = user_path(path)
+    path = checked_path(path, "word vectors", "load_vectors", "find_text")
     try:
         check_regular(path)
         with open(path, "rb") as file:

@@ -1,0 +1,177 @@
+"""Code that makes images of other arrays, for errors."""
+
+import math
+
+import numpy as np
+
+from vqzoo.data.repair import Repairs
+
+_LUMA = "[[0.299], [0.587], [0.114]]"
+_MOST_BANDS = 16  # of an image of more than colours
+_LOOKED_AT = 2**20  # values
+_CHANNELS = (1, 2, 3, 4)  # grey, grey with opacity, RGB, RGBA
+
+
+class ImageRepairs(Repairs):
+    """What an image has to be: floats in [-1, 1], channels last.
+
+    Args:
+        channels: int, the channels that are wanted. Default None, any of 1, 3 and 4.
+        size: tuple (height, width), None for any.
+        **options: as of `Repairs`.
+
+    Example:
+    >>> ImageRepairs(3).way_out(np.zeros((3, 64, 48), "uint8"))
+    'Pass `np.moveaxis(x, 0, -1)[None] / 127.5 - 1`.'
+    """
+
+    noun = "image"
+
+    def __init__(self, channels=None, size=(None, None), **options):
+        super().__init__(**options)
+        self.channels = channels
+        self.size = tuple(size)
+
+    def read(self, path):
+        """See `Repairs.read`."""
+        channels = "" if self.channels in (None, 3) else f", channels={self.channels}"
+        return f"vqzoo.data.load_image({path}{channels})"
+
+    def empty(self):
+        """See `Repairs.empty`."""
+        height, width = (length or 64 for length in self.size)
+        return f'np.zeros((0, {height}, {width}, {self.channels or 3}), "float32")'
+
+    def unwrapped(self, thing, code):
+        """See `Repairs.unwrapped`; a Pillow image becomes its pixels."""
+        thing, code = super().unwrapped(thing, code)
+        if not (hasattr(thing, "mode") and hasattr(thing, "convert")):
+            return thing, code
+        wanted = {1: "L", 4: "RGBA"}.get(self.channels, "RGB")
+        if thing.mode not in ("L", "RGB", "RGBA") and not thing.mode.startswith(("I", "F")):
+            thing, code = thing.convert(wanted), f'{code}.convert("{wanted}")'
+        return np.asarray(thing), f"np.asarray({code})"
+
+    def layout(self, draft):
+        """See `Repairs.layout`."""
+        draft = self._channels_last(draft)
+        if draft is None:
+            return None
+        if self.batched and len(draft.shape) == 3:
+            draft = draft.then("{x}[None]", (1, *draft.shape))
+        elif not self.batched and len(draft.shape) == 4:
+            draft = draft.then("{x}[0]", draft.shape[1:])
+        return self._with_channels(draft)
+
+    def scale(self, draft):
+        """See `Repairs.scale`."""
+        draft = draft.then(_range_of(draft))
+        if self.channels == 4 and draft.shape[-1] == 3:  # opaque
+            before = ", ".join(["(0, 0)"] * (len(draft.shape) - 1))
+            draft = draft.then(f"{{np}}.pad({{x}}, ({before}, (0, 1)), constant_values=1)", (*draft.shape[:-1], 4))
+        have = draft.shape[-3:-1]
+        size = tuple(want or now for want, now in zip(self.size, have, strict=True))
+        return draft if size == have else draft.then(f"keras.ops.image.resize({{x}}, {size})")
+
+    def _channels_last(self, draft):
+        """(height, width, channels), with a batch axis or without; None where there is no telling."""
+        shape, rank = draft.shape, len(draft.shape)
+        known = self.channels or 3
+        channels = (*_CHANNELS, known)
+        if rank == 1 or (rank == 2 and self._is_flat(shape[-1])):
+            side = math.isqrt((shape[-1] or 0) // known)
+            size = self.size if self._is_flat(shape[-1]) else (side, side)
+            if math.prod(size) * known != shape[-1] or not side:
+                return None
+            return draft.then(f"{{np}}.reshape({{x}}, {(-1, *size, known)})", (1, *size, known))
+        if rank == 2:
+            return draft.then("{x}[..., None]", (*shape, 1))
+        if rank == 3:
+            if shape[-1] in channels and shape[-1] != shape[0]:
+                return draft
+            if known != 1 and shape[0] in (*channels, 1) and shape[-1] not in (known,):
+                return draft.then("{np}.moveaxis({x}, 0, -1)", (*shape[1:], shape[0]))
+            bands = None not in shape and shape[-1] <= _MOST_BANDS and shape[-1] < min(shape[:2])
+            return draft if bands or shape[-1] in channels else draft.then("{x}[..., None]", (*shape, 1))
+        if rank > 4:
+            inner = shape[-3:]
+            draft = draft.then(f"{{np}}.reshape({{x}}, {(-1, *inner)})", (math.prod(shape[:-3]), *inner))
+        shape = draft.shape
+        if shape[-1] not in channels and shape[1] in channels:
+            return draft.then("{np}.moveaxis({x}, 1, -1)", (shape[0], shape[2], shape[3], shape[1]))
+        return draft
+
+    def _is_flat(self, length):
+        """Whether rows of this length are images of the one size that is wanted."""
+        return None not in self.size and length == math.prod(self.size) * (self.channels or 3) != self.size[1]
+
+    def _with_channels(self, draft):
+        """As many channels as are wanted; opacity is added once the values are in [-1, 1]."""
+        have, before = draft.shape[-1], draft.shape[:-1]
+        wanted = self.channels or (have if have in (1, 3, 4) else 1 if have == 2 else 3)
+        if have == wanted:
+            return draft
+        if wanted not in (1, 3, 4):
+            return None if have is None or have < wanted else draft.then(f"{{x}}[..., :{wanted}]", (*before, wanted))
+        if have == 2:
+            draft, have = draft.then("{x}[..., :1]", (*before, 1)), 1
+        elif have is None or have > 3:
+            draft, have = draft.then("{x}[..., :3]", (*before, 3)), 3
+        if wanted == 1 and have == 3:
+            return draft.then("{np}.matmul({x}, " + _LUMA + ")", (*before, 1))
+        if wanted in (3, 4) and have == 1:
+            return draft.then("{np}.repeat({x}, 3, axis=-1)", (*before, 3))
+        return draft
+
+
+def has_unit_range(images):
+    """Whether images seem to lie in [0, 1], as most libraries have them, instead of [-1, 1].
+
+    Flat images say nothing. Neither do 8-bit values of `load_image` that are all bright: these are the odd multiples
+    of 1/255, where 8-bit values in [0, 1] are all multiples.
+
+    Args:
+        images: float array.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> pixels = np.array([130, 200, 255], "uint8")
+    >>> has_unit_range(pixels / 255), has_unit_range(pixels / 127.5 - 1)
+    (True, False)
+    """
+    # The smallest value first: of most images it decides.
+    if not images.size or not (low := float(images.min())) >= 0 or not low < float(images.max()) <= 1:
+        return False
+    steps = images.reshape(-1)[:_LOOKED_AT].astype("float32") * 255
+    odd = np.abs((steps - 1) / 2 - np.rint((steps - 1) / 2)) < 1e-3
+    return not odd.all()
+
+
+def _range_of(draft):
+    """The code that brings the values into [-1, 1]."""
+    low, high, dtype = draft.low, draft.high, draft.dtype
+    if dtype == "bool":
+        return "{x} * 2.0 - 1"
+    if low is None:
+        wide = dtype in ("uint16", "int16")
+        return "{x}" if "float" in dtype else "{x} / 32767.5 - 1" if wide else "{x} / 127.5 - 1"
+    if dtype == "int8" or (dtype.startswith("int") and -128 <= low < -1 and high <= 127):
+        return "({x} + 128.0) / 127.5 - 1"
+    if low >= 0 and high <= 1:
+        whole = not dtype.startswith(("float", "bfloat"))
+        if dtype in ("uint8", "uint16"):
+            return "{x} / 127.5 - 1" if dtype == "uint8" else "{x} / 32767.5 - 1"
+        return "{x} * 2.0 - 1" if whole or has_unit_range(draft.values) else "{x}"
+    if low >= 0 and high > 2 or dtype.startswith("uint"):
+        return "{x} / 127.5 - 1" if high <= 256 and dtype != "uint16" else f"{{x}} / {_full(high)} - 1"
+    if max(-low, high) <= 1.5:
+        return "{x}" if "float" in dtype else "{x} * 1.0"
+    if max(-low, high) <= 5:  # a filter's overshoot
+        return "{np}.clip({x}, -1.0, 1.0)"
+    return f"{{x}} / {math.ceil(max(-low, high))}"
+
+
+def _full(high):
+    return "32767.5" if high <= 65535 else math.ceil(high) / 2

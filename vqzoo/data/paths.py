@@ -1,0 +1,155 @@
+"""Paths that people pass: what is no path, is missing or is a folder is refused with the call that was meant."""
+
+import difflib
+import itertools
+import os
+
+from vqzoo.data.repair import described
+from vqzoo.files import user_path
+
+_COMPARED = 10_000  # names of a folder
+_CURRENT = 'Pass `"."` for the current folder.'
+
+
+def checked_path(path, noun, load, find):
+    """The path of one file that is to be read.
+
+    Args:
+        path: str or path.
+        noun: str, what messages call such a file.
+        load: str, the name of the function of `vqzoo.data` that reads one.
+        find: str, the name of the function of `vqzoo.data` that lists them.
+
+    Returns:
+        `pathlib.Path` of something that exists and is not a folder.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+    >>> checked_path(["a.png", "b.png"], "picture", "load_image", "find_images")
+    Traceback (most recent call last):
+        ...
+    ValueError: A path is a str or a pathlib.Path. Received: a list of 2 str. Call `[vqzoo.data.load_image(path) for ...
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            f"A path is a str or a pathlib.Path. Received: {described(path)}. {_instead(path, load, find)}"
+        )
+    found = user_path(path)
+    if found.is_dir():
+        raise ValueError(
+            f"Cannot read the {noun} {path}: Is a directory. Call `[vqzoo.data.{load}(path) for path in "
+            f"vqzoo.data.{find}({str(path)!r})]`."
+        )
+    if not os.path.lexists(found):
+        raise ValueError(f"Cannot read the {noun} {path}: No such file or directory. {near_path(path)}")
+    return found
+
+
+def checked_folder(path, find):
+    """The path of a file or a folder that is to be listed.
+
+    Args:
+        path: str or path.
+        find: str, the name of the function of `vqzoo.data` that lists it.
+
+    Returns:
+        The path as it came.
+
+    Raises:
+        ValueError: it is no path, or does not exist where something of nearly the same name does.
+
+    Example:
+    >>> checked_folder(["a", "b"], "find_images")
+    Traceback (most recent call last):
+        ...
+    ValueError: A folder is a str or a pathlib.Path. Received: a list of 2 str. Call `[file for path in x for ...
+    """
+    if not isinstance(path, str | os.PathLike):
+        several = isinstance(path, list | tuple | set) and path and all(isinstance(p, str | os.PathLike) for p in path)
+        call = f"Call `[file for path in x for file in vqzoo.data.{find}(path)]`."
+        raise ValueError(
+            f"A folder is a str or a pathlib.Path. Received: {described(path)}. {call if several else _CURRENT}"
+        )
+    if not os.path.lexists(user_path(path)) and "`" in near_path(path):
+        raise ValueError(f"{path} does not exist. {near_path(path)}")
+    return path
+
+
+def target_path(path, thing, name, save, suffixes, suffix, more=""):
+    """The path of one file that is to be written.
+
+    Args:
+        path: str or path.
+        thing: what is to be written there.
+        name: str, the argument that holds it.
+        save: str, the name of the function of `vqzoo.data` that writes it.
+        suffixes: tuple of str, those that it writes.
+        suffix: str, the one of them to suggest.
+        more: str, code of the other arguments. Defaults to none.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        ValueError: it is none, or has another suffix.
+
+    Example:
+    >>> target_path("a.bmp", None, "image", "save_image", (".jpg", ".png"), ".png")
+    Traceback (most recent call last):
+        ...
+    ValueError: Files of this kind are saved as .jpg .png. Received: 'a.bmp'. Pass `'a.png'`.
+    """
+    if not isinstance(path, str | os.PathLike):
+        swapped = isinstance(thing, str | os.PathLike)
+        way_out = (
+            f"Call `vqzoo.data.{save}({name}, path{more})`." if swapped else f"Pass `'new{suffix}'`, for instance."
+        )
+        order = " before what is saved" if swapped else ""
+        raise ValueError(f"A path is a str or a pathlib.Path{order}. Received: {described(path)}. {way_out}")
+    found = user_path(path)
+    if found.suffix.lower() in suffixes:
+        return found
+    named = str(found / f"new{suffix}") if found.is_dir() or not found.name else str(found.with_suffix(suffix))
+    raise ValueError(
+        f"Files of this kind are saved as {' '.join(suffixes)}. Received: {str(path)!r}. Pass `{named!r}`."
+    )
+
+
+def near_path(path):
+    """The last sentence of an error about a path that does not exist.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        str.
+
+    Example:
+    >>> near_path("/no/folder/a.png")
+    'Its folder does not exist either.'
+    """
+    folder = user_path(path).parent
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _COMPARED)]
+    except OSError:
+        return "Its folder does not exist either."
+    near = difflib.get_close_matches(user_path(path).name, names, 1, 0.75)
+    return f"Did you mean the one beside it? Pass `{str(folder / near[0])!r}`." if near else "Check its name."
+
+
+def _instead(path, load, find):
+    several = isinstance(path, list | tuple | set) and path and all(isinstance(p, str | os.PathLike) for p in path)
+    if several:
+        return f"Call `[vqzoo.data.{load}(path) for path in x]`."
+    if isinstance(path, bytes):
+        return "Pass `os.fsdecode(x)` if it is a path; content is written to a file first."
+    if isinstance(getattr(path, "name", None), str) and hasattr(path, "read"):
+        return "Pass `x.name`."
+    if getattr(path, "filename", None):  # a Pillow image that was read from a file
+        return "Pass `x.filename`."
+    if hasattr(path, "dtype"):
+        return "It is read already: the tokenizers take arrays."
+    return f'A folder is listed by `vqzoo.data.{find}(".")`; pass one of its files.'

@@ -1,0 +1,75 @@
+"""Code that makes a list of texts of something else, for errors; `x` is what was received."""
+
+import os
+
+import numpy as np
+
+_EXAMPLE = 'Pass `["A sentence."]`, or another list of str.'
+
+
+def texts_way_out(texts):
+    """The last sentence of an error about texts.
+
+    Args:
+        texts: what was received.
+
+    Returns:
+        str, with the code in backticks.
+
+    Example:
+    >>> texts_way_out("a"), texts_way_out([b"a"])
+    ('Pass `[x]`.', 'Pass `[one.decode() for one in x]`.')
+    """
+    code = _of_one(texts) or _of_array(texts) or _of_many(texts)
+    return f"Pass `{code}`." if code else _EXAMPLE
+
+
+def _of_one(text):
+    if isinstance(text, str):
+        return "[x]"
+    if isinstance(text, bytes | bytearray):
+        return "[x.decode()]"
+    if isinstance(text, os.PathLike):
+        return "vqzoo.data.read_sentences([x])"
+    return "[str(x)]" if isinstance(text, int | float | np.number) else None
+
+
+def _of_array(texts):
+    """Of arrays and tensors of strings."""
+    if hasattr(texts, "as_numpy_iterator"):
+        return "[one.decode() for one in x.as_numpy_iterator()]"
+    if hasattr(texts, "numpy") and hasattr(texts, "dtype"):
+        return "[one.decode() for one in np.ravel(x.numpy())]"
+    if not isinstance(texts, np.ndarray) or texts.dtype.kind not in "USO":
+        return None
+    kinds = {type(one) for one in texts.ravel().tolist()}
+    if kinds <= {str}:
+        return "np.ravel(x).tolist()"
+    if kinds <= {bytes}:
+        return "[one.decode() for one in np.ravel(x).tolist()]"
+    return "[one for one in np.ravel(x) if isinstance(one, str)]" if str in kinds else None
+
+
+def _of_many(texts):
+    if isinstance(texts, dict):
+        lists = [
+            key for key, value in texts.items() if isinstance(value, list) and all(isinstance(v, str) for v in value)
+        ]
+        return f"x[{lists[0]!r}]" if lists else "list(x.values())"
+    if isinstance(texts, tuple) and len(texts) == 2 and _strings(texts[0]):  # beside labels
+        return "x[0]"
+    if not isinstance(texts, list | tuple) or not texts:
+        return None
+    if all(isinstance(one, bytes) for one in texts):
+        return "[one.decode() for one in x]"
+    if all(isinstance(one, os.PathLike) for one in texts):
+        return "vqzoo.data.read_sentences(x)"
+    if all(_strings(one) for one in texts):
+        return "[one for row in x for one in row]"
+    if all(isinstance(one, str | int | float) and one == one for one in texts):
+        return "[str(one) for one in x]"
+    return "[one for one in x if isinstance(one, str)]" if any(isinstance(one, str) for one in texts) else None
+
+
+def _strings(row):
+    return isinstance(row, list | tuple | np.ndarray) and len(row) > 0 and all(isinstance(one, str) for one in row)

@@ -1,0 +1,262 @@
+"""What is wrong with an array that is not a signal or not tokens, in one sentence."""
+
+import numpy as np
+
+from vqzoo.data.repair import described
+from vqzoo.data.repair import is_path
+from vqzoo.ops import dtype_name
+from vqzoo.ops import known_value
+
+# Signals lie in [-1, 1]. Resampling may overshoot a little; 8-bit pixels or [0, 255] are far outside.
+LARGEST_VALUE = 1.5
+
+
+def signal_fault(signal, expected):
+    """The rule that a signal breaks, and what was received; None where it is one.
+
+    Args:
+        signal: anything. The values of a symbolic tensor pass unseen.
+        expected: tuple, the shape of batches, with None for any length; None where it is not known.
+
+    Returns:
+        str or None.
+
+    Example:
+    >>> signal_fault(np.zeros((1, 8, 8, 3), "uint8"), (None, None, None, 3))
+    'A signal is floating point in [-1, 1]. Received: dtype=uint8, shape=(1, 8, 8, 3).'
+    """
+    array = as_array(signal)
+    if array is None:
+        return f"A signal is an array, and a batch of signals has one shape. Received: {described(signal)}."
+    dtype, shape = dtype_name(array), shape_of(array)
+    if shape is None:
+        return f"The rank of a signal is known, also inside graphs. Received: a tensor of any shape, dtype={dtype}."
+    if "float" not in dtype:
+        return f"A signal is floating point in [-1, 1]. Received: dtype={dtype}, shape={shape}."
+    if expected is not None and not fits(shape, expected):
+        return (
+            f"This tokenizer takes signals of the shape {('batch', *expected[1:])}, channels last, None for any size. "
+            f"Received: shape={shape}."
+        )
+    if 0 in shape[1:]:
+        return f"An empty signal has no tokens. Received: shape={shape}. Leave such examples out."
+    values = known_value(array)
+    if values is None or not values.size:
+        return None
+    largest = float(np.maximum(values.max(), -values.min()))  # makes no copy, keeps NaN
+    if largest <= LARGEST_VALUE:
+        return None
+    damaged = "" if np.isfinite(largest) else " NaN and infinity come from a damaged input."
+    return f"A signal lies in [-1, 1]. Received: values up to {largest:g} in magnitude.{damaged}"
+
+
+def as_array(thing):
+    """An array or a tensor as it is, and lists of numbers as an array; None for everything else.
+
+    Args:
+        thing: anything.
+
+    Returns:
+        Array, tensor or None.
+
+    Example:
+    >>> as_array([[1.0, 2.0]]).shape, as_array("a.png"), as_array([])
+    ((1, 2), None, None)
+    """
+    if hasattr(thing, "dtype") and hasattr(thing, "shape"):
+        return None if dtype_name(thing).startswith(("object", "str", "<U", "<S", "|S")) else thing
+    if thing is None or is_path(thing) or not isinstance(thing, list | tuple) or not len(thing):
+        return None
+    try:
+        array = np.asarray(thing)
+    except (ValueError, TypeError):  # of several shapes
+        return None
+    return array if array.dtype.kind in "biufcV" else None
+
+
+def shape_of(array):
+    """The shape of an array, with None for unknown lengths; None where even their number is not known.
+
+    Args:
+        array: array or tensor.
+
+    Returns:
+        tuple or None.
+
+    Example:
+    >>> shape_of(np.zeros((2, 3)))
+    (2, 3)
+    """
+    try:
+        return tuple(array.shape)
+    except ValueError:
+        return None
+
+
+def fits(shape, expected):
+    """Whether a shape is the expected one but for its batch.
+
+    Args:
+        shape: tuple, None for unknown lengths.
+        expected: tuple, None for any length.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> fits((1, 8, 3), (None, None, 3)), fits((1, 8, 3), (None, None, 1))
+    (True, False)
+    """
+    return len(shape) == len(expected) and all(
+        want is None or have is None or have == want for have, want in zip(shape[1:], expected[1:], strict=True)
+    )
+
+
+def token_fault(tokens, num_codebooks, expected):
+    """The rule that tokens break, and what was received; None where they are tokens.
+
+    Args:
+        tokens: anything. The values of a symbolic tensor pass unseen.
+        num_codebooks: int, for the message; the last axis itself is the quantizer's to check.
+        expected: tuple, the shape of batches, with None for any length. None where it is not known.
+
+    Returns:
+        str or None.
+
+    Example:
+    >>> token_fault(np.zeros((2, 2, 1)), 1, (None, None, None, 1))
+    'Tokens are integers. Received: dtype=float64, shape=(2, 2, 1).'
+    """
+    array = as_array(tokens)
+    if array is None:
+        return f"Tokens are integers, in an array. Received: {described(tokens)}."
+    dtype, shape = dtype_name(array), shape_of(array)
+    if not dtype.startswith(("int", "uint")):
+        return f"Tokens are integers. Received: dtype={dtype}, shape={shape}."
+    if expected is not None and (not fits(shape[:-1], expected[:-1]) or 0 in shape[1:]):
+        return token_shape_fault(shape, num_codebooks, expected)
+    return None
+
+
+def token_shape_fault(shape, num_codebooks, expected):
+    """The rule of the shape of tokens, and what was received.
+
+    Args:
+        shape: tuple, what was received.
+        num_codebooks: int.
+        expected: tuple, the shape of batches, with None for any length. None where it is not known.
+
+    Returns:
+        str.
+
+    Example:
+    >>> token_shape_fault((4, 1), 1, (None, None, None, 1))[-79:]
+    "here with a grid of ('any', 'any') and num_codebooks=1. Received: shape=(4, 1)."
+    """
+    grid = "any kind" if expected is None else tuple(length or "any" for length in expected[1:-1])
+    return (
+        f"Tokens have the shape (batch, *grid, num_codebooks), here with a grid of {grid} and "
+        f"num_codebooks={num_codebooks}. Received: shape={shape}."
+    )
+
+
+def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=None):
+    """The last sentence of an error about tokens.
+
+    Args:
+        tokens: what was received.
+        num_codebooks: int.
+        expected: tuple, as in `token_fault`.
+        signal_shape: tuple, the shape of batches of signals; None where it is not known.
+        repairs: `vqzoo.data.repair.Repairs` of the signals. Defaults to none.
+
+    Returns:
+        str, with the code in backticks.
+
+    Example:
+    >>> token_way_out(np.zeros((2, 2, 1), int), 1, (None, None, None, 1))
+    'Pass `x[None]`.'
+    """
+    thing, code = _unwrapped(tokens)
+    paths = [thing] if is_path(thing) else list(thing) if isinstance(thing, list | tuple) else []
+    rank = None if expected is None else len(expected)
+    array = as_array(thing)
+    if paths and all(is_path(path) and str(path).endswith(".npz") for path in paths):
+        if is_path(thing):
+            return "Pass `vqzoo.presets.load_tokens(x).tokens[None]`."
+        return "Call `[tokenizer.decode(vqzoo.presets.load_tokens(path).tokens[None]) for path in x]`."
+    if array is None:
+        rows = [as_array(row) for row in thing] if isinstance(thing, list | tuple) else [None]
+        if rows and not any(row is None for row in rows):
+            batch = "[None]" if rank is not None and rows[0].ndim == rank - 1 else ""
+            return f"Call `[tokenizer.decode(np.asarray(one){batch}) for one in {code}]`."
+        return "Pass what `tokenizer.encode(signal)` returns."
+    if not isinstance(array, np.ndarray) or code != "x" or array is not thing:
+        code = f"np.asarray({code})" if known_value(array) is not None else code
+    dtype, shape = dtype_name(array), shape_of(array)
+    if repairs and signal_shape and len(shape) == len(signal_shape) and shape[-1] == signal_shape[-1] != num_codebooks:
+        draft = repairs.draft(thing, "x")
+        if draft is not None:
+            return f"Signals go to `encode`. Pass `tokenizer.encode({draft.code})`."
+    if not dtype.startswith(("int", "uint")):
+        values = known_value(array)
+        whole = values is not None and (values == np.rint(np.where(np.isfinite(values), values, 0.5))).all()
+        if dtype.startswith("bool") or not (whole or values is None):
+            return "Pass what `tokenizer.encode(signal)` returns."
+        code = f'{code}.astype("int32")' if values is not None else f'keras.ops.cast({code}, "int32")'
+    index = _axes_added(shape, rank, num_codebooks)
+    if index is None:
+        library = "np" if known_value(array) is not None else "keras.ops"
+        for axis in (0, 1):
+            if rank in (len(shape), len(shape) + 1 - axis) and len(shape) > axis and shape[axis] == num_codebooks > 1:
+                batch = "[None]" if len(shape) == rank - 1 else ""
+                return f"Pass `{library}.moveaxis({code}, {axis}, -1){batch}`."
+        return "Tokens of another tokenizer are decoded by that one; here pass what `tokenizer.encode(signal)` returns."
+    if code + index == "x":  # of the right shape, so they are another tokenizer's, or there are none
+        return "Pass what `tokenizer.encode(signal)` returns."
+    return f"Pass `{code}{index}`."
+
+
+def are_tokens(thing, expected, signal_channels):
+    """Whether something passed as a signal is tokens.
+
+    Args:
+        thing: what was received.
+        expected: tuple, the shape of tokens, as in `token_fault`.
+        signal_channels: int.
+
+    Returns:
+        bool; False where there is no telling.
+
+    Example:
+    >>> are_tokens(np.zeros((1, 9, 4), "int32"), (None, None, 4), 1)
+    True
+    """
+    array = as_array(thing)
+    if array is None or expected is None or not dtype_name(array).startswith(("int32", "int64")):
+        return False
+    shape = shape_of(array)
+    return shape is not None and fits(shape, expected) and shape[-1] == expected[-1] != signal_channels
+
+
+def _axes_added(shape, rank, num_codebooks):
+    """The index that gives tokens their missing axes, "" where none is missing; None where that is not it."""
+    if rank is None or (len(shape) == rank and shape[-1] in (None, num_codebooks)):
+        return ""
+    if len(shape) == rank - 1 and shape[-1] == num_codebooks:
+        return "[None]"
+    if num_codebooks == 1 and rank - 2 <= len(shape) < rank and len(shape):
+        return "[..., None]" if len(shape) == rank - 1 else "[None, ..., None]"
+    return None
+
+
+def _unwrapped(thing):
+    """The tokens in what holds them beside something else, and their code."""
+    code = "x"
+    if isinstance(thing, np.lib.npyio.NpzFile):
+        thing, code = thing["tokens"], 'x["tokens"]'
+    elif hasattr(thing, "tokens"):
+        thing, code = thing.tokens, "x.tokens"
+    elif isinstance(thing, dict) and "tokens" in thing:
+        thing, code = thing["tokens"], 'x["tokens"]'
+    return thing, code
