@@ -249,8 +249,8 @@ def test_texts_and_ids_that_are_none(pieces):
         (np.zeros((1, 4)), "Ids of pieces are integers. Received: dtype=float64"),
         ([[True, False]], "Ids of pieces are integers. Received: dtype=bool"),
         ([1, 2], r"have the shape \(batch, length\). Received: shape=\(2,\). Pass `np.asarray\(x\).None.`"),
-        (np.zeros((1, 0), "int32"), r"Received: shape=\(1, 0\).*an empty one is its end piece"),
-        ([[1, 2], [3]], r"one array \(batch, length\). Received: a list of rows of several lengths"),
+        (np.zeros((1, 0), "int32"), r"an empty sentence is its end piece. Received: shape=\(1, 0\). Pass `.*len"),
+        ([[1, 2], [3]], r"one array \(batch, length\). Received: a list of 2 list of several lengths"),
         ([[-1, 2]], r"lie in \[0, \d+\). Received: values from -1 to 2. Were they made by other pieces"),
         ([[1, pieces.size]], r"lie in \[0, \d+\). Received: values from 1 to"),
         (np.zeros((1, 2**15 + 1), "int32"), "at most 32768 pieces.*Received: 32769. Encode it by sentences"),
@@ -267,15 +267,15 @@ def test_texts_and_ids_that_are_none(pieces):
 
 NONE_OF_TEXT = {
     "None": (None, "Give a list of str. Received: None of type NoneType"),
-    "a list of None": ([None], "Each text must be a str. Received: None of type NoneType. Give one list"),
+    "a list of None": ([None], "Each text must be a str. Received: None of type NoneType. Pass `"),
     "None among texts": (["a", None], "Received: None of type NoneType"),
     "None in an array": (np.array(["a", None], object), "Received: None of type NoneType"),
     "NaN in an array": (np.array(["a", float("nan")], object), "Received: nan of type float"),
     "a number among texts": (["a", 1], "Received: 1 of type int"),
     "a number in an array": (np.array([1, "a"], object), "Received: 1 of type int"),
-    "bytes among texts": (["a", b"a"], "Received: b'a' of type bytes. .*decode bytes"),
+    "bytes among texts": (["a", b"a"], "Received: b'a' of type bytes. Pass `.*decode"),
     "an array of bytes": (np.array([b"a"]), "of type bytes_"),
-    "nested": ([["a"]], r"Received: \['a'\] of type list. Give one list of texts without lists in it"),
+    "nested": ([["a"]], r"Received: \['a'\] of type list. Pass `.one for row in x for one in row.`"),
     "nested of several lengths": ([["a", "b"], ["c"]], r"Received: \['a', 'b'\] of type list"),
     "nested deep": ([[["a"]]], r"Received: \[\['a'\]\] of type list"),
     "nested None": ([[None]], r"Received: \[None\] of type list"),
@@ -289,7 +289,7 @@ NONE_OF_TEXT = {
     "a tensor": (tf.constant(["a"]), "of type EagerTensor"),
     "masked": (np.ma.array(["a", "b"], mask=[0, 1]), "Received: masked of type MaskedConstant"),
     "numbers": ([1.5, 2.0], "Ids of pieces are integers. Received: dtype=float64"),
-    "a number": (3, r"Ids of pieces have the shape \(batch, length\). Received: shape=\(\)"),
+    "a number": (3, r"Give a list of str. Received: 3 of type int. Pass `\[str\(x\)\]`"),
     "dates": (np.array(["2020-01-01"], "datetime64[D]"), "Ids of pieces are integers. Received: dtype=datetime64"),
 }
 

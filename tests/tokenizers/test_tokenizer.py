@@ -174,10 +174,11 @@ def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
     helpers |= {"Quantizer.check_tokens", "Quantizer.num_codebooks", "LookUpQuantizer.codebook_sizes"}
     helpers |= {"checked_channels", "to_pixels", "to_floats", "user_path", "checked_path"}
     helpers |= {"signal_fault", "token_fault", "as_array", "shape_of", "fits", "has_unit_range"}
-    helpers |= {"Tokenizer.num_codebooks"}
+    helpers |= {"Tokenizer.num_codebooks", "target_path", "drafted", "_Holder.close", "sweep_temporaries"}
+    helpers |= {"check_regular", "open_deep_tiff", "read_png"}
     steps = [name for name in calls if name not in helpers]
     assert "load_image" in steps and "save_image" in steps
-    assert len(set(steps)) <= 7, steps
+    assert len(set(steps)) <= 7, " ".join(sorted(set(steps)))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])

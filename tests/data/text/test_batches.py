@@ -95,7 +95,7 @@ def test_workers_share_a_batch(pieces):
     ("arguments", "message"),
     [
         ({"sentences": []}, "sentences is empty: give at least one"),
-        ({"sentences": "a cat"}, r"Give a list of str: \['a cat'\]"),
+        ({"sentences": "a cat"}, r"Give a list of str. Received: one str, 'a cat'. Pass `.x.`"),
         ({"length": 0}, "length must be an int, at least 1. Received: length=0"),
         ({"multiple": 0.5}, "multiple must be an int, at least 1. Received: multiple=0.5"),
         ({"batch_size": 0}, "batch_size must be an int, at least 1"),

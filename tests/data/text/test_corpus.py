@@ -158,7 +158,7 @@ def test_texts_that_names_of_files_cannot_be():
 def test_arguments_of_the_split_are_checked():
     with pytest.raises(ValueError, match="sentences is empty: give at least one"):
         split_sentences([])
-    with pytest.raises(ValueError, match=r"Give a list of str: \['a cat'\]"):
+    with pytest.raises(ValueError, match=r"Give a list of str. Received: one str, 'a cat'. Pass `.x.`"):
         split_sentences("a cat")
     for share in (0, 1, -0.5):
         with pytest.raises(ValueError, match="validation must be a share between 0 and 1, both excluded"):

@@ -145,7 +145,7 @@ def test_a_corpus_that_is_too_small():
     [
         (([], 300), "There is no sentence to learn pieces from"),
         ((["", " \n"], 300), "There is no sentence to learn pieces from"),
-        (("the cat", 300), r"Give a list of str: \['the cat'\] for a single one"),
+        (("the cat", 300), r"Give a list of str. Received: one str, 'the cat'. Pass `.x.`"),
         (([b"the cat"], 300), "Each text must be a str. Received: b'the cat' of type bytes"),
         ((CORPUS, 0), "size must be an int, at least 1. Received: size=0"),
         ((CORPUS, 300.0), "size must be an int"),
@@ -192,7 +192,7 @@ def test_other_models_of_sentencepiece():
 
 
 def test_what_is_no_text_and_no_ids(pieces):
-    with pytest.raises(ValueError, match=r"Give a list of str: \['the cat'\] for a single one. Received: one str"):
+    with pytest.raises(ValueError, match=r"Give a list of str. Received: one str, 'the cat'. Pass `.x.`"):
         pieces.encode("the cat")
     with pytest.raises(ValueError, match="Each text must be a str. Received: 5 of type int"):
         checked_texts(["a", 5])

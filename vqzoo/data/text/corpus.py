@@ -10,6 +10,7 @@ from vqzoo.data.files import kept_going
 from vqzoo.data.files import listed_files
 from vqzoo.data.files import validating_by_hash
 from vqzoo.data.paths import checked_folder
+from vqzoo.data.paths import near_path
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.files import check_regular
 
@@ -176,7 +177,8 @@ def _lines_of(path, room, max_bytes, before):
                     sentences.append(sentence)
                     _check_count(len(sentences) + before, path)
     except OSError as error:
-        raise ValueError(f"Cannot read the text file {path}: {error.strerror}.") from error
+        way_out = f" {near_path(path)}" if isinstance(error, FileNotFoundError) else ""
+        raise ValueError(f"Cannot read the text file {path}: {error.strerror}.{way_out}") from error
     return sentences, room
 
 

@@ -64,6 +64,8 @@ def _of_many(texts):
         return "[one.decode() for one in x]"
     if all(isinstance(one, os.PathLike) for one in texts):
         return "vqzoo.data.read_sentences(x)"
+    if all(isinstance(one, str | bytes) for one in texts):
+        return "[one.decode() if isinstance(one, bytes) else one for one in x]"
     if all(_strings(one) for one in texts):
         return "[one for row in x for one in row]"
     if all(isinstance(one, str | int | float) and one == one for one in texts):
