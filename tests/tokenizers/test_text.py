@@ -289,7 +289,7 @@ NONE_OF_TEXT = {
     "a tensor": (tf.constant(["a"]), "of type EagerTensor"),
     "masked": (np.ma.array(["a", "b"], mask=[0, 1]), "Received: masked of type MaskedConstant"),
     "numbers": ([1.5, 2.0], "Ids of pieces are integers. Received: dtype=float64"),
-    "a number": (3, r"Give a list of str. Received: 3 of type int. Pass `\[str\(x\)\]`"),
+    "a number": (3, r"Received: (3 of type int|text, 3)\. Pass `\[str\(x\)\]`"),
     "dates": (np.array(["2020-01-01"], "datetime64[D]"), "Ids of pieces are integers. Received: dtype=datetime64"),
 }
 
