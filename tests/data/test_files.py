@@ -149,3 +149,20 @@ def test_what_ends_the_program_is_not_kept(monkeypatch):
     for error in (KeyboardInterrupt, SystemExit):
         with pytest.raises(error), kept_going(print):
             raise error
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ("photos", r"must be a list of paths\. Pass `vqzoo\.data\.find_images\('photos'\)`"),
+        (pathlib.Path("photos"), r"Pass `vqzoo\.data\.find_images\('photos'\)`"),
+        (None, "Received: NoneType. Pass a list of str"),
+        (3, "Received: int. Pass a list of str"),
+        (["a.png", None], "Received: one of NoneType"),
+        ([b"a.png"], "Received: one of bytes"),
+        ([], "files is empty: give at least one picture"),
+    ],
+)
+def test_what_is_no_list_of_paths_is_refused_in_one_line(files, message):
+    with pytest.raises(ValueError, match=message):
+        as_paths(files)

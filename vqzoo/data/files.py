@@ -242,11 +242,20 @@ def as_paths(files, noun="picture"):
     """
     find = {"picture": "find_images", "recording": "find_audio"}.get(noun, "find_text")
     if isinstance(files, (str, os.PathLike)):
-        raise ValueError(f"files must be a list of paths: {find}({str(files)!r}) makes one of a folder.")
-    files = FileList(map(user_path, files), getattr(files, "ignored", None))
-    if not files:
-        raise ValueError(f"files is empty: give at least one {noun}, such as {find}(folder) lists.")
-    return files
+        raise ValueError(
+            f"files must be a list of paths. Pass `vqzoo.data.{find}({str(files)!r})` for those of a folder."
+        )
+    instead = f"Pass a list of str or pathlib.Path, such as vqzoo.data.{find}(folder) gives."
+    try:
+        named = list(files)
+    except TypeError:
+        raise ValueError(f"files must be a list of paths. Received: {type(files).__name__}. {instead}") from None
+    others = [file for file in named if not isinstance(file, (str, os.PathLike))]
+    if others:
+        raise ValueError(f"files must be a list of paths. Received: one of {type(others[0]).__name__}. {instead}")
+    if not named:
+        raise ValueError(f"files is empty: give at least one {noun}. {instead}")
+    return FileList(map(user_path, named), getattr(files, "ignored", None))
 
 
 def _hash(name, seed):
