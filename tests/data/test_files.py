@@ -154,8 +154,8 @@ def test_what_ends_the_program_is_not_kept(monkeypatch):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ("photos", r"must be a list of paths\. Pass `vqzoo\.data\.find_images\('photos'\)`"),
-        (pathlib.Path("photos"), r"Pass `vqzoo\.data\.find_images\('photos'\)`"),
+        ("photos", r"must be a list of paths: find_images\('photos'\) makes one"),
+        (pathlib.Path("photos"), r"find_images\('photos'\) makes one"),
         (None, "Received: NoneType. Pass a list of str"),
         (3, "Received: int. Pass a list of str"),
         (["a.png", None], "Received: one of NoneType"),

@@ -242,9 +242,7 @@ def as_paths(files, noun="picture"):
     """
     find = {"picture": "find_images", "recording": "find_audio"}.get(noun, "find_text")
     if isinstance(files, (str, os.PathLike)):
-        raise ValueError(
-            f"files must be a list of paths. Pass `vqzoo.data.{find}({str(files)!r})` for those of a folder."
-        )
+        raise ValueError(f"files must be a list of paths: {find}({str(files)!r}) makes one of a folder.")
     instead = f"Pass a list of str or pathlib.Path, such as vqzoo.data.{find}(folder) gives."
     try:
         named = list(files)
@@ -254,7 +252,7 @@ def as_paths(files, noun="picture"):
     if others:
         raise ValueError(f"files must be a list of paths. Received: one of {type(others[0]).__name__}. {instead}")
     if not named:
-        raise ValueError(f"files is empty: give at least one {noun}. {instead}")
+        raise ValueError(f"files is empty: give at least one {noun}, such as {find}(folder) lists.")
     return FileList(map(user_path, named), getattr(files, "ignored", None))
 
 
