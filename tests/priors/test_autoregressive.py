@@ -265,11 +265,14 @@ def test_positions_of_a_picture_are_rows_and_columns_behind_the_prefix():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: p.generate(temprature=1.0), "Settings of sampling are temperature, .* Received: temprature"),
+        (lambda p: p.generate(temprature=1.0), "no setting `temprature` here. Did you mean `temperature`"),
         (lambda p: p.generate(guidance=2.0), "Guidance moves away .* Received: guidance=2.0, no prefix"),
         (lambda p: p.generate(3, prefix=PREFIX[:2]), "Each example has a condition .* count=3, 2 of prefix"),
-        (lambda p: p.generate(0), "Received: count=0, no other rows"),
-        (lambda p: p.generate(2, batch_size=0), "`batch_size` is 1 or more. Received: batch_size=0"),
+        (lambda p: p.generate(0), "`count` is an integer from 1 to 1000000. Received: count=0"),
+        (
+            lambda p: p.generate(2, batch_size=0),
+            "`batch_size` is an integer from 1 to 2147483647. Received: batch_size=0",
+        ),
         (lambda p: p.generate(prefix=[1, 2]), r"A prefix is integer ids \(batch, length\)"),
         (lambda p: p.generate(context=PREFIX), "cross_attention=False: it takes no context. Received: context=one"),
         (lambda p: p(np.zeros((1, 3, 2, 1), "int32")), r"with a grid of \(2, 3\). Received: shape=\(1, 3, 2, 1\)"),

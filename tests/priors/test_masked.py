@@ -182,10 +182,13 @@ def test_noise_makes_the_order_random():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: p.generate(steps=0), "in a step or more.*Received: steps=0"),
-        (lambda p: p.generate(noise=-1.0), "noise=-1.0"),
-        (lambda p: p.generate(repetition_penalty=1.1), "without `repetition_penalty`"),
-        (lambda p: p.generate(schedule="half"), "A schedule is one of"),
+        (lambda p: p.generate(steps=0), "`steps` is an integer from 1 to 10000. Received: steps=0"),
+        (lambda p: p.generate(noise=-1.0), "`noise` is a number from 0 to 1000000. Received: noise=-1.0"),
+        (
+            lambda p: p.generate(repetition_penalty=1.1),
+            "no setting `repetition_penalty` here. Only a prior of the kind Autoregress",
+        ),
+        (lambda p: p.generate(schedule="half"), "`schedule` is one of linear"),
         (
             lambda p: p.repair(np.zeros((1, 2, 3, 1), int), np.zeros((1, 2, 3, 1), bool)),
             r"here \(1, 2, 3\). Received: bool",

@@ -63,7 +63,7 @@ def test_the_rim_of_a_hole_keeps_what_the_tokenizer_knows_of_its_filling(generat
     first = vqzoo.inpaint(generator, image, mask, seed=1)
     assert 1 <= len(seen) <= 4 and sum((known < 0).sum() for known in seen) >= 4
     assert np.isfinite(first).all()
-    with pytest.raises(ValueError, match="0 tokens or more. Received: rim=-1"):
+    with pytest.raises(ValueError, match="`rim` is an integer from 0 to 2147483647. Received: rim=-1"):
         vqzoo.inpaint(generator, image, mask, rim=-1)
     shallow = mask & (np.arange(24) >= 8)  # nothing of it is deeper than the rim
     np.testing.assert_array_equal(*(vqzoo.inpaint(generator, image, shallow, seed=s) for s in (1, 2)))

@@ -32,6 +32,7 @@ from vqzoo.presets import read_metadata
 from vqzoo.presets import seal_preset
 from vqzoo.presets import update_metadata
 from vqzoo.priors import TokenSpace
+from vqzoo.priors.settings import checked_settings
 from vqzoo.tokenizers import ImageTokenizer
 from vqzoo.tokenizers.text import PIECES_FILE
 from vqzoo.trainers import GeneratedPictures
@@ -171,8 +172,7 @@ class PriorRun(Run):
 
         def built(config):
             trainer = build(config, self.space, self.grid)
-            sampling = {name: value for name, value in self.sampling.items() if name != "guidance"}
-            trainer.fitted.planned(trainer.fitted.frames_of(), sampling)  # raises now, not after the first epoch
+            checked_settings(trainer.fitted, self.sampling)  # raises now, not after the first epoch
             return trainer
 
         return super().fit(built)

@@ -12,6 +12,7 @@ from vqzoo.priors.generation import sampling_of
 from vqzoo.priors.grammar import Grammar
 from vqzoo.priors.prior import Prior
 from vqzoo.priors.sampling import NEVER
+from vqzoo.priors.settings import checked_settings
 from vqzoo.priors.token_space import PADDING
 
 
@@ -149,7 +150,7 @@ class AutoregressivePrior(Prior):
             count: int, examples. Defaults to as many as there are prefixes, contexts or `known`, or 1.
             prefix: int array (count or 1, length), ids. Defaults to none.
             context: int array (count or 1, length), ids. Defaults to none.
-            seed: int. Defaults to 0.
+            seed: int from 0 to 2**63 - 1, each of which makes something else. Defaults to 0.
             guidance: float, how far away from the unconditional prediction: 1 is the conditional one, more is more
                 typical of the condition. Twice the work. Defaults to none.
             known: int array (count or 1, *grid, num_codebooks), tokens that are given, -1 where one is to be made: the
@@ -170,17 +171,19 @@ class AutoregressivePrior(Prior):
             ValueError: if an argument is out of range, or they do not fit together.
         """
         self.build_now()
+        own = {"count": count, "seed": seed, "guidance": guidance, "batch_size": batch_size}
+        settings = checked_settings(self, {**own, "callback": callback, "every": every, **sampling})
         frames = self.frames_of(length)
-        steps, streams = self.pattern.slots(frames, self.num_codebooks).shape
-        request = requested(self, count, prefix, context, known, frames, seed, guidance, sampling, (steps, streams))
+        numbers = self.pattern.slots(frames, self.num_codebooks).shape
+        request = requested(self, prefix, context, known, frames, settings, numbers)
         leading = self._leading(request.given, frames)
 
         def answer(part, count):
             if callback is None:
                 return self._compiled_generate(part, frames, leading)
-            return self._streamed(part, frames, leading, lambda tokens: callback(tokens[:count]), every)
+            return self._streamed(part, frames, leading, lambda tokens: callback(tokens[:count]), settings["every"])
 
-        return self.tokens_of(in_batches(answer, request, batch_size), frames)
+        return self.tokens_of(in_batches(answer, request, settings["batch_size"]), frames)
 
     def planned(self, frames, options):
         """What a request needs, and its answer.
@@ -194,7 +197,7 @@ class AutoregressivePrior(Prior):
             of ids of a `Request`.
         """
         shape = self.pattern.slots(frames, self.num_codebooks).shape
-        return shape, sampling_of(options), lambda request: self._generate(request, frames, 0)
+        return shape, sampling_of(checked_settings(self, options)), lambda request: self._generate(request, frames, 0)
 
     def _generate(self, request, frames, leading):
         """Ids (batch, steps, streams) of a request."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vqzoo.priors.sampling import Sampling
 from vqzoo.priors.sampling import uniforms_of
+from vqzoo.priors.settings import checked
 from vqzoo.priors.token_space import PADDING
 
 
@@ -23,28 +24,25 @@ class Request(NamedTuple):
     sampling: Any  # `Sampling` of float32 scalars; of temperature 0 the temperature is None
 
 
-def requested(prior, count, prefix, context, known, frames, seed, guidance, sampling, numbers):
-    """Checks what a user asks of a prior.
+def requested(prior, prefix, context, known, frames, settings, numbers):
+    """What a user asks of a prior, checked and as tensors.
 
     Args:
         prior: `Prior`.
-        count: int, examples, or None for as many as the other arguments have.
         prefix: int array (count or 1, length), or None.
         context: int array (count or 1, length), or None.
         known: int array (count or 1, *grid, num_codebooks), or None.
         frames: int, positions.
-        seed: int.
-        guidance: float, or None.
-        sampling: dict, arguments of `Sampling`.
+        settings: dict as `checked_settings` returns it: `count`, `seed`, `guidance` and those of `Sampling`.
         numbers: tuple of int, random numbers for each example.
 
     Returns:
         `Request`.
 
     Raises:
-        ValueError: if an argument is out of range, or they do not fit together.
+        ValueError: if the arrays are not the prior's, or do not fit together.
     """
-    sampling = sampling_of(sampling)
+    count, seed, guidance = (settings[name] for name in ("count", "seed", "guidance"))
     prefix, context = prior.checked_condition(prefix, context)
     if guidance is not None and prefix is None and context is None:
         raise ValueError(
@@ -62,9 +60,9 @@ def requested(prior, count, prefix, context, known, frames, seed, guidance, samp
         given,
         prefix,
         context,
-        uniforms_of(int(seed) % 2**31, count, *numbers),
+        uniforms_of(seed, count, *numbers),
         None if guidance is None else tf.constant(guidance, tf.float32),
-        sampling,
+        sampling_of(settings),
     )
 
 
@@ -72,22 +70,21 @@ def sampling_of(settings):
     """`Sampling` of tensors.
 
     Args:
-        settings: dict, arguments of `Sampling`.
+        settings: dict, settings of a prior, of which those of `Sampling` are taken; or a `Sampling`.
 
     Returns:
         `Sampling`, whose numbers are tensors, so that another one compiles nothing anew.
 
     Raises:
-        ValueError: if there is no such setting, or one is out of range.
+        ValueError: if one is out of range.
     """
-    unknown = set(settings) - set(Sampling._fields)
-    if unknown:
-        raise ValueError(f"Settings of sampling are {', '.join(Sampling._fields)}. Received: {', '.join(unknown)}")
-    checked = Sampling(**settings).checked()
+    if not isinstance(settings, Sampling):
+        settings = Sampling(**{name: settings[name] for name in Sampling._fields if name in settings})
+    plain = settings.checked()
     return Sampling(
-        None if checked.temperature == 0.0 else tf.constant(checked.temperature, tf.float32),
-        None if checked.top_k is None else int(checked.top_k),
-        *(None if x is None else tf.constant(x, tf.float32) for x in checked[2:]),
+        None if plain.temperature == 0.0 else tf.constant(plain.temperature, tf.float32),
+        plain.top_k,
+        *(None if x is None else tf.constant(x, tf.float32) for x in plain[2:]),
     )
 
 
@@ -96,7 +93,7 @@ def in_graph(prior, seed, count, prefix=None, context=None, *, length=None, guid
 
     Args:
         prior: `Prior`.
-        seed: int32 scalar tensor.
+        seed: int32 or int64 scalar tensor, 0 or more.
         count: int32 scalar tensor, examples.
         prefix: int32 tensor (count, length), ids, its length known. Defaults to none.
         context: int32 tensor (count, length), ids, its length known. Defaults to none.
@@ -112,11 +109,13 @@ def in_graph(prior, seed, count, prefix=None, context=None, *, length=None, guid
         ValueError: as the prior's `generate`.
     """
     frames = prior.frames_of(length)
+    guidance = checked("guidance", guidance)
     numbers, sampling, answer = prior.planned(frames, options)
     steps, streams = prior.pattern.slots(frames, prior.num_codebooks).shape
     scale = None if guidance is None else tf.constant(guidance, tf.float32)
-    # Outside of what XLA compiles, which knows no batch that is a result. The seed modulo 2**31, as in `requested`.
-    uniforms = uniforms_of(tf.bitwise.bitwise_and(seed, 2**31 - 1), count, *numbers)
+    tf.debugging.Assert(seed >= 0, ["`seed` is 0 or more. Received:", seed])
+    # Outside of what XLA compiles, which knows no batch that is a result.
+    uniforms = uniforms_of(seed, count, *numbers)
     request = Request(tf.fill((count, steps, streams), PADDING), prefix, context, uniforms, scale, sampling)
     made = tf.function(answer, jit_compile=xla or None, autograph=False)(request)
     return prior.tokens_of(made, frames)
@@ -128,17 +127,12 @@ def in_batches(function, request, batch_size):
     Args:
         function: callable `Request`, int, how many rows from the first on are no filling -> int32 tensor (batch, ...).
         request: `Request`.
-        batch_size: int, or None for all at once.
+        batch_size: int from 1 on, or None for all at once.
 
     Returns:
         int32 tensor (batch, ...).
-
-    Raises:
-        ValueError: if `batch_size` is below 1.
     """
     count = request.given.shape[0]
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"`batch_size` is 1 or more. Received: batch_size={batch_size}")
     if batch_size is None or batch_size >= count:
         return function(request, count)
     parts = []
@@ -164,7 +158,7 @@ def unconditional(ids):
 def _count(count, parts):
     """How many examples are asked for; raises ValueError where the parts do not agree."""
     told = {name: x.shape[0] for name, x in parts.items() if x is not None}
-    wanted = max([1, *told.values()]) if count is None else int(count)
+    wanted = max([1, *told.values()]) if count is None else count
     if wanted < 1 or any(n not in (1, wanted) for n in told.values()):
         rows = ", ".join(f"{n} of {name}" for name, n in told.items()) or "no other rows"
         raise ValueError(f"Each example has a condition of its own, or all have one. Received: count={count}, {rows}")

@@ -19,6 +19,7 @@ from vqzoo.priors.sampling import filtered
 from vqzoo.priors.sampling import guided
 from vqzoo.priors.sampling import uniforms_of
 from vqzoo.priors.schedules import masked_share
+from vqzoo.priors.settings import checked_settings
 from vqzoo.priors.token_space import MASK
 from vqzoo.priors.token_space import PADDING
 
@@ -155,7 +156,7 @@ class MaskedPrior(Prior):
             steps: int, T. Defaults to 12.
             noise: float, a: more makes the order more random, and the result more diverse. Defaults to 4.5.
             schedule: str, see `masked_share`. Defaults to that of the training.
-            seed: int. Defaults to 0.
+            seed: int from 0 to 2**63 - 1, each of which makes something else. Defaults to 0.
             guidance: float, how far away from the unconditional prediction: 1 is the conditional one, more is more
                 typical of the condition. Twice the work. Defaults to none.
             known: int array (count or 1, *grid, num_codebooks), tokens that are given, -1 where one is to be made. They
@@ -173,12 +174,13 @@ class MaskedPrior(Prior):
             ValueError: if an argument is out of range, or they do not fit together.
         """
         self.build_now()
+        own = {"steps": steps, "noise": noise, "schedule": schedule, "count": count, "seed": seed}
+        own |= {"guidance": guidance, "batch_size": batch_size, "callback": callback}
+        settings = checked_settings(self, {**own, **sampling})
         frames = self.frames_of(length)
-        schedule = self._checked(steps, noise, schedule, sampling)
-        # Two for each token and step: one draws it, the other is noise.
-        numbers = (steps, 2, *self.pattern.slots(frames, self.num_codebooks).shape)
-        request = requested(self, count, prefix, context, known, frames, seed, guidance, sampling, numbers)
-        noise = tf.constant(noise, tf.float32)
+        steps, schedule = settings["steps"], settings["schedule"] or self.schedule
+        request = requested(self, prefix, context, known, frames, settings, self._numbers(steps, frames))
+        noise = tf.constant(settings["noise"], tf.float32)
 
         def answer(part, count):
             if callback is None:
@@ -189,7 +191,7 @@ class MaskedPrior(Prior):
                 callback(np.asarray(self.tokens_of(self._known_alone(state.ids), frames)[:count]))
             return state.ids
 
-        return self.tokens_of(in_batches(answer, request, batch_size), frames)
+        return self.tokens_of(in_batches(answer, request, settings["batch_size"]), frames)
 
     def repair(self, tokens, mask, **options):
         """Makes the tokens under a mask anew, and leaves the others as they are.
@@ -211,6 +213,7 @@ class MaskedPrior(Prior):
                 f"A mask is bool (batch, *grid), here {tokens.shape[:-1]}. Received: {mask.dtype} {mask.shape}. It is "
                 "True where tokens are to be made."
             )
+        checked_settings(self, options, decided=("known",))
         return self.generate(known=np.where(mask[..., None], -1, tokens), **options)
 
     def planned(self, frames, options):
@@ -224,23 +227,14 @@ class MaskedPrior(Prior):
             Tuple with the shape of an example's random numbers, the `Sampling`, and the function that makes a sequence
             of ids of a `Request`.
         """
-        own = {"steps": STEPS, "noise": NOISE, "schedule": None}
-        steps, noise, schedule = (options.get(name, own[name]) for name in own)
-        sampling = {name: value for name, value in options.items() if name not in own}
-        schedule = self._checked(steps, noise, schedule, sampling)
-        numbers = (steps, 2, *self.pattern.slots(frames, self.num_codebooks).shape)
-        return numbers, sampling_of(sampling), lambda request: self._generate(request, frames, schedule, steps, noise)
+        settings = checked_settings(self, {"steps": STEPS, "noise": NOISE, "schedule": None, **options})
+        steps, noise, schedule = settings["steps"], settings["noise"], settings["schedule"] or self.schedule
+        numbers = self._numbers(steps, frames)
+        return numbers, sampling_of(settings), lambda request: self._generate(request, frames, schedule, steps, noise)
 
-    def _checked(self, steps, noise, schedule, sampling):
-        """The schedule; raises ValueError where a setting is out of range."""
-        if steps < 1 or noise < 0.0 or sampling.get("repetition_penalty") is not None:
-            raise ValueError(
-                "Tokens come in a step or more, with noise of 0 or more, and without `repetition_penalty`, because "
-                f"they have no order. Received: steps={steps}, noise={noise}, {sampling}"
-            )
-        schedule = self.schedule if schedule is None else schedule
-        masked_share(0.0, schedule)
-        return schedule
+    def _numbers(self, steps, frames):
+        """The shape of an example's random numbers: of two for each token and step one draws it, the other is noise."""
+        return (steps, 2, *self.pattern.slots(frames, self.num_codebooks).shape)
 
     def _generate(self, request, frames, schedule, steps, noise):
         return self._advance(request, self._begin(request, frames), frames, schedule, steps, noise, steps).ids

@@ -16,6 +16,7 @@ from vqzoo.presets.precision import with_config
 from vqzoo.priors.patterns import FlattenPattern
 from vqzoo.priors.patterns import Pattern
 from vqzoo.priors.sampling import NEVER
+from vqzoo.priors.settings import frames_of
 from vqzoo.priors.token_space import PADDING
 from vqzoo.priors.token_space import TokenSpace
 
@@ -149,12 +150,10 @@ class Prior(keras.Model):
     # === Ids ===
     def frames_of(self, length=None):
         """The number of positions: of the grid, or `length` where any number may come."""
-        if self.grid is not None:
-            return math.prod(self.grid)
-        if length is None or length < 1:
-            raise ValueError(f"Without a grid `length` says how many positions are made. Received: length={length}")
-        self._check_steps(len(self.pattern.slots(int(length), self.num_codebooks)), f"length={length}")
-        return int(length)
+        frames = frames_of(self.grid, length)
+        if self.grid is None:
+            self._check_steps(len(self.pattern.slots(frames, self.num_codebooks)), f"length={length}")
+        return frames
 
     def checked_tokens(self, tokens):
         """Tokens as ids in a row of positions.

@@ -1,10 +1,11 @@
 """From logits to tokens: pure functions, and the settings that choose among them."""
 
-import math
 from typing import Any
 from typing import NamedTuple
 
 import keras
+
+from vqzoo.priors.settings import checked
 
 # What a logit becomes where a token cannot come: e to it is 0 beside any real one.
 NEVER = -1e9
@@ -21,17 +22,8 @@ class Sampling(NamedTuple):
     repetition_penalty: Any = None  # divides the logits of what has been, where they are positive
 
     def checked(self):
-        """These settings; raises ValueError where one is out of range."""
-        for name, value, good, rule in (
-            ("temperature", self.temperature, lambda x: 0.0 <= x < math.inf, "0 or more"),
-            ("top_k", self.top_k, lambda x: x == int(x) and x >= 1, "an integer of 1 or more"),
-            ("top_p", self.top_p, lambda x: 0.0 < x <= 1.0, "above 0 and at most 1"),
-            ("min_p", self.min_p, lambda x: 0.0 <= x <= 1.0, "from 0 to 1"),
-            ("repetition_penalty", self.repetition_penalty, lambda x: 0.0 < x < math.inf, "above 0"),
-        ):
-            if not (value is None and name != "temperature") and not good(value):
-                raise ValueError(f"`{name}` is {rule}. Received: {name}={value}")
-        return self
+        """These settings as plain Python numbers; raises ValueError where one is out of range."""
+        return Sampling(**{name: checked(name, value) for name, value in self._asdict().items()})
 
 
 def guided(conditional, unconditional, scale):
@@ -155,11 +147,13 @@ def filtered(logits, sampling, seen=None):
         float32 tensor of the same shape, because a small temperature and `NEVER` are infinite in float16.
     """
     logits = keras.ops.cast(logits, "float32")
+    possible = logits > 0.5 * NEVER
     if sampling.repetition_penalty is not None:
-        logits = keras.ops.where(logits > 0.5 * NEVER, penalized(logits, seen, sampling.repetition_penalty), logits)
+        logits = keras.ops.where(possible, penalized(logits, seen, sampling.repetition_penalty), logits)
     if sampling.temperature is None:  # the likeliest, which no filter removes
         return logits
-    logits = keras.ops.maximum(logits / sampling.temperature, NEVER)
+    # At any temperature, what cannot come stays below what can.
+    logits = keras.ops.where(possible, keras.ops.maximum(logits / sampling.temperature, 0.5 * NEVER), NEVER)
     if sampling.top_k is not None:
         logits = top_k(logits, sampling.top_k)
     if sampling.top_p is not None:
@@ -208,7 +202,7 @@ def uniforms_of(seed, count, *shape):
     """Numbers in [0, 1) for `count` examples; those of an example do not depend on how many there are.
 
     Args:
-        seed: int, or int32 scalar tensor.
+        seed: int from 0 to 2**63 - 1, or int32 or int64 scalar tensor. Each has its own numbers.
         count: int or int32 scalar tensor, examples.
         *shape: int, numbers of each.
 
@@ -221,8 +215,10 @@ def uniforms_of(seed, count, *shape):
     """
     import tensorflow as tf
 
+    seed = tf.cast(seed, tf.int64)
+    key = tf.stack([tf.bitwise.bitwise_and(seed, 2**31 - 1), tf.bitwise.right_shift(seed, 31)])
     # Philox on every device: the choice by device would differ on TPU.
-    return tf.random.stateless_uniform((count, *shape), tf.stack([tf.cast(seed, tf.int32), 0]), alg="philox")
+    return tf.random.stateless_uniform((count, *shape), key, alg="philox")
 
 
 def _most(values, weights, enough):

@@ -1,11 +1,14 @@
 """What a prior can be asked for: labels by their names, or any text by its pieces."""
 
 import abc
+import collections.abc
 import difflib
 import hashlib
 import numbers
 
 import numpy as np
+
+from vqzoo.priors.settings import checked
 
 LABEL, TEXT, STYLE = "label", "text", "style"  # the parts of the space that conditions are of
 
@@ -38,7 +41,8 @@ class Conditions(abc.ABC):
         Raises:
             ValueError: if there is no such condition, or there are none at all.
         """
-        alone = condition is None or isinstance(condition, str | numbers.Integral)
+        count = checked("count", count)
+        alone = isinstance(condition, str) or not isinstance(condition, collections.abc.Iterable)
         asked = [condition] if alone else list(condition)
         if not asked:
             raise ValueError("`condition` is one or several. Received: none. Leave it out for those that are known.")
@@ -94,7 +98,7 @@ class Labels(Conditions):
 
     def checked(self, item):
         """As `Conditions.checked`: the name of a label, in any spelling, or its number."""
-        if isinstance(item, numbers.Integral):
+        if isinstance(item, numbers.Integral) and not isinstance(item, bool):
             if 0 <= item < self.size:
                 return self.known[item]
             hint = f"Numbers go from 0 to {self.size - 1}, and a name is a str, such as '{item}'."

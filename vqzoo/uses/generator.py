@@ -13,6 +13,8 @@ from vqzoo.presets import read_manifest
 from vqzoo.presets import read_metadata
 from vqzoo.presets import verify_preset
 from vqzoo.priors import Prior
+from vqzoo.priors.settings import checked_settings
+from vqzoo.priors.settings import shown
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.tokenizers.text import PIECES_FILE
 from vqzoo.uses.conditions import LABEL
@@ -21,8 +23,8 @@ from vqzoo.uses.conditions import Conditions
 from vqzoo.uses.conditions import Labels
 
 _AT_ONCE = 64  # examples
-# Arguments of a prior's `generate` that are no settings of its sampling.
-_OF_REQUESTS = ("seed", "guidance", "known", "length", "batch_size", "callback", "every")
+# Of a prior's `generate`, what a request for signals decides.
+_DECIDED = ("prefix", "length")
 
 
 class Generator:
@@ -38,8 +40,8 @@ class Generator:
             none.
 
     Raises:
-        ValueError: if the tokenizer is another one than the prior's or one of text, the prior has no grid, or the
-            conditions are not those of its space.
+        ValueError: if the tokenizer is another one than the prior's or one of text, the prior has no grid, the
+            conditions are not those of its space, or a setting is not of this kind of prior or out of range.
 
     Example:
     >>> import vqzoo
@@ -67,7 +69,9 @@ class Generator:
         self.prior = prior
         self.tokenizer = tokenizer
         self.size = None if size is None else tuple(size)
-        self.sampling = dict(sampling or {})
+        if not isinstance(sampling, dict | None):
+            raise ValueError(f"`sampling` is a dict of settings. Received: sampling={shown(sampling)}")
+        self.sampling = checked_settings(prior, sampling or {}, (*_DECIDED, "count", "seed", "context", "known"))
         self.conditions = self._checked_conditions(conditions)
 
     def _checked_conditions(self, conditions):
@@ -126,10 +130,10 @@ class Generator:
             condition: str or int, name or number of a label, or for a prior of captions any text, "" for anything; or
                 a sequence of them, which the signals take in turn. Defaults to all labels, or some captions that the
                 prior has not learnt, in turn.
-            seed: int; the same gives the same. Defaults to 0.
+            seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
             batch_size: int, signals at once, to bound memory. Defaults to 64.
-            **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, and for a
-                `MaskedPrior` `steps` and `noise`.
+            **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, for an
+                `AutoregressivePrior` `repetition_penalty`, and for a `MaskedPrior` `steps`, `noise` and `schedule`.
 
         Returns:
             float32 array (count, *size, channels) in [-1, 1].
@@ -152,23 +156,30 @@ class Generator:
         Returns:
             int32 array (count, *grid, num_codebooks).
         """
-        told = self.conditions_of(condition, count)
-        return self._made(count, self.prefix_of(told), seed=seed, batch_size=batch_size, **options)
+        settings = {"count": count, "seed": seed, "batch_size": batch_size, **options}
+        settings = checked_settings(self.prior, settings, _DECIDED)  # now, before a condition is repeated `count` times
+        told = self.conditions_of(condition, settings["count"])
+        return self._made(self.prefix_of(told), settings)
 
     def check(self, condition, options):
-        """Raises ValueError where `complete` would, whatever tokens are missing.
+        """Checks what `complete` is given, whatever tokens are missing.
 
         Args:
             condition: str or int, or None.
             options: dict, settings of the prior's `generate`.
+
+        Returns:
+            The settings as plain Python values.
+
+        Raises:
+            ValueError: `complete` would raise it.
         """
+        settings = checked_settings(self.prior, options, (*_DECIDED, "count", "known"))
         if condition is not None:
             self.prefix_of(self.conditions_of(condition, 1))
         else:
-            self._check_unguided(options)
-        if self.prior.grid is not None:
-            sampling = {name: value for name, value in options.items() if name not in _OF_REQUESTS}
-            self.prior.planned(self.prior.frames_of(), sampling)
+            self._check_unguided(settings)
+        return settings
 
     def complete(self, known, condition=None, *, seed=0, batch_size=_AT_ONCE, **options):
         """Makes the tokens that are missing.
@@ -183,17 +194,19 @@ class Generator:
         Returns:
             int32 array (count, *grid, num_codebooks), the known ones as they are.
         """
+        settings = {"count": len(known), "seed": seed, "batch_size": batch_size, "known": known, **options}
+        settings = checked_settings(self.prior, settings, _DECIDED)
         prefix = None if condition is None else self.prefix_of(self.conditions_of(condition, len(known)))
-        return self._made(len(known), prefix, known=known, seed=seed, batch_size=batch_size, **options)
+        return self._made(prefix, settings)
 
-    def _made(self, count, prefix, **options):
-        """Tokens of so many signals with this prefix, or with none."""
-        count = count if prefix is None else len(prefix)
+    def _made(self, prefix, settings):
+        """Tokens of signals with this prefix, or with none."""
         own = {name: value for name, value in self.sampling.items() if name != "guidance" or prefix is not None}
         if prefix is None:
-            self._check_unguided(options)
-        options = {**own, **options}
-        return keras.ops.convert_to_numpy(self.prior.generate(count, prefix, **options))
+            self._check_unguided(settings)
+        else:
+            settings = {**settings, "count": len(prefix)}
+        return keras.ops.convert_to_numpy(self.prior.generate(prefix=prefix, **{**own, **settings}))
 
     def _check_unguided(self, options):
         """Raises ValueError where guidance is asked for without a condition."""
@@ -259,7 +272,7 @@ def generate(prior, count=None, condition=None, *, seed=0, **options):
         condition: str or int, name or number of a label, or for a prior of captions any text, "" for anything; or a
             sequence of them, which the signals take in turn. Defaults to all labels, or some captions that the prior
             has not learnt, in turn.
-        seed: int; the same gives the same. Defaults to 0.
+        seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
         **options: as of `Generator.generate`: `guidance`, `temperature`, `top_k`, `top_p`, `batch_size`, ...
 
     Returns:

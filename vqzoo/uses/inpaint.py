@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from vqzoo.priors.settings import SEEDS
+from vqzoo.priors.settings import checked
 from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.tiles import grid_of
 from vqzoo.uses.generator import generator_of
@@ -32,7 +34,8 @@ def inpaint(prior, image, mask, condition=None, *, seed=0, rim=RIM, **options):
         mask: bool array (height, width), True where pixels are to be made; what the image has there does not count.
         condition: str or int, name or number of a label, or a text. Defaults to none, where the prior has learnt
             without.
-        seed: int; another makes another picture, where the hole is deeper than the rim. Defaults to 0.
+        seed: int from 0 to 2**63 - 1; another makes another picture, where the hole is deeper than the rim. Defaults
+            to 0.
         rim: int, tokens from the border of the hole inwards that the prior does not make: the weaker the prior, the
             more. 0 makes all that any pixel of the hole belongs to. Defaults to 2.
         **options: as of the prior's `generate`: `temperature`, `top_p`, `steps`, ...
@@ -42,20 +45,19 @@ def inpaint(prior, image, mask, condition=None, *, seed=0, rim=RIM, **options):
 
     Raises:
         ValueError: if image and mask do not fit together or to the prior, its tokens have no rows and columns, or
-            `rim` is negative.
+            a setting is out of range.
     """
     generator = generator_of(prior)
     image, mask = _checked(generator, image, mask)
-    generator.check(condition, options)
-    if rim < 0:
-        raise ValueError(f"A rim has 0 tokens or more. Received: rim={rim}")
+    rim = checked("rim", rim)
+    options = generator.check(condition, {"seed": seed, **options})
     if not mask.any():
         return image
     strides, _ = grid_of(generator.tokenizer)
     filled = edge_fill(image, mask)
     tokens = np.array(generator.tokenizer.encode(filled[None]))[0]
     tokens[deeper_than(rim, token_holes(mask, strides, tokens.shape[:2]))] = -1
-    tokens = _completed(generator, tokens, condition, seed, options)
+    tokens = _completed(generator, tokens, condition, **options)
     decoded = np.asarray(generator.tokenizer.decode(tokens[None], size=image.shape[:2]))[0]
     repaired = without_seam(decoded, image, mask, reach=float(_REACH * max(strides)))
     if rim:
@@ -104,7 +106,7 @@ def deeper_than(rim, holes):
     return distance_transform_cdt(holes) > rim
 
 
-def _completed(generator, tokens, condition, seed, options):
+def _completed(generator, tokens, condition, seed, **options):
     """Tokens (rows, columns, num_codebooks) whose -1 have been made, window by window."""
     grid, size = generator.prior.grid, tokens.shape[:2]
     missing = [(0, max(0, want - have)) for want, have in zip(grid, size, strict=True)]
@@ -118,7 +120,7 @@ def _completed(generator, tokens, condition, seed, options):
             return tokens[: size[0], : size[1]]
         top, left = _window(holes, tokens[..., 0] >= 0, grid)
         place = (slice(top, top + grid[0]), slice(left, left + grid[1]))
-        made = generator.complete(tokens[place][None], condition, seed=seed + turn, **options)[0]
+        made = generator.complete(tokens[place][None], condition, seed=(seed + turn) % SEEDS, **options)[0]
         tokens[place] = np.where(holes[place][..., None], made, tokens[place])
         turn += 1
 

@@ -5,6 +5,8 @@ import numpy as np
 
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
+from vqzoo.priors.settings import checked
+from vqzoo.priors.settings import checked_settings
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.uses.conditions import STYLE
 from vqzoo.uses.generator import Generator
@@ -55,8 +57,7 @@ def restyle(model, content, style, strength=1.0, **options):
         Huang, Belongie 2017, https://arxiv.org/abs/1703.06868, equation 8; Chang et al. 2022 (MaskGIT),
         https://arxiv.org/abs/2202.04200, for filling tokens in
     """
-    if not 0.0 <= strength <= 1.0:
-        raise ValueError(f"`strength` lies in [0, 1]. Received: strength={strength}")
+    strength = checked("strength", strength)
     if isinstance(model, Generator) or (not isinstance(model, Tokenizer) and _holds_prior(model)):
         generator = generator_of(model)
         tokens = _filled(generator, content, style, strength, **options)
@@ -108,12 +109,14 @@ def _filled(generator, content, style, strength, seed=0, **options):
         )
     pictures = (_signal(tokenizer, picture, name) for name, picture in (("content", content), ("style", style)))
     tokens, styles = (np.asarray(tokenizer.encode(picture))[0] for picture in pictures)
+    options = {"batch_size": _AT_ONCE, **generator.sampling, "seed": seed, **options}
+    options = checked_settings(prior, options, ("count", "prefix", "known", "length"))
+    seed = options["seed"]
     rng, (rows, columns) = np.random.default_rng(seed), tokens.shape[:2]
     hidden = rng.permutation(rows * columns) < round(strength * rows * columns)
     windows, grid = _windows(np.where(hidden.reshape(rows, columns, 1), -1, tokens), prior.grid)
     prefix = prior.space.prefix(**{STYLE: _cut_out(styles, prior.grid, len(windows), rng)})
-    options = {"batch_size": _AT_ONCE, **generator.sampling, **options}
-    made = np.asarray(prior.generate(prefix=prefix, known=windows, seed=seed, **options))
+    made = np.asarray(prior.generate(prefix=prefix, known=windows, **options))
     made = made.reshape(*grid, *prior.grid, -1).swapaxes(1, 2)
     return made.reshape(1, grid[0] * prior.grid[0], grid[1] * prior.grid[1], -1)[:, :rows, :columns]
 

@@ -9,34 +9,34 @@ import pathlib
 import re
 
 from vqzoo.cli.batch import check_free
-from vqzoo.cli.batch import positive
 from vqzoo.cli.batch import result_path
 from vqzoo.data import save_image
 from vqzoo.files import user_path
 from vqzoo.jsons import json_text
+from vqzoo.priors.settings import SETTINGS
+from vqzoo.priors.settings import reader
 from vqzoo.trainers import save_picture_rows
 from vqzoo.uses import Generator
 
 _COLUMNS = 8
 _NAMED = 60  # characters of a condition in a file's name
-# What a prior's `generate` takes, and the reader of its text.
-_OPTIONS = {"guidance": float, "temperature": float, "top_k": int, "top_p": float, "min_p": float}
-_OF_MASKED = {"steps": int, "noise": float}
+_OPTIONS = ("guidance", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "steps", "noise")
 
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="of a prior: name, or folder")
-    parser.add_argument("--count", type=positive, help="pictures (default: one for each condition, or one)")
+    parser.add_argument("--count", type=reader("count"), help="pictures (default: one for each condition, or one)")
     told = "labels, or texts in quotes, which the pictures take in turn (default: all labels, or some captions)"
     parser.add_argument("--condition", nargs="+", help=told)
-    parser.add_argument("--seed", type=int, default=0, help="the same makes the same (default: 0)")
+    parser.add_argument("--seed", type=reader("seed"), default=0, help="the same makes the same (default: 0)")
     parser.add_argument("--out", help="folder for the pictures")
     parser.add_argument("--grid", help="PNG of all of them")
-    for name, kind in _OPTIONS.items():
-        parser.add_argument(f"--{name}", type=kind, help="of sampling (default: the preset's)")
-    for name, kind in _OF_MASKED.items():
-        parser.add_argument(f"--{name}", type=kind, help="of sampling by a masked prior (default: the preset's)")
+    for name in _OPTIONS:
+        setting = SETTINGS[name]
+        kind = {None: "", True: " by an autoregressive prior", False: " by a masked prior"}[setting.causal]
+        told = f"of sampling{kind}: {setting.range} (default: the preset's)"
+        parser.add_argument(f"--{name}", type=reader(name), help=told)
     parser.add_argument("--force", action="store_true", help="overwrite pictures that are there")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each picture")
 
@@ -51,7 +51,7 @@ def run(arguments):
     targets = [_target(arguments.out, i, name) for i, name in enumerate(names)] if arguments.out else []
     for target in [*targets, *([user_path(arguments.grid)] if arguments.grid else [])]:
         check_free(target, arguments.force)  # now, not after minutes
-    asked = {name: getattr(arguments, name) for name in (*_OPTIONS, *_OF_MASKED)}
+    asked = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in asked.items() if value is not None}
     pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
     for target, picture, name in zip(targets, pictures, names, strict=False):  # without --out no targets

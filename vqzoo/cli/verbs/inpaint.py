@@ -14,6 +14,7 @@ from vqzoo.cli.batch import result_path
 from vqzoo.data import load_image
 from vqzoo.data import save_image
 from vqzoo.files import user_path
+from vqzoo.priors.settings import reader
 from vqzoo.uses import Generator
 from vqzoo.uses import inpaint
 from vqzoo.uses.inpaint import RIM
@@ -25,11 +26,11 @@ def add_arguments(parser):
     parser.add_argument("picture", help="to be repaired")
     parser.add_argument("--mask", help="picture of the same size, white where pixels are to be made")
     parser.add_argument("--box", type=_four, help="TOP,LEFT,HEIGHT,WIDTH in pixels, to be made")
-    parser.add_argument("--pad", type=int, default=0, help="pixels to be made on every side (default: 0)")
+    parser.add_argument("--pad", type=reader("pad"), default=0, help="pixels to be made on every side (default: 0)")
     help_rim = f"tokens of the hole at its border that are not made anew (default: {RIM})"
-    parser.add_argument("--rim", type=int, default=RIM, help=help_rim)
+    parser.add_argument("--rim", type=reader("rim"), default=RIM, help=help_rim)
     parser.add_argument("--condition", help="label or text, where the prior knows some (default: none)")
-    parser.add_argument("--seed", type=int, default=0, help="another makes another picture (default: 0)")
+    parser.add_argument("--seed", type=reader("seed"), default=0, help="another makes another picture (default: 0)")
     parser.add_argument("--out", required=True, help="file for the result")
     parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")
 

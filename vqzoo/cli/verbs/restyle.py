@@ -9,6 +9,7 @@ from vqzoo.cli.batch import result_path
 from vqzoo.data import load_image
 from vqzoo.data import save_image
 from vqzoo.files import user_path
+from vqzoo.priors.settings import reader
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.uses import restyle
 
@@ -18,8 +19,10 @@ def add_arguments(parser):
     parser.add_argument("preset", help="of a tokenizer of pictures, or of a prior of styles: name, or folder")
     parser.add_argument("content", help="picture whose shapes stay")
     parser.add_argument("style", help="picture whose colours and textures are taken")
-    parser.add_argument("--strength", type=float, default=1.0, help="from 0, none, to 1 (default: 1)")
-    parser.add_argument("--seed", type=int, help="of a prior: another one makes another picture (default: 0)")
+    parser.add_argument("--strength", type=reader("strength"), default=1.0, help="from 0, none, to 1 (default: 1)")
+    parser.add_argument(
+        "--seed", type=reader("seed"), help="of a prior: another one makes another picture (default: 0)"
+    )
     parser.add_argument("--out", required=True, help="file for the result")
     parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")
 

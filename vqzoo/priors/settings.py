@@ -1,0 +1,231 @@
+"""The settings of generation in one table: the kind and the range of each, and which priors have it.
+
+Python and the command line read them here, so that both refuse the same values with the same words.
+"""
+
+import argparse
+import difflib
+import math
+import numbers
+import reprlib
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from vqzoo.priors.schedules import SCHEDULES
+
+# The ranges are wider than any use, and keep sums in float32 finite and below what marks a token that cannot come.
+_LARGEST = 2**31 - 1
+SEEDS = 2**63
+_SHOWN = 80  # characters of a value in a message
+
+
+class Setting(NamedTuple):
+    """What one setting may be."""
+
+    kind: Any  # int, float, str or callable
+    low: Any = None
+    high: Any = None
+    zero: bool = False  # whether 0 is allowed beside what lies from `low` to `high`
+    above: bool = False  # whether `low` itself is not allowed
+    optional: bool = False  # whether None leaves it out
+    causal: Any = None  # True: only an `AutoregressivePrior` has it; False: only a `MaskedPrior`
+
+    @property
+    def range(self):
+        """str, what the setting may be, in words."""
+        if self.kind in (str, callable):
+            return "a function" if self.kind is callable else f"one of {', '.join(SCHEDULES)}"
+        noun = "an integer" if self.kind is int else "a number"
+        if self.above:
+            return f"{noun} above {self.low} and at most {self.high}"
+        return f"{'0, or ' if self.zero else ''}{noun} from {self.low} to {self.high}"
+
+    def allows(self, value):
+        """Whether a plain value is of the kind and in the range; NaN is not."""
+        if self.kind in (str, callable):
+            return callable(value) if self.kind is callable else isinstance(value, str) and value in SCHEDULES
+        number = numbers.Integral if self.kind is int else numbers.Real
+        if not isinstance(value, number) or isinstance(value, bool):
+            return False
+        return bool(self.low <= value <= self.high and not (self.above and value == self.low)) or (
+            self.zero and value == 0
+        )
+
+
+SETTINGS = {
+    "guidance": Setting(float, -1000, 1000, optional=True),
+    "temperature": Setting(float, 1e-6, 10**6, zero=True),
+    "top_k": Setting(int, 1, _LARGEST, optional=True),
+    "top_p": Setting(float, 0, 1, above=True, optional=True),
+    "min_p": Setting(float, 0, 1, optional=True),
+    "repetition_penalty": Setting(float, 0.001, 1000, optional=True, causal=True),
+    "steps": Setting(int, 1, 10**4, causal=False),
+    "noise": Setting(float, 0, 10**6, causal=False),
+    "schedule": Setting(str, optional=True, causal=False),
+    "seed": Setting(int, 0, SEEDS - 1),
+    "count": Setting(int, 1, 10**6, optional=True),
+    "length": Setting(int, 1, 10**6, optional=True),
+    "batch_size": Setting(int, 1, _LARGEST, optional=True),
+    "callback": Setting(callable, optional=True),
+    "every": Setting(int, 1, _LARGEST, causal=True),
+}
+# Of pictures that are changed, whatever the prior is.
+OF_PICTURES = {"rim": Setting(int, 0, _LARGEST), "pad": Setting(int, 0, 2**14), "strength": Setting(float, 0, 1)}
+_ARRAYS = ("prefix", "context", "known")  # arguments of `generate` that are no settings
+
+
+def checked(name, value):
+    """A setting as a plain Python value.
+
+    Args:
+        name: str, of the table.
+        value: what was given for it: a number of Python or NumPy; a tensor of one number, too.
+
+    Returns:
+        int, float or str; None where the setting is left out.
+
+    Raises:
+        ValueError: the value is of another kind or out of range.
+
+    Example:
+    >>> checked("top_k", np.int64(5)), checked("top_p", np.float32(0.5)), checked("top_p", None)
+    (5, 0.5, None)
+    >>> checked("seed", 1.5)
+    Traceback (most recent call last):
+        ...
+    ValueError: `seed` is an integer from 0 to 9223372036854775807. Received: seed=1.5
+    """
+    setting = {**SETTINGS, **OF_PICTURES}[name]
+    if value is None and setting.optional:
+        return None
+    plain = _plain_number(value)
+    if not setting.allows(plain):
+        raise ValueError(f"`{name}` is {setting.range}. Received: {name}={shown(value)}")
+    return setting.kind(plain) if setting.kind in (int, float) else plain
+
+
+def checked_settings(prior, given, decided=()):
+    """Settings of a prior's `generate` as plain Python values.
+
+    Args:
+        prior: `Prior`.
+        given: dict name -> value; arrays such as `known` stay as they are.
+        decided: names that the caller decides, and that cannot be given. Defaults to none.
+
+    Returns:
+        Dict like `given`.
+
+    Raises:
+        ValueError: this kind of prior has no such setting, or a value is of another kind or out of range.
+
+    Example:
+    >>> import types
+    >>> checked_settings(types.SimpleNamespace(causal=False, grid=(4, 4)), {"steps": np.int64(8), "top_k": None})
+    {'steps': 8, 'top_k': None}
+    """
+    own = [name for name, setting in SETTINGS.items() if setting.causal in (None, bool(prior.causal))]
+    own = [name for name in own if name not in decided and not (name == "length" and prior.grid is not None)]
+    arrays = [name for name in _ARRAYS if name not in decided]
+    for name, value in given.items():
+        if name in own or name in arrays or (name == "length" and value is None):
+            continue
+        near = difflib.get_close_matches(str(name), [*own, *arrays], n=1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        if name == "length" and prior.grid is not None:
+            hint = f" Its grid of {prior.grid} is what it makes."
+        elif name in SETTINGS and SETTINGS[name].causal not in (None, bool(prior.causal)):
+            kind = "AutoregressivePrior" if SETTINGS[name].causal else "MaskedPrior"
+            hint = f" Only a prior of the kind {kind} has it."
+        raise ValueError(
+            f"This {type(prior).__name__} has no setting `{_line(name)}` here.{hint} Its settings are "
+            f"{', '.join(own)}. Received: {_line(name)}={shown(value)}"
+        )
+    return {name: value if name in arrays else checked(name, value) for name, value in given.items()}
+
+
+def frames_of(grid, length=None):
+    """How many positions are made.
+
+    Args:
+        grid: tuple of int, of the prior's tokens, or None.
+        length: int where there is no grid, None where there is one.
+
+    Returns:
+        int.
+
+    Raises:
+        ValueError: both or neither say it, or the length is out of range.
+
+    Example:
+    >>> frames_of((2, 3)), frames_of(None, 5)
+    (6, 5)
+    """
+    length = checked("length", length)
+    if (length is None) == (grid is None):
+        raise ValueError(
+            "Without a grid, and only then, `length` says how many positions are made. Received: "
+            f"length={length}, grid={grid}"
+        )
+    return math.prod(grid) if length is None else length
+
+
+def reader(name):
+    """A function that reads a setting's text, for argparse.
+
+    Args:
+        name: str, of the table.
+
+    Returns:
+        Callable str -> int or float, which raises `argparse.ArgumentTypeError` as `checked` raises ValueError.
+
+    Example:
+    >>> reader("top_k")("7")
+    7
+    """
+    setting = {**SETTINGS, **OF_PICTURES}[name]
+
+    def read(text):
+        try:
+            return checked(name, setting.kind(text))
+        except (ValueError, OverflowError):
+            raise argparse.ArgumentTypeError(f"{setting.range}. Received: {shown(text)}") from None
+
+    return read
+
+
+def shown(value):
+    """A value in one short line, for a message.
+
+    Args:
+        value: anything.
+
+    Returns:
+        str.
+
+    Example:
+    >>> shown(np.zeros((2, 2))), len(shown("a" * 1000)) < 100
+    ('array([[0., 0.], [0., 0.]])', True)
+    """
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxlong = brief.maxother = _SHOWN
+    try:
+        return _line(brief.repr(value))
+    except ValueError:  # an integer of thousands of digits
+        return f"a {type(value).__name__} too long to be shown"
+
+
+def _plain_number(value):
+    """The number in an array or a tensor of rank 0; anything else as it is."""
+    if isinstance(value, np.generic) or getattr(value, "shape", None) != ():
+        return value
+    try:
+        return np.asarray(value)[()]
+    except Exception:  # a tensor of a graph, whose value is unknown
+        return value
+
+
+def _line(text):
+    text = " ".join(str(text).split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
