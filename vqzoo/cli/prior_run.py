@@ -23,6 +23,7 @@ from vqzoo.data import TokenBatches
 from vqzoo.data import TokenShards
 from vqzoo.data.files import validating_by_hash
 from vqzoo.export import export_prior_preset
+from vqzoo.files import atomic_path
 from vqzoo.metrics import TokenEntropy
 from vqzoo.ops import compiled
 from vqzoo.presets import check_tokens_of
@@ -203,7 +204,8 @@ class PriorRun(Run):
                 recipe={"recipe": self.name, **self._settings()},
                 seal=False,
             )
-            shutil.copyfile(self.preset / "tokenizer.keras", self.folder / "tokenizer.keras")
+            with atomic_path(self.folder / "tokenizer.keras") as temporary:
+                shutil.copyfile(self.preset / "tokenizer.keras", temporary)
             if isinstance(self.conditions, Captions):
                 (self.folder / PIECES_FILE).write_bytes(self.conditions.pieces.model)
             try:

@@ -2,14 +2,16 @@
 
 import math
 import pathlib
+import shutil
 
 from vqzoo.export.litert import LITERT_FILES
 from vqzoo.export.litert import export_litert_files
 from vqzoo.export.portable import export_portable
 from vqzoo.export.saved_model import export_saved_model
 from vqzoo.export.verify import verify_exports
-from vqzoo.presets import remove_exports
-from vqzoo.presets import update_metadata
+from vqzoo.presets import changed_preset
+from vqzoo.presets import exports_of
+from vqzoo.presets import write_metadata
 
 
 def export_preset(tokenizer, folder, signal, litert=tuple(LITERT_FILES)):
@@ -32,23 +34,30 @@ def export_preset(tokenizer, folder, signal, litert=tuple(LITERT_FILES)):
         List of `Agreement`, one for each form, `tokenizer.keras` included.
 
     Raises:
-        ValueError: if there is no such precision, a form cannot be made, or does not agree with the tokenizer. The
-            preset stays without exports.
+        ValueError: if there is no such precision, a form cannot be made, or does not agree with the tokenizer, or
+            another file of the preset is damaged. The preset then stays as it was, with the exports it had.
     """
     folder = pathlib.Path(folder)
-    remove_exports(folder)  # the manifest would name the old ones
-    try:
-        export_saved_model(tokenizer, folder / "saved_model")
-        export_litert_files(tokenizer, {precision: folder / LITERT_FILES[precision] for precision in litert})
+    with changed_preset(folder, exports_of(folder)) as new:
+        export_saved_model(tokenizer, new / "saved_model")
+        export_litert_files(tokenizer, {precision: new / LITERT_FILES[precision] for precision in litert})
         if not getattr(tokenizer, "is_autoregressive", False):
-            export_portable(tokenizer, folder)
+            export_portable(tokenizer, new)
         if tokenizer.modality == "text":
-            tokenizer.save_assets(folder)
-        agreements = verify_exports(tokenizer, folder, signal)
-    except BaseException:
-        remove_exports(folder)  # files that do not agree are not to be used
-        raise
-    update_metadata(folder, exports={a.form: _told(a) for a in agreements if a.verified})
+            tokenizer.save_assets(new)
+        agreements = _verified(tokenizer, folder, new, signal)
+        write_metadata(folder, new, exports={a.form: _told(a) for a in agreements if a.verified})
+    return agreements
+
+
+def _verified(tokenizer, folder, new, signal):
+    """Verifies the new files, beside the preset's own model."""
+    source = folder / "tokenizer.keras"
+    if not source.is_file():
+        return verify_exports(tokenizer, new, signal)
+    shutil.copyfile(source, new / source.name)
+    agreements = verify_exports(tokenizer, new, signal)
+    (new / source.name).unlink()  # the preset's stays
     return agreements
 
 

@@ -1,13 +1,12 @@
 """The export of a prior into its preset folder, verified."""
 
-import pathlib
-import shutil
-
 import numpy as np
 import tensorflow as tf
 
 from vqzoo.export.generator import export_generator
 from vqzoo.export.verify import LARGEST_DIFFERENCE
+from vqzoo.presets import changed_preset
+from vqzoo.presets import exports_of
 from vqzoo.uses import STYLE
 from vqzoo.uses import Labels
 
@@ -24,20 +23,17 @@ def export_prior_preset(generator, folder):
 
     Args:
         generator: `vqzoo.uses.Generator`, whose settings of sampling become part of the file.
-        folder: str or path, a preset folder. Seal it afterwards.
+        folder: str or path, a preset folder. A complete preset is complete afterwards, too.
 
     Returns:
         str, what is told of the export.
 
     Raises:
-        ValueError: if what it makes is something else. The preset stays without the export.
+        ValueError: if what it makes is something else, or another file of the preset is damaged. The preset then stays
+            as it was, with the export it had.
     """
-    path = pathlib.Path(folder) / FOLDER
-    try:
-        return _exported(generator, path)
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)  # what does not agree is not to be used
-        raise
+    with changed_preset(folder, exports_of(folder)) as new:
+        return _exported(generator, new / FOLDER)
 
 
 def _exported(generator, path):

@@ -5,6 +5,7 @@ A preset is a folder: the model (`tokenizer.keras` or `prior.keras`), `metadata.
 `manifest.json`, which is written last and marks it complete.
 """
 
+from vqzoo.presets.changes import changed_preset
 from vqzoo.presets.find import PresetInfo
 from vqzoo.presets.find import find_preset
 from vqzoo.presets.find import list_presets
@@ -14,12 +15,14 @@ from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import read_manifest
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import check_folder
+from vqzoo.presets.storage import exports_of
 from vqzoo.presets.storage import load_preset
 from vqzoo.presets.storage import read_metadata
 from vqzoo.presets.storage import remove_exports
 from vqzoo.presets.storage import save_preset
 from vqzoo.presets.storage import seal_preset
 from vqzoo.presets.storage import update_metadata
+from vqzoo.presets.storage import write_metadata
 from vqzoo.presets.tokens import TokenFile
 from vqzoo.presets.tokens import check_tokens_of
 from vqzoo.presets.tokens import describe_tokens
@@ -31,9 +34,11 @@ __all__ = [
     "MANIFEST",
     "PresetInfo",
     "TokenFile",
+    "changed_preset",
     "check_folder",
     "check_tokens_of",
     "describe_tokens",
+    "exports_of",
     "find_preset",
     "list_presets",
     "load_preset",
@@ -47,4 +52,5 @@ __all__ = [
     "seal_preset",
     "update_metadata",
     "verify_preset",
+    "write_metadata",
 ]

@@ -5,10 +5,10 @@ import datetime
 import importlib.metadata
 import json
 import math
+import os
 import pathlib
 import platform
 import re
-import shutil
 import zipfile
 
 import keras
@@ -16,7 +16,8 @@ from keras import ops
 
 from vqzoo.files import atomic_path
 from vqzoo.presets.card import CARD
-from vqzoo.presets.card import write_card
+from vqzoo.presets.changes import METADATA
+from vqzoo.presets.changes import changed_preset
 from vqzoo.presets.find import find_preset
 from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
@@ -27,9 +28,7 @@ from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.manifest import write_json
-from vqzoo.presets.manifest import write_manifest
 
-_METADATA = "metadata.json"
 _RECIPE = "recipe.json"
 _TOKENIZER, _PRIOR = "tokenizer.keras", "prior.keras"
 _SAMPLES = ("samples.png", "samples.md", "samples", "neighbours.png")
@@ -42,7 +41,8 @@ _EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite", _PIECES, "gene
 def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
     """Saves a model as a preset folder.
 
-    A preset already in the folder stops being one first, and its exports and samples are deleted; other files stay.
+    A preset already in the folder stays complete until the model has been written. Then its exports and samples are
+    deleted; other files stay.
 
     Args:
         model: a built Keras model.
@@ -73,13 +73,6 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
     check_json("recipe", recipe or {})
     _check_filename(filename)
     check_folder(folder)
-    # Without its manifest the folder is no preset, whatever happens from here on.
-    (folder / MANIFEST).unlink(missing_ok=True)
-    _remove(folder, (_RECIPE, *_SAMPLES, *_EXPORTS))  # what was made of the model that is about to be replaced
-    with atomic_path(folder / filename) as temporary:
-        model.save(temporary)
-    if recipe is not None:
-        write_json(folder / _RECIPE, recipe)
     facts = {
         "format_version": FORMAT_VERSION,
         "model_file": filename,
@@ -87,11 +80,13 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
         "versions": _versions(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    write_json(folder / _METADATA, {"name": name_of(folder), **metadata, **facts})
-    if seal:
-        seal_preset(folder)
-    else:
-        write_card(folder)
+    # What was made of the model that is replaced goes with it; no file of it stays that would have to be verified.
+    with changed_preset(folder, (_RECIPE, *_SAMPLES, *_EXPORTS), sealed=seal, verified=False) as new:
+        with atomic_path(new / filename) as temporary:
+            model.save(temporary)
+        if recipe is not None:
+            write_json(new / _RECIPE, recipe)
+        write_json(new / METADATA, {"name": name_of(folder), **metadata, **facts})
     return folder
 
 
@@ -116,7 +111,7 @@ def check_folder(folder, filename=None):
         raise ValueError(f"{str(folder)!r} holds the preset of a {held}, which a {coming} would destroy. Give another.")
     if _is_preset(folder):
         return
-    names = (CARD, *_SAMPLES, _RECIPE, "saved_model", MANIFEST, _METADATA)
+    names = (CARD, *_SAMPLES, _RECIPE, "saved_model", MANIFEST, METADATA)
     taken = [name for name in names if (folder / name).exists()]
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is a file. A preset is a folder: give the name of a new one.")
@@ -131,7 +126,7 @@ def _is_preset(folder):
     """Whether a folder holds a preset, or one that is being made; others have files called manifest.json too."""
     if any((folder / name).exists() for name in (_TOKENIZER, _PRIOR)):
         return True
-    for name, keys in ((MANIFEST, {"files", "format_version"}), (_METADATA, {"format_version", "model_file"})):
+    for name, keys in ((MANIFEST, {"files", "format_version"}), (METADATA, {"format_version", "model_file"})):
         with contextlib.suppress(ValueError):
             if keys <= set(read_json(folder / name)):
                 return True
@@ -139,10 +134,13 @@ def _is_preset(folder):
 
 
 def remove_exports(folder):
-    """Deletes the exports of a preset, and seals it again if it was complete.
+    """Deletes the exports of a preset, which stays complete if it was.
 
     Args:
         folder: str or path of a preset's folder.
+
+    Raises:
+        ValueError: another file of a complete preset is damaged.
 
     Example:
     >>> import keras, tempfile
@@ -153,13 +151,27 @@ def remove_exports(folder):
     >>> (folder / "tokenizer.tflite").exists()
     False
     """
-    folder = pathlib.Path(folder)
-    sealed = (folder / MANIFEST).is_file()
-    (folder / MANIFEST).unlink(missing_ok=True)
-    own = {_PIECES} if (folder / _PRIOR).exists() else set()  # a prior's pieces are no export
-    _remove(folder, [name for name in _EXPORTS if name not in own])
-    if sealed:
-        seal_preset(folder)
+    names = exports_of(folder)
+    if any(os.path.lexists(pathlib.Path(folder, name)) for name in names):
+        with changed_preset(folder, names):
+            pass
+
+
+def exports_of(folder):
+    """What an export adds to a preset, whether it is there or not.
+
+    Args:
+        folder: str or path of a preset's folder.
+
+    Returns:
+        Tuple of str, names of files and folders.
+
+    Example:
+    >>> "saved_model" in exports_of("no/such/folder")
+    True
+    """
+    own = {_PIECES} if (pathlib.Path(folder) / _PRIOR).exists() else set()  # a prior's pieces are no export
+    return tuple(name for name in _EXPORTS if name not in own)
 
 
 def seal_preset(folder):
@@ -182,10 +194,9 @@ def seal_preset(folder):
     >>> list(verify_preset(folder)["files"])
     ['README.md', 'metadata.json', 'tokenizer.keras', 'tokenizer.tflite']
     """
-    folder = pathlib.Path(folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    write_card(folder)
-    write_manifest(folder)
+    read_metadata(folder)
+    with changed_preset(folder, sealed=True, verified=False):
+        pass
 
 
 def read_metadata(folder):
@@ -230,18 +241,24 @@ def update_metadata(folder, **more):
     >>> read_metadata(folder)["metrics"]
     {'psnr': 21.5}
     """
-    folder = pathlib.Path(folder)
+    read_metadata(folder)
+    with changed_preset(folder) as new:
+        write_metadata(folder, new, **more)
+
+
+def write_metadata(folder, new, **more):
+    """Writes a preset's metadata with more entries into the folder of a change, see `changed_preset`.
+
+    Args:
+        folder: str or path, the preset's folder.
+        new: path, what `changed_preset` yields.
+        **more: plain JSON values; an entry replaces the one of its name as a whole.
+
+    Raises:
+        ValueError: a value is not JSON, or the preset has no metadata.
+    """
     check_metadata(more)
-    sealed = (folder / MANIFEST).is_file()
-    if sealed:
-        verify_preset(folder)  # or sealing again would declare a damaged file whole
-    metadata = {**read_metadata(folder), **more}
-    (folder / MANIFEST).unlink(missing_ok=True)
-    write_json(folder / _METADATA, metadata)
-    if sealed:
-        seal_preset(folder)
-    else:
-        write_card(folder)
+    write_json(new / METADATA, {**read_metadata(folder), **more})
 
 
 def load_preset(name, filename=_TOKENIZER, files=None):
@@ -269,7 +286,7 @@ def load_preset(name, filename=_TOKENIZER, files=None):
     """
     _check_filename(filename)
     folder = find_preset(name)
-    verify_preset(folder, files=[_METADATA, filename, *(files or ())])
+    verify_preset(folder, files=[METADATA, filename, *(files or ())])
     model = _load_keras(folder / filename)
     for variable in model.weights:
         if keras.backend.is_float_dtype(variable.dtype) and not ops.all(ops.isfinite(variable)):
@@ -339,14 +356,6 @@ def _check_filename(filename):
             "A preset's model is a file of the Keras format in the folder itself, `tokenizer.keras` or "
             f"`prior.keras`. Received: filename={filename!r}"
         )
-
-
-def _remove(folder, names):
-    for path in (folder / name for name in names):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def _versions():

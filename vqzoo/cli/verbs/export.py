@@ -17,8 +17,6 @@ from vqzoo.jsons import json_text
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
-from vqzoo.presets import remove_exports
-from vqzoo.presets import seal_preset
 from vqzoo.presets import verify_preset
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.uses import Generator
@@ -40,24 +38,31 @@ def run(arguments):
     if of_prior and arguments.litert:
         raise ValueError("--litert is of tokenizers: a prior is exported as a SavedModel alone. Leave it out.")
     if arguments.out:
-        folder = _copy(folder, user_path(arguments.out), arguments.force)
+        out = user_path(arguments.out)
+        _check_replaced(out, arguments.force)
+        with result_path(out, arguments.force) as temporary:
+            _copy(folder, temporary)
+            try:
+                lines = _exported(temporary, of_prior, arguments)
+            except ValueError as error:  # which names a folder that is gone
+                raise ValueError(str(error).replace(str(temporary), str(out))) from error
+        folder = out
+    else:
+        lines = _exported(folder, of_prior, arguments)
+    for line in [*lines, *([] if arguments.json else [folder])]:
+        print(line)
+    return 0
+
+
+def _exported(folder, of_prior, arguments):
+    """Exports in place; returns a line for each form."""
     if of_prior:
-        return _export_prior(folder, arguments.json)
+        line = export_prior_preset(Generator.from_preset(folder), folder)
+        return [json_text({"form": "generator", "told": line}) if arguments.json else f"generator: {line}"]
     tokenizer = Tokenizer.from_preset(folder)
     examples = signals_of(tokenizer, arguments.preset).examples()
-    for agreement in export_preset(tokenizer, folder, examples, arguments.litert or tuple(LITERT_FILES)):
-        print(json_text(agreement._asdict()) if arguments.json else told(agreement))
-    if not arguments.json:
-        print(folder)
-    return 0
-
-
-def _export_prior(folder, as_json):
-    remove_exports(folder)  # the manifest would name the old one
-    line = export_prior_preset(Generator.from_preset(folder), folder)
-    seal_preset(folder)
-    print(json_text({"form": "generator", "told": line}) if as_json else f"generator: {line}\n{folder}")
-    return 0
+    agreements = export_preset(tokenizer, folder, examples, arguments.litert or tuple(LITERT_FILES))
+    return [json_text(agreement._asdict()) if arguments.json else told(agreement) for agreement in agreements]
 
 
 def told(agreement):
@@ -77,7 +82,8 @@ def told(agreement):
     )
 
 
-def _copy(folder, out, force):
+def _check_replaced(out, force):
+    """Raises where --out would replace something that is not a preset."""
     check_free(out, force)
     if out.exists():
         listed = {*read_manifest(out)["files"], MANIFEST} if (out / MANIFEST).is_file() else set()
@@ -87,9 +93,10 @@ def _copy(folder, out, force):
                 f"{str(out)!r} holds files that are no preset's, such as {others[0].name}, and would be replaced as a "
                 "whole. Give another --out."
             )
-    files = verify_preset(folder)["files"]
-    with result_path(out, force) as temporary:
-        for name in [*files, MANIFEST]:
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, temporary / name)
-    return out
+
+
+def _copy(folder, out):
+    """Copies the files of a preset, which are verified first."""
+    for name in [*verify_preset(folder)["files"], MANIFEST]:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, out / name)
