@@ -24,6 +24,10 @@ def export_litert(tokenizer, path, precision="float32"):
     Run it with `ai_edge_litert.interpreter.Interpreter(path).get_signature_runner("encode")(signal=x)["tokens"]`. The
     distances of all vectors to all codes are held at once: 4 bytes times positions times codebook size.
 
+    An empty batch, signal or grid runs, and its result is empty. The Python interpreter does not return empty tensors:
+    it raises "ValueError: Invalid tensor size". Files of earlier versions do not run on them, and those of 8 bits end
+    the process by a division by zero.
+
     Args:
         tokenizer: built `Tokenizer`.
         path: str or path ending in `.tflite`.

@@ -12,7 +12,8 @@ from vqzoo.ops import masked_tokens
 def export_portable(tokenizer, folder):
     """Writes `encoder.keras` (signal to tokens) and `decoder.keras` (tokens to signal).
 
-    Both load with plain `keras.models.load_model`, on every Keras backend.
+    Both load with plain `keras.models.load_model`, on every Keras backend. They are plain layers, which do not all take
+    empty batches, signals or grids: Keras raises an error then.
 
     Args:
         tokenizer: built `Tokenizer` whose encoder and decoder are Functional models.

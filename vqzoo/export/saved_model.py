@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from vqzoo.export.empty import of_any_size
 from vqzoo.files import atomic_path
 from vqzoo.ops import crop
 
@@ -17,7 +18,8 @@ def export_saved_model(tokenizer, folder):
     | `decode_to_size` | `tokens`; `size` int32 (number of size axes,) | `signal`, cropped |
 
     The signal of text are ids of pieces, int32 (batch, length), which end in the end piece and have no other size: it
-    has no `decode_to_size`. Batch and sizes are dynamic where the tokenizer's are. Out-of-range tokens are clipped.
+    has no `decode_to_size`. Batch and sizes are dynamic where the tokenizer's are. Out-of-range tokens are clipped. An
+    empty batch, signal or grid gives an empty result.
 
     Args:
         tokenizer: built `Tokenizer`.
@@ -42,11 +44,11 @@ def _endpoints(tokenizer):
 
     @tf.function(input_signature=[signal], autograph=False)
     def encode(signal):
-        return {"tokens": tokenizer.encode(signal)}
+        return {"tokens": of_any_size(tokenizer.encode, signal)}
 
     @tf.function(input_signature=[tokens], autograph=False)
     def decode(tokens):
-        return {"signal": to_signal(tokens)}
+        return {"signal": of_any_size(to_signal, tokens)}
 
     module.encode, module.decode = encode, decode
     if "decode_to_size" not in signature_names(tokenizer):

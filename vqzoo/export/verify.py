@@ -64,9 +64,9 @@ def verify_exports(tokenizer, folder, signal):
         List of `Agreement`, one for each form found. LiteRT is not verified where `ai-edge-litert` is not installed.
 
     Raises:
-        ValueError: if a form cannot be loaded, more than 0.1 % of its tokens and more than two differ, or a decoded
-            signal differs by more than 0.002, or in as large a share of its pieces. Of LiteRT files of less than
-            float32 only the shapes are asked, and that what they decode is finite.
+        ValueError: if there is no example, a form cannot be loaded, more than 0.1 % of its tokens and more than two
+            differ, or a decoded signal differs by more than 0.002, or in as large a share of its pieces. Of LiteRT
+            files of less than float32 only the shapes are asked, and that what they decode is finite.
     """
     folder = pathlib.Path(folder)
     tokenizer = tokenizer.in_float32()
@@ -74,6 +74,8 @@ def verify_exports(tokenizer, folder, signal):
     interpreter = importlib.util.find_spec("ai_edge_litert") is not None
     runnable = [form for form in forms if interpreter or not form.startswith("litert")]
     signal = np.asarray(signal, tokenizer.signal_dtype)
+    if not signal.size:
+        raise ValueError(f"Exports are verified on one example or more. Received: signal of the shape {signal.shape}")
     tokens = np.asarray(tokenizer.encode(signal))
     decoded = np.asarray(to_signal_of(tokenizer)(tokens))
     results = _run(folder, runnable, signal, tokens)
@@ -143,8 +145,8 @@ def _run(folder, forms, signal, tokens):
         command = [sys.executable, "-P", loaders.__file__, str(folder), str(examples), str(results), *forms]
         child = subprocess.run(command, capture_output=True, text=True)
         if child.returncode:
-            raise ValueError(
-                f"The exports in {folder} do not load in a new process. It said:\n{child.stderr.strip()[-2000:]}"
-            )
+            said = child.stderr.strip()[-2000:]
+            killed = f"It was ended by signal {-child.returncode}. " if child.returncode < 0 else ""
+            raise ValueError(f"The exports in {folder} do not load in a new process. {killed}It said:\n{said}")
         with np.load(results) as arrays:
             return dict(arrays)
