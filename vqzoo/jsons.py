@@ -110,6 +110,7 @@ def shown(value):
         text = ascii(value)
     except (ValueError, RecursionError):  # an int of more than 4300 digits, or endless nesting
         return f"a {type(value).__name__}"
+    text = " ".join(text.split())  # arrays are shown in several lines
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

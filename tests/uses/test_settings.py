@@ -8,11 +8,11 @@ import pytest
 
 import vqzoo
 from vqzoo.cli.main import main
+from vqzoo.jsons import shown
 from vqzoo.priors.settings import OF_PICTURES
 from vqzoo.priors.settings import SETTINGS
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import reader
-from vqzoo.priors.settings import shown
 from vqzoo.uses import Generator
 
 KINDS = (vqzoo.AutoregressivePrior, vqzoo.MaskedPrior)

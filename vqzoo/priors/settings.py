@@ -7,18 +7,17 @@ import argparse
 import difflib
 import math
 import numbers
-import reprlib
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 
+from vqzoo.jsons import shown
 from vqzoo.priors.schedules import SCHEDULES
 
 # The ranges are wider than any use, and keep sums in float32 finite and below what marks a token that cannot come.
 _LARGEST = 2**31 - 1
 SEEDS = 2**63
-_SHOWN = 80  # characters of a value in a message
 
 
 class Setting(NamedTuple):
@@ -139,8 +138,8 @@ def checked_settings(prior, given, decided=()):
             kind = "AutoregressivePrior" if SETTINGS[name].causal else "MaskedPrior"
             hint = f" Only a prior of the kind {kind} has it."
         raise ValueError(
-            f"This {type(prior).__name__} has no setting `{_line(name)}` here.{hint} Its settings are "
-            f"{', '.join(own)}. Received: {_line(name)}={shown(value)}"
+            f"This {type(prior).__name__} has no setting `{name!s:.40}` here.{hint} Its settings are "
+            f"{', '.join(own)}. Received: {name!s:.40}={shown(value)}"
         )
     return {name: value if name in arrays else checked(name, value) for name, value in given.items()}
 
@@ -195,27 +194,6 @@ def reader(name):
     return read
 
 
-def shown(value):
-    """A value in one short line, for a message.
-
-    Args:
-        value: anything.
-
-    Returns:
-        str.
-
-    Example:
-    >>> shown(np.zeros((2, 2))), len(shown("a" * 1000)) < 100
-    ('array([[0., 0.], [0., 0.]])', True)
-    """
-    brief = reprlib.Repr()
-    brief.maxstring = brief.maxlong = brief.maxother = _SHOWN
-    try:
-        return _line(brief.repr(value))
-    except ValueError:  # an integer of thousands of digits
-        return f"a {type(value).__name__} too long to be shown"
-
-
 def _plain_number(value):
     """The number in an array or a tensor of rank 0; anything else as it is."""
     if isinstance(value, np.generic) or getattr(value, "shape", None) != ():
@@ -224,8 +202,3 @@ def _plain_number(value):
         return np.asarray(value)[()]
     except Exception:  # a tensor of a graph, whose value is unknown
         return value
-
-
-def _line(text):
-    text = " ".join(str(text).split())
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from vqzoo.data import Pieces
+from vqzoo.jsons import shown
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
@@ -14,7 +15,6 @@ from vqzoo.presets import read_metadata
 from vqzoo.presets import verify_preset
 from vqzoo.priors import Prior
 from vqzoo.priors.settings import checked_settings
-from vqzoo.priors.settings import shown
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.tokenizers.text import PIECES_FILE
 from vqzoo.uses.conditions import LABEL
