@@ -273,7 +273,7 @@ def half():
 def test_what_is_saved_is_what_is_evaluated_by_the_chief_alone(tokenizer, pictures, tmp_path, monkeypatch, half):
     config = Config(str(tmp_path / "out"), str(tokenizer), str(pictures), precision="mixed_bfloat16")
     run = PriorRun(config, "test", {"top_p": 0.0})
-    with monkeypatch.context() as patched, pytest.raises(ValueError, match="`top_p` is above 0 and at most 1"):
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match="`top_p` is a number above 0 and at most 1"):
         patched.setattr(vqzoo.PriorTrainer, "fit", lambda *a, **k: pytest.fail("hours pass"))
         run.fit(build)
     run.sampling = {}

@@ -131,3 +131,26 @@ def test_a_tokenizer_generates_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["generate", "image-tiny", "--out", str(tmp_path / "made")])
     assert "has no prior.keras" in capsys.readouterr().err
+
+
+def test_an_export_in_place_replaces_a_link_and_a_failed_one_changes_nothing(prior, tmp_path, capsys, monkeypatch):
+    folder, mine = tmp_path / "linked", tmp_path / "mine"
+    shutil.copytree(prior, folder)
+    mine.mkdir()
+    (mine / "saved_model.pb").write_text("mine")
+    (folder / "generator").symlink_to(mine, target_is_directory=True)
+    assert main(["export", str(folder)]) == 0
+    files = vqzoo.presets.verify_preset(folder)["files"]
+    assert "generator/saved_model.pb" in files and not (folder / "generator").is_symlink()
+    assert [path.read_text() for path in mine.iterdir()] == ["mine"]
+
+    def wrong(prior, path, *args, **options):
+        path.mkdir()
+        raise ValueError(f"{path} makes something else")
+
+    monkeypatch.setattr("vqzoo.export.prior_preset.export_generator", wrong)
+    for command in (["export", str(folder)], ["export", str(prior), "--out", str(folder), "--force"]):
+        with pytest.raises(SystemExit):
+            main(command)
+        assert f"{folder / 'generator'} makes something else" in capsys.readouterr().err
+        assert vqzoo.presets.verify_preset(folder)["files"] == files
