@@ -450,7 +450,11 @@ def test_reading_says_how(function, mistake, x, folder):
 
 
 @pytest.mark.parametrize("function", ["load_image", "load_audio", "audio_info", "load_vectors"])
-@pytest.mark.parametrize("x", [None, 3, [], {}, PICTURE, b"\x89PNG", Image.fromarray(PIXELS)], ids=repr)
+@pytest.mark.parametrize(
+    "x",
+    [None, 3, [], {}, PICTURE, b"\x89PNG", Image.fromarray(PIXELS)],
+    ids=["None", "3", "list", "dict", "array", "bytes", "pillow"],
+)
 def test_what_is_no_path_is_refused_in_one_line(function, x):
     with pytest.raises(ValueError, match="^A path is a str or a pathlib.Path. Received: ") as caught:
         getattr(vqzoo.data, function)(x)
