@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import vqzoo
 from vqzoo.data import Pieces
@@ -45,7 +47,7 @@ def test_what_is_asked_comes_in_turn(captions):
     assert Captions(captions.pieces, 5).asked() == [""]
     with pytest.raises(ValueError, match="A text for this prior has 11 pieces at most.*Received: .*'red heart red"):
         captions.asked("red heart " * 9)
-    with pytest.raises(ValueError, match="This prior is asked for by a text. Received: 3. Give a str"):
+    with pytest.raises(ValueError, match="This prior takes a text. Received: 3. Give a str"):
         captions.asked(3)
     with pytest.raises(ValueError, match="A text has a piece and its end. Received: length=1"):
         Captions(captions.pieces, 1)
@@ -99,3 +101,12 @@ def test_a_preset_takes_texts_as_long_as_its_pieces_are_whole(generator, caption
     (folder / "pieces.model").write_bytes(Pieces.train(["others"], 300, exact=False).model)
     with pytest.raises(ValueError, match="pieces.model"):
         Generator.from_preset(folder)
+
+
+def test_conditions_of_arrays_and_tensors_are_plain_ones():
+    labels = Labels(["cat", "dog"])
+    for condition in (np.array(1), np.array("dog"), tf.constant(1), tf.constant("dog"), b"dog", np.array(["dog"])):
+        assert labels.asked(condition, 2) == ["dog", "dog"]
+    assert labels.asked(tf.constant(["cat", "dog"])) == ["cat", "dog"]
+    with pytest.raises(ValueError, match="`condition` is a str, an int, or a sequence of them. Received: <KerasTensor"):
+        labels.asked(keras.KerasTensor((2,)))

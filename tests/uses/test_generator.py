@@ -107,3 +107,15 @@ def test_a_preset_holds_its_tokenizer_and_stays_loaded(make_generator, tmp_path)
     vqzoo.presets.seal_preset(folder)
     with pytest.raises(ValueError, match="are of a tokenizer with codebooks of .8,. codes .sha256"):
         vqzoo.generate(folder, 1)
+
+
+@pytest.mark.parametrize("prior", [None, 3, 1.5, b"image-prior-fashion", [], object(), Generator])
+def test_what_is_no_prior_is_refused_in_one_line(prior):
+    with pytest.raises(ValueError, match="A prior is the name or the folder of its preset, or a vqzoo.uses.Generator"):
+        vqzoo.generate(prior)
+
+
+@pytest.mark.parametrize("known", [None, 3, [], "x", np.zeros((0, 2, 3, 1), int)])
+def test_what_is_known_is_of_one_signal_or_more(generator, known):
+    with pytest.raises(ValueError, match="`known` is an int array .* of one signal or more"):
+        generator.complete(known)

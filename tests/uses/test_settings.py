@@ -20,6 +20,7 @@ WRONG_EVERYWHERE = [
     *(float("nan"), float("inf"), -float("inf"), 1e38, -1e38, -1, -1.5, -(2**31), 10**400, 10**5000, -(10**400)),
     *(True, False, np.True_, "1", "nan", b"1", "a\nb", 1j, [1], (), {}, object(), np.ones(1), np.zeros((2, 3))),
     *(np.float32("nan"), np.float64("inf"), np.array(float("nan")), 2**63, 2.0**63, np.uint64(2**64 - 1)),
+    *(np.timedelta64(3), np.timedelta64(3, "s"), np.timedelta64("NaT"), np.ma.masked, np.ma.array(3, mask=True), int),
 ]
 # What lies in the range of some setting, so that it is not in the list above.
 WRONG = {

@@ -46,7 +46,8 @@ class Setting(NamedTuple):
         if self.kind in (str, callable):
             return callable(value) if self.kind is callable else isinstance(value, str) and value in SCHEDULES
         number = numbers.Integral if self.kind is int else numbers.Real
-        if not isinstance(value, number) or isinstance(value, bool):
+        # NumPy counts spans of time among its integers.
+        if not isinstance(value, number) or isinstance(value, bool | np.timedelta64):
             return False
         return bool(self.low <= value <= self.high and not (self.above and value == self.low)) or (
             self.zero and value == 0
@@ -137,9 +138,10 @@ def checked_settings(prior, given, decided=()):
         elif name in SETTINGS and SETTINGS[name].causal not in (None, bool(prior.causal)):
             kind = "AutoregressivePrior" if SETTINGS[name].causal else "MaskedPrior"
             hint = f" Only a prior of the kind {kind} has it."
+        called = shown(str(name))[1:-1]
         raise ValueError(
-            f"This {type(prior).__name__} has no setting `{name!s:.40}` here.{hint} Its settings are "
-            f"{', '.join(own)}. Received: {name!s:.40}={shown(value)}"
+            f"This {type(prior).__name__} has no setting `{called}` here.{hint} Its settings are {', '.join(own)}. "
+            f"Received: {called}={shown(value)}"
         )
     return {name: value if name in arrays else checked(name, value) for name, value in given.items()}
 
@@ -196,7 +198,7 @@ def reader(name):
 
 def _plain_number(value):
     """The number in an array or a tensor of rank 0; anything else as it is."""
-    if isinstance(value, np.generic) or getattr(value, "shape", None) != ():
+    if isinstance(value, np.generic | type) or getattr(value, "shape", None) != () or np.ma.is_masked(value):
         return value
     try:
         return np.asarray(value)[()]

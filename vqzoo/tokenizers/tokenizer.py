@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from vqzoo.jsons import shown
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import known_value
@@ -373,9 +374,10 @@ def reconstruction_of_none(tokenizer, signal):
 
 def check_batch_size(batch_size):
     """Raises where `batch_size` is neither None nor a positive integer."""
-    if batch_size is not None and (not isinstance(batch_size, numbers.Integral) or batch_size < 1):
+    counts = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool | np.timedelta64)
+    if batch_size is not None and not (counts and batch_size >= 1):
         raise ValueError(
-            f"`batch_size` is a positive integer. Received: batch_size={batch_size!r}. A data set of pairs gives "
+            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
             "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
         )
 

@@ -8,6 +8,7 @@ import numbers
 
 import numpy as np
 
+from vqzoo.jsons import shown
 from vqzoo.priors.settings import checked
 
 LABEL, TEXT, STYLE = "label", "text", "style"  # the parts of the space that conditions are of
@@ -42,8 +43,7 @@ class Conditions(abc.ABC):
             ValueError: if there is no such condition, or there are none at all.
         """
         count = checked("count", count)
-        alone = isinstance(condition, str) or not isinstance(condition, collections.abc.Iterable)
-        asked = [condition] if alone else list(condition)
+        asked = _listed(condition)
         if not asked:
             raise ValueError("`condition` is one or several. Received: none. Leave it out for those that are known.")
         found = list(self.known) if condition is None else [self.checked(item) for item in asked]
@@ -108,7 +108,7 @@ class Labels(Conditions):
             return self.known[names.index(_plain(item))]
         near = [self.known[names.index(name)] for name in difflib.get_close_matches(_plain(item), names, n=1)]
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"There is no label {item!r}.{hint} There are: {', '.join(self.known)}.")
+        raise ValueError(f"There is no label {shown(item)}.{hint} There are: {', '.join(self.known)}.")
 
     def tokens(self, conditions):
         """As `Conditions.tokens`; names that are no label's are none."""
@@ -176,7 +176,9 @@ class Captions(Conditions):
     def checked(self, item):
         """As `Conditions.checked`: any text that is not too long."""
         if not isinstance(item, str):
-            raise ValueError(f"This prior is asked for by a text. Received: {item!r}. Give a str, or '' for anything.")
+            raise ValueError(
+                f"This prior takes a text. Received: {shown(item)}. Give a str, or '' for anything."
+            )
         count = self.count(item)
         if count > self.length:
             raise ValueError(
@@ -193,6 +195,22 @@ class Captions(Conditions):
             kept = row[: self.length] if text else row[:0]
             place[: len(kept), 0] = kept
         return tokens
+
+
+def _listed(condition):
+    """One condition or several as a list, those of arrays and tensors as Python's values."""
+    if isinstance(condition, str | bytes) or not isinstance(condition, collections.abc.Iterable):
+        return [_text(condition)]
+    try:
+        items = np.asarray(condition).tolist() if hasattr(condition, "shape") else list(condition)
+    except Exception:  # a tensor of a graph, whose value is not known
+        raise ValueError(f"`condition` is a str, an int, or a sequence of them. Received: {shown(condition)}") from None
+    return [_text(item) for item in (items if isinstance(items, list) else [items])]
+
+
+def _text(item):
+    """Text of a tensor, which comes as bytes in UTF-8."""
+    return item.decode("utf-8", "replace") if isinstance(item, bytes) else item
 
 
 def _plain(name):

@@ -1,6 +1,7 @@
 """New signals from a prior and its tokenizer."""
 
 import functools
+import os
 
 import keras
 import numpy as np
@@ -194,9 +195,15 @@ class Generator:
         Returns:
             int32 array (count, *grid, num_codebooks), the known ones as they are.
         """
-        settings = {"count": len(known), "seed": seed, "batch_size": batch_size, "known": known, **options}
+        count = (getattr(known, "shape", None) or np.shape(np.asarray(known, object)) or (None,))[0]
+        if not count:
+            raise ValueError(
+                "`known` is an int array (count, *grid, num_codebooks) of one signal or more. Received: known="
+                f"{shown(known)}"
+            )
+        settings = {"count": int(count), "seed": seed, "batch_size": batch_size, "known": known, **options}
         settings = checked_settings(self.prior, settings, _DECIDED)
-        prefix = None if condition is None else self.prefix_of(self.conditions_of(condition, len(known)))
+        prefix = None if condition is None else self.prefix_of(self.conditions_of(condition, int(count)))
         return self._made(prefix, settings)
 
     def _made(self, prefix, settings):
@@ -309,6 +316,11 @@ def generator_of(prior):
         raise ValueError(
             f"A prior alone makes tokens, not signals. Received: a {type(prior).__name__}. Give "
             "`vqzoo.uses.Generator(prior, tokenizer)`, or the name of the prior's preset."
+        )
+    if not isinstance(prior, str | os.PathLike):
+        raise ValueError(
+            "A prior is the name or the folder of its preset, or a vqzoo.uses.Generator. Received: "
+            f"{shown(prior)}. `vqzoo list` shows the presets that are here."
         )
     folder = find_preset(prior)
     return _loaded(prior, folder.resolve(), (folder / MANIFEST).stat().st_mtime_ns)
