@@ -151,7 +151,7 @@ DAMAGES = {
     "no_manifest": (lambda f: (f / "manifest.json").unlink(), "has no manifest.json, so it is incomplete"),
     "no_folder": (lambda f: shutil.rmtree(f), "There is no preset"),
     "a_file": (lambda f: (shutil.rmtree(f), f.write_text("")), "A preset is a folder. Received: the file"),
-    "empty_folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "has no manifest.json"),
+    "empty_folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "has neither manifest.json nor a model"),
     "newer_format": (lambda f: edit(f, "manifest.json", format_version=2), "made by a newer vqzoo.*pip install"),
     "manifest_is_a_list": (lambda f: (f / "manifest.json").write_text("[]"), "manifest.json' is damaged"),
     "manifest_is_deep": (lambda f: (f / "manifest.json").write_text("[" * 10**6), "manifest.json' is damaged"),

@@ -167,8 +167,10 @@ def results_of(form, folder, cases, is_text):
 
 
 FORMS = ["saved_model", *export.LITERT_FILES.values()]
+QUICK = [("image", "saved_model"), ("image", "tokenizer_int8.tflite"), ("text", "tokenizer_int8.tflite")]
 PAIRS = [(name, form) for name in ("image", "audio", "text") for form in FORMS]
 PAIRS += [("image", "portable"), ("one_size", "saved_model")]
+PAIRS = [pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.slow) for pair in PAIRS]
 
 
 @pytest.mark.parametrize(("name", "form"), PAIRS)
@@ -187,7 +189,7 @@ def test_nothing_ends_the_process(name, form, exported):
             assert result == list(expected), (case, result)
 
 
-@pytest.mark.parametrize("name", ["image", "audio", "text"])
+@pytest.mark.parametrize("name", ["image", pytest.param("audio", marks=pytest.mark.slow), "text"])
 def test_what_is_not_empty_is_as_it_was(name, exported):
     tokenizer, folder = exported(name)
     shape = CASES[name][{"image": 4, "audio": 3, "text": 3}[name]][1]

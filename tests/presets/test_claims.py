@@ -21,6 +21,7 @@ def test_the_tables_of_the_readme_are_the_results():
         assert claims.with_table(README, name, table) == README
 
 
+@pytest.mark.slow
 def test_text_is_measured_again():
     tokenizer = vqzoo.TextTokenizer.from_preset(claims.TEXT)
     for kind, sentences in claims.TEXTS.items():
@@ -29,6 +30,7 @@ def test_text_is_measured_again():
         assert len(sentences) == RESULTS["text"][kind]["sentences"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", claims.AUDIO)
 def test_sounds_are_measured_again(preset):
     tokenizer = vqzoo.AudioTokenizer.from_preset(preset)

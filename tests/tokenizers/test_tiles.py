@@ -247,7 +247,7 @@ def test_values_are_checked_as_without_tiles(monkeypatch):
         tokenizer.decode(tokens, size=(17, 16), tile_size=8)
     with pytest.raises(ValueError, match=r"`size` is \(height, width\) in pixels. Received: size=16"):
         tokenizer.decode(tokens, size=16, tile_size=8)
-    with pytest.raises(ValueError, match=r"with a grid of \('any', 'any'\). Received: shape=\(1, 16, 1\)"):
+    with pytest.raises(ValueError, match=r"with a grid of \('any', 'any'\) .*Received: shape=\(1, 16, 1\)"):
         tokenizer.decode(tokens.reshape(1, 16, 1), tile_size=8)
     assert not shapes  # all of them before minutes of decoding
 

@@ -42,7 +42,7 @@ def checked_path(path, noun, load, find):
             f"Cannot read the {noun} {path}: Is a directory. Call `[vqzoo.data.{load}(path) for path in "
             f"vqzoo.data.{find}({str(path)!r})]`."
         )
-    if not os.path.lexists(found):
+    if not os.path.exists(found):
         raise ValueError(f"Cannot read the {noun} {path}: No such file or directory. {near_path(path)}")
     return found
 
@@ -131,6 +131,8 @@ def near_path(path):
     'Its folder does not exist either.'
     """
     folder = user_path(path).parent
+    if user_path(path).is_symlink():
+        return "It is a link to something that does not exist."
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in itertools.islice(entries, _COMPARED)]

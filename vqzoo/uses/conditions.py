@@ -176,9 +176,7 @@ class Captions(Conditions):
     def checked(self, item):
         """As `Conditions.checked`: any text that is not too long."""
         if not isinstance(item, str):
-            raise ValueError(
-                f"This prior takes a text. Received: {shown(item)}. Give a str, or '' for anything."
-            )
+            raise ValueError(f"This prior takes a text. Received: {shown(item)}. Give a str, or '' for anything.")
         count = self.count(item)
         if count > self.length:
             raise ValueError(
