@@ -42,8 +42,12 @@ def checked_path(path, noun, load, find):
             f"Cannot read the {noun} {path}: Is a directory. Call `[vqzoo.data.{load}(path) for path in "
             f"vqzoo.data.{find}({str(path)!r})]`."
         )
-    if not os.path.exists(found):
-        raise ValueError(f"Cannot read the {noun} {path}: No such file or directory. {near_path(path)}")
+    try:
+        found.stat()
+    except FileNotFoundError:
+        raise ValueError(f"Cannot read the {noun} {path}: No such file or directory. {near_path(path)}") from None
+    except OSError:
+        pass  # whoever opens it says why it cannot be read
     return found
 
 
