@@ -105,12 +105,7 @@ def atomic_path(path, overwrite=True):
     path = pathlib.Path(path).absolute()
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_once(path.parent)
-    holder = None
-    try:
-        holder = _Holder(path)
+    with _made(path.parent), _Holder(path) as holder:
         temporary = holder.folder / path.name
         yield temporary
         _fsync_tree(temporary)
@@ -119,13 +114,47 @@ def atomic_path(path, overwrite=True):
         else:
             _create(temporary, path)
         _fsync(path.parent)
-        missing = []
-    finally:
-        if holder is not None:
-            holder.close()
-        for folder in missing:  # made here for nothing
+
+
+@contextlib.contextmanager
+def working_folder(folder):
+    """Yields an empty hidden folder inside a folder, which is deleted at the end, and swept if its process is killed.
+
+    Args:
+        folder: str or path, made when missing.
+
+    Yields:
+        `pathlib.Path`.
+
+    Example:
+    >>> import os
+    >>> folder = tempfile.mkdtemp()
+    >>> with working_folder(folder) as inside:
+    ...     len(os.listdir(folder))
+    1
+    >>> os.listdir(folder)
+    []
+    """
+    folder = pathlib.Path(folder).absolute()
+    with _made(folder), _Holder(folder / _OWNER) as holder:
+        inside = holder.folder / "work"
+        inside.mkdir()
+        yield inside
+
+
+@contextlib.contextmanager
+def _made(folder):
+    """Makes a folder that is written to, and sweeps it; an error takes back what was made for nothing."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep_once(folder)
+    try:
+        yield
+    except BaseException:
+        for one in missing:
             with contextlib.suppress(OSError):  # others have put something in it
-                folder.rmdir()
+                one.rmdir()
+        raise
 
 
 class _Holder:
@@ -152,6 +181,12 @@ class _Holder:
         except BaseException:
             self.close()
             raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
 
     def close(self):
         """Deletes the folder, unless what had been at the target could not be put back."""

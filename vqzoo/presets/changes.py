@@ -5,7 +5,7 @@ import os
 import pathlib
 import shutil
 
-from vqzoo.files import atomic_path
+from vqzoo.files import working_folder
 from vqzoo.presets.card import CARD
 from vqzoo.presets.card import write_card
 from vqzoo.presets.manifest import MANIFEST
@@ -14,10 +14,6 @@ from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.manifest import write_manifest
 
 METADATA = "metadata.json"
-
-
-class _Finished(Exception):
-    """Ends `atomic_path` without a result, once its hidden folder has served."""
 
 
 @contextlib.contextmanager
@@ -55,8 +51,8 @@ def changed_preset(folder, removed=(), sealed=None, verified=True):
     if complete and verified:
         listed = read_manifest(folder)["files"]
         verify_preset(folder, files=[name for name in listed if pathlib.PurePosixPath(name).parts[0] not in removed])
-    with contextlib.suppress(_Finished), atomic_path(folder / MANIFEST) as temporary:
-        new, old = temporary.parent / "new", temporary.parent / "old"
+    with working_folder(folder) as inside:
+        new, old = inside / "new", inside / "old"
         new.mkdir()
         old.mkdir()
         try:
@@ -66,7 +62,6 @@ def changed_preset(folder, removed=(), sealed=None, verified=True):
                 raise ValueError(str(error).replace(str(new), str(folder))) from error
             raise
         _exchange(folder, new, old, removed, complete if sealed is None else sealed)
-        raise _Finished
 
 
 def _exchange(folder, new, old, removed, sealed):
