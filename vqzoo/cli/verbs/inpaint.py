@@ -39,11 +39,8 @@ def run(arguments):
     """Writes the repaired picture."""
     out = user_path(arguments.out)
     check_free(out, arguments.force)
-    if arguments.pad < 0 or not (arguments.mask or arguments.box or arguments.pad):
-        raise ValueError(
-            f"--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS tells what is to be made. Received: --pad "
-            f"{arguments.pad}"
-        )
+    if not (arguments.mask or arguments.box or arguments.pad):
+        raise ValueError("--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS says what is to be made.")
     generator = Generator.from_preset(arguments.preset)
     image = load_image(arguments.picture, channels=generator.tokenizer.encoder.input_shape[-1])
     mask = np.zeros(image.shape[:2], bool)
