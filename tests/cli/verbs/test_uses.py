@@ -63,7 +63,7 @@ def test_a_picture_is_continued_on_all_sides(prior, picture, tmp_path):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        ([], "--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS tells what"),
+        ([], "--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS says what"),
         (["--mask", "MASK"], r"The mask has the size of the picture, \(20, 24\). Received: \(8, 8\)"),
         (["--box", "15,0,6,9"], "which has 20 rows and 24 columns. Received: 15,0,6,9. To go beyond its borders, use"),
         (["--box", "3,3,0,9"], "--box TOP,LEFT,HEIGHT,WIDTH lies in the picture"),
