@@ -666,3 +666,50 @@ def test_load_tokens_says_how(folder):
             ValueError, match=r"is not a token file by its ending. Token files end in .npz, and `vqzoo e"
         ):
             vqzoo.presets.load_tokens(folder / name)
+
+
+class Column:
+    """A column of a table, as those of pandas are: neither an array nor a list, with a dtype of its own."""
+
+    dtype, shape = "str", (3,)
+
+    def __init__(self, values):
+        self.values = values
+
+    def __iter__(self):
+        return iter(self.values)
+
+    def __len__(self):
+        return len(self.values)
+
+    def to_numpy(self):
+        return np.array(self.values, object)
+
+
+ELSEWHERE = {
+    "data set of signals": ("image", lambda: tf.data.Dataset.from_tensors(PICTURE)),
+    "data set of batches": ("image", lambda: tf.data.Dataset.from_tensors(PICTURE[None])),
+    "data set of pairs": ("image", lambda: tf.data.Dataset.from_tensors((PICTURE, 1))),
+    "data set of rows": ("image", lambda: tf.data.Dataset.from_tensors({"label": 1, "image": PICTURE})),
+    "data set of waves": ("audio", lambda: tf.data.Dataset.from_tensors((MONO, "a"))),
+    "ragged": ("image", lambda: tf.RaggedTensor.from_tensor(PICTURE[None])),
+    "sparse": ("image", lambda: tf.sparse.from_dense(PICTURE[None])),
+    "column with gaps": ("text", lambda: Column(["the cat", None, "a dog"])),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_what_is_no_array_says_how_it_becomes_one(case, tokenizers):
+    modality, make = ELSEWHERE[case]
+    tf.config.run_functions_eagerly(False)  # which data sets warn of
+    tokenizer = tokenizers[modality]
+    names = {"np": np, "tf": tf, "vqzoo": vqzoo, "keras": keras, "tokenizer": tokenizer}
+    for function in (tokenizer.encode, *([tokenizer] if modality == "image" else [])):
+        _, result = fixed(function, make(), names)
+        if isinstance(result, tf.data.Dataset):
+            assert next(iter(result)).shape[0] == 1
+
+
+def test_a_column_of_text_is_encoded(tokenizers):
+    tokens = tokenizers["text"].encode(Column(TEXTS))
+    np.testing.assert_array_equal(tokens, tokenizers["text"].encode(TEXTS))

@@ -26,6 +26,7 @@ class ImageRepairs(Repairs):
     """
 
     noun = "image"
+    axes = 3
 
     def __init__(self, channels=None, size=(None, None), **options):
         super().__init__(**options)

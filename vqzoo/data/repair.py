@@ -41,6 +41,29 @@ class Draft(NamedTuple):
         return self._replace(code=code, shape=self.shape if shape is None else shape, dtype=dtype or self.dtype)
 
 
+def is_dense(thing):
+    """Whether a thing is no sparse or ragged tensor or matrix.
+
+    Args:
+        thing: anything.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> is_dense(np.zeros(2))
+    True
+    """
+    return not any(hasattr(thing, name) for name in ("row_splits", "dense_shape", "toarray"))
+
+
+def _densely(thing, code):
+    """The sentence for sparse and ragged tensors and matrices."""
+    if hasattr(thing, "row_splits"):
+        return f"Pass `{code}.to_tensor()` where all have one size, or give them one by one."
+    return f"Pass `{code}.toarray()`." if hasattr(thing, "toarray") else f"Pass `tf.sparse.to_dense({code})`."
+
+
 class Repairs:
     """Writes the code for one kind of signal.
 
@@ -52,6 +75,8 @@ class Repairs:
     """
 
     noun = "signal"
+    axes = 0
+    """int, of one signal without its batch."""
 
     def __init__(self, batched=True, call=None):
         self.batched = batched
@@ -130,6 +155,8 @@ class Repairs:
         batch = "[None]" if self.batched else ""
         if is_path(thing):
             return f"Pass `{self.read(code)}{batch}`."
+        if not is_dense(thing):
+            return _densely(thing, code)
         one_by_one = self._one_by_one(thing, code)
         if one_by_one:
             return one_by_one
@@ -141,6 +168,18 @@ class Repairs:
                 return "It is empty: leave it out."
             return f"A file is read by `{self.read('path')}{batch}`."
         return f"Pass `{draft.code}`."
+
+    def _mapped(self, spec):
+        """Code of the end of a call that encodes a data set, whose elements may have labels beside them."""
+        function = self.call
+        if isinstance(spec, tuple):
+            spec, function = spec[0], f"lambda signal, *others: {self.call}(signal)"
+        elif isinstance(spec, dict):
+            keys = sorted(spec, key=lambda key: -len(spec[key].shape or ()))
+            spec, function = spec[keys[0]], f"lambda row: {self.call}(row[{keys[0]!r}])"
+        shape = getattr(spec, "shape", None)
+        single = shape is not None and shape.rank == self.axes
+        return f"{'.batch(16)' if single else ''}.map({function})"
 
     def draft(self, thing, code="x"):
         """The whole repair of one array.
@@ -165,7 +204,7 @@ class Repairs:
         if not self.call:
             return None
         if hasattr(thing, "map") and hasattr(thing, "element_spec"):
-            return f"Call `{code}.map({self.call})`."
+            return f"Call `{code}{self._mapped(thing.element_spec)}`."
         if isinstance(thing, np.ndarray) and thing.dtype.kind in "OUS" and thing.ndim == 1:
             thing = list(thing)
         if hasattr(thing, "__next__"):

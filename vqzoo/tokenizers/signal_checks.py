@@ -3,6 +3,7 @@
 import numpy as np
 
 from vqzoo.data.repair import described
+from vqzoo.data.repair import is_dense
 from vqzoo.data.repair import is_path
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
@@ -63,6 +64,8 @@ def as_array(thing):
     >>> as_array([[1.0, 2.0]]).shape, as_array("a.png"), as_array([])
     ((1, 2), None, None)
     """
+    if not is_dense(thing):
+        return None
     if hasattr(thing, "dtype") and hasattr(thing, "shape"):
         return None if dtype_name(thing).startswith(("object", "str", "<U", "<S", "|S")) else thing
     if thing is None or is_path(thing) or not isinstance(thing, list | tuple) or not len(thing):

@@ -33,7 +33,7 @@ def is_text(signal):
     if isinstance(signal, list | tuple):
         return not signal or any(map(_is_textual, signal))
     if hasattr(signal, "dtype"):
-        return dtype_name(signal).startswith(("<U", ">U", "<S", "|S", "string", "object", "StringDType"))
+        return dtype_name(signal).startswith(("<U", ">U", "<S", "|S", "str", "object", "StringDType"))
     return not isinstance(signal, numbers.Number) and not hasattr(signal, "__array__")
 
 

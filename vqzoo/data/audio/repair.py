@@ -23,6 +23,7 @@ class AudioRepairs(Repairs):
     """
 
     noun = "waveform"
+    axes = 2
 
     def __init__(self, channels=None, length=None, sample_rate=None, **options):
         super().__init__(**options)

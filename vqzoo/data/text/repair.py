@@ -40,6 +40,8 @@ def _of_array(texts):
         return "[one.decode() for one in x.as_numpy_iterator()]"
     if hasattr(texts, "numpy") and hasattr(texts, "dtype"):
         return "[one.decode() for one in np.ravel(x.numpy())]"
+    if hasattr(texts, "to_numpy"):  # of pandas
+        return "[one for one in x if isinstance(one, str)]" if hasattr(texts, "dtype") else None
     if not isinstance(texts, np.ndarray) or texts.dtype.kind not in "USO":
         return None
     kinds = {type(one) for one in texts.ravel().tolist()}
