@@ -306,7 +306,7 @@ def test_a_temporary_of_another_machine_is_swept_only_where_that_machine_is_know
     assert elsewhere.exists() and twin.exists()
 
 
-@pytest.mark.parametrize("note", ["", "[]", "{", '{"host": 1}', "null", "not ours", '{"boot": ""}'])
+@pytest.mark.parametrize("note", ["", "[]", "{", '{"host": 1}', "null", "not ours", '{"boot": ""}', "[" * 4000])
 def test_a_note_that_nobody_can_read_protects_its_folder(tmp_path, note):
     holder = killed(tmp_path / "a")
     (holder / ".vqzoo-owner").write_text(note)
@@ -340,6 +340,15 @@ def test_files_of_other_people_stay_whatever_they_are_called(tmp_path):
     (tmp_path / ".vqzoo.lock").unlink()
     shutil.rmtree(tmp_path / "model")
     assert sorted(tmp_path.rglob("*")) == before and (tmp_path / ".lock").read_text() == note
+
+
+def test_a_note_names_no_place_elsewhere(tmp_path):
+    (tmp_path / "inside").mkdir()
+    holder = killed(tmp_path / "inside" / "model")
+    note_of(holder, target="../up")
+    write_folder(holder / ".vqzoo-aside", {"old": "1"})
+    vqzoo.files.sweep_temporaries(tmp_path / "inside")
+    assert not (tmp_path / "up").exists() and (tmp_path / "inside" / "up" / "old").exists()
 
 
 def test_a_folder_that_had_stepped_aside_is_put_back(tmp_path):

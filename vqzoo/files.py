@@ -330,12 +330,12 @@ def _swept(holder):
     try:
         if not _try_lock(note) or not _is_dead(note):
             return False
-        target = holder.parent / json.loads(os.pread(note, _MOST_NOTE, 0))["target"]
+        target = holder.parent / pathlib.PurePath(json.loads(os.pread(note, _MOST_NOTE, 0))["target"]).name
         if os.path.lexists(holder / _ASIDE) and not os.path.lexists(target):
             os.replace(holder / _ASIDE, target)
         shutil.rmtree(holder, ignore_errors=True)
         return True
-    except (OSError, ValueError, KeyError, TypeError):  # damaged: whose it was is not known
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # damaged: whose it was is not known
         return False
     finally:
         os.close(note)

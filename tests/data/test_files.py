@@ -45,6 +45,11 @@ LINKS = {
     "nothing": (["data/x.a"], {"data/y.a": "missing"}, ["x.a", "y.a"]),  # reading names it
     "a hidden folder": (["data/x.a", "data/.away/y.a"], {"data/b": ".away"}, ["b/y.a", "x.a"]),
     "another name": (["data/x.a", "away/y.b"], {"data/y.a": "../away/y.b"}, ["x.a", "y.a"]),
+    "a real name without the ending": (
+        ["data/blobs/h0", "data/y.b"],
+        {"data/0.a": "blobs/h0", "data/1.a": "y.b"},
+        ["0.a", "1.a"],
+    ),
 }
 
 

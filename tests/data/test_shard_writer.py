@@ -1,5 +1,7 @@
 """Writing shards: an interrupted run goes on, another one is refused, and nobody's files are touched."""
 
+import json
+
 import pytest
 import tensorflow as tf
 
@@ -122,9 +124,7 @@ def test_an_error_of_the_records_stays_what_it_is(tmp_path):
 def test_files_of_others_are_left_alone(tmp_path, name):
     (tmp_path / name).write_text("{}")
     for force in (False, True):
-        with pytest.raises(
-            ValueError, match="holds other files of the names manifest.json, plan.json or numbers-00000"
-        ):
+        with pytest.raises(ValueError, match=f"holds other files of the names {name}, which would be"):
             write(tmp_path, {}, force)
     assert (tmp_path / name).read_text() == "{}"
 
@@ -136,3 +136,52 @@ def test_two_writers_keep_apart(tmp_path):
     writer.write(0, [])
     writer.finish()
     ShardWriter(tmp_path, "numbers", 1, {})
+
+
+FOREIGN = [
+    "train-00000-of-00010.tfrecord",
+    "mine-00000-of-00001.index.json",
+    "numbers-00007-of-00008.tfrecord",
+    "a.png",
+]
+
+
+def test_force_deletes_only_what_its_own_plan_names(tmp_path):
+    write(tmp_path, {"a": 1})
+    for name in FOREIGN:
+        (tmp_path / name).write_text("years of work")
+    write(tmp_path, {"a": 2}, force=True)
+    write(tmp_path, {"a": 2}, force=True)
+    assert all((tmp_path / name).read_text() == "years of work" for name in FOREIGN)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"plan": {"steps": 3}, "title": "my project"},
+        {"plan": {}, "kind": "numbers"},
+        {"plan": {}, "kind": "../x", "shards": 1},
+        {"plan": {}, "kind": "numbers", "shards": True},
+        {"plan": {}, "kind": "numbers", "shards": 10**9},
+        {"plan": [], "kind": "numbers", "shards": 1},
+    ],
+)
+def test_a_plan_that_is_not_ours_protects_its_folder(plan, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "train-00000-of-00002.tfrecord").write_text("years of work")
+    before = contents(tmp_path)
+    for force in (False, True):
+        with pytest.raises(ValueError, match="holds other files of the names plan.json"):
+            write(tmp_path, {"a": 1}, force=force)
+    assert contents(tmp_path) == before
+
+
+def test_shards_of_another_count_that_a_stopped_replacement_left_are_deleted(tmp_path):
+    write(tmp_path, {"a": 1})
+    old = sorted(path.name for path in tmp_path.glob("numbers-*"))
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "shards": 1, "replacing": [*old, "../x", 3, "a.png"]}))
+    (tmp_path / "a.png").write_text("mine")
+    write(tmp_path, {"a": 2}, force=True)
+    assert (tmp_path / "a.png").read_text() == "mine"

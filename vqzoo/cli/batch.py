@@ -123,13 +123,16 @@ def named_files(paths, find):
 def _find(paths, find):
     """`FileList` of (file, its path relative to the folder that was given), each file once."""
     found, ignored = {}, collections.Counter()
+    if "" in paths:
+        raise ValueError("A path is empty, as of a variable that is not set. Give `.` for the current folder.")
     for path in map(user_path, paths):
-        if path.is_dir():
+        if os.path.isdir(path):
             files = find(path)
             ignored.update(getattr(files, "ignored", {}))
-            found |= {os.path.realpath(file): (file, file.relative_to(path)) for file in files}
+            for file in files:
+                found.setdefault(os.path.realpath(file), (file, file.relative_to(path)))
         else:
-            found[os.path.realpath(path)] = path, pathlib.Path(path.name)
+            found.setdefault(os.path.realpath(path), (path, pathlib.Path(path.name)))
     return FileList(found.values(), ignored)
 
 
@@ -165,6 +168,20 @@ def piped_file(name, most_bytes=2**30):
             yield path
         except (ValueError, MemoryError) as error:
             raise ValueError(reason_of(error).replace(f"{scratch}{os.sep}", "")) from error
+
+
+def write_output(data):
+    """Writes bytes to standard output.
+
+    Args:
+        data: bytes.
+
+    Raises:
+        ValueError: standard output is closed.
+    """
+    if sys.stdout is None or sys.stdout.closed:
+        raise ValueError("Standard output is closed: the path - writes the result there, as in `vqzoo ... - > FILE`.")
+    sys.stdout.buffer.write(data)
 
 
 class FileRun:

@@ -113,9 +113,9 @@ def _not_a_preset(path):
 def _kind(path):
     """What a path holds by its endings: a modality, or "tokens"; None where there is no telling."""
     path = user_path(path)
-    if path.is_file():
+    if os.path.isfile(path):  # False also of names that no file can have
         return _KINDS.get(path.suffix.lower())
-    if not path.is_dir() or any((path / name).exists() for name in _OF_A_RUN):
+    if not os.path.isdir(path) or any(os.path.exists(path / name) for name in _OF_A_RUN):
         return None
     names = (name for _, _, files in os.walk(path) for name in files if not name.startswith("."))
     kinds = {_KINDS.get(pathlib.PurePath(name).suffix.lower()) for name in itertools.islice(names, _LOOKED_AT)} - {None}

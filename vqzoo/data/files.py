@@ -57,13 +57,9 @@ def listed_files(path, suffixes, noun, instead, otherwise=None, readers=None):
     """
     path = user_path(path)
     looked_for = f"Looked for {' '.join(suffixes)}"
-    if path.is_dir():
-        found, ignored = [], collections.Counter()
-        for file in _walked(path, ignored):
-            if file.suffix.lower() in suffixes:
-                found.append(file)
-            else:
-                ignored[file.suffix.lower() or "no ending"] += 1
+    if os.path.isdir(path):
+        ignored = collections.Counter()
+        found = list(_walked(path, suffixes, ignored))
         if not found:
             others = f" It holds {counted(ignored)}." if ignored else ""
             needed = sorted({how for suffix, how in (readers or {}).items() if suffix in ignored})
@@ -101,18 +97,22 @@ def counted(ignored):
     return ", ".join(named + ([f"{rest} others"] if rest else []))
 
 
-def _walked(root, ignored):
-    """The files below a folder, each once: real ones first, then those behind links."""
+def _walked(root, suffixes, ignored):
+    """The files below a folder, each once: real ones first, then those behind links; others are counted."""
     seen, links = set(), []
     waiting = [root]
     while waiting or links:
         # Links wait until all that is real was seen, so that a link never takes the place of the thing itself.
         path = waiting.pop() if waiting else links.pop(0)
+        is_folder = os.path.isdir(path)
+        if not is_folder and path.suffix.lower() not in suffixes:  # a link to it may have another ending
+            ignored[path.suffix.lower() or "no ending"] += 1
+            continue
         real = os.path.realpath(path)
         if real in seen:
             continue
         seen.add(real)
-        if not os.path.isdir(path):
+        if not is_folder:
             yield path
             continue
         try:
@@ -123,7 +123,7 @@ def _walked(root, ignored):
             continue
         for name in names:
             child = path / name
-            (links if child.is_symlink() else waiting).append(child)
+            (links if os.path.islink(child) else waiting).append(child)
 
 
 @contextlib.contextmanager

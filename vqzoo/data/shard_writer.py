@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import pathlib
 import re
 import zlib
@@ -128,7 +129,7 @@ class ShardWriter:
         return {**manifest, "failed": failed}
 
     def _name(self, shard):
-        return f"{self.kind}-{shard:05d}-of-{self.count:05d}.tfrecord"
+        return _shard_name(self.kind, shard, self.count)
 
     def _is_same(self, plan):
         """Whether a plan that was found is this one, of this format or an earlier one."""
@@ -141,18 +142,12 @@ class ShardWriter:
             temporary.write_text(json_text(plan, indent=1), encoding="utf-8")
 
     def _make_room(self, found, force):
-        """Deletes the shards of another plan, or refuses to."""
-        pattern = r"\w+-\d{5}-of-\d{5}\.(tfrecord|index\.json)"
-        shards = [path for path in self.folder.iterdir() if re.fullmatch(pattern, path.name)]
-        manifest = self.folder / MANIFEST
-        if not shards and not manifest.exists() and not (self.folder / PLAN).exists():
-            return
-        if not isinstance(found, dict) or not isinstance(found.get("plan"), dict):
-            raise ValueError(
-                f"{str(self.folder)!r} holds other files of the names {MANIFEST}, {PLAN} or {self.kind}-00000-of-..., "
-                "which would be overwritten. Choose another --out."
-            )
-        if not force:
+        """Deletes the shards of another plan, or refuses to. Only files that a plan of ours names are deleted."""
+        owned = _names_of(found)
+        taken = [MANIFEST, PLAN] if owned is None else []
+        taken += [name for shard in range(self.count) for name in _files_of(self._name(shard))]
+        foreign = [name for name in taken if name not in (owned or ()) and os.path.lexists(self.folder / name)]
+        if owned is not None and not force:
             before, now = ({"shards": plan.get("shards"), **plan["plan"]} for plan in (found, self.plan))
             others = [name for name in now if before.get(name) != now[name]]
             if is_integer(found.get("format_version"), SHARD_FORMAT + 1):
@@ -161,11 +156,39 @@ class ShardWriter:
                 f"{str(self.folder)!r} holds shards of another command, with other {', '.join(others) or 'content'}. "
                 "Repeat that command to complete them, give --force to replace them, or choose another --out."
             )
+        if foreign:
+            raise ValueError(
+                f"{str(self.folder)!r} holds other files of the names {', '.join(foreign[:3])}, which would be "
+                "overwritten. Choose another --out."
+            )
+        if owned is None:
+            return
         # A kill from here on must not leave old shards that look like those of this plan.
-        self._write_plan({**self.plan, "replacing": True})
-        manifest.unlink(missing_ok=True)  # before its shards: without it the folder is not complete
-        for path in shards:
-            path.unlink()
+        self._write_plan({**self.plan, "replacing": sorted(owned)})
+        (self.folder / MANIFEST).unlink(missing_ok=True)  # before its shards: without it the folder is not complete
+        for name in owned:
+            (self.folder / name).unlink(missing_ok=True)
+
+
+def _names_of(plan):
+    """The files that a plan of ours has written or is replacing, a set of names; None for any other JSON."""
+    if not isinstance(plan, dict) or not isinstance(plan.get("plan"), dict):
+        return None
+    kind, count, replacing = plan.get("kind"), plan.get("shards"), plan.get("replacing", [])
+    if not isinstance(kind, str) or not re.fullmatch(r"\w+", kind) or not is_integer(count, 1, 10**5):
+        return None
+    pattern = r"\w+-\d{5}-of-\d{5}\.(tfrecord|index\.json)"
+    old = [name for name in replacing if isinstance(name, str) and re.fullmatch(pattern, name)]
+    return {*old, *(name for shard in range(count) for name in _files_of(_shard_name(kind, shard, count)))}
+
+
+def _shard_name(kind, shard, count):
+    return f"{kind}-{shard:05d}-of-{count:05d}.tfrecord"
+
+
+def _files_of(name):
+    """A shard and its index."""
+    return name, index_of(pathlib.PurePath(name)).name
 
 
 class _RecordFile:

@@ -337,3 +337,30 @@ def test_folders_of_presets_may_be_written_with_a_tilde(roots, presets, tmp_path
     assert main(["list"]) == 0
     at_home = any(root in ("~", "~/") for root in roots.split(":"))
     assert ("image-of-home" in capsys.readouterr().out) == at_home
+
+
+def test_a_path_that_no_file_can_have_fails_alone(presets, tmp_path, capsys):
+    write_signal(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("a.png")
+    paths = [tmp_path / "a.png", tmp_path / ("x" * 300 + ".png"), tmp_path / "b.png"]
+    assert main(command("encode", presets, "image", paths, tmp_path / "out")) == 1
+    assert results(tmp_path / "out") == ["a.npz"]  # under the name that was given first
+    assert "1 failed" in capsys.readouterr().err
+
+
+def test_an_empty_path_is_not_the_current_folder(presets, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(command("encode", presets, "image", [""], tmp_path / "out"))
+    assert "A path is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode"])
+def test_standard_output_may_be_closed(verb, presets, tmp_path, monkeypatch, capsys):
+    sources(verb, presets, "image", tmp_path / "in", ["a"])
+    (file,) = (tmp_path / "in").iterdir()
+    stdin = types.SimpleNamespace(closed=False, buffer=io.BytesIO(file.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit):
+        main([verb, *([str(presets / "image")] if verb == "encode" else []), "-"])
+    assert "Standard output is closed" in capsys.readouterr().err

@@ -5,12 +5,12 @@ vqzoo decode - < photo.npz > photo.png
 """
 
 import pathlib
-import sys
 
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import run_each
+from vqzoo.cli.batch import write_output
 from vqzoo.cli.signals import SIGNALS
 from vqzoo.cli.signals import signals_of
 from vqzoo.data.files import listed_files
@@ -85,5 +85,5 @@ def _pipe(tokenizers):
     with piped_file("standard input.npz") as source:
         target = source.with_name(f"decoded{_suffix(source)}")
         tokenizers.decode(source, target)
-        sys.stdout.buffer.write(target.read_bytes())
+        write_output(target.read_bytes())
     return 0

@@ -10,7 +10,6 @@ sentence. A run that was stopped goes on after the last whole shard when its com
 """
 
 import contextlib
-import sys
 
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
@@ -20,6 +19,7 @@ from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import positive
 from vqzoo.cli.batch import result_path
+from vqzoo.cli.batch import write_output
 from vqzoo.cli.signals import signals_of
 from vqzoo.data import write_token_shards
 from vqzoo.files import user_path
@@ -143,5 +143,5 @@ def _pipe(preset, folder, signals):
         tokens = signals.encode([signal])[0]
         target = source.with_name("tokens.npz")
         save_tokens(target, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
-        sys.stdout.buffer.write(target.read_bytes())
+        write_output(target.read_bytes())
     return 0
