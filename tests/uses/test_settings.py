@@ -1,5 +1,6 @@
 """Every setting of generation, for both kinds of prior, from Python and from the command line."""
 
+import fractions
 import inspect
 import re
 
@@ -20,6 +21,7 @@ WRONG_EVERYWHERE = [
     *(float("nan"), float("inf"), -float("inf"), 1e38, -1e38, -1, -1.5, -(2**31), 10**400, 10**5000, -(10**400)),
     *(True, False, np.True_, "1", "nan", b"1", "a\nb", 1j, [1], (), {}, object(), np.ones(1), np.zeros((2, 3))),
     *(np.float32("nan"), np.float64("inf"), np.array(float("nan")), 2**63, 2.0**63, np.uint64(2**64 - 1)),
+    *(np.float16("inf"), np.array(np.inf, ">f2"), -np.float16("inf")),
     *(np.timedelta64(3), np.timedelta64(3, "s"), np.timedelta64("NaT"), np.ma.masked, np.ma.array(3, mask=True), int),
 ]
 # What lies in the range of some setting, so that it is not in the list above.
@@ -32,7 +34,7 @@ WRONG |= {name: OF_INTEGERS for name in (*SETTINGS, *OF_PICTURES) if {**SETTINGS
 MORE = {
     "temperature": [None, 1e-7, 1e7, 5e-324],
     "top_k": [0, np.int64(0), 2**31],
-    "top_p": [0.0, 0, 1.0001, np.float64(1.5)],
+    "top_p": [fractions.Fraction(1, 10**400), 0.0, 0, 1.0001, np.float64(1.5)],
     "min_p": [1.0001, 2],
     "repetition_penalty": [0, 1e-4, 1001],
     "steps": [None, 0, 10**4 + 1, 2**31],

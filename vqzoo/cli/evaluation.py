@@ -1,5 +1,6 @@
 """What a preset gives back of a folder, measured on a sample of it or on all of it, for the verb `evaluate`."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -9,16 +10,17 @@ from vqzoo.data import ImageCrops
 from vqzoo.data import find_audio
 from vqzoo.data import find_text
 from vqzoo.data import open_images
+from vqzoo.data import read_sentences
 from vqzoo.data.files import kept_going
 from vqzoo.data.image import MAX_PIXELS
 from vqzoo.data.image import decode_image
 from vqzoo.data.image import to_floats
 from vqzoo.data.image import to_pixels
 from vqzoo.data.image_source import as_source
-from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import evaluate_images
 from vqzoo.metrics import evaluate_text
+from vqzoo.tokenizers.text_checks import check_length
 
 MAX_SIDE = 1024
 """int, pixels: larger pictures are reduced to it before crops are cut."""
@@ -112,7 +114,7 @@ def _audio_clips(signals, path, size, scale, count, seed):
 
 def _some_sentences(signals, path, size, scale, count, seed):
     files = find_text(path)
-    sentences, skipped = readable_sentences(files)
+    sentences, skipped = _sentences(signals, files)
     some = np.random.default_rng(seed).permutation(len(sentences))[:count]
     report = evaluate_text(signals.tokenizer, [sentences[i] for i in some])
     measured = f"{len(some)} of the {len(sentences)} sentences in {len(files)} files, drawn at random"
@@ -184,9 +186,22 @@ def _whole_audio(signals, path):
     return Evaluation(report, measured, len(files), skipped, files.ignored)
 
 
+def _sentences(signals, files):
+    """The sentences of the files that can be read and encoded, and a dict path -> reason of the others."""
+    sentences, skipped = [], {}
+    for file in files:
+        with kept_going(functools.partial(skipped.__setitem__, file)):
+            own = read_sentences([file])
+            check_length(max(map(len, signals.tokenizer.pieces.encode(own))))
+            sentences += own
+    if not sentences:
+        raise ValueError(f"None of the {len(files)} files can be measured. The first: {next(iter(skipped.values()))}")
+    return sentences, skipped
+
+
 def _whole_text(signals, path):
     files = find_text(path)
-    sentences, skipped = readable_sentences(files)
+    sentences, skipped = _sentences(signals, files)
     report = evaluate_text(signals.tokenizer, sentences)
     measured = f"all {len(sentences)} sentences of {len(files) - len(skipped)} of {len(files)} files"
     return Evaluation(report, measured, len(files), skipped, files.ignored)

@@ -18,4 +18,9 @@ def failure_line(name, reason):
     ('a.png: it is empty', 'Cannot read the picture a.png: it is empty.')
     """
     named = re.search(rf"(?<![\w/\\.-]){re.escape(str(name))}(?![\w/\\-])", reason)
-    return reason if named else f"{name}: {reason}"
+    return _in_one_line(reason if named else f"{name}: {reason}")
+
+
+def _in_one_line(text):
+    """The text with what would end its line, or reach the terminal as a command, written out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

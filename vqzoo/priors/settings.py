@@ -49,6 +49,10 @@ class Setting(NamedTuple):
         # NumPy counts spans of time among its integers.
         if not isinstance(value, number) or isinstance(value, bool | np.timedelta64):
             return False
+        try:  # as it will be used: the bounds overflow in float16, and a fraction may be 0 as a float
+            value = self.kind(value)
+        except (OverflowError, TypeError, ValueError):
+            return False
         return bool(self.low <= value <= self.high and not (self.above and value == self.low)) or (
             self.zero and value == 0
         )

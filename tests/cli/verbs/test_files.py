@@ -364,3 +364,21 @@ def test_standard_output_may_be_closed(verb, presets, tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit):
         main([verb, *([str(presets / "image")] if verb == "encode" else []), "-"])
     assert "Standard output is closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--whole"]])
+def test_a_line_that_is_too_long_skips_its_file(options, presets, tmp_path, capsys):
+    write_signal(tmp_path / "in" / "a.txt")
+    (tmp_path / "in" / "b.txt").write_bytes(b"ab " * 200_000)
+    assert main(["evaluate", str(presets / "text"), str(tmp_path / "in"), "--json", *options]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [pathlib.Path(path).name for path in report["skipped_files"]] == ["b.txt"]
+
+
+def test_a_name_with_a_line_end_is_named_in_one_line(presets, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("a\nb.png", "c\x1b[31m.png", "d\u2028e.png"):
+        (tmp_path / "in" / name).write_bytes(b"no picture")
+    assert main(command("encode", presets, "image", [tmp_path / "in"], tmp_path / "out")) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 4 and "\x1b" not in told and "\u2028" not in told and r"a\nb.png" in told

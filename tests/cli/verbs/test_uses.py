@@ -66,6 +66,7 @@ def test_a_picture_is_continued_on_all_sides(prior, picture, tmp_path):
         ([], "--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS says what"),
         (["--mask", "MASK"], r"The mask has the size of the picture, \(20, 24\). Received: \(8, 8\)"),
         (["--box", "15,0,6,9"], "which has 20 rows and 24 columns. Received: 15,0,6,9. To go beyond its borders, use"),
+        (["--pad", "16384"], "--pad 16384 makes 32788x32792 pixels of a picture of 20x24, and the most are"),
         (["--box", "3,3,0,9"], "--box TOP,LEFT,HEIGHT,WIDTH lies in the picture"),
         (["--pad", "2", "--condition", "bag"], "This prior knows no conditions"),
     ],

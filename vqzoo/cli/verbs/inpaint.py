@@ -13,6 +13,7 @@ from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import result_path
 from vqzoo.data import load_image
 from vqzoo.data import save_image
+from vqzoo.data.image import MAX_PIXELS
 from vqzoo.files import user_path
 from vqzoo.priors.settings import reader
 from vqzoo.uses import Generator
@@ -57,6 +58,12 @@ def run(arguments):
                 f"columns. Received: {','.join(map(str, arguments.box))}. To go beyond its borders, use --pad."
             )
         mask[top : top + height, left : left + width] = True
+    height, width = (length + 2 * arguments.pad for length in mask.shape)
+    if height * width > MAX_PIXELS:
+        raise ValueError(
+            f"--pad {arguments.pad} makes {height}x{width} pixels of a picture of {mask.shape[0]}x{mask.shape[1]}, and "
+            f"the most are {MAX_PIXELS}. Give fewer."
+        )
     sides = ((arguments.pad, arguments.pad), (arguments.pad, arguments.pad))
     image, mask = np.pad(image, (*sides, (0, 0))), np.pad(mask, sides, constant_values=True)
     repaired = inpaint(generator, image, mask, arguments.condition, seed=arguments.seed, rim=arguments.rim)
