@@ -170,7 +170,7 @@ def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
     finally:
         sys.setprofile(None)
     helpers = {"known_value", "dtype_name", "crop", "atomic_path", "as_path", "as_paths"}
-    helpers |= {"Tokenizer.checked_signal", "check_batch_size"}
+    helpers |= {"Tokenizer.checked_signal", "check_batch_size", "is_dense"}
     helpers |= {"Quantizer.check_tokens", "Quantizer.num_codebooks", "LookUpQuantizer.codebook_sizes"}
     helpers |= {"checked_channels", "to_pixels", "to_floats", "user_path", "checked_path"}
     helpers |= {"signal_fault", "token_fault", "as_array", "shape_of", "fits", "has_unit_range"}
