@@ -87,10 +87,6 @@ def test_the_others_come_at_the_rate_and_with_the_channels_of_the_first(tmp_path
 def test_recordings_of_different_formats(tmp_path, pair):
     contents = [sound(kind, seed=seed) for seed, kind in enumerate(pair)]
     (tmp_path / "a").write_bytes(b"".join(contents))
-    if pair == ("flac", "mp3"):  # an mp3 has no beginning that could be looked for
-        with pytest.raises(ValueError, match="or something else follows it: it does not end in a flac frame"):
-            load_audio(tmp_path / "a")
-        return
     np.testing.assert_allclose(load_audio(tmp_path / "a"), alone(tmp_path, contents), atol=1e-6)
 
 

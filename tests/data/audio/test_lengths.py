@@ -230,7 +230,7 @@ def test_what_cannot_be_true_is_named_before_anything_is_decoded(tmp_path, bound
 def test_numbers_that_the_bytes_cannot_hold(tmp_path, monkeypatch):
     (tmp_path / "a.flac").write_bytes(sound("FLAC"))
     (tmp_path / "a.wav").write_bytes(WAV)
-    monkeypatch.setattr("vqzoo.data.audio.formats.flac._samples", lambda *a: 2**36 - 1)
+    monkeypatch.setattr("vqzoo.data.audio.formats.flac._last_frame", lambda *a: (2**36 - 1, 0))
     monkeypatch.setattr("vqzoo.data.audio.decoders._MOST_OF_A_BYTE", 0)
     with pytest.raises(ValueError, match="its last frame has a number that its bytes cannot hold"):
         audio_info(tmp_path / "a.flac")
@@ -264,7 +264,7 @@ def test_absurd_rates_are_not_resampled(tmp_path, bounded, name):
 
 @pytest.mark.parametrize("rates", [(1, 300), (48000, 100), (4194319, 4194301), (2**31 - 1, 16000)])
 def test_rates_too_far_from_each_other(rates):
-    with pytest.raises(ValueError, match="one is more than 256 times the other|they have too little in common"):
+    with pytest.raises(ValueError, match="one is more than (256|64) times the other|they have too little in common"):
         check_ratio(*rates)
     with pytest.raises(ValueError, match=f"its sample rate is {rates[1]} Hz by its header"):
         check_ratio(*rates[::-1])

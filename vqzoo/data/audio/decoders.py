@@ -20,6 +20,8 @@ from vqzoo.data.audio.media import MediaDecoder
 from vqzoo.data.audio.media import scaled
 from vqzoo.data.audio.resample import Resampling
 from vqzoo.data.audio.resample import check_ratio
+from vqzoo.data.audio.resample import mixed
+from vqzoo.data.audio.resample import repeated
 from vqzoo.data.audio.resample import resampled_length
 
 _BLOCK = 2**20
@@ -48,7 +50,7 @@ class SoundfileDecoder:
         layout = self._layout(path, header)
         _, sample_rate, channels = layout[0]
         for _, rate, width in layout[1:]:
-            check_ratio(rate, sample_rate)
+            check_ratio(rate, sample_rate, width)
             if width != channels and min(width, channels) > 1:
                 raise UnreadableAudio(
                     f"it is several recordings, one after another, of {channels} and of {width} channels", "Split it"
@@ -71,7 +73,8 @@ class SoundfileDecoder:
                 signal = self._decode(path, part, part.kind, first, last - first)
                 if len(signal) < last - first:
                     raise truncated(length, first + len(signal))
-                pieces.append(_with_channels(resampling.piece(signal, first, low, high), channels))
+                signal = resampling.piece(mixed(signal, channels), first, low, high)
+                pieces.append(repeated(signal, channels))
             begin = end
         return np.concatenate(pieces)
 
@@ -246,11 +249,3 @@ def tfio_audio():
     except (ImportError, NotImplementedError, AttributeError, tf.errors.OpError):
         return None
     return tensorflow_io.audio
-
-
-def _with_channels(signal, channels):
-    if signal.shape[1] == channels:
-        return signal
-    if channels == 1:
-        return signal.mean(axis=1, keepdims=True, dtype=np.float32)
-    return np.repeat(signal, channels, axis=1)

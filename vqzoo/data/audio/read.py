@@ -10,6 +10,8 @@ from vqzoo.data.audio.formats.part import UnreadableAudio
 from vqzoo.data.audio.headers import read_header
 from vqzoo.data.audio.resample import Resampling
 from vqzoo.data.audio.resample import check_ratio
+from vqzoo.data.audio.resample import mixed
+from vqzoo.data.audio.resample import repeated
 from vqzoo.data.audio.resample import resampled_length
 from vqzoo.data.paths import checked_path
 from vqzoo.data.stream import is_count
@@ -81,7 +83,7 @@ def readable_length(path, sample_rate, channels):
     with _named(path):
         header = read_header(path)
         info = _info(path, header, decoder_for(header))
-        check_ratio(info.sample_rate, sample_rate)
+        check_ratio(info.sample_rate, sample_rate, info.channels)
         _check_channels(info.channels, channels)
         return resampled_length(info.samples, info.sample_rate, sample_rate)
 
@@ -113,7 +115,7 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
 
     Raises:
         ValueError: The file is missing, empty, not a regular file, truncated, damaged, too long, of a coding that is
-            not read (ADPCM), or no sound; its rate is more than 256 times `sample_rate`, or less than a 256th; it holds
+            not read (ADPCM), or no sound; its rate is more than 256 times `sample_rate`, or less than a 64th; it holds
             NaN, infinity or whole numbers as floats; or an argument does not fit.
 
     Example:
@@ -128,7 +130,7 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
         decoder = decoder_for(header)
         info = _info(path, header, decoder)
         rate = sample_rate or info.sample_rate
-        check_ratio(info.sample_rate, rate)
+        check_ratio(info.sample_rate, rate, info.channels)
         _check_channels(info.channels, channels)
         length = resampled_length(info.samples, info.sample_rate, rate)
         stop = length if samples is None else min(start + samples, length)
@@ -141,8 +143,9 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
                 "Read it in pieces, by start and samples, or raise max_values.",
             )
         signal = _read(path, header, decoder, first, last - first)
-        signal = _to_channels(_checked(signal, first), channels)
-        return np.clip(resampling.piece(signal, first, min(start, stop), stop), -1.0, 1.0)
+        signal = mixed(_checked(signal, first), channels)  # fewer channels before, more behind: each costs
+        signal = resampling.piece(signal, first, min(start, stop), stop)
+        return np.clip(repeated(signal, channels), -1.0, 1.0)
 
 
 def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
@@ -249,14 +252,6 @@ def _checked(signal, first):
             "It was written without dividing: divide by 32768 and save it again.",
         )
     return signal
-
-
-def _to_channels(signal, channels):
-    if channels is None or channels == signal.shape[1]:
-        return signal
-    if channels == 1:
-        return signal.mean(axis=1, keepdims=True, dtype=np.float32)
-    return np.repeat(signal, channels, axis=1)
 
 
 def _check_channels(has, wanted):

@@ -11,28 +11,37 @@ _BLOCK = 2**16
 # Samples at the lower rate that a block sees on each side. soxr's filter ("HQ") is about 100 long; with 256 the result
 # is within 4e-7 of one pass over all.
 _MARGIN = 256
-# Beyond these a block is mostly margin, or does not fit in memory. No recording needs them; headers that lie do.
+# Beyond these a block is mostly margin, or the result does not fit in memory: a small file of 63 Hz would be hundreds
+# of times as large. No recording needs them (hydrophones go down by 226, a telephone up by 24); headers that lie do.
 _LARGEST_RATIO = 256
+_LARGEST_GROWTH = 64
 _LONGEST_PERIOD = 2**22
+# Values of all channels in a period; a block sees three at least.
+_LARGEST_PERIOD = 2**24
 
 
-def check_ratio(from_rate, to_rate):
+def check_ratio(from_rate, to_rate, channels=1):
     """Raises where a sound cannot be resampled in reasonable time and memory.
 
     Args:
         from_rate: int, Hz, the file's.
         to_rate: int, Hz.
+        channels: int, the file's. Default 1.
 
     Raises:
-        ValueError: One rate is more than 256 times the other, or they have too little in common.
+        ValueError: `from_rate` is more than 256 times `to_rate` or less than a 64th, or they have too little in common
+            for so many channels.
 
     Example:
     >>> check_ratio(44100, 16000)
     """
     period = max(from_rate, to_rate) // math.gcd(from_rate, to_rate)
-    is_far = max(from_rate, to_rate) > _LARGEST_RATIO * min(from_rate, to_rate)
-    if from_rate != to_rate and (is_far or period > _LONGEST_PERIOD):
-        reason = f"one is more than {_LARGEST_RATIO} times the other" if is_far else "they have too little in common"
+    largest = _LARGEST_RATIO if from_rate > to_rate else _LARGEST_GROWTH
+    is_far = max(from_rate, to_rate) > largest * min(from_rate, to_rate)
+    if from_rate != to_rate and (is_far or period > _LONGEST_PERIOD or period * channels > _LARGEST_PERIOD):
+        reason = "they have too little in common" + (f" for {channels} channels" if period <= _LONGEST_PERIOD else "")
+        if is_far:
+            reason = f"one is more than {largest} times the other"
         raise UnreadableAudio(
             f"its sample rate is {from_rate} Hz by its header, and {to_rate} Hz are wanted: {reason}",
             "Correct its header, take a sample rate nearer to it, or leave it out.",
@@ -55,6 +64,44 @@ def resampled_length(samples, from_rate, to_rate):
     16001
     """
     return -(-samples * to_rate // from_rate)
+
+
+def mixed(signal, channels):
+    """The mean over all channels where one is wanted; before resampling, which costs per channel.
+
+    Args:
+        signal: float32 array (samples, channels).
+        channels: int, or None.
+
+    Returns:
+        float32 array.
+
+    Example:
+    >>> mixed(np.float32([[0, 1], [1, 1]]), 1).tolist()
+    [[0.5], [1.0]]
+    """
+    if channels != 1 or signal.shape[1] == 1:
+        return signal
+    return signal.mean(axis=1, keepdims=True, dtype=np.float32)
+
+
+def repeated(signal, channels):
+    """Equal channels of one where more are wanted; behind resampling.
+
+    Args:
+        signal: float32 array (samples, channels).
+        channels: int, or None.
+
+    Returns:
+        float32 array.
+
+    Example:
+    >>> repeated(np.float32([[0], [1]]), 2).tolist()
+    [[0.0, 0.0], [1.0, 1.0]]
+    """
+    if channels is None or signal.shape[1] != 1:
+        return signal
+    return np.repeat(signal, channels, axis=1)
 
 
 class Resampling:

@@ -23,6 +23,8 @@ _RIFF_GUID = bytes.fromhex("2e91cf11a5d628db04c10000")
 _GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # what the names of all chunks but the first of W64 end in
 # What programs leave that do not know the length in advance, as into a pipe: sox, arecord, ffmpeg.
 _UNKNOWN = {0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
+# No program writes more; damage that looks like chunks of length 0 goes on for ever.
+_MOST_CHUNKS = 10_000
 _CONVERT = "Convert it: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
 
 
@@ -101,15 +103,16 @@ def read_chunks(file, begin, size, layout):
     Raises:
         ValueError: It is truncated, its header is damaged, or its coding is not read.
     """
-    place, about, long_size, patches = begin + layout.first, None, None, ()
-    while chunk := _chunk(file, place, begin, layout):
+    about, long_size, patches = None, None, ()
+    for chunk in _chunks(file, begin + layout.first, begin, layout):
         if chunk.name == b"ds64":  # of RF64: the sizes that 32 bits cannot hold
             long_size, long_size_at = int.from_bytes(read_at(file, chunk.content + 8, 8), "little"), chunk.content + 8
         elif chunk.name == layout.form:
             about = _DESCRIBE[layout.kind](read_at(file, chunk.content, max(0, min(chunk.length, 64))), begin, file)
         elif chunk.name == layout.data:
             break
-        place = chunk.after
+    else:
+        chunk = None
     if chunk is None or about is None:
         raise UnreadableAudio(f"it begins like a {layout.kind} file, but its header is damaged")
     coding, bits, frame = about
@@ -122,14 +125,14 @@ def read_chunks(file, begin, size, layout):
     after = _aligned(content + max(claimed, 0), begin, layout)
     is_unknown = chunk.length in _UNKNOWN and not sizes_64 if layout.kind in ("wav", "aiff") else chunk.length == -1
     was_killed = not is_unknown and claimed <= 0 and not _ends_well(file, after, begin, size, layout)
-    if was_killed or chunk.length == -1:
-        is_unknown = True
-        there = (_end(file, content, size, layout) - content) // frame * frame
-        patches = ((chunk.length_at, _packed(layout, there)),)
+    if was_killed or is_unknown:
+        end = _end(file, content, size, layout)
+        there = (end - content) // frame * frame
         if sizes_64:
             patches = ((long_size_at, there.to_bytes(8, "little")),)
-    if is_unknown:
-        return Part(layout.kind, begin, _end(file, content, size, layout), coding, bits, patches=patches)
+        elif there > claimed:
+            patches = ((chunk.length_at, _packed(layout, there)),)
+        return Part(layout.kind, begin, end, coding, bits, patches=patches)
     if claimed > size - content:
         raise truncated(claimed // frame, (size - content) // frame)
     end = _after_chunks(file, after, begin, size, layout)
@@ -160,10 +163,21 @@ def read_au(file, begin, size):
     frame, content = _AU[coding] * channels, begin + offset
     if claimed in (0, 0xFFFFFFFF):
         there = (size - content) // frame * frame
-        return Part("au", begin, size, patches=((begin + 8, there.to_bytes(4, order)),))
+        return Part("au", begin, size, patches=((begin + 8, min(there, 0xFFFFFFFF).to_bytes(4, order)),))
     if claimed > size - content:
         raise truncated(claimed // frame, (size - content) // frame)
     return Part("au", begin, content + claimed)
+
+
+def _chunks(file, place, begin, layout):
+    """The chunks from a place on; of damage that looks like too many, an error."""
+    for _ in range(_MOST_CHUNKS):
+        chunk = _chunk(file, place, begin, layout)
+        if chunk is None:
+            return
+        yield chunk
+        place = chunk.after
+    raise UnreadableAudio(f"it is damaged: it has more than {_MOST_CHUNKS} {layout.kind} chunks")
 
 
 def _chunk(file, place, begin, layout):
@@ -186,19 +200,23 @@ def _aligned(place, begin, layout):
 
 def _packed(layout, there):
     length = there + layout.before + (24 if layout.counts_itself else 0)
-    return struct.pack(layout.size, min(length, 0xFFFFFFFF))
+    if struct.calcsize(layout.size) == 4 and length >= 0xFFFFFFFF:
+        raise UnreadableAudio(
+            f"its {there} bytes of samples are more than the 4 GiB that a {layout.kind} file can tell of",
+            "Convert it: ffmpeg -ignore_length 1 -i IN OUT.w64",
+        )
+    return struct.pack(layout.size, length)
 
 
 def _after_chunks(file, place, begin, size, layout):
     """Where the chunks behind the samples end: at the end of the file, or at what is none of them."""
-    while place < size:
-        chunk = _chunk(file, place, begin, layout)
-        if chunk is None or chunk.length < 0 or chunk.content + chunk.length > size or not _is_name(chunk.name[:4]):
+    for chunk in _chunks(file, place, begin, layout):
+        if chunk.length < 0 or chunk.content + chunk.length > size or not _is_name(chunk.name[:4]):
             return place
         if _begins(read_at(file, place, 64)):
             return place
         place = chunk.after
-    return size
+    return min(place, size)
 
 
 def _ends_well(file, place, begin, size, layout):

@@ -2,27 +2,28 @@
 
 import re
 
-from vqzoo.data.audio.formats.part import JUNK
+from vqzoo.data.audio.formats.flac_frame import SMALLEST_FRAME
+from vqzoo.data.audio.formats.flac_frame import find_frames
+from vqzoo.data.audio.formats.flac_frame import frame_end
 from vqzoo.data.audio.formats.part import Part
 from vqzoo.data.audio.formats.part import UnreadableAudio
 from vqzoo.data.audio.formats.part import find_bytes
 from vqzoo.data.audio.formats.part import read_at
+from vqzoo.data.audio.formats.part import skip_tags
 from vqzoo.data.audio.formats.part import trailing_tags
 from vqzoo.data.audio.formats.part import truncated
 
 # The first block is always STREAMINFO, of 34 bytes.
 _START = re.compile(b"fLaC[\x00\x80]\x00\x00\x22")
-# What stands at the beginning of recordings, and hardly within one.
-_NEXT = [_START, re.compile(b"OggS\0\2")]
+# What stands at the beginning of recordings, and hardly within one. An mp3 has nothing of the kind.
+_NEXT = [_START, re.compile(b"OggS\0\2"), re.compile(b"caff\0\1\0\0"), re.compile(b"riff\x2e\x91\xcf\x11")]
 _NEXT += [re.compile(name + b".{4}" + kind, re.DOTALL) for name, kind in ((b"RIFF", b"WAVE"), (b"FORM", b"AIF[FC]"))]
-_FRAME = re.compile(b"\xff[\xf8\xf9]")
-_SMALLEST_FRAME = 9
+# More blocks of metadata than this are damage that looks like them.
+_MOST_BLOCKS = 1000
 _SLACK = 2**16
 # Frames at the end that are looked at; what only looks like one is rare.
 _TRIED = 6
 _LENGTH = 2**36 - 1
-# Samples of a frame by the code in its header; 6 and 7 write the number behind it.
-_BLOCKS = {1: 192, **{i: 576 << i - 2 for i in range(2, 6)}, **{i: 256 << i - 8 for i in range(8, 16)}}
 
 
 def read_flac(file, begin, size):
@@ -40,7 +41,7 @@ def read_flac(file, begin, size):
         `Part`.
 
     Raises:
-        ValueError: It is truncated or damaged, or something else follows it.
+        ValueError: It is truncated or damaged, or so much else follows it that its last frame is not found.
     """
     info = read_at(file, begin, 42)
     if len(info) < 42 or not _START.match(info):
@@ -48,87 +49,48 @@ def read_flac(file, begin, size):
     fields = int.from_bytes(info[18:26], "big")
     claimed, bits, channels = fields & _LENGTH, (fields >> 36 & 31) + 1, (fields >> 41 & 7) + 1
     block = int.from_bytes(info[10:12], "big")
-    following = find_bytes(file, _NEXT, begin + 42, size)
+    first = _first_frame(file, begin, size)
+    following = find_bytes(file, _NEXT, first, size)
     end = size if following < 0 else following
-    sound_end = trailing_tags(file, begin + 42, end)
+    sound_end = trailing_tags(file, first, end)
     # What an encoder that keeps samples as they are writes. The header's own largest frame may be a lie.
     largest = block * channels * (bits + 7) // 8 + 64 * channels
-    tail = max(begin + 42, sound_end - largest - _SLACK)
-    there = _samples(read_at(file, tail, sound_end - tail), block, largest, claimed)
-    if there > (end - begin) // _SMALLEST_FRAME * block:
+    tail = max(first, sound_end - largest - _SLACK)
+    there, last_end = _last_frame(read_at(file, tail, sound_end - tail), block, bits, largest)
+    if there > (end - begin) // SMALLEST_FRAME * block:
         raise UnreadableAudio("it is damaged: its last frame has a number that its bytes cannot hold")
     if claimed > there:
         raise truncated(claimed, there)
     patches = ((begin + 18, (fields & ~_LENGTH | there).to_bytes(8, "big")),) if claimed < there else ()
+    if skip_tags(file, tail + last_end, end) < end:
+        end = tail + last_end
     return Part("flac", begin, end, patches=patches)
 
 
-def _samples(tail, block, largest, claimed):
-    """How many samples there are up to the last whole frame."""
-    frames = [frame for match in _FRAME.finditer(tail) if (frame := _frame(tail, match.start(), block))]
-    for place, total in frames[: -1 - _TRIED : -1]:
-        if _checksum(tail[place:]) == 0:
-            return total
-    # A frame that is cut has no right end; one that a little of something else follows has.
-    for i in range(len(frames) - 1, max(-1, len(frames) - 1 - _TRIED), -1):
-        place, total = frames[i]
-        before = [frame for frame in frames[max(0, i - _TRIED) : i] if _checksum(tail[frame[0] : place]) == 0]
-        if before or len(frames) == 1:
-            if any(end >= len(tail) - place - JUNK for end in _right_ends(tail[place:])):
-                return total
-            if before and total != claimed and len(tail) - place <= largest:
-                return before[-1][1]
+def _first_frame(file, begin, size):
+    """Where the metadata end, which may hold the headers of other files: pictures, chunks of the wav it was."""
+    place = begin + 4
+    for _ in range(_MOST_BLOCKS):
+        head = read_at(file, place, 4)
+        place += 4 + int.from_bytes(head[1:], "big")
+        if len(head) < 4 or place > size:
+            raise UnreadableAudio("it is damaged or truncated: its metadata go beyond its end")
+        if head[0] & 0x80:
+            return place
+    raise UnreadableAudio(f"it is damaged: it has more than {_MOST_BLOCKS} blocks of metadata")
+
+
+def _last_frame(tail, block, bits, largest):
+    """(samples up to the end of the last whole frame, where it ends); one that is cut behind it belongs to it."""
+    frames = find_frames(tail, block, bits)
+    ends = {}
+    for frame in frames[: -1 - _TRIED : -1]:
+        end = ends[frame.place] = frame_end(tail, frame)
+        if end is None or end < 0:
+            continue
+        if end not in ends:
+            return frame.total, end
+        if ends[end] == -1 and len(tail) - end <= largest:
+            return frame.total, len(tail)
+        break
     raise UnreadableAudio("it is damaged or truncated, or something else follows it: it does not end in a flac frame")
-
-
-def _frame(tail, place, fixed_block):
-    """(place, samples up to its end) of what looks like a frame; None of what does not."""
-    header = tail[place : place + 16]
-    if len(header) < _SMALLEST_FRAME or header[3] & 1 or header[3] >> 4 > 10:
-        return None
-    block_code, rate_code = header[2] >> 4, header[2] & 15
-    leading = 8 - (header[4] ^ 0xFF).bit_length()  # ones, as in UTF-8: how many bytes the number has
-    if block_code == 0 or rate_code == 15 or leading in (1, 8):
-        return None
-    number = header[4] & (0x7F >> leading)
-    used = 5
-    for byte in header[5 : 4 + max(leading, 1)]:
-        number = number << 6 | byte & 0x3F
-        used += 1
-    width = {6: 1, 7: 2}.get(block_code, 0)
-    block = int.from_bytes(header[used : used + width], "big") + 1 if width else _BLOCKS[block_code]
-    used += width
-    used += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
-    if _crc(header[: used + 1], 8, 0x07):
-        return None
-    return place, (number if header[1] & 1 else number * fixed_block) + block
-
-
-def _checksum(content):
-    """0 where whole frames end: each ends in what makes it 0."""
-    table, value = _TABLE16, 0
-    for byte in content:
-        value = (value << 8 & 0xFF00) ^ table[value >> 8 ^ byte]
-    return value
-
-
-def _right_ends(frame):
-    """Lengths at which the checksum of all before it is right."""
-    table, value = _TABLE16, 0
-    for place, byte in enumerate(frame, start=1):
-        value = (value << 8 & 0xFF00) ^ table[value >> 8 ^ byte]
-        if not value and place >= _SMALLEST_FRAME:
-            yield place
-
-
-def _crc(content, bits, polynomial):
-    value = 0
-    for byte in content:
-        value ^= byte << bits - 8
-        for _ in range(8):
-            value = (value << 1) ^ (polynomial if value >> bits - 1 else 0)
-            value &= (1 << bits) - 1
-    return value
-
-
-_TABLE16 = [_crc([byte], 16, 0x8005) for byte in range(256)]

@@ -1,6 +1,8 @@
 """One recording inside a file, and why a file cannot be read."""
 
+import errno
 import io
+import os
 import re
 from typing import NamedTuple
 
@@ -8,7 +10,11 @@ _AGAIN = "Get the file again, or leave it out."
 _BLOCK = 2**20
 _APE = b"APETAGEX"
 _LYRICS_END = re.compile(b"LYRICS(200|END)")
-_NOT_ZERO = re.compile(b"[^\\0]")
+_ZEROS = bytes(_BLOCK)
+# Lyrics3 writes its length with six digits.
+_LONGEST_LYRICS = 2**20
+# More of them in a row are no tags.
+_MOST_TAGS = 1000
 # Fewer bytes than this behind a recording are no recording.
 JUNK = 4096
 
@@ -133,13 +139,43 @@ def find_bytes(file, patterns, begin, end):
     3
     """
     place = begin
-    while place < end:
+    while (place := max(place, next_data(file, place, end))) < end:
         block = read_at(file, place, min(_BLOCK + 64, end - place))
         found = [match.start() for pattern in patterns if (match := pattern.search(block))]
         if found and min(found) < _BLOCK:
             return place + min(found)
         place += _BLOCK
     return -1
+
+
+def next_data(file, place, end):
+    """Where the next bytes are that the disk keeps: what a sparse file leaves out is zeros, however much it is.
+
+    Args:
+        file: binary file.
+        place: int.
+        end: int.
+
+    Returns:
+        int from `place` to `end`; `place` where the system cannot tell.
+
+    Example:
+    >>> next_data(io.BytesIO(bytes(9)), 3, 9)
+    3
+    """
+    try:
+        number = file.fileno()
+        before = os.lseek(number, 0, os.SEEK_CUR)  # where the buffer of `file` goes on
+    except (AttributeError, OSError):
+        return place
+    try:
+        return min(end, os.lseek(number, place, os.SEEK_DATA))
+    except AttributeError:  # Windows
+        return place
+    except OSError as error:
+        return end if error.errno == errno.ENXIO else place
+    finally:
+        os.lseek(number, before, os.SEEK_SET)
 
 
 def skip_tags(file, place, end):
@@ -153,11 +189,16 @@ def skip_tags(file, place, end):
     Returns:
         int, the place of the first byte that belongs to none of them.
 
+    Raises:
+        ValueError: They are too many.
+
     Example:
     >>> skip_tags(io.BytesIO(b"TAG" + bytes(125 + 7) + b"more"), 0, 139)
     135
     """
-    while place < end:
+    for _ in range(_MOST_TAGS):
+        if place >= end:
+            return end
         start = read_at(file, place, 32)
         if start[:3] == b"ID3" and len(start) >= 10:
             place += id3_size(start)
@@ -167,17 +208,29 @@ def skip_tags(file, place, end):
             is_header = start[23] & 0x20
             place += 32 + (int.from_bytes(start[12:16], "little") if is_header else 0)
         elif start[:11] == b"LYRICSBEGIN":
-            last = find_bytes(file, [_LYRICS_END], place, end)
+            last = find_bytes(file, [_LYRICS_END], place, min(end, place + _LONGEST_LYRICS))
             if last < 0:
                 return place
             place = last + 9
         elif start[:1] == b"\0":
-            place = find_bytes(file, [_NOT_ZERO], place, end)
-            if place < 0:
-                return end
+            place = _skip_zeros(file, place, end)
         else:
             return place
+    raise _too_many_tags()
+
+
+def _skip_zeros(file, place, end):
+    step = 64  # between tags there are few
+    while (place := next_data(file, place, end)) < end:
+        block = read_at(file, place, min(step, end - place))
+        if block != _ZEROS[: len(block)]:
+            return place + len(block) - len(block.lstrip(b"\0"))
+        place, step = place + step, _BLOCK
     return end
+
+
+def _too_many_tags():
+    return UnreadableAudio(f"it is damaged: more than {_MOST_TAGS} tags stand one after another")
 
 
 def id3_size(start):
@@ -226,11 +279,14 @@ def trailing_tags(file, begin, end):
     Returns:
         int; of zeros the first two stay, which may belong to the recording.
 
+    Raises:
+        ValueError: They are too many.
+
     Example:
     >>> trailing_tags(io.BytesIO(b"sound" + b"TAG" + bytes(125)), 0, 133)
     5
     """
-    while True:
+    for _ in range(_MOST_TAGS):
         if read_at(file, max(begin, end - 128), 3) == b"TAG" and end - 128 >= begin:
             end -= 128
             continue
@@ -239,17 +295,21 @@ def trailing_tags(file, begin, end):
             length = int.from_bytes(footer[12:16], "little") + (32 if footer[23] & 0x80 else 0)
             if length > end - begin:
                 return end
-            end -= length
+            end -= max(length, len(footer))
             continue
         return _without_zeros(file, begin, end)
+    raise _too_many_tags()
 
 
 def _without_zeros(file, begin, end):
-    place = end
+    place, step = end, _BLOCK
     while place > begin:
-        block = read_at(file, max(begin, place - _BLOCK), min(_BLOCK, place - begin))
-        kept = len(block.rstrip(b"\0"))
-        place -= len(block) - kept
-        if kept:
-            break
-    return min(end, place + 2)
+        if next_data(file, low := max(begin, place - step), place) == place:
+            place, step = low, 2 * step  # left out by a sparse file
+            continue
+        low, step = max(begin, place - _BLOCK), _BLOCK
+        block = read_at(file, low, place - low)
+        if block != _ZEROS[: len(block)]:
+            return min(end, low + len(block.rstrip(b"\0")) + 2)
+        place = low
+    return min(end, begin + 2)
