@@ -44,6 +44,15 @@ def with_value(value):
 # name: (content, what load_audio says)
 BAD = {
     "empty": (b"", "the file is empty"),
+    "only zeros": (bytes(200_000), "its content is none of wav"),
+    "zeros after RIFF": (sound("WAV")[:12] + bytes(200_000), "it has more than 10000 wav chunks"),
+    "zeros after FORM": (sound("AIFF")[:12] + bytes(200_000), "it has more than 10000 aiff chunks"),
+    "empty chunks": (sound("WAV")[:36] + b"JUNK\0\0\0\0" * 10_001, "it has more than 10000 wav chunks"),
+    "empty tags": (b"ID3\4\0\0\0\0\0\0" * 1001 + sound("WAV"), "more than 1000 tags stand one after another"),
+    "noise after flac": (
+        sound("FLAC") + np.random.default_rng(0).bytes(9000),
+        "behind the flac recording in it 9000 bytes follow",
+    ),
     "one byte": (b"R", "its content is none of wav, flac, ogg, mp3, .* Convert it: ffmpeg"),
     "text": (b"To be or not to be\n" * 99, "its content is none of wav"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(99), "its content is none of wav"),

@@ -203,6 +203,15 @@ def test_lyrics_do_not_go_on_for_ever(monkeypatch):
     assert skip_tags(io.BytesIO(content), 0, len(content)) == 0
 
 
+@pytest.mark.parametrize("kind", ["WAV", "AIFF"])
+def test_a_length_that_means_unknown_is_not_the_most_that_is_read(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("vqzoo.data.audio.formats.chunks._UNKNOWN", {1000})
+    content, order = sound(kind), "little" if kind == "WAV" else "big"
+    place = content.index(b"data" if kind == "WAV" else b"SSND")
+    (tmp_path / "a").write_bytes(put(content, place + 4, (1000).to_bytes(4, order)))
+    assert audio_info(tmp_path / "a").samples == len(load_audio(tmp_path / "a")) == 6000
+
+
 # === Sparse files ===
 
 FOUR = 2**32 + 2**20
