@@ -13,6 +13,7 @@ _LYRICS_END = re.compile(b"LYRICS(200|END)")
 _ZEROS = bytes(_BLOCK)
 # Lyrics3 writes its length with six digits.
 _LONGEST_LYRICS = 2**20
+_KEPT_ZEROS = 64
 # More of them in a row are no tags.
 _MOST_TAGS = 1000
 # Fewer bytes than this behind a recording are no recording.
@@ -277,7 +278,7 @@ def trailing_tags(file, begin, end):
         end: int, where the tags end.
 
     Returns:
-        int; of zeros the first two stay, which may belong to the recording.
+        int; of zeros the first 64 stay, which may belong to the recording: a frame of silence whose checksum is 0.
 
     Raises:
         ValueError: They are too many.
@@ -310,6 +311,6 @@ def _without_zeros(file, begin, end):
         low, step = max(begin, place - _BLOCK), _BLOCK
         block = read_at(file, low, place - low)
         if block != _ZEROS[: len(block)]:
-            return min(end, low + len(block.rstrip(b"\0")) + 2)
+            return min(end, low + len(block.rstrip(b"\0")) + _KEPT_ZEROS)
         place = low
-    return min(end, begin + 2)
+    return min(end, begin + _KEPT_ZEROS)
