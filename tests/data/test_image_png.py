@@ -166,3 +166,15 @@ def test_the_first_frame_of_a_deep_animation_and_of_a_file_object_are_the_same()
     made = [np.asarray(decode_image(png(samples, RGB, 16), "a", 3, 10**6)) for _ in range(2)]
     np.testing.assert_array_equal(*made)
     assert not np.array_equal(made[0], np.asarray(Image.open(io.BytesIO(png(samples, RGB, 16)))))  # which cuts
+
+
+@pytest.mark.parametrize("colour, depth", [(GREY, depth) for depth in DEPTHS[GREY]] + [(RGB, 8), (RGB, 16)])
+@pytest.mark.parametrize("low", [0, 1])
+@pytest.mark.parametrize("high", [0, 0xFFFF, 0xAAAA])
+def test_bits_of_a_key_above_the_depth_do_not_count(colour, depth, low, high):
+    """As the specification has it: the least significant bits are used."""
+    samples = some_samples(colour, depth)
+    samples[2, :5] = low
+    key = [low | (high & ~(2**depth - 1))] * CHANNELS[colour]
+    made = np.asarray(decode_image(png(samples, colour, depth, key), "a", 4, 10**6))
+    np.testing.assert_array_equal(made, oracle(samples, colour, depth, [low] * CHANNELS[colour]))

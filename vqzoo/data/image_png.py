@@ -4,6 +4,8 @@ A PNG without an opacity channel may name one grey or one colour that is transpa
 Pillow cuts colours of 16 bits to 8, and compares the key with samples that it has cut or stretched.
 """
 
+import struct
+
 import numpy as np
 from PIL import Image
 
@@ -29,6 +31,9 @@ def read_png(image, reopen):
         image.load()
         return image
     key = image.info.pop("transparency", None)
+    if key is not None and raw == "1":  # Pillow keeps whether it is 0 at all
+        with reopen() as twin:
+            key = _grey_key(twin.fp)
     if raw in _LOW_BYTES:
         samples = _decoded(image, raw).astype(np.uint16) << 8
         with reopen() as twin:
@@ -49,6 +54,16 @@ def read_png(image, reopen):
     picture = Image.fromarray(pixels)
     picture.info = info
     return picture
+
+
+def _grey_key(file):
+    """The key of a grey PNG, which has one."""
+    at, length, name = -4, 0, None  # the first chunk stands behind eight bytes
+    while name != b"tRNS":
+        at += 12 + length
+        file.seek(at)
+        length, name = struct.unpack(">I4s", file.read(8))
+    return int.from_bytes(file.read(2), "big")
 
 
 def _decoded(image, raw):
