@@ -5,7 +5,6 @@ Here it only unpacks the bytes, and the samples are laid out by NumPy.
 """
 
 import io
-import math
 import os
 import struct
 import zlib
@@ -25,7 +24,12 @@ _STORED, _DEFLATE = 1, (8, 32946)
 _PREDICTED = {5, *_DEFLATE, 34925, 50000}  # LZW, Deflate, LZMA, Zstandard; the others have no differences to undo
 _UNPACKED = {_STORED, 32773, *_PREDICTED}  # and PackBits
 _KINDS = {1: "u", 3: "f", 4: "u"}  # a tag's sample format -> NumPy's kind; 4 is "undefined"
+_USED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS}
+_USED |= {_COUNTS, _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _FORMAT}
+_MOST_VALUES = 2**20  # of all tags: a picture of 2**26 pixels has a quarter of it in tiles of 16 x 16
+_SMALL = 2**24  # pixels that tiles may have in all, however small the picture
 _AT_ONCE = 2**24  # bytes that are unpacked at once, where the file's strips allow
+_MOST_AT_ONCE = 2**29  # and where they do not
 # Beyond these a float would be rounded to a value that 8 bits do not have.
 _DARKEST, _LIGHTEST = -0.5 / 255, 255.5 / 255
 
@@ -47,11 +51,14 @@ def open_deep_tiff(file):
         return None
     order, big = "<" if head[:1] == b"I" else ">", b"+" in head
     tags = _read_tags(file, order, big)
+    _check_tiles(tags)
     grey_or_rgb = tags.get(_PHOTOMETRIC, (1,))[0] in (0, 1, 2)
     planes = tags.get(_PLANAR, (1,))[0] == 2 and tags.get(_SAMPLES, (1,))[0] > 1
     shallow = max(tags.get(_BITS, (1,))) <= 8 and set(tags.get(_FORMAT, (1,))) <= {1, 4}
     lossy = tags.get(_COMPRESSION, (1,))[0] not in _UNPACKED
-    unknown_to_pillow = planes or (big and order == ">")
+    grey_and_more = tags.get(_PHOTOMETRIC, (1,))[0] < 2 and tags.get(_SAMPLES, (1,))[0] == 2
+    opacity = grey_and_more and (tags.get(_EXTRA, (0,))[0] == 1 or tags.get(_PHOTOMETRIC, (1,))[0] == 0)
+    unknown_to_pillow = planes or opacity or (big and order == ">")
     if not grey_or_rgb or (shallow and (lossy or not unknown_to_pillow)):
         return None
     return DeepTiff(file, tags, order)
@@ -111,12 +118,24 @@ class DeepTiff:
         if sum(counts) > _length(file):
             raise ValueError("a TIFF that is shorter than its parts")
         self._segments = list(zip(offsets, counts, strict=True))
+        self._row_bytes = self._unit[0] * self._in_plane * self._dtype.itemsize
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         self._file.close()
+
+    def _divide(self):
+        """Takes the one strip of each plane, which is not packed, as several."""
+        rows = min(self.height, max(1, _AT_ONCE // self._row_bytes))
+        self._unit, self._down = (self.width, rows), -(-self.height // rows)
+        size = rows * self._row_bytes
+        self._segments = [
+            (offset + size * i, max(0, min(size, count - size * i)))
+            for offset, count in self._segments
+            for i in range(self._down)
+        ]
 
     def read(self):
         """Reads the pixels.
@@ -128,20 +147,31 @@ class DeepTiff:
             UnsupportedPicture: Floats are not finite, or not from 0 to 1.
             ValueError: The file is damaged.
         """
+        if self._compression == _STORED and self._down == 1 and not self._tiled:
+            self._divide()
         pixels = np.empty((self.height, self.width, self._planes * self._in_plane), np.uint8)
         low, high = 0.0, 1.0
-        unit_bytes = math.prod(self._unit) * self._in_plane * self._dtype.itemsize
+        unit_bytes = self._unit[1] * self._row_bytes * self._across
+        if unit_bytes > _MOST_AT_ONCE:
+            raise UnsupportedPicture(
+                f"a TIFF of which {unit_bytes} bytes are packed together, and at most {_MOST_AT_ONCE} are read so: "
+                "save it in smaller strips or tiles"
+            )
         step = 1 if self._tiled else max(1, _AT_ONCE // unit_bytes)
+        at_once = max(1, _AT_ONCE // (self._row_bytes * self._across))
         for first in range(0, self._down, step):
             rows = slice(first * self._unit[1], min((first + step) * self._unit[1], self.height))
             for plane in range(self._planes):
                 samples = self._samples(plane, range(first, min(first + step, self._down)), rows.stop - rows.start)
-                if self._dtype.kind == "f":
-                    low, high = min(low, float(samples.min())), max(high, float(samples.max()))
-                    if not np.isfinite(samples).all():
-                        raise UnsupportedPicture("a TIFF of floats that are NaN or infinite in places")
                 channels = slice(plane, plane + 1) if self._planes > 1 else slice(None)
-                pixels[rows, :, channels] = _eight_bits(samples)
+                for band in range(0, len(samples), at_once):  # what is made of floats takes several times their bytes
+                    part = samples[band : band + at_once]
+                    if self._dtype.kind == "f":
+                        low, high = min(low, float(part.min())), max(high, float(part.max()))
+                        if not np.isfinite(part).all():
+                            raise UnsupportedPicture("a TIFF of floats that are NaN or infinite in places")
+                    start = rows.start + band
+                    pixels[start : start + len(part), :, channels] = _eight_bits(part)
         if low < _DARKEST or high > _LIGHTEST:
             raise UnsupportedPicture(
                 f"a TIFF of floats from {low:.6g} to {high:.6g}, where 0 is black and 1 is white: scale them to [0, 1]"
@@ -154,8 +184,7 @@ class DeepTiff:
         numbers = [
             (plane * self._down + down) * self._across + across for down in downs for across in range(self._across)
         ]
-        row_bytes = width * self._in_plane * self._dtype.itemsize
-        unpacked = self._unpacked([self._segments[n] for n in numbers], row_bytes, rows, height)
+        unpacked = self._unpacked([self._segments[n] for n in numbers], self._row_bytes, rows, height)
         samples = _unpredicted(unpacked, self._dtype, self._in_plane, self._predictor)
         if self._tiled:
             samples = samples.reshape(self._across, rows, width, self._in_plane).transpose(1, 0, 2, 3)
@@ -180,14 +209,14 @@ class DeepTiff:
         return np.frombuffer(content, np.uint8, total * row_bytes).reshape(total, row_bytes)
 
     def _picture(self, pixels):
-        if self._white_is_zero:
-            pixels[..., 0] = 255 - pixels[..., 0]
         if pixels.shape[-1] > self._colours and self._extra[:1] == (0,):
             pixels = np.ascontiguousarray(pixels[..., : self._colours])  # a channel that is not opacity
+        if pixels.shape[-1] > self._colours and self._extra[:1] == (1,):  # samples were multiplied by their opacity
+            stored, straight = ("La", "LA") if self._colours == 1 else ("RGBa", "RGBA")
+            pixels = np.array(Image.merge(stored, Image.fromarray(pixels).split()).convert(straight))
+        if self._white_is_zero:  # with what was multiplied, no opacity is white, as on paper
+            pixels[..., 0] = 255 - pixels[..., 0]
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-        if self._extra[:1] == (1,):  # colours that were multiplied by their opacity
-            bands = picture.convert("RGBA").split()
-            picture = Image.merge("RGBa", bands).convert("RGBA")
         exif = Image.Exif()
         exif[_ORIENTATION] = self._orientation
         picture.info["exif"] = exif.tobytes()
@@ -207,14 +236,17 @@ def _read_tags(file, order, big):
         (count,) = number("Q" if big else "H")
         width = 8 if big else 4  # bytes of a value that stands in its entry
         entries = file.read(min(count, 2**16) * (4 + 2 * width))
-        tags = {}
+        tags, total = {}, 0
         for tag, kind, values, inside in struct.iter_unpack(f"{order}HH{'Q8s' if big else 'I4s'}", entries):
             form = _INTEGERS.get(kind)
-            if form is None:
+            if form is None or tag not in _USED:
                 continue
             size = values * struct.calcsize("=" + form)
             if size > length:
                 raise ValueError(f"TIFF tag {tag} is larger than the file")
+            total += values
+            if total > _MOST_VALUES:
+                raise ValueError(f"TIFF tags of more than {_MOST_VALUES} values")
             if size > width:
                 file.seek(*struct.unpack(order + ("Q" if big else "I"), inside))
                 inside = file.read(size)
@@ -222,6 +254,19 @@ def _read_tags(file, order, big):
     except (struct.error, OverflowError) as error:
         raise ValueError("a TIFF whose tags are damaged") from error
     return {tag: values for tag, values in tags.items() if values}
+
+
+def _check_tiles(tags):
+    """Raises where tiles are far larger than the picture: all of them would be unpacked for a part of one."""
+    sides = [tags.get(tag, (0,))[0] for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)]
+    if min(sides) < 1:
+        return
+    width, height, across, down = sides
+    whole = (-(-width // across) * across) * (-(-height // down) * down)
+    if whole > max(_SMALL, 4 * width * height):
+        raise UnsupportedPicture(
+            f"a TIFF of {width} x {height} pixels in tiles of {across} x {down}: save it in smaller tiles"
+        )
 
 
 def _length(file):
