@@ -48,6 +48,22 @@ def user_path(path):
     return pathlib.Path(os.path.expanduser(path) if isinstance(path, str) else path)
 
 
+def shown_path(path):
+    r"""A path as messages show it: in one line, whatever its name holds.
+
+    Args:
+        path: str or path, or any text that holds one.
+
+    Returns:
+        str, in which line ends, commands to terminals and bytes that are no text are written out.
+
+    Example:
+    >>> shown_path("größe/a\nb.png")
+    'größe/a\\nb.png'
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(path))
+
+
 def check_regular(path):
     """Raises where a file cannot be read to an end: a named pipe, a socket or a device; also where there is none.
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vqzoo.data import ImageCrops
 from vqzoo.data import load_image
+from vqzoo.data import sample_images
 from vqzoo.data import save_image
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -195,10 +197,12 @@ def test_missing_files_and_folders_are_refused(tmp_path):
         load_image(tmp_path)
 
 
-@pytest.mark.parametrize("channels", [0, 2, "rgb"])
+@pytest.mark.parametrize("channels", [0, 2, "rgb", True, 3.0, None, np.float32(1), [3], np.array([1, 3])])
 def test_channels_are_checked(channels):
     with pytest.raises(ValueError, match=r"channels must be 1 \(luma\), 3 \(RGB\) or 4 \(RGBA\). Received"):
         load_image("a.png", channels)
+    with pytest.raises(ValueError, match=r"channels must be 1 \(luma\), 3 \(RGB\) or 4 \(RGBA\). Received"):
+        ImageCrops(sample_images(), size=8, batch_size=1, channels=channels)
 
 
 def bomb(path, side):

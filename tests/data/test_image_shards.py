@@ -175,6 +175,6 @@ def test_arguments_are_checked(flat, tmp_path, monkeypatch):
             ValueError, match="Shards need one file and one byte or more. Received: . files, shard_bytes=."
         ):
             write_image_shards(files, tmp_path / "shards", size)
-    monkeypatch.setattr("vqzoo.data.image_shards._LARGEST", 20)
+    monkeypatch.setattr("vqzoo.data.image_shards.MAX_BYTES", 20)
     manifest = write_image_shards([(flat[0], "a")], tmp_path / "shards")
     assert "000.bmp has more than 20 bytes: leave it out of the shards" in manifest["failed"]["a"]

@@ -2,6 +2,8 @@
 
 import re
 
+from vqzoo.files import shown_path
+
 
 def failure_line(name, reason):
     """A file and what is wrong with it, the file once.
@@ -17,10 +19,6 @@ def failure_line(name, reason):
     >>> failure_line("a.png", "it is empty"), failure_line("a.png", "Cannot read the picture a.png: it is empty.")
     ('a.png: it is empty', 'Cannot read the picture a.png: it is empty.')
     """
-    named = re.search(rf"(?<![\w/\\.-]){re.escape(str(name))}(?![\w/\\-])", reason)
-    return _in_one_line(reason if named else f"{name}: {reason}")
-
-
-def _in_one_line(text):
-    """The text with what would end its line, or reach the terminal as a command, written out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    name, reason = shown_path(name), shown_path(reason)
+    named = re.search(rf"(?<![\w/\\.-]){re.escape(name)}(?![\w/\\-])", reason)
+    return reason if named else f"{name}: {reason}"

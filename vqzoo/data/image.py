@@ -4,7 +4,6 @@ Everywhere a picture is float32 (height, width, channels) in [-1, 1]; 8-bit valu
 """
 
 import contextlib
-import io
 import math
 import pathlib
 
@@ -13,7 +12,10 @@ import numpy as np
 from PIL import Image
 from PIL import ImageOps
 from PIL import UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
+from vqzoo.data.image_bounds import check_scans
+from vqzoo.data.image_bounds import open_bounded
 from vqzoo.data.image_formats import UnsupportedPicture
 from vqzoo.data.image_formats import how_to_read
 from vqzoo.data.image_formats import readable_formats
@@ -26,8 +28,10 @@ from vqzoo.data.paths import checked_path
 from vqzoo.data.paths import target_path
 from vqzoo.data.repair import described
 from vqzoo.data.repair import drafted
+from vqzoo.data.stream import is_count
 from vqzoo.files import atomic_path
-from vqzoo.files import check_regular
+from vqzoo.files import shown_path
+from vqzoo.jsons import shown
 
 # A file of a few kilobytes can claim any size. 2**26 pixels is above today's largest full-frame cameras (61
 # million) and decodes to 256 MiB; it is also below the size at which Pillow itself starts to warn.
@@ -48,7 +52,8 @@ def load_image(path, channels=3, max_pixels=MAX_PIXELS):
     Args:
         path: str or path of the file. `~` is the home folder.
         channels: 1 (luma), 3 (RGB, transparent parts on white) or 4 (RGBA). Default 3.
-        max_pixels: int, a header that claims more is refused before anything is decoded. Default 2**26.
+        max_pixels: int, a header that claims more is refused before anything is decoded. Default 2**26. A file has at
+            most 2**30 bytes in any case.
 
     Returns:
         float32 numpy array (height, width, channels) in [-1, 1].
@@ -114,6 +119,7 @@ def decode_image(content, name, channels, max_pixels, max_side=None):
     Raises:
         ValueError: The picture is missing, damaged, too large or none.
     """
+    name = shown_path(name)
     try:
         with _opened(content) as image:  # reads the header only
             if image.width * image.height > max_pixels:
@@ -170,21 +176,16 @@ def _opened(content):
             )
         yield Image.fromarray(content[..., 0] if content.shape[-1] == 1 else content)
         return
-    with _file(content) as file:
+    with open_bounded(content) as file:
         deep = open_deep_tiff(file)
         if deep is not None:
             yield deep
             return
         file.seek(0)
         with Image.open(file, formats=readable_formats()) as image:
+            if isinstance(image, JpegImageFile):
+                check_scans(file)
             yield image
-
-
-def _file(content):
-    if isinstance(content, bytes):
-        return io.BytesIO(content)
-    check_regular(content)  # a pipe would wait for a writer, a device never end
-    return open(content, "rb")
 
 
 def _eight_bits(image, content):
@@ -228,7 +229,7 @@ def _reason(content, error):
     if content == b"" or (not isinstance(content, bytes) and pathlib.Path(content).stat().st_size == 0):
         return f"the file is empty. {way_out}"
     if isinstance(error, UnidentifiedImageError):
-        with _file(content) as file:
+        with open_bounded(content) as file:
             help = how_to_read(start=file.read(12))
         names = ", ".join(readable_formats())
         return help or f"its content is none of {names}, or damaged at the start. {way_out}"
@@ -257,9 +258,9 @@ def to_floats(pixels):
 
 def checked_channels(channels):
     """`channels`, or ValueError where it is not 1, 3 or 4."""
-    if channels not in (1, 3, 4):
-        raise ValueError(f"channels must be 1 (luma), 3 (RGB) or 4 (RGBA). Received: {channels}")
-    return channels
+    if not is_count(channels) or channels not in (1, 3, 4):
+        raise ValueError(f"channels must be 1 (luma), 3 (RGB) or 4 (RGBA). Received: {shown(channels)}")
+    return int(channels)
 
 
 def _checked_values(image):

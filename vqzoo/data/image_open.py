@@ -4,6 +4,7 @@ from vqzoo.data.image_files import find_images
 from vqzoo.data.image_shards import ShardedImages
 from vqzoo.data.image_tfds import PREFIX
 from vqzoo.data.image_tfds import TfdsImages
+from vqzoo.data.paths import checked_folder
 from vqzoo.data.shards import holds_shards
 from vqzoo.files import user_path
 
@@ -28,5 +29,5 @@ def open_images(path):
     """
     if str(path).startswith(PREFIX):
         return TfdsImages(str(path))
-    folder = user_path(path)
+    folder = user_path(checked_folder(path, "open_images"))
     return ShardedImages(folder) if holds_shards(folder) else find_images(path)

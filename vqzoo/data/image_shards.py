@@ -7,6 +7,7 @@ from vqzoo.data.files import kept_going
 from vqzoo.data.image import MAX_PIXELS
 from vqzoo.data.image import decode_image
 from vqzoo.data.image import image_format
+from vqzoo.data.image_bounds import MAX_BYTES  # a record is a protocol buffer, which ends at twice as many
 from vqzoo.data.image_source import ImageSource
 from vqzoo.data.shard_writer import ShardWriter
 from vqzoo.data.shard_writer import digest_files
@@ -15,7 +16,6 @@ from vqzoo.data.shards import Shards
 from vqzoo.files import check_regular
 
 KIND = "images"
-_LARGEST = 2**30  # bytes of one file: a record is a protocol buffer, which ends at two gigabytes
 
 
 class ShardedImages(ImageSource):
@@ -118,8 +118,8 @@ def _records(group, failed, progress):
 
 def _features(path, name):
     check_regular(path)
-    if size_of(path) > _LARGEST:
-        raise ValueError(f"{path} has more than {_LARGEST} bytes: leave it out of the shards.")
+    if size_of(path) > MAX_BYTES:
+        raise ValueError(f"{path} has more than {MAX_BYTES} bytes: leave it out of the shards.")
     data = pathlib.Path(path).read_bytes()
     decode_image(data, path, 3, MAX_PIXELS)  # raises where it is none
     return {"image/encoded": data, "image/filename": name, "image/format": image_format(data)}

@@ -213,8 +213,8 @@ def equal_part(count, worker, workers):
 
 
 def is_count(value):
-    """Whether a value is an int of at least 1."""
-    return isinstance(value, numbers.Integral) and value >= 1
+    """Whether a value is an int of at least 1. True is not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
 
 
 def step_dataset(function, spec, start=0, steps=None):
