@@ -3,9 +3,15 @@ import pathlib
 
 import pytest
 
+from vqzoo.data import audio_info
 from vqzoo.data import find_audio
 from vqzoo.data import find_images
 from vqzoo.data import find_text
+from vqzoo.data import load_audio
+from vqzoo.data import load_image
+from vqzoo.data import load_long_audio
+from vqzoo.data import open_images
+from vqzoo.data import read_sentences
 from vqzoo.data.files import FileList
 from vqzoo.data.files import as_paths
 from vqzoo.data.files import counted
@@ -171,3 +177,92 @@ def test_what_ends_the_program_is_not_kept(monkeypatch):
 def test_what_is_no_list_of_paths_is_refused_in_one_line(files, message):
     with pytest.raises(ValueError, match=message):
         as_paths(files)
+
+
+# === Names that no file can have, and names that are no line ===
+
+NAMES = {
+    "long": "x" * 300,
+    "long_with_an_ending": "x" * 300 + ".png",
+    "longer_than_a_path": "x" * 5000,
+    "many_folders": "a/" * 3000,
+    "a_zero": "a\0b",
+    "missing_with_a_line_end": "y\nz",
+    "a_folder_with_a_line_end": "folder\nname",
+    "a_command_to_the_terminal": "\x1b[31m",
+}
+CONTENTS = {"image": "a\nb.png", "audio": "a\nb.wav", "text": "a\nb.txt", "other": "a\nb.zip"}
+LOADS = {
+    "load_image": load_image,
+    "load_audio": load_audio,
+    "load_long_audio": load_long_audio,
+    "audio_info": audio_info,
+    "read_sentences": lambda path: read_sentences([path]),
+    "open_images": open_images,
+    "find_images": find_images,
+    "find_audio": find_audio,
+    "find_text": find_text,
+}
+LISTED = {("find_images", "image"), ("open_images", "image"), ("find_audio", "audio"), ("find_text", "text")}
+ROWS = [(load, name) for load in LOADS for name in (*NAMES, *CONTENTS) if (load, name) not in LISTED]
+
+
+@pytest.mark.parametrize("load, name", ROWS)
+def test_any_name_is_refused_in_one_line(load, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / NAMES["a_folder_with_a_line_end"]).mkdir()
+    for other in CONTENTS.values():
+        (tmp_path / other).write_bytes(b"\xff\xfe\0")
+    for kind in (str, pathlib.Path):
+        with pytest.raises(ValueError) as caught:
+            LOADS[load](kind({**NAMES, **CONTENTS}[name]))
+        told = str(caught.value)
+        assert told.isprintable() and len(told) > 40
+
+
+def test_the_only_file_is_named_in_one_line(tmp_path):
+    with pytest.warns(UserWarning) as caught:
+        split_files([tmp_path / "a\nb.png"], 0.5, 0, "picture")
+    assert str(caught[0].message).isprintable()
+
+
+@pytest.mark.parametrize("levels, name", [(25, "d" * 200), (120, "d" * 40)])
+def test_what_is_too_deep_to_be_read_is_named_and_the_rest_listed(levels, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(levels):
+        os.mkdir(name)
+        os.chdir(name)
+        pathlib.Path("x.a").touch()
+    monkeypatch.undo()
+    touch(tmp_path, "z/x.a")
+    found = listed_files(tmp_path, (".a",), "thing", "take another")
+    assert tmp_path / "z/x.a" in found and levels // 2 < len(found) < levels + 1
+    assert all(os.path.exists(path) for path in found)
+    assert sum(found.ignored.values()) in (1, 2)  # the folder, and the file beside it
+    for told in found.ignored:
+        assert told.startswith(f"unreadable folder {tmp_path}") and told.endswith("(File name too long)")
+        assert len(told) < 400
+
+
+def test_an_unreadable_folder_with_a_line_end_is_named_in_one_line(tmp_path, monkeypatch):
+    touch(tmp_path, "x.a", "d\ne/y.a")
+    real = os.scandir
+
+    def scandir(path):
+        if "\n" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    (told,) = listed_files(tmp_path, (".a",), "thing", "").ignored
+    assert told.isprintable() and "(Permission denied)" in told
+
+
+def test_a_walk_asks_for_the_real_path_of_links_alone(tmp_path, monkeypatch):
+    """Of a deep tree each costs as much as all of its folders."""
+    touch(tmp_path, *(f"{'d/' * level}x.a" for level in range(20)))
+    link(tmp_path, "l", "d/d")
+    asked, real = [], os.path.realpath
+    monkeypatch.setattr("os.path.realpath", lambda path: asked.append(path) or real(path))
+    assert len(listed_files(tmp_path, (".a",), "thing", "")) == 20
+    assert asked == [tmp_path, tmp_path / "l"]

@@ -2,14 +2,18 @@
 
 import collections
 import contextlib
+import errno
 import hashlib
 import os
 import pathlib
+import stat
 import warnings
 
+from vqzoo.files import shown_path
 from vqzoo.files import user_path
 
 _MOST_ENDINGS = 8  # in one line
+_LONGEST_NAME = 300  # of a folder in one
 
 
 class FileList(list):
@@ -56,6 +60,7 @@ def listed_files(path, suffixes, noun, instead, otherwise=None, readers=None):
     ['astronaut.png']
     """
     path = user_path(path)
+    name = shown_path(path)
     looked_for = f"Looked for {' '.join(suffixes)}"
     if os.path.isdir(path):
         ignored = collections.Counter()
@@ -65,16 +70,16 @@ def listed_files(path, suffixes, noun, instead, otherwise=None, readers=None):
             needed = sorted({how for suffix, how in (readers or {}).items() if suffix in ignored})
             others += f" To read them: {' and '.join(needed)}." if needed else ""
             raise ValueError(
-                f"{path} and its subfolders hold no {noun}s.{others} {looked_for} (hidden files do not count): "
+                f"{name} and its subfolders hold no {noun}s.{others} {looked_for} (hidden files do not count): "
                 f"give another folder, or {otherwise or f'convert the {noun}s to one of these kinds'}."
             )
         return FileList(sorted(found), ignored)
     if not os.path.lexists(path):
-        raise ValueError(f"{path} does not exist. {looked_for}: give a folder or a {noun}, or {instead}.")
+        raise ValueError(f"{name} does not exist. {looked_for}: give a folder or a {noun}, or {instead}.")
     if path.suffix.lower() in (readers or {}):
-        raise ValueError(f"{path} is not read here: {readers[path.suffix.lower()]}, or convert it.")
+        raise ValueError(f"{name} is not read here: {readers[path.suffix.lower()]}, or convert it.")
     if path.suffix.lower() not in suffixes:
-        raise ValueError(f"{path} is not a {noun} by its suffix. {looked_for}: convert or rename it.")
+        raise ValueError(f"{name} is not a {noun} by its suffix. {looked_for}: convert or rename it.")
     return FileList([path])
 
 
@@ -100,15 +105,21 @@ def counted(ignored):
 def _walked(root, suffixes, ignored):
     """The files below a folder, each once: real ones first, then those behind links; others are counted."""
     seen, links = set(), []
-    waiting = [root]
+    waiting = [(root, os.path.realpath(root))]
     while waiting or links:
         # Links wait until all that is real was seen, so that a link never takes the place of the thing itself.
-        path = waiting.pop() if waiting else links.pop(0)
-        is_folder = os.path.isdir(path)
+        path, real = waiting.pop() if waiting else links.pop(0)
+        try:
+            is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # by all of its folders: their own names are fine
+                ignored[_unlisted(path, error)] += 1
+                continue
+            is_folder = False  # reading it says why
         if not is_folder and path.suffix.lower() not in suffixes:  # a link to it may have another ending
             ignored[path.suffix.lower() or "no ending"] += 1
             continue
-        real = os.path.realpath(path)
+        real = real or os.path.realpath(path)
         if real in seen:
             continue
         seen.add(real)
@@ -119,11 +130,21 @@ def _walked(root, suffixes, ignored):
             with os.scandir(path) as entries:
                 names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         except OSError as error:
-            ignored[f"unreadable folder {path} ({error.strerror})"] += 1
+            ignored[_unlisted(path, error)] += 1
             continue
         for name in names:
             child = path / name
-            (links if os.path.islink(child) else waiting).append(child)
+            if os.path.islink(child):
+                links.append((child, None))
+            else:
+                waiting.append((child, os.path.join(real, name)))
+
+
+def _unlisted(path, error):
+    """What a summary calls a folder that cannot be listed, or what is in a folder too deep."""
+    name = shown_path(path)
+    name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}...{name[-_LONGEST_NAME // 2 :]}"
+    return f"unreadable folder {name} ({error.strerror})"
 
 
 @contextlib.contextmanager
@@ -193,7 +214,7 @@ def split_files(files, validation, seed, noun):
         raise ValueError(f"validation must be a share between 0 and 1, both excluded. Received: {validation}")
     take = take or (lambda numbers: FileList(names[i] for i in numbers))
     if len(names) == 1:
-        warnings.warn(f"{names[0]} is the only {noun}: it trains and validates.", stacklevel=3)
+        warnings.warn(f"{shown_path(names[0])} is the only {noun}: it trains and validates.", stacklevel=3)
         return names if ignored else take([0]), take([0])
     validating = validating_by_hash([pathlib.PurePath(name).name for name in names], validation, seed)
     train = take([i for i in range(len(names)) if i not in validating])

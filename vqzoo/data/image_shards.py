@@ -14,6 +14,7 @@ from vqzoo.data.shard_writer import digest_files
 from vqzoo.data.shard_writer import size_of
 from vqzoo.data.shards import Shards
 from vqzoo.files import check_regular
+from vqzoo.files import shown_path
 
 KIND = "images"
 
@@ -119,7 +120,7 @@ def _records(group, failed, progress):
 def _features(path, name):
     check_regular(path)
     if size_of(path) > MAX_BYTES:
-        raise ValueError(f"{path} has more than {MAX_BYTES} bytes: leave it out of the shards.")
+        raise ValueError(f"{shown_path(path)} has more than {MAX_BYTES} bytes: leave it out of the shards.")
     data = pathlib.Path(path).read_bytes()
     decode_image(data, path, 3, MAX_PIXELS)  # raises where it is none
     return {"image/encoded": data, "image/filename": name, "image/format": image_format(data)}

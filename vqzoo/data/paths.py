@@ -1,10 +1,12 @@
 """Paths that people pass: what is no path, is missing or is a folder is refused with the call that was meant."""
 
 import difflib
+import errno
 import itertools
 import os
 
 from vqzoo.data.repair import described
+from vqzoo.files import shown_path
 from vqzoo.files import user_path
 
 _COMPARED = 10_000  # names of a folder
@@ -37,17 +39,19 @@ def checked_path(path, noun, load, find):
             f"A path is a str or a pathlib.Path. Received: {described(path)}. {_instead(path, load, find)}"
         )
     found = user_path(path)
-    if found.is_dir():
+    name = shown_path(path)
+    if os.path.isdir(found):
         raise ValueError(
-            f"Cannot read the {noun} {path}: Is a directory. Call `[vqzoo.data.{load}(path) for path in "
+            f"Cannot read the {noun} {name}: Is a directory. Call `[vqzoo.data.{load}(path) for path in "
             f"vqzoo.data.{find}({str(path)!r})]`."
         )
     try:
         found.stat()
-    except FileNotFoundError:
-        raise ValueError(f"Cannot read the {noun} {path}: No such file or directory. {near_path(path)}") from None
-    except OSError:
-        pass  # whoever opens it says why it cannot be read
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (None, errno.ENOENT, errno.ENAMETOOLONG):  # none: it holds a zero
+            why = getattr(error, "strerror", None) or os.strerror(errno.ENOENT)
+            raise ValueError(f"Cannot read the {noun} {name}: {why}. {near_path(path)}") from None
+        # Whoever opens it says why it cannot be read.
     return found
 
 
@@ -77,7 +81,7 @@ def checked_folder(path, find):
             f"A folder is a str or a pathlib.Path. Received: {described(path)}. {call if several else _CURRENT}"
         )
     if not os.path.lexists(user_path(path)) and "`" in near_path(path):
-        raise ValueError(f"{path} does not exist. {near_path(path)}")
+        raise ValueError(f"{shown_path(path)} does not exist. {near_path(path)}")
     return path
 
 
@@ -115,7 +119,7 @@ def target_path(path, thing, name, save, suffixes, suffix, more=""):
     found = user_path(path)
     if found.suffix.lower() in suffixes:
         return found
-    named = str(found / f"new{suffix}") if found.is_dir() or not found.name else str(found.with_suffix(suffix))
+    named = str(found / f"new{suffix}") if os.path.isdir(found) or not found.name else str(found.with_suffix(suffix))
     raise ValueError(
         f"Files of this kind are saved as {' '.join(suffixes)}. Received: {str(path)!r}. Pass `{named!r}`."
     )
@@ -135,12 +139,12 @@ def near_path(path):
     'Its folder does not exist either.'
     """
     folder = user_path(path).parent
-    if user_path(path).is_symlink():
+    if os.path.islink(user_path(path)):
         return "It is a link to something that does not exist."
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in itertools.islice(entries, _COMPARED)]
-    except OSError:
+    except (OSError, ValueError):
         return "Its folder does not exist either."
     near = difflib.get_close_matches(user_path(path).name, names, 1, 0.75)
     return f"Did you mean the one beside it? Pass `{str(folder / near[0])!r}`." if near else "Check its name."

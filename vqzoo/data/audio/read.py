@@ -15,6 +15,7 @@ from vqzoo.data.audio.resample import repeated
 from vqzoo.data.audio.resample import resampled_length
 from vqzoo.data.paths import checked_path
 from vqzoo.data.stream import is_count
+from vqzoo.files import shown_path
 
 # A GiB of float32. A flac of silence is a thousand times smaller than what it decodes to.
 MAX_VALUES = 2**28
@@ -180,8 +181,8 @@ def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
     length = readable_length(path, rate, channels)
     if length * width > max_values:
         raise ValueError(
-            f"Cannot read the recording {path}: {length * width} values are more than max_values={max_values}. Read it "
-            "in pieces, by start and samples of load_audio, or raise max_values."
+            f"Cannot read the recording {shown_path(path)}: {length * width} values are more than "
+            f"max_values={max_values}. Read it in pieces, by start and samples of load_audio, or raise max_values."
         )
     # As many samples at the wanted rate as keep what is decoded for them, and what comes out, within a piece.
     step = max(1, _PIECE * rate // (max(rate, info.sample_rate) * max(width, info.channels)))
@@ -198,11 +199,13 @@ def _named(path):
     try:
         yield
     except UnreadableAudio as error:
-        raise ValueError(f"Cannot read the recording {path}: {error}") from error
+        raise ValueError(f"Cannot read the recording {shown_path(path)}: {error}") from error
     except MemoryError as error:
-        raise ValueError(f"Cannot read the recording {path}: it does not fit in memory. Cut it in pieces.") from error
+        raise ValueError(
+            f"Cannot read the recording {shown_path(path)}: it does not fit in memory. Cut it in pieces."
+        ) from error
     except OSError as error:
-        raise ValueError(f"Cannot read the recording {path}: {error.strerror or error}.") from error
+        raise ValueError(f"Cannot read the recording {shown_path(path)}: {error.strerror or error}.") from error
 
 
 def _check_arguments(sample_rate, channels, start=0, samples=None):

@@ -1,5 +1,6 @@
 """Which sentences: the lines of text files, and their split by sentence."""
 
+import errno
 import functools
 import os
 import shlex
@@ -13,6 +14,7 @@ from vqzoo.data.paths import checked_folder
 from vqzoo.data.paths import near_path
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.files import check_regular
+from vqzoo.files import shown_path
 
 MAX_BYTES = 2**30  # of text, which takes up to four times as many in memory
 MAX_LINE = 2**20  # bytes of a sentence, which has more pieces than any network takes
@@ -76,13 +78,17 @@ def read_sentences(files, max_bytes=MAX_BYTES):
     files = as_paths(files, "text file")
     size = sum(map(_size_of, files))
     if size > max_bytes:  # before any is read
-        raise ValueError(_too_long(max_bytes, f"with {size} bytes in {len(files)} files from {files[0]} on"))
+        raise ValueError(
+            _too_long(max_bytes, f"with {size} bytes in {len(files)} files from {shown_path(files[0])} on")
+        )
     sentences, room = [], max_bytes
     for path in files:
         found, room = _lines_of(path, room, max_bytes, len(sentences))
         sentences += found
     if not sentences:
-        raise ValueError(f"There is no sentence in {files[-1]} or the files before it: all lines are empty.")
+        raise ValueError(
+            f"There is no sentence in {shown_path(files[-1])} or the files before it: all lines are empty."
+        )
     return sentences
 
 
@@ -113,10 +119,10 @@ def readable_sentences(files, max_bytes=MAX_BYTES):
         with kept_going(functools.partial(skipped.__setitem__, path)):
             size = _size_of(path)
             if size > room:
-                raise ValueError(_too_long(max_bytes, f"with the {size} bytes of {path}"))
+                raise ValueError(_too_long(max_bytes, f"with the {size} bytes of {shown_path(path)}"))
             found, room = _lines_of(path, room, max_bytes, len(sentences))
             if not found:
-                raise ValueError(f"There is no sentence in {path}: all lines are empty.")
+                raise ValueError(f"There is no sentence in {shown_path(path)}: all lines are empty.")
             sentences += found
     if not sentences:
         first = "\n".join(list(skipped.values())[:3])
@@ -171,14 +177,14 @@ def _lines_of(path, room, max_bytes, before):
             for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
                 room -= len(line)
                 if room < 0:  # it has grown
-                    raise ValueError(_too_long(max_bytes, f"at line {number} of {path}"))
+                    raise ValueError(_too_long(max_bytes, f"at line {number} of {shown_path(path)}"))
                 sentence = _decoded(line, path, number)
                 if sentence.strip():
                     sentences.append(sentence)
                     _check_count(len(sentences) + before, path)
     except OSError as error:
-        way_out = f" {near_path(path)}" if isinstance(error, FileNotFoundError) else ""
-        raise ValueError(f"Cannot read the text file {path}: {error.strerror}.{way_out}") from error
+        way_out = f" {near_path(path)}" if error.errno in (errno.ENOENT, errno.ENAMETOOLONG) else ""
+        raise ValueError(f"Cannot read the text file {shown_path(path)}: {error.strerror}.{way_out}") from error
     return sentences, room
 
 
@@ -192,7 +198,7 @@ def _size_of(path):
 
 def _check_count(count, path):
     if count > MAX_SENTENCES:
-        raise ValueError(f"The text has more than {MAX_SENTENCES} sentences, in {path}. Take fewer files.")
+        raise ValueError(f"The text has more than {MAX_SENTENCES} sentences, in {shown_path(path)}. Take fewer files.")
 
 
 def _too_long(max_bytes, place):
@@ -206,7 +212,8 @@ def _decoded(line, path, number):
     """One line without its end."""
     if len(line) > MAX_LINE:
         raise ValueError(
-            f"Line {number} of {path} has more than {MAX_LINE} bytes. A line is one sentence: break it into several."
+            f"Line {number} of {shown_path(path)} has more than {MAX_LINE} bytes. A line is one sentence: "
+            "break it into several."
         )
     line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
     line = line.removesuffix(b"\n").removesuffix(b"\r")
@@ -218,6 +225,6 @@ def _decoded(line, path, number):
             what = f"byte {error.start + 1} of the line, 0x{line[error.start]:02x}, is not UTF-8"
     what, coding = ("it is no text, or UTF-16", "UTF-16") if wide else (what, "ISO-8859-1")
     raise ValueError(
-        f"Line {number} of {path} cannot be read: {what}. Convert the file: iconv -f {coding} -t UTF-8 "
-        f"{shlex.quote(str(path))} > new.txt"
+        f"Line {number} of {shown_path(path)} cannot be read: {what}. Convert the file: iconv -f {coding} -t UTF-8 "
+        f"{shlex.quote(shown_path(path))} > new.txt"
     )

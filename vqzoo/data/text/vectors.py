@@ -13,6 +13,7 @@ from vqzoo.data.paths import checked_path
 from vqzoo.data.stream import is_count
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.files import check_regular
+from vqzoo.files import shown_path
 from vqzoo.npz import read_arrays
 
 # Two GiB of float32: a small file can claim any number of words. A word counts as 16 numbers at least.
@@ -71,9 +72,9 @@ def load_vectors(path, limit=None):
         with open(path, "rb") as file:
             words, vectors = _read(file, path, limit)
     except OSError as error:
-        raise ValueError(f"Cannot read the word vectors {path}: {error.strerror}.") from error
+        raise ValueError(f"Cannot read the word vectors {shown_path(path)}: {error.strerror}.") from error
     except _Unreadable as error:
-        raise ValueError(f"Cannot read the word vectors {path}: {error}.") from None
+        raise ValueError(f"Cannot read the word vectors {shown_path(path)}: {error}.") from None
     return WordVectors(words, vectors)
 
 
