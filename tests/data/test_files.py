@@ -147,6 +147,8 @@ def test_counts_in_words():
         (ValueError(), "ValueError"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), "UnicodeDecodeError: 'utf-8' codec can't decode byte"),
         (KeyError("a"), "KeyError: 'a'"),
+        (RuntimeError("graph " * 10**6 + "end"), "RuntimeError: graph graph"),
+        (ValueError("x" * 10**6), "x"),
     ],
 )
 def test_any_error_is_one_line_and_ends_nothing(error, reason):
@@ -154,6 +156,7 @@ def test_any_error_is_one_line_and_ends_nothing(error, reason):
     with kept_going(noted.append):
         raise error
     assert len(noted) == 1 and noted[0].startswith(reason) and noted == [reason_of(error)]
+    assert len(noted[0]) < 2100
 
 
 def test_what_ends_the_program_is_not_kept(monkeypatch):

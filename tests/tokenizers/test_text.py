@@ -160,6 +160,38 @@ def test_similar_lengths_share_a_batch(pieces, monkeypatch):
     np.testing.assert_array_equal(tokens[[0, 1, 2, 4, 5, 6]], np.repeat(tokens[:1], 6, axis=0))
 
 
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_one_long_text_widens_no_batch_of_others(pieces, monkeypatch, batch_size):
+    tokenizer = make(pieces)
+    texts = ["the cat"] * 6 + ["a dog and a cat and a dog and a mat " * 2] + ["", "the end"]
+    tokens, again = tokenizer.encode(texts).numpy(), tokenizer.decode(tokenizer.encode(texts))
+    most = tokenizer.stride * tokens.shape[1]  # the long one alone
+    monkeypatch.setattr(text_checks, "PIECES_AT_ONCE", most)
+    seen = []
+    for name, stride in (("_compiled_encode", 1), ("_compiled_decode", tokenizer.stride)):
+        whole = getattr(tokenizer, name)
+
+        def count(x, whole=whole, stride=stride):
+            seen.append(x.shape[0] * x.shape[1] * stride)
+            return whole(x)
+
+        monkeypatch.setattr(tokenizer, name, count)
+    np.testing.assert_array_equal(tokenizer.encode(texts, batch_size), tokens)
+    ids = pieces.pad(pieces.encode(texts), 1)
+    np.testing.assert_array_equal(tokenizer.encode_ids(ids, batch_size), tokens)
+    assert tokenizer.decode(tokens, batch_size) == again
+    assert max(seen) <= most and len(seen) > len(texts)
+
+
+def test_more_tokens_than_one_array_holds(pieces, monkeypatch):
+    monkeypatch.setattr(text_checks, "MOST_TOKENS", 50)
+    with pytest.raises(
+        ValueError,
+        match="at most 50 tokens. Received: 12 texts, the longest of 4 chunks with 2 tokens.*apart from short",
+    ):
+        make(pieces).encode(["a"] * 11 + ["a dog and a cat and a dog and a mat"])
+
+
 @pytest.mark.parametrize("autoregressive", [False, True])
 def test_its_pieces_come_with_its_file(pieces, autoregressive, tmp_path):
     tokenizer = make(pieces, autoregressive=autoregressive)

@@ -14,6 +14,7 @@ from vqzoo.files import user_path
 
 _MOST_ENDINGS = 8  # in one line
 _LONGEST_NAME = 300  # of a folder in one
+_LONGEST_REASON = 2000  # characters
 
 
 class FileList(list):
@@ -174,13 +175,15 @@ def reason_of(error):
         error: exception.
 
     Returns:
-        str.
+        str, cut in the middle where it is longer than 2000 characters.
 
     Example:
     >>> reason_of(KeyError("tokens"))
     "KeyError: 'tokens'"
     """
     text = " ".join(str(error).split())
+    if len(text) > _LONGEST_REASON:  # TensorFlow's hold whole graphs; the way out stands at the end
+        text = f"{text[: _LONGEST_REASON // 2]} ... {text[-_LONGEST_REASON // 2 :]}"
     if isinstance(error, MemoryError):
         return "it does not fit in memory" + (f" ({text})" if text else "")
     if isinstance(error, (ValueError, OSError)) and text and not isinstance(error, UnicodeError):

@@ -7,7 +7,6 @@ import numpy as np
 
 from vqzoo.data import Pieces
 from vqzoo.data.text.pieces import checked_texts
-from vqzoo.networks.text import RealPieces
 from vqzoo.networks.text import embedding_of
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
@@ -19,9 +18,13 @@ from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.signal_checks import shape_of
 from vqzoo.tokenizers.text_checks import LONGEST
 from vqzoo.tokenizers.text_checks import check_length
+from vqzoo.tokenizers.text_checks import check_networks
+from vqzoo.tokenizers.text_checks import check_padded
 from vqzoo.tokenizers.text_checks import checked_ids
+from vqzoo.tokenizers.text_checks import groups_by_length
 from vqzoo.tokenizers.text_checks import groups_of
 from vqzoo.tokenizers.text_checks import is_text
+from vqzoo.tokenizers.text_checks import rows_at_once
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
 from vqzoo.tokenizers.tokenizer import check_batch_size
@@ -92,7 +95,7 @@ class TextTokenizer(Tokenizer):
 
         Args:
             signal: list of str; or ids as in `encode_ids`, inside graphs too.
-            batch_size: int, sentences at once, to bound memory: of about one length each. Defaults to all.
+            batch_size: int, the most sentences at once, of about one length each. Defaults to what memory takes.
 
         Returns:
             int32 tensor (batch, chunks, num_codebooks), as many chunks as the longest has.
@@ -114,7 +117,7 @@ class TextTokenizer(Tokenizer):
 
         Args:
             tokens: integer array or tensor (batch, chunks, num_codebooks).
-            batch_size: int, sentences at once, to bound memory. Defaults to all.
+            batch_size: int, the most sentences at once. Defaults to what memory takes.
 
         Returns:
             List of str.
@@ -135,7 +138,7 @@ class TextTokenizer(Tokenizer):
 
         Args:
             ids: integer array or tensor (batch, length), such as `pieces.pad(pieces.encode(texts), 1)`.
-            batch_size: int, sentences at once, to bound memory: of about one length each. Defaults to all.
+            batch_size: int, the most sentences at once, of about one length each. Defaults to what memory takes.
 
         Returns:
             int32 tensor (batch, ceil(length / stride), num_codebooks).
@@ -157,7 +160,7 @@ class TextTokenizer(Tokenizer):
 
         Args:
             tokens: integer array or tensor (batch, chunks, num_codebooks).
-            batch_size: int, sentences at once, to bound memory. Defaults to all.
+            batch_size: int, the most sentences at once. Defaults to what memory takes.
 
         Returns:
             int32 tensor (batch, chunks * stride).
@@ -348,14 +351,15 @@ class TextTokenizer(Tokenizer):
             return self.decoder.generate(latents)
         return self.ids_of(self.decoder(latents, training=False))
 
+    def _at_once(self, tokens, batch_size):
+        return rows_at_once(tokens.shape[1] * self.stride, batch_size)
+
     def _in_groups(self, lengths, ids_of_rows, batch_size, chunks=None):
-        """Tokens of all rows, `batch_size` of about one length at a time."""
+        """Tokens of all rows, at most `batch_size` of about one length at a time."""
         chunks = -(-int(max(lengths, default=1)) // self.stride) if chunks is None else chunks
+        check_padded(len(lengths), chunks, self.num_codebooks)
         tokens = np.zeros((len(lengths), chunks, self.num_codebooks), "int32")
-        order = np.argsort(-lengths, kind="stable")
-        size = batch_size or max(1, len(lengths))
-        for i in range(0, len(lengths), size):
-            some = order[i : i + size]
+        for some in groups_by_length(-(-lengths // self.stride) * self.stride, batch_size):
             found = self._compiled_encode(keras.ops.convert_to_tensor(ids_of_rows(some), "int32"))
             tokens[some, : found.shape[1]] = keras.ops.convert_to_numpy(found)
         return keras.ops.convert_to_tensor(tokens)
@@ -376,16 +380,7 @@ class TextTokenizer(Tokenizer):
     def _set_pieces(self, pieces):
         if not isinstance(pieces, Pieces):
             raise ValueError(f"`pieces` is a vqzoo.data.Pieces. Received: {pieces!r}")
-        ends = {layer.end for layer in getattr(self.encoder, "layers", ()) if isinstance(layer, RealPieces)}
-        ends |= {getattr(self.decoder, "end", pieces.end)}
-        sizes = {layer.input_dim for layer in getattr(self.encoder, "layers", ()) if hasattr(layer, "input_dim")}
-        output = getattr(self.decoder, "output_shape", None) or (getattr(self.decoder, "pieces", None),)
-        sizes |= {output[-1]} - {None}
-        if ends - {pieces.end} or sizes - {pieces.size}:
-            raise ValueError(
-                f"There are {pieces.size} pieces, and the end piece is {pieces.end}. Received: networks of {sizes} "
-                f"pieces with the end pieces {ends}. Build them with `pieces.size` and `end=pieces.end`."
-            )
+        check_networks(self.encoder, self.decoder, pieces)
         self._pieces = pieces
 
     def _copy(self, config, weights=None):

@@ -8,12 +8,16 @@ import numpy as np
 
 from vqzoo.data.repair import described
 from vqzoo.data.text.repair import texts_way_out
+from vqzoo.networks.text import RealPieces
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.tokenizers.signal_checks import as_array
 
 # Pieces of one text: the logits of so many take half a gigabyte.
 LONGEST = 2**15
+# Pieces of all texts that go through the networks together, padding included.
+PIECES_AT_ONCE = LONGEST
+MOST_TOKENS = 2**28  # of one array, a gigabyte: a single long text pads all the others
 _IDS_OF = "tokenizer.pieces.pad(tokenizer.pieces.encode({}), 1)"
 
 
@@ -92,6 +96,36 @@ def checked_ids(ids, size):
     return keras.ops.cast(array, "int32")
 
 
+def check_networks(encoder, decoder, pieces):
+    """Raises where networks are made for other pieces.
+
+    Args:
+        encoder: `keras.Model`.
+        decoder: `keras.Model`.
+        pieces: `vqzoo.data.Pieces`.
+
+    Raises:
+        ValueError: their size or their end piece differs.
+
+    Example:
+    >>> from vqzoo.data import Pieces
+    >>> from vqzoo.networks.text import text_decoder, text_encoder
+    >>> pieces = Pieces.train(["the cat sat on the mat"], size=300, exact=False)
+    >>> encoder = text_encoder(pieces.size, 8, end=pieces.end, filters=16)
+    >>> check_networks(encoder, text_decoder(pieces.size, 8, filters=16), pieces)
+    """
+    ends = {layer.end for layer in getattr(encoder, "layers", ()) if isinstance(layer, RealPieces)}
+    ends |= {getattr(decoder, "end", pieces.end)}
+    sizes = {layer.input_dim for layer in getattr(encoder, "layers", ()) if hasattr(layer, "input_dim")}
+    output = getattr(decoder, "output_shape", None) or (getattr(decoder, "pieces", None),)
+    sizes |= {output[-1]} - {None}
+    if ends - {pieces.end} or sizes - {pieces.size}:
+        raise ValueError(
+            f"There are {pieces.size} pieces, and the end piece is {pieces.end}. Received: networks of {sizes} "
+            f"pieces with the end pieces {ends}. Build them with `pieces.size` and `end=pieces.end`."
+        )
+
+
 def check_length(pieces):
     """Raises where a text has too many pieces.
 
@@ -134,6 +168,67 @@ def groups_of(texts, characters=2**20):
             group, count = [], 0
     if group:
         yield group
+
+
+def rows_at_once(length, batch_size=None):
+    """How many rows of a length go through the networks together.
+
+    Args:
+        length: int, pieces of the longest row.
+        batch_size: int, the most. Defaults to no such limit.
+
+    Returns:
+        int, at least 1.
+
+    Example:
+    >>> rows_at_once(2**14), rows_at_once(8, batch_size=64), rows_at_once(2**20)
+    (2, 64, 1)
+    """
+    fitting = max(1, PIECES_AT_ONCE // max(1, int(length)))
+    return fitting if batch_size is None else min(batch_size, fitting)
+
+
+def groups_by_length(lengths, batch_size=None):
+    """Rows in groups of about one length, the longest first, so that little of a group is padding.
+
+    Args:
+        lengths: int array, of each row.
+        batch_size: int, the most rows of a group. Defaults to no such limit.
+
+    Yields:
+        int arrays, places of rows.
+
+    Example:
+    >>> [group.tolist() for group in groups_by_length(np.array([5, 2**15, 9]))]
+    [[1], [2, 0]]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    while len(order):
+        count = rows_at_once(lengths[order[0]], batch_size)
+        yield order[:count]
+        order = order[count:]
+
+
+def check_padded(texts, chunks, num_codebooks):
+    """Raises where the tokens of texts, each padded to the longest, are too large for one array.
+
+    Args:
+        texts: int, how many.
+        chunks: int, of the longest.
+        num_codebooks: int.
+
+    Raises:
+        ValueError: there are more than 2**28 tokens.
+
+    Example:
+    >>> check_padded(1000, 16, 4)
+    """
+    if texts * chunks * num_codebooks > MOST_TOKENS:
+        raise ValueError(
+            f"The tokens of texts are one array as wide as the longest text needs, of at most {MOST_TOKENS} tokens. "
+            f"Received: {texts} texts, the longest of {chunks} chunks with {num_codebooks} tokens. Encode long texts "
+            "apart from short ones."
+        )
 
 
 def _is_textual(item):

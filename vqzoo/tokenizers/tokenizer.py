@@ -130,7 +130,7 @@ class Tokenizer(keras.Model):
         tokens = keras.ops.cast(tokens, "int32")
         if known_value(tokens[:0]) is None:
             return self._decode(tokens)
-        return _in_batches(self._compiled_decode, tokens, batch_size)
+        return _in_batches(self._compiled_decode, tokens, self._at_once(tokens, batch_size))
 
     def __call__(self, signal, *args, **options):
         return super().__call__(self.checked_signal(signal), *args, **options)
@@ -250,6 +250,10 @@ class Tokenizer(keras.Model):
 
     def _encode(self, signal):
         return self.quantizer.encode(self.encoder(signal, training=False))
+
+    def _at_once(self, tokens, batch_size):
+        """How many examples are decoded together; None for all."""
+        return batch_size
 
     def _decode(self, tokens):
         return keras.ops.cast(self.decoder(self.quantizer.decode(tokens), training=False), "float32")
