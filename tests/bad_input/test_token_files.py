@@ -13,6 +13,7 @@ from vqzoo.cli.main import main
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import load_tokens
 from vqzoo.presets import save_tokens
+from vqzoo.tokenizers import ImageTokenizer
 
 TOKENS = np.arange(12).reshape(3, 4, 1)
 
@@ -186,9 +187,29 @@ def test_the_canary_works(tmp_path):
     assert (tmp_path / "canary").exists()
 
 
-def test_a_size_that_the_tokens_do_not_have(file, refused):
-    rewrite(file, size=[100, 100])
-    refused(["decode", file, "--out", file.parent / "out"], "photo.npz", "at most (12, 16) for these tokens")
+@pytest.mark.parametrize(
+    ("size", "grid", "told"),
+    [
+        ([100, 100], (3, 4), "size (100, 100) has tokens of the grid (25, 25). Received: (3, 4)"),
+        ([11, 14], (2**20, 1), "size (11, 14) has tokens of the grid (3, 4). Received: (1048576, 1)"),
+        ([11, 14], (1, 2**20), "Received: (1, 1048576)"),
+        ([11, 14], (3, 5), "Received: (3, 5)"),
+        ([11, 14], (4, 4), "Received: (4, 4)"),
+        ([2**22, 4], (2**20, 1), None),
+        ([2**15, 2**15], (3, 4), "at most 67108864 values. Received: a size of (32768, 32768)"),
+        ([2**31, 1], (2**20, 1), "at most 67108864 values"),
+        ([11], (3, 4), "A size of 2 numbers is needed. Received: (11,)"),
+        ([11, 14, 3], (3, 4), "A size of 2 numbers is needed. Received: (11, 14, 3)"),
+        ([11, 14], (12,), "Received: (12,)"),
+        ([11, 14], (3, 4, 1), "Received: (3, 4, 1)"),
+    ],
+)
+def test_a_size_that_the_tokens_do_not_have(size, grid, told, file, refused, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(ImageTokenizer, "decode", lambda self, *arguments, **options: decoded.append(1))
+    rewrite(file, np.zeros((*grid, 1), int), size=size)
+    refused(["decode", file, "--out", file.parent / "out"], "photo.npz", told or "")
+    assert bool(decoded) == (told is None)
 
 
 def test_tokens_of_another_model(file, preset, saved_once, tokenizer, refused, tmp_path):

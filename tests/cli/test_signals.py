@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 import vqzoo
+from vqzoo.cli import signals as signals_module
 from vqzoo.cli.evaluation import evaluate_sample
 from vqzoo.cli.signals import AudioSignals
 from vqzoo.cli.signals import TextSignals
@@ -111,3 +112,31 @@ def test_a_text_file_is_lines_and_comes_back_in_their_order(text_signals, tmp_pa
     assert (tmp_path / "b.txt").read_text() == "the cat sat on the mat\na dog\nthe cat\n"
     with pytest.raises(ValueError, match="A size of 1 numbers is needed. Received: \\(3, 4\\)"):
         text_signals.decode(tokens[0], (3, 4))
+    with pytest.raises(ValueError, match="A text of 4 lines has a row of tokens for each. Received: 3 rows"):
+        text_signals.decode(tokens[0], (4,))
+    monkeypatch.setattr(signals_module, "_PIECES", 1)
+    np.testing.assert_array_equal(text_signals.decode(tokens[0], (3,)), again)
+
+
+@pytest.mark.parametrize(
+    ("size", "frames", "told"),
+    [
+        ((100,), 13, None),
+        ((100,), 14, r"has tokens of the grid \(13,\). Received: \(14,\)"),
+        ((100,), 2**20, r"Received: \(1048576,\)"),
+        ((104,), 12, r"Received: \(12,\)"),
+        ((2**29 + 1,), 13, f"A signal has at most {2**29} values"),
+        ((10, 10), 13, "A size of 1 numbers is needed"),
+    ],
+)
+def test_a_sound_is_decoded_from_the_tokens_of_its_length_alone(size, frames, told):
+    encoder = types.SimpleNamespace(input_shape=(None, None, 2))
+    decode = lambda tokens, length: np.zeros((1, length, 2))  # noqa: E731
+    parts = {"encoder": encoder, "stride": 8, "decode": decode}
+    signals = AudioSignals(types.SimpleNamespace(sample_rate=8000, **parts))
+    tokens = np.zeros((frames, 1), "int32")
+    if told is None:
+        assert signals.decode(tokens, size).shape == (*size, 2)
+        return
+    with pytest.raises(ValueError, match=told):
+        signals.decode(tokens, size)

@@ -1,7 +1,9 @@
 """Signals of each modality from and to files, for the verbs."""
 
+import math
 import sys
 
+import keras
 import numpy as np
 
 from vqzoo.data import AudioClips
@@ -20,6 +22,7 @@ from vqzoo.data import save_audio
 from vqzoo.data import save_image
 from vqzoo.data.audio.files import SYNTHETIC
 from vqzoo.data.audio.files import is_synthetic
+from vqzoo.data.image import MAX_PIXELS
 from vqzoo.files import atomic_path
 from vqzoo.metrics import character_error_rate
 from vqzoo.metrics import exact_match
@@ -27,6 +30,8 @@ from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
 
 _EXAMPLES = 4
+_MOST_SAMPLES = 2**30  # of all channels, as `load_long_audio` reads
+_PIECES = 2**22  # of the lines that are decoded before they become text
 
 
 class Signals:
@@ -35,6 +40,33 @@ class Signals:
     def rows(self, name, signal, tokens):
         """The rows that one file's tokens are in shards, to train a prior on: list of `vqzoo.data.TokenRow`."""
         return [TokenRow(tokens, signal.shape[:-1], name)]
+
+    def check_grid(self, tokens, size, most):
+        """Raises before anything is decoded where a file's tokens are not those of a signal of its size.
+
+        Args:
+            tokens: int32 array (*grid, num_codebooks).
+            size: tuple of int, as the file has it.
+            most: int, values of a signal that is read, without its channels.
+
+        Raises:
+            ValueError: the size is too large, or its grid is another one.
+        """
+        _check_size(size, len(self.tokenizer.encoder.input_shape) - 2)
+        if math.prod(size) > most:
+            raise ValueError(f"A signal has at most {most} values. Received: a size of {size}. Encode it in parts.")
+        if size not in self._grids:
+            self._grids[size] = self._grid_of(size)
+        if tokens.shape[:-1] != self._grids[size]:
+            raise ValueError(
+                f"A signal of the size {size} has tokens of the grid {self._grids[size]}. Received: "
+                f"{tokens.shape[:-1]}. The file is damaged: encode the signal again."
+            )
+
+    def _grid_of(self, size):
+        signal = keras.KerasTensor((1, *size, self.channels))
+        latents = self.tokenizer.encoder.compute_output_spec(signal)
+        return tuple(self.tokenizer.quantizer.compute_output_spec(latents).tokens.shape[1:-1])
 
 
 class ImageSignals(Signals):
@@ -54,6 +86,7 @@ class ImageSignals(Signals):
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
         self.height, self.width, self.channels = tokenizer.encoder.input_shape[1:]
+        self._grids = {}  # size of a signal -> grid of its tokens
 
     def load(self, path):
         """One picture, float32 (height, width, channels)."""
@@ -69,7 +102,7 @@ class ImageSignals(Signals):
 
     def decode(self, tokens, size):
         """The picture of one file's tokens, a float32 array."""
-        _check_size(size, 2)
+        self.check_grid(tokens, size, MAX_PIXELS)
         return np.asarray(self.tokenizer.decode(tokens[None], size=size, **self._tiles(size)))[0]
 
     def judge(self, signal, again):
@@ -103,6 +136,7 @@ class AudioSignals(Signals):
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
         self.length, self.channels = tokenizer.encoder.input_shape[1:]
+        self._grids = {}
 
     def load(self, path):
         """One sound at the tokenizer's sample rate, float32 (samples, channels)."""
@@ -118,7 +152,7 @@ class AudioSignals(Signals):
 
     def decode(self, tokens, size):
         """The sound of one file's tokens, a float32 array."""
-        _check_size(size, 1)
+        self.check_grid(tokens, size, _MOST_SAMPLES // self.channels)
         return np.asarray(self.tokenizer.decode(tokens[None], length=size[0], **self._windows(size[0])))[0]
 
     def judge(self, signal, again):
@@ -142,6 +176,9 @@ class AudioSignals(Signals):
         if is_synthetic(files):
             print(SYNTHETIC, file=sys.stderr)
         return AudioClips(files, self.length or rate, _EXAMPLES, **options).batch(0)
+
+    def _grid_of(self, size):
+        return (-(-size[0] // self.tokenizer.stride),)
 
     def _windows(self, samples):
         return {"window": self.at_once // 4} if samples > self.at_once else {}
@@ -191,8 +228,15 @@ class TextSignals(Signals):
     def decode(self, tokens, size):
         """The lines of one file's tokens."""
         _check_size(size, 1)
+        if len(tokens) != size[0]:
+            raise ValueError(
+                f"A text of {size[0]} lines has a row of tokens for each. Received: {len(tokens)} rows. The file is "
+                "damaged: encode the text again."
+            )
         lines = np.empty((len(tokens), 1), object)
-        lines[:, 0] = self.tokenizer.decode(tokens, self.batch_size)
+        rows = max(1, _PIECES // (tokens.shape[1] * self.tokenizer.stride))
+        for first in range(0, len(tokens), rows):
+            lines[first : first + rows, 0] = self.tokenizer.decode(tokens[first : first + rows], self.batch_size)
         return lines
 
     def judge(self, signal, again):
