@@ -46,7 +46,7 @@ def _audio():
     encoder = types.SimpleNamespace(input_shape=(None, None, 1))
 
     class Rounding:
-        modality, sample_rate, codebook_sizes = "audio", 8000, (16,)
+        modality, sample_rate, codebook_sizes, stride = "audio", 8000, (16,), 1
 
         def __init__(self):
             self.encoder = encoder
@@ -78,29 +78,30 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(tokenizers, monkeypatch, capsys, modality, *arguments):
+def run(tokenizers, monkeypatch, capsys, modality, *arguments, status=1):  # one file is damaged
     """Standard output and standard error of the verb."""
     monkeypatch.setattr("vqzoo.cli.verbs.evaluate.find_preset", lambda name: name)
     monkeypatch.setattr("vqzoo.tokenizers.Tokenizer.from_preset", lambda name: tokenizers[modality])
     capsys.readouterr()
-    assert main(["evaluate", "preset", *map(str, arguments)]) == 0
+    assert main(["evaluate", "preset", *map(str, arguments)]) == status
     return capsys.readouterr()
 
 
 MEASURED = {
     "image": (
         ["--size", "32", "--crops", "20", "--scale", "0.7"],
-        "20 crops of 32x32 pixels, cut at random from 3 of 4 files at 0.7 of their resolution, pictures beyond 1024 "
+        "20 crops of 32x32 pixels, cut at random from 3 of 4 files at 0.7 to 1.33 of their resolution (13 of pictures "
+        "that are too small for 0.7), 6 of the crops enlarged, pictures beyond 1024 "
         "pixels a side being reduced to that first (--whole measures each file as it is)",
         ("crops", 20),
-        "3 of 4 files, every pixel of each; means over the files",
+        f"3 of 4 files, every pixel of each; {evaluation._MEANS}",
         ("images", 3),
     ),
     "audio": (
         ["--size", "4000", "--crops", "20"],
         "20 clips of 4000 samples (0.5 s), cut at random from 4 files (--whole measures each file as it is)",
         ("clips", 20),
-        "3 of 4 files, every sample of each; means over the files",
+        f"3 of 4 files, every sample of each; {evaluation._MEANS}",
         ("recordings", 3),
     ),
     "text": (
@@ -130,6 +131,49 @@ def test_the_report_says_what_it_was_measured_on(tokenizers, folder, monkeypatch
         assert report["files"] == 4 and report["skipped"] == 1 and report["ignored"] == {".docx": 1}
         assert list(report["skipped_files"]) == [str(bad)] and printed.err == ""
         assert report["whole"] == (arguments == ["--whole"])
+
+
+@pytest.mark.parametrize(
+    ("sides", "scale", "told"),
+    [
+        ([64], 0.5, "at 0.5 of their resolution, pictures"),
+        ([32], 0.5, "at 1 of their resolution (4 of pictures that are too small for 0.5), pictures"),
+        ([16], 1, "at 2 of their resolution (4 of pictures that are too small for 1), 4 of the crops e"),
+        ([64], 2, "at 2 of their resolution, 4 of the crops enlarged, pictures"),
+        ([16, 64], 0.5, "at 0.5 to 2 of their resolution (2 of pictures that are too small for 0.5), 2"),
+    ],
+)
+def test_crops_are_said_to_be_of_the_resolution_that_they_are_of(sides, scale, told, tokenizers, tmp_path, monkeypatch):
+    for side in sides:
+        save_image(tmp_path / f"{side}.png", np.zeros((side, side, 3), "float32"))
+    signals = signals_of(tokenizers["image"], "")
+    monkeypatch.setattr(evaluation, "evaluate_images", lambda tokenizer, batches: {"images": sum(map(len, batches))})
+    measured = evaluation.evaluate_sample(signals, tmp_path, 32, scale, 4, 0).measured
+    assert told in measured and len(sides) == int(measured.split(" files")[0].split()[-1])
+
+
+@pytest.mark.parametrize("scale", ["inf", "nan", "-inf", "0", "-1", "1e300", "1001"])
+def test_a_scale_that_is_none(scale, tokenizers, folder, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(tokenizers, monkeypatch, capsys, "image", folder / "image", f"--scale={scale}")
+    assert "scale must be an ascending pair above 0, at most 1000" in capsys.readouterr().err
+
+
+def test_short_sounds_are_said_to_be_padded(tokenizers, folder):
+    signals = signals_of(tokenizers["audio"], "preset")
+    for samples, told in (
+        (16_000, "from 4 files, 2 of which are shorter and padded with silence ("),
+        (4000, "4 files ("),
+    ):
+        assert told in evaluation.evaluate_sample(signals, folder / "audio", samples, None, 4, 0).measured
+
+
+def test_rates_are_of_all_files_together(tokenizers, folder):
+    pixels, positions = zip(
+        *[(h * w, -(-h // 4) * -(-w // 4)) for h, w in [(40, 60), (170, 200), (24, 24)]], strict=True
+    )
+    report = evaluation.evaluate_whole(signals_of(tokenizers["image"], ""), str(folder / "image")).report
+    assert report["bits_per_pixel"] == pytest.approx(4 * sum(positions) / sum(pixels))
 
 
 @pytest.mark.parametrize("at_once", [2**20, 1000])

@@ -25,6 +25,7 @@ from vqzoo.tokenizers.text_checks import check_length
 MAX_SIDE = 1024
 """int, pixels: larger pictures are reduced to it before crops are cut."""
 _BATCH = 16
+_MEANS = "means over the files, and the bits of all of them together"
 
 
 class Evaluation(NamedTuple):
@@ -82,19 +83,38 @@ def evaluate_whole(signals, path):
 
 
 # === Samples ===
+class _Crops(ImageCrops):
+    """Crops of which it is known how much a picture was resized at least, so that a crop fits in it."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.fits = {}  # name of a picture -> factor
+
+    def _decoded(self, number):
+        picture = super()._decoded(number)
+        height, width = self.size
+        self.fits[str(self._source.name(number))] = max(height / picture.height, width / picture.width)
+        return picture
+
+
 def _image_crops(signals, path, size, scale, count, seed):
     files = open_images(path)
     size = (signals.height or size, signals.width or size)
     options = {"channels": signals.channels, "scale": (scale, scale), "flip": False, "max_side": MAX_SIDE, "seed": seed}
-    crops = ImageCrops(files, size, min(_BATCH, count), **options)
+    crops = _Crops(files, size, min(_BATCH, count), **options)
     report = evaluate_images(signals.tokenizer, _batches(crops, count))
     report["crops"] = report.pop("images")
     names = [str(name) for step in range(-(-count // crops.batch_size)) for name in crops.pictures(step)]
-    drawn = len(set(names[:count]))
+    factors = [max(scale, crops.fits[name]) for name in names[:count]]
+    larger = sum(factor > scale for factor in factors)
+    enlarged = sum(factor > 1 for factor in factors)
+    most = f" to {max(factors):.3g}" if max(factors) > min(factors) else ""
+    small = f" ({larger} of pictures that are too small for {scale:g})" if larger else ""
+    small += f", {enlarged} of the crops enlarged" if enlarged else ""
     measured = (
-        f"{report['crops']} crops of {size[0]}x{size[1]} pixels, cut at random from {drawn} of "
-        f"{len(files)} files at {scale:g} of their resolution, pictures beyond {MAX_SIDE} pixels a side being reduced "
-        "to that first (--whole measures each file as it is)"
+        f"{report['crops']} crops of {size[0]}x{size[1]} pixels, cut at random from {len(set(names[:count]))} of "
+        f"{len(files)} files at {min(factors):.3g}{most} of their resolution{small}, pictures beyond {MAX_SIDE} pixels "
+        "a side being reduced to that first (--whole measures each file as it is)"
     )
     return Evaluation(report, measured, len(files), crops.skipped, getattr(files, "ignored", {}))
 
@@ -105,9 +125,11 @@ def _audio_clips(signals, path, size, scale, count, seed):
     options = {"sample_rate": rate, "channels": signals.channels, "seed": seed}
     clips = AudioClips(files, samples, min(_BATCH, count), **options)
     report = evaluate_audio(signals.tokenizer, _batches(clips, count))
+    short = sum(0 < length < samples for length in clips.lengths)
+    padded = f", {short} of which are shorter and padded with silence" if short else ""
     measured = (
-        f"{report['clips']} clips of {samples} samples ({samples / rate:.3g} s), cut at random from {len(files)} files "
-        "(--whole measures each file as it is)"
+        f"{report['clips']} clips of {samples} samples ({samples / rate:.3g} s), cut at random from {len(files)} files"
+        f"{padded} (--whole measures each file as it is)"
     )
     return Evaluation(report, measured, len(files), clips.skipped, files.ignored)
 
@@ -171,7 +193,7 @@ def _whole_images(signals, path):
     done, skipped = _Done(signals.tokenizer), {}
     report = evaluate_images(done, _through(signals, done, loaders, skipped))
     del report["images_per_second"]  # of what was done already
-    measured = f"{report['images']} of {len(source)} files, every pixel of each; means over the files"
+    measured = f"{report['images']} of {len(source)} files, every pixel of each; {_MEANS}"
     return Evaluation(report, measured, len(source), skipped, getattr(files, "ignored", {}))
 
 
@@ -182,7 +204,7 @@ def _whole_audio(signals, path):
     report = evaluate_audio(done, _through(signals, done, loaders, skipped))
     del report["times_real_time"]
     report["recordings"] = report.pop("clips")
-    measured = f"{report['recordings']} of {len(files)} files, every sample of each; means over the files"
+    measured = f"{report['recordings']} of {len(files)} files, every sample of each; {_MEANS}"
     return Evaluation(report, measured, len(files), skipped, files.ignored)
 
 

@@ -14,6 +14,8 @@ from vqzoo.cli.recipe import told_errors
 
 VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "inpaint", "restyle", "shard", "evaluate")
 VERBS += ("export", "verify", "push", "doctor")
+STATUS = """exit status: 0 where all was done; 1 where something failed, also where one of many files was skipped
+and the others were done; 2 where the command line is wrong"""
 ANY_BACKEND = ("list", "info", "push", "doctor")
 
 
@@ -33,7 +35,7 @@ def main(arguments=None):
         verb = importlib.import_module(f"vqzoo.cli.verbs.{name}")
         about = verb.__doc__.splitlines()[0]
         formatter = argparse.RawDescriptionHelpFormatter
-        one = verbs.add_parser(name, help=about, description=verb.__doc__, formatter_class=formatter)
+        one = verbs.add_parser(name, help=about, description=verb.__doc__, epilog=STATUS, formatter_class=formatter)
         verb.add_arguments(one)
         one.set_defaults(run=verb.run)
     given = parser.parse_args(arguments)

@@ -1,5 +1,7 @@
 """One page of numbers for a tokenizer on a set of pictures."""
 
+import math
+
 import numpy as np
 from keras import ops
 
@@ -39,9 +41,9 @@ def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
         intensities from 0 up, over the pictures of 11 pixels or more), `ms_ssim` (the same, over the pictures of 161
         pixels or more, which have all five scales; smaller ones are in `ms_ssim_4_scales`, `ms_ssim_3_scales` and
         `ms_ssim_2_scales`, from 81, 41 and 21 pixels), `l1` (mean absolute difference in [-1, 1] units),
-        `bits_per_pixel`, and those of `metrics`; over all tokens `usage`, `perplexity` and `dead_codes` (see
-        `CodebookUsage`); `images_per_second` (through encode and decode, compilation not counted) and `images`, their
-        number. A number without a picture of its size is left out.
+        `bits_per_pixel` (all bits by all pixels), and those of `metrics`; over all tokens `usage`, `perplexity` and
+        `dead_codes` (see `CodebookUsage`); `images_per_second` (through encode and decode, compilation not counted) and
+        `images`, their number. A number without a picture of its size is left out.
 
     Raises:
         ValueError: there is no picture, a batch is not (batch, height, width, channels), a metric has the name of
@@ -59,11 +61,13 @@ def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
     >>> round(report["psnr"], 2), round(report["bits_per_pixel"], 3), report["dead_codes"], report["images"]
     (20.0, 1.585, 2, 2)
     """
+    bits, pixels = [], []  # one number a batch
 
     def measured(images, decoded, tokens):
         saved = _as_saved(decoded)
-        bits = bits_per_pixel(tokens.shape, tokenizer.codebook_sizes, *images.shape[1:3])
-        return saved, {**_distances(images, saved), "bits_per_pixel": np.full(len(images), bits)}
+        pixels.append(math.prod(images.shape[:3]))
+        bits.append(pixels[-1] * bits_per_pixel(tokens.shape, tokenizer.codebook_sizes, *images.shape[1:3]))
+        return saved, _distances(images, saved)
 
     def decode(tokens, images):
         return tokenizer.decode(tokens, size=images.shape[1:3])
@@ -71,7 +75,8 @@ def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
     batches = checked_batches(batches, max_batches, ("batch", "height", "width", "channels"), "pictures")
     evaluated = evaluate_batches(tokenizer, batches, metrics, _NAMES, "picture", decode, measured)
     speed = evaluated.count / evaluated.seconds
-    return {**evaluated.report, "images_per_second": speed, "images": evaluated.count}
+    rate = sum(bits) / sum(pixels)  # of all together, as in one file
+    return {**evaluated.report, "bits_per_pixel": rate, "images_per_second": speed, "images": evaluated.count}
 
 
 def _distances(images, reconstructions):

@@ -50,9 +50,9 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
         A dict of Python numbers, means over the clips: `mel_distance` (DAC's, over seven scales), `log_mel_distance`
         (of 80 bands), `stft_distance`, `si_sdr` (dB, at most 100 for one clip, over the clips without a silent
         channel), `level_difference` (dB, over the same; below 0 they come back quieter), `l1` (mean absolute
-        difference), `kilobits_per_second` (of the tokens as they are, without entropy coding), and those of `metrics`;
-        over all tokens `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`), where there are several codebooks
-        also the first two of each, `usage_0`, `perplexity_0` and so on; `times_real_time` (seconds of sound a second
+        difference), `kilobits_per_second` (all bits by all seconds, of the tokens without entropy
+        coding), and those of `metrics`; over all tokens `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`),
+        where there are several codebooks also the first two of each, `usage_0`, `perplexity_0` and so on; `times_real_time` (seconds of sound a second
         through encode and decode, compilation not counted), `seconds` of sound and `clips`, their number. A number
         that no clip has is left out.
 
@@ -73,14 +73,13 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
     (25.8, 32.0, 1)
     """
     sample_rate = tokenizer.sample_rate
-    seconds = []  # of sound, one number a batch
+    seconds, positions = [], []  # of sound and of its tokens, one number a batch
 
     def measured(signal, decoded, tokens):
         saved = np.clip(decoded.astype("float32"), -1.0, 1.0)
-        duration = signal.shape[1] / sample_rate
-        seconds.append(duration * len(signal))
-        rate = kilobits_per_second(math.prod(tokens.shape[1:-1]) / duration, tokenizer.codebook_sizes)
-        return saved, {**_distances(signal, saved, sample_rate), "kilobits_per_second": np.full(len(signal), rate)}
+        seconds.append(signal.shape[1] / sample_rate * len(signal))
+        positions.append(math.prod(tokens.shape[1:-1]) * len(signal))
+        return saved, _distances(signal, saved, sample_rate)
 
     def decode(tokens, signal):
         return tokenizer.decode(tokens, length=signal.shape[1])
@@ -93,6 +92,8 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
     return {
         **evaluated.report,
         **{f"{name}_{i}": of_each[i][name] for i in several for name in ("usage", "perplexity")},
+        # Of all together: short clips have far more bits a second than they add.
+        "kilobits_per_second": kilobits_per_second(sum(positions) / sum(seconds), tokenizer.codebook_sizes),
         "times_real_time": sum(seconds) / evaluated.seconds,
         "seconds": sum(seconds),
         "clips": evaluated.count,

@@ -144,7 +144,7 @@ def test_bad_files_are_named_and_end_nothing(verb, modality, presets, tmp_path, 
     status = main(command(verb, presets, modality, [folder], out))
     told = capsys.readouterr()
     if verb == "evaluate":
-        assert status == 0 and json.loads(told.out)["skipped"] == len(BAD)
+        assert status == 1 and json.loads(told.out)["skipped"] == len(BAD)
         return
     assert status == 1 and f"2 files, {len(BAD)} failed" in told.err and "Traceback" not in told.err
     for name in names.values():
@@ -370,7 +370,7 @@ def test_standard_output_may_be_closed(verb, presets, tmp_path, monkeypatch, cap
 def test_a_line_that_is_too_long_skips_its_file(options, presets, tmp_path, capsys):
     write_signal(tmp_path / "in" / "a.txt")
     (tmp_path / "in" / "b.txt").write_bytes(b"ab " * 200_000)
-    assert main(["evaluate", str(presets / "text"), str(tmp_path / "in"), "--json", *options]) == 0
+    assert main(["evaluate", str(presets / "text"), str(tmp_path / "in"), "--json", *options]) == 1
     report = json.loads(capsys.readouterr().out)
     assert [pathlib.Path(path).name for path in report["skipped_files"]] == ["b.txt"]
 

@@ -36,7 +36,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    """Prints the numbers, and what they were measured on."""
+    """Prints the numbers, and what they were measured on; exit status 1 if a file was skipped."""
     given = [name for name in ("size", *_DEFAULTS) if getattr(arguments, name) is not None]
     if arguments.whole and given:
         raise ValueError(f"--whole measures files as they are: leave out {' '.join(f'--{name}' for name in given)}.")
@@ -56,7 +56,7 @@ def run(arguments):
         about = {"measured": evaluation.measured, "whole": arguments.whole, "files": evaluation.files}
         about |= {"skipped": len(skipped), "skipped_files": skipped, "ignored": evaluation.ignored}
         print(json_text({**evaluation.report, **about}))
-        return 0
+        return int(bool(skipped))
     print(f"measured on {evaluation.measured}")
     for name, value in evaluation.report.items():
         print(f"{name:20s} {value:.4g}" if isinstance(value, float) else f"{name:20s} {value}")
@@ -65,4 +65,4 @@ def run(arguments):
         print(f"ignored {counted(evaluation.ignored)}", file=sys.stderr)
     for path, reason in evaluation.skipped.items():
         print(f"  {failure_line(path, reason)}", file=sys.stderr)
-    return 0
+    return int(bool(evaluation.skipped))

@@ -126,6 +126,11 @@ class AudioClips(StepBatches):
         return {self.files[number]: reason for number, reason in sorted(self._skipped.items())}
 
     @property
+    def lengths(self):
+        """How many samples each file has by its header, at our rate; 0 of those that are skipped."""
+        return self._lengths.tolist()
+
+    @property
     def clips(self):
         """How many clips an epoch has."""
         return self._order.count
