@@ -1,7 +1,9 @@
 """Text as it comes, files of it, models of pieces and word vectors, damaged and hostile: what each one does."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import struct
 import time
@@ -122,17 +124,24 @@ BAD_FILES = {
     "byte order mark alone": (b"\xef\xbb\xbf", "There is no sentence in"),
     "Latin-1": (
         b"the cat\n\nun caf\xe9 noir\n",
-        "Line 3 of .*: byte 7 of the line, 0xe9, is not UTF-8. .*f ISO-8859",
+        "Line 3 of .*: byte 7 of the line, 0xe9, is not UTF-8. .*such as CP1252 .*iconv -f ENCODING -t UTF-8",
     ),
     "cut in a character": ("the cat ä".encode()[:-1], "Line 1 of .*: byte 9 of the line, 0xc3, is not UTF-8"),
     "surrogate": (b"a\n\xed\xa0\x80", "Line 2 of .*0xed, is not UTF-8"),
     "longer than needed": (b"\xc0\xaf", "Line 1 of .*0xc0"),
-    "UTF-16": ("the cat".encode("utf-16"), "Line 1 of .*it is no text, or UTF-16. .*iconv -f UTF-16 -t UTF-8 '.*bad f"),
-    "UTF-16 without a mark": ("the\ncat".encode("utf-16-le"), "it is no text, or UTF-16"),
-    "UTF-32": ("the cat".encode("utf-32"), "it is no text, or UTF-16"),
+    "UTF-16": ("the cat".encode("utf-16"), "Line 1 of .*it is UTF-16, by its.*iconv -f UTF-16 -t UTF-8 '.*bad f"),
+    "UTF-16 without a mark": ("the\ncat".encode("utf-16-le"), "or UTF-16 without a byte.*-f UTF-16LE "),
+    "UTF-16, the other way": ("the\ncat".encode("utf-16-be"), "or UTF-16 without a byte.*-f UTF-16BE "),
+    "UTF-16 of the other way": (b"\xfe\xff" + "the".encode("utf-16-be"), "it is UTF-16, by its.*-f UTF-16 "),
+    "UTF-32": ("the cat".encode("utf-32"), "it is UTF-32, by its first bytes.*iconv -f UTF-32 "),
+    "Shift-JIS": ("\u65e5\u672c\u8a9e".encode("shift-jis"), "0x93, is not UTF-8.*-f ENCODING "),
     "NUL": (b"the cat\nthe\0dog", "Line 2 of .*it is no text, or UTF-16"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(99), "Line 1 of"),
-    "compressed": (gzip.compress(b"the cat"), "Line 1 of"),
+    "gzip": (gzip.compress(b"the cat"), "is compressed, by gzip. Unpack it: gzip -dc < '.*bad file.txt' > new.txt"),
+    "bzip2": (bz2.compress(b"the cat"), "is compressed, by bzip2. Unpack it: bzip2 -dc < "),
+    "xz": (lzma.compress(b"the cat"), "is compressed, by xz. Unpack it: xz -dc < "),
+    "a byte more than a line has": (b"a" * (2**20 + 1), "Line 1 of .* has more than 1048576 bytes"),
+    "a byte more, and an end": (b"a\n" + b"a" * (2**20 + 1) + b"\r\n", "Line 2 of .* has more than 1048576 bytes"),
     "a mark in between": (b"the cat\n\xff\xfe", "Line 2 of .*byte 1 of the line, 0xff, is not UTF-8"),
 }
 
@@ -145,6 +154,13 @@ def test_bad_files_are_named_with_the_line(name, tmp_path):
     with pytest.raises(ValueError, match=f"(?s){message}") as told:
         read_sentences([path])
     assert "bad file.txt" in str(told.value)
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"a\n", b"\xef\xbb\xbfa\r\n"])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r\nb"])
+def test_a_line_has_as_many_bytes_as_it_says_whatever_is_around(start, end, tmp_path):
+    (tmp_path / "a.txt").write_bytes(start + b"x" * 2**20 + end)
+    assert "x" * 2**20 in read_sentences([tmp_path / "a.txt"])
 
 
 def test_missing_files_folders_and_forbidden_files(tmp_path):

@@ -148,8 +148,8 @@ DAMAGES = {
             *(("size", value) for value in ([[11, 14]], [10**400], [2**40, 1], [1] * 100, None, [11.5, 14])),
             *(("codebook_sizes", value) for value in ([16.0], ["16"], [True], [], [None], [0], [-16], 16, "16", None)),
             *(("codebook_sizes", value) for value in ([[16]], {"16": 16}, [10**400])),
-            *(("preset", value) for value in (None, 1, True, ["a"], {})),
-            *(("modality", value) for value in (None, 1, ["image"])),
+            *(("preset", value) for value in (None, 1, True, ["a"], {}, "a" * 100_000)),
+            *(("modality", value) for value in (None, 1, ["image"], "a" * 100_000)),
             *(("sha256", value) for value in (None, 1, True, ["a"])),
         ]
     },
@@ -180,6 +180,30 @@ def test_a_file_that_is_refused(row, file, preset, refused, little_memory):
         line = refused(["decode", file, "--out", file.parent / "out"], "decoded 0 files, 1 failed:")
     assert str(caught.value) in line
     assert not file.with_name("canary").exists()
+
+
+def test_a_long_name_of_a_preset_is_a_short_line(file, refused):
+    rewrite(file, preset="a" * 4000)
+    assert len(refused(["decode", file, "--out", file.parent / "out"], "There is no preset 'aaa")) < 2500
+
+
+@pytest.mark.parametrize("modality", ["audio", "text", "x"])
+def test_tokens_of_another_modality_than_their_preset(modality, file, refused):
+    rewrite(file, modality=modality)
+    told = refused(
+        ["decode", file, "--out", file.parent / "out"], f"tokens of '{modality}', and its preset is of image"
+    )
+    assert ".vqzoo-" not in told
+
+
+@pytest.mark.parametrize("name", ["hf://somebody/tiny", "hf://somebody/tiny@main"])
+def test_nothing_is_fetched_because_a_file_says_so(name, file, refused, monkeypatch):
+    asked = []
+    monkeypatch.setattr("vqzoo.presets.find.download_preset", lambda name: asked.append(name) or file.parent / "preset")
+    rewrite(file, preset=name)
+    refused(["decode", file, "--out", file.parent / "out"], f"'{name}'", "To fetch it, give it as --preset.")
+    assert not asked
+    assert main(["decode", str(file), "--out", str(file.parent / "out"), "--preset", name]) == 0 and asked == [name]
 
 
 def test_the_canary_works(tmp_path):

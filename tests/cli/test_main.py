@@ -60,6 +60,25 @@ def test_list_and_info(preset, capsys):
     assert "psnr: 21.25" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"example": {"signal": [2**31] * 16, "tokens": [2**31] * 16}, "codebook_sizes": [2**30]}, "16 axes"),
+        ({"example": {"signal": [1] * 16, "tokens": [1]}, "codebook_sizes": list(range(2**20, 2**20 + 8))}, "8 sizes"),
+        ({"codebook_sizes": [2**31] * 3, "parameters": 2**62, "example": {"tokens": [2**31]}}, "2e+09 of 3x2e+09"),
+    ],
+)
+def test_no_preset_breaks_the_table(metadata, told, preset, tmp_path, capsys, monkeypatch):
+    shutil.copytree(preset, tmp_path / "image-tiny")
+    path = tmp_path / "image-tiny" / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **metadata}))
+    monkeypatch.setenv("VQZOO_PRESETS", str(tmp_path))
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("image-tiny")]
+    assert told in line and max(map(len, lines)) <= 80 and len([line for line in lines if not line[:1].strip()]) <= 3
+
+
 def test_a_folder_becomes_the_same_tree_of_tokens_and_of_pictures(preset, pictures, tmp_path, capsys):
     assert main(["encode", "image-tiny", str(pictures), "--out", str(tmp_path / "tokens")]) == 0
     assert tree(tmp_path / "tokens") == ["a.npz", "b.npz", "deep/c.jpg.npz", "deep/c.png.npz"]
@@ -176,6 +195,10 @@ def test_export_into_a_copy_and_verify(preset, tmp_path, capsys):
         (["encode", "image-tiny", "a.png"], "error: --out DIR is the folder for the tokens"),
         (["decode", "a.npz"], "error: --out DIR is the folder for what is decoded"),
         (["evaluate", "image-tiny", "nowhere"], "nowhere does not exist"),
+        (["evaluate", "image-tiny", ".", "--scale", "-1e2", "--whole"], "leave out --scale"),
+        (["generate", "image-tiny", "--grid", "a.jpg"], "saved as .png. Received: 'a.jpg'. Pass `'a.png'`"),
+        (["shard", ".", "--out", "a", "--shard_size", "-1e-2"], "--shard_size is a number of megabytes above 0, at"),
+        (["shard", ".", "--out", "a", "--shard_size", "inf"], "at most 1048576. Received: inf"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(arguments, message, capsys):

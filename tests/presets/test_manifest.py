@@ -69,6 +69,56 @@ def test_a_flipped_bit_anywhere_in_the_manifest_is_found(preset, mask):
     verify_preset(preset)
 
 
+def rewritten(preset, change, sealed):
+    """A manifest that somebody changed; an old one, without a checksum, or with the one that it had."""
+    manifest = json.loads((preset / "manifest.json").read_text())
+    change(manifest)
+    if not sealed:
+        del manifest["checksum"]
+    (preset / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("name", [*FILES, "saved_model/a.pb", "tokenizer_int8.tflite"])
+def test_an_entry_that_was_removed_is_found(preset, name, sealed):
+    (preset / name).parent.mkdir(exist_ok=True)
+    (preset / name).touch()
+    seal_preset(preset)
+    verify_preset(preset)
+    rewritten(preset, lambda manifest: manifest["files"].pop(name), sealed)
+    with pytest.raises(
+        ValueError, match="damaged: its 'checksum' is" if sealed else rf"{name} \(not in the manifest\)"
+    ):
+        verify_preset(preset)
+
+
+CHANGES = {
+    "an entry": lambda manifest: manifest["files"]["README.md"].update(bytes=3),
+    "a file that is not there": lambda manifest: manifest["files"].update({"a": {"bytes": 1, "sha256": "0" * 64}}),
+    "a name": lambda manifest: manifest["files"].update(README=manifest["files"].pop("README.md")),
+    "a field": lambda manifest: manifest.update(more=1),
+    "no checksum": lambda manifest: manifest.update(checksum=None),
+    "no checksum under its name": lambda manifest: manifest.update(checksun=manifest.pop("checksum")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_manifest_that_was_changed_is_damaged_whatever_is_asked(preset, change):
+    rewritten(preset, CHANGES[change], sealed=True) if change != "no checksum under its name" else edit_checksum(preset)
+    with pytest.raises(ValueError, match="damaged: its .* is not that of the rest. Fetch the preset or train it again"):
+        verify_preset(preset, files=["metadata.json"])
+
+
+def edit_checksum(preset):
+    path = preset / "manifest.json"
+    path.write_text(path.read_text().replace('"checksum"', '"checksun"'))
+
+
+def test_a_manifest_of_the_first_releases_is_read(preset):
+    rewritten(preset, lambda manifest: None, sealed=False)
+    assert list(verify_preset(preset)["files"]) == FILES
+
+
 def test_every_fault_is_named(preset):
     (preset / "README.md").unlink()
     (preset / "recipe.json").write_text("{}")

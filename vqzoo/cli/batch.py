@@ -19,6 +19,8 @@ from vqzoo.data.files import FileList
 from vqzoo.data.files import counted
 from vqzoo.data.files import kept_going
 from vqzoo.data.files import reason_of
+from vqzoo.data.image import SAVED_SUFFIXES
+from vqzoo.data.paths import target_path
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
 from vqzoo.jsons import json_text
@@ -303,16 +305,37 @@ def result_path(target, force):
         Path.
 
     Raises:
-        ValueError: the target is there, and is to stay.
+        ValueError: the target is there, and is to stay; or what writes it fails, and the error names the target.
     """
     check_free(target, force)
+    hidden = None
     try:
         with atomic_path(target, overwrite=force) as temporary:
+            hidden = temporary  # where errors would send people
             yield temporary
+    except ValueError as error:
+        if not hidden:
+            raise
+        raise ValueError(str(error).replace(str(hidden), str(target))) from error
     except FileExistsError as error:
         if error.filename != os.path.abspath(target):
             raise
         check_free(target, force)  # made by somebody else in the meantime
+
+
+def check_picture(target, force, suffixes=SAVED_SUFFIXES):
+    """Raises before any work where a picture cannot be written.
+
+    Args:
+        target: path.
+        force: bool, as of `check_free`.
+        suffixes: tuple of str, that it may have. Defaults to those of `save_image`.
+
+    Raises:
+        ValueError: it has another suffix, or is there and is to stay.
+    """
+    target_path(target, None, "image", "save_image", suffixes, ".png")
+    check_free(target, force)
 
 
 def check_free(target, force):

@@ -9,6 +9,9 @@ import sys
 import types
 import typing
 
+# A number, or several with commas between.
+_NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+|inf|infinity|nan)(e[-+]?\d+)?(,.*)?", re.IGNORECASE)
+
 
 def parse_config(variants, arguments=None, replaced=None):
     """Turns `recipe.py tiny --batch_size 8` into `variants["tiny"]` with `batch_size=8`.
@@ -45,7 +48,7 @@ def parse_config(variants, arguments=None, replaced=None):
         kind = {"action": argparse.BooleanOptionalAction} if hint is bool else {"type": _reader(hint)}
         told = f"{comments.get(field.name, '')} (default: {getattr(default, field.name)!r})".strip()
         parser.add_argument(f"--{field.name}", default=None, help=told.replace("%", "%%"), **kind)
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = joined_numbers(sys.argv[1:] if arguments is None else arguments)
     _check_flags(parser, arguments)
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     for name, others in (replaced or {}).items():
@@ -56,6 +59,29 @@ def parse_config(variants, arguments=None, replaced=None):
         return dataclasses.replace(variants[given.pop("variant")], **given)
     except ValueError as error:  # from the dataclass's own checks
         parser.error(str(error))
+
+
+def joined_numbers(arguments):
+    """Joins a flag and a negative number behind it, which argparse takes for a flag where it has an exponent.
+
+    Args:
+        arguments: list of str.
+
+    Returns:
+        List of str.
+
+    Example:
+    >>> joined_numbers(["generate", "--guidance", "-1e2", "--force"])
+    ['generate', '--guidance=-1e2', '--force']
+    """
+    joined = []
+    for argument in arguments:
+        before = joined[-1] if joined else ""
+        if _NEGATIVE.fullmatch(argument) and before.startswith("--") and before != "--" and "=" not in before:
+            joined[-1] = f"{before}={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _check_flags(parser, arguments):

@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages 
 
 import keras
 
+from vqzoo.cli.config import joined_numbers
 from vqzoo.cli.mistakes import check_command
 from vqzoo.cli.recipe import told_errors
 
@@ -38,7 +39,7 @@ def main(arguments=None):
         one = verbs.add_parser(name, help=about, description=verb.__doc__, epilog=STATUS, formatter_class=formatter)
         verb.add_arguments(one)
         one.set_defaults(run=verb.run)
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(joined_numbers([*map(str, sys.argv[1:] if arguments is None else arguments)]))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     with told_errors():

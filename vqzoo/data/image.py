@@ -36,7 +36,7 @@ from vqzoo.jsons import shown
 # A file of a few kilobytes can claim any size. 2**26 pixels is above today's largest full-frame cameras (61
 # million) and decodes to 256 MiB; it is also below the size at which Pillow itself starts to warn.
 MAX_PIXELS = 2**26
-_SAVED_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+SAVED_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
 
 
 def load_image(path, channels=3, max_pixels=MAX_PIXELS):
@@ -91,7 +91,7 @@ def save_image(path, image):
     >>> load_image(path)[0, 0]
     array([ 1., -1., -1.], dtype=float32)
     """
-    path = target_path(path, image, "image", "save_image", _SAVED_SUFFIXES, ".png")
+    path = target_path(path, image, "image", "save_image", SAVED_SUFFIXES, ".png")
     suffix = path.suffix.lower()
     image = _checked_values(image)
     channels = image.shape[-1]

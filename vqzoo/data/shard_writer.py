@@ -199,7 +199,7 @@ class _RecordFile:
 
     def __init__(self, temporary, path):
         self._path = path
-        self._file = self._call(tf.io.TFRecordWriter, str(temporary))
+        self._file = self._call(tf.io.TFRecordWriter, os.fsencode(temporary))  # a name need not be UTF-8
 
     def write(self, record):
         self._call(self._file.write, record)

@@ -18,8 +18,9 @@ def export_saved_model(tokenizer, folder):
     | `decode_to_size` | `tokens`; `size` int32 (number of size axes,) | `signal`, cropped |
 
     The signal of text are ids of pieces, int32 (batch, length), which end in the end piece and have no other size: it
-    has no `decode_to_size`. Batch and sizes are dynamic where the tokenizer's are. Out-of-range tokens are clipped. An
-    empty batch, signal or grid gives an empty result.
+    has no `decode_to_size`. Batch and sizes are dynamic where the tokenizer's are. Out-of-range tokens are clipped, and
+    so are sizes: below 0 is 0, and above what is decoded all of it. An empty batch, signal or grid gives an empty
+    result.
 
     Args:
         tokenizer: built `Tokenizer`.
@@ -57,7 +58,7 @@ def _endpoints(tokenizer):
 
     @tf.function(input_signature=[tokens, size], autograph=False)
     def decode_to_size(tokens, size):
-        return {"signal": crop(decode(tokens)["signal"], tf.unstack(size))}
+        return {"signal": crop(decode(tokens)["signal"], tf.unstack(tf.maximum(size, 0)))}
 
     module.decode_to_size = decode_to_size
     return module, {"encode": encode, "decode": decode, "decode_to_size": decode_to_size}

@@ -52,9 +52,9 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
         channel), `level_difference` (dB, over the same; below 0 they come back quieter), `l1` (mean absolute
         difference), `kilobits_per_second` (all bits by all seconds, of the tokens without entropy
         coding), and those of `metrics`; over all tokens `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`),
-        where there are several codebooks also the first two of each, `usage_0`, `perplexity_0` and so on; `times_real_time` (seconds of sound a second
-        through encode and decode, compilation not counted), `seconds` of sound and `clips`, their number. A number
-        that no clip has is left out.
+        where there are several codebooks also the first two of each, `usage_0`, `perplexity_0` and so on;
+        `times_real_time` (seconds of sound a second through encode and decode, compilation not counted), `seconds` of
+        sound and `clips`, their number. A number that no clip has is left out.
 
     Raises:
         ValueError: there is no clip, a batch is not (batch, samples, channels), a metric has the name of one of ours,

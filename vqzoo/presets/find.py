@@ -185,9 +185,11 @@ def _way_out_of_file(file):
 def _unknown(text, candidates):
     known = [name if name.isprintable() else shown(name) for name in _names()]
     near = difflib.get_close_matches(pathlib.PurePath(text).name, known)
-    places = [str(folder) if str(folder).isprintable() else shown(str(folder)) for folder in candidates]
+    places = [
+        str(place) if str(place).isprintable() and len(str(place)) < 300 else shown(str(place)) for place in candidates
+    ]
     return (
-        f"There is no preset {text!r}."
+        f"There is no preset {text!r:.300}."
         + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
         + f" Looked for: {', '.join(places)}."
         + f" Known presets: {', '.join(known) or 'none'}."

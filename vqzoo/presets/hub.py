@@ -10,6 +10,7 @@ from vqzoo.jsons import json_text
 from vqzoo.presets.card import CARD
 from vqzoo.presets.card import card_text
 from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import manifest_of
 from vqzoo.presets.manifest import name_of
 from vqzoo.presets.manifest import read_manifest
 from vqzoo.presets.manifest import verify_preset
@@ -88,7 +89,7 @@ def push_to_hub(preset, repository, private=None, token=None):
     files = {name: folder / name for name in manifest["files"]}
     files[CARD] = card_text(folder, name=f"{PREFIX}{repository}").encode()
     entry = {"bytes": len(files[CARD]), "sha256": hashlib.sha256(files[CARD]).hexdigest()}
-    manifest = {**manifest, "files": {**manifest["files"], CARD: entry}}
+    manifest = manifest_of({**manifest["files"], CARD: entry})
     files[MANIFEST] = (json_text(manifest, indent=2) + "\n").encode()
     operations = [hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=data) for name, data in files.items()]
     api = hub.HfApi(token=token, library_name="vqzoo")

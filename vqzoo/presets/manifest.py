@@ -7,6 +7,7 @@ import re
 
 from vqzoo.files import atomic_path
 from vqzoo.jsons import is_integer
+from vqzoo.jsons import json_text
 from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
 from vqzoo.presets.entries import wrong_entries
@@ -15,6 +16,7 @@ FORMAT_VERSION = 1  # of the preset folder; a newer vqzoo that changes the folde
 MANIFEST = "manifest.json"
 _MOST_BYTES = 2**24  # of a JSON file
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes of a file's name and of its place in the folder, on the usual systems
+_OURS = ("metadata.json", "recipe.json", "README.md", "pieces.model", "saved_model", "generator")
 _RUN = "run"  # a recipe's logs and checkpoints, beside the preset and no part of it
 
 
@@ -23,12 +25,12 @@ def verify_preset(folder, files=None):
 
     Args:
         folder: str or path, the preset's folder.
-        files: iterable of str, the files to check; None checks all of them. Files that the manifest does not
-            list are ignored.
+        files: iterable of str, the files to check; None checks all of them, and that no file is present that a preset
+            has and the manifest does not list. Others beside it, such as notes, are ignored.
 
     Returns:
-        The manifest, a dict: `format_version` (int) and `files`, {relative path: {`bytes`: int, `sha256`:
-        str}}.
+        The manifest, a dict: `format_version` (int), `files`, {relative path: {`bytes`: int, `sha256`: str}}, and
+        `checksum` (str, of the rest; those of the first releases have none).
 
     Raises:
         ValueError: no manifest, one that cannot be read or was made by a newer vqzoo, a file in `files` that
@@ -54,6 +56,8 @@ def verify_preset(folder, files=None):
         named = ", ".join(map(_named, unknown))
         raise ValueError(f"The preset in {str(folder)!r} has no {named}. It has: {', '.join(map(_named, listed))}.")
     faults = {name: _fault(folder / name, listed[name]) for name in chosen}
+    if files is None:
+        faults |= {name: "not in the manifest" for name in _present(folder) if name not in listed and _is_ours(name)}
     faults = [f"{_named(name)} ({fault})" for name, fault in faults.items() if fault]
     if faults:
         raise ValueError(
@@ -98,6 +102,14 @@ def read_manifest(folder):
             f"{str(path)!r} is damaged: it is no manifest, for its entry of {_named(wrong)} is {shown(files[wrong])}, "
             "not its `bytes` and `sha256`. Fetch the preset or train it again."
         )
+    if manifest.keys() - {"format_version", "files"}:  # those of the first releases have no checksum
+        whole = manifest_of(files)
+        changed = [shown(name) for name in manifest | whole if manifest.get(name) != whole.get(name)]
+        if changed:
+            raise ValueError(
+                f"{str(path)!r} is damaged: its {', '.join(changed[:3])} is not that of the rest. Fetch the preset or "
+                "train it again."
+            )
     return manifest
 
 
@@ -107,18 +119,31 @@ def write_manifest(folder):
     Args:
         folder: path, the preset's folder.
     """
-    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    names = sorted(name.as_posix() for name in names if _is_part(name))
+    names = _present(folder)
     wrong = next((name for name in names if not _is_inside(name)), None)
     if wrong is not None:
         raise ValueError(
             f"A file of a preset has a name that every system takes. Received: {shown(wrong)} in {str(folder)!r}. "
             "Rename it or remove it."
         )
-    write_json(
-        folder / MANIFEST,
-        {"format_version": FORMAT_VERSION, "files": {name: _fingerprint(folder / name) for name in names}},
-    )
+    write_json(folder / MANIFEST, manifest_of({name: _fingerprint(folder / name) for name in names}))
+
+
+def manifest_of(files):
+    """The manifest of files, with a checksum of itself.
+
+    Args:
+        files: dict, relative path -> {`bytes`: int, `sha256`: str}.
+
+    Returns:
+        dict.
+
+    Example:
+    >>> sorted(manifest_of({}))
+    ['checksum', 'files', 'format_version']
+    """
+    manifest = {"format_version": FORMAT_VERSION, "files": files}
+    return {**manifest, "checksum": hashlib.sha256(json_text(manifest).encode()).hexdigest()}
 
 
 def read_json(path):
@@ -234,6 +259,18 @@ def check_metadata(metadata):
     plain = json.loads(json.dumps(metadata))  # tuples become lists
     for name, what in wrong_entries(plain).items():
         raise ValueError(f"metadata[{name!r}] must be {what}. Received: {shown(metadata[name])}")
+
+
+def _present(folder):
+    """The files of a folder that a preset of it has."""
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(name.as_posix() for name in names if _is_part(name))
+
+
+def _is_ours(name):
+    """Whether a preset has a file of this name, which a person's notes beside it have not."""
+    first = name.split("/")[0]
+    return first in _OURS or first.endswith((".keras", ".tflite"))
 
 
 def _is_part(name):

@@ -22,6 +22,7 @@ _SIGNALS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".wav", ".flac", "
 # Of the tokens of one file: a small file can claim any size. The largest picture, 2**26 pixels, has as many at a stride
 # of 4 with 16 codebooks.
 _MOST_BYTES = 2**28
+_LONGEST_TEXT = 4096  # characters of an entry, as a path has
 
 
 class TokenFile(NamedTuple):
@@ -173,7 +174,7 @@ def _is_size(value, most_axes=16):
 
 
 def _is_text(value):
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
 
 
 # What a token file says about its tokens, and what each has to be.

@@ -108,6 +108,8 @@ class Labels(Conditions):
             return self.known[names.index(_plain(item))]
         near = [self.known[names.index(name)] for name in difflib.get_close_matches(_plain(item), names, n=1)]
         hint = f" Did you mean {near[0]!r}?" if near else ""
+        if str(item).isdecimal() and len(str(item)) < 10 and int(item) < self.size:
+            hint = f" Labels are asked for by name, and number {int(item)} is {self.known[int(item)]!r}."
         raise ValueError(f"There is no label {shown(item)}.{hint} There are: {', '.join(self.known)}.")
 
     def tokens(self, conditions):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import vqzoo
+from vqzoo.cli.batch import result_path
 from vqzoo.cli.main import main
 from vqzoo.data import load_image
 from vqzoo.data import save_image
@@ -78,6 +79,30 @@ def test_what_cannot_be_repaired_is_told(flags, message, prior, picture, tmp_pat
         main(["inpaint", str(prior), str(picture), *flags, "--out", str(tmp_path / "it.png")])
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "it.png").exists()
+
+
+@pytest.mark.parametrize("suffix", [".bmp", "", ".npz", ".png.txt"])
+@pytest.mark.parametrize("verb", ["inpaint", "restyle", "grid"])
+def test_the_ending_of_a_result_is_checked_before_the_work(verb, suffix, picture, tmp_path, capsys, monkeypatch):
+    out = str(tmp_path / f"out{suffix}")
+    words = {
+        "inpaint": ["inpaint", "image-tiny", str(picture), "--pad", "1", "--out", out],
+        "restyle": ["restyle", "image-tiny", str(picture), str(picture), "--out", out],
+        "grid": ["generate", "image-tiny", "--grid", out],
+    }
+    for name in ("generate.Generator", "inpaint.Generator", "restyle.Tokenizer"):
+        monkeypatch.setattr(f"vqzoo.cli.verbs.{name}.from_preset", lambda preset: pytest.fail("loaded"))
+    with pytest.raises(SystemExit):
+        main(words[verb])
+    told = capsys.readouterr().err
+    assert f"Received: '{out}'" in told and "Pass" in told and ".vqzoo-" not in told
+
+
+def test_an_error_names_the_result_and_not_its_hidden_place(tmp_path):
+    with pytest.raises(ValueError, match="^cannot write .*/a.png$") as caught:
+        with result_path(tmp_path / "a.png", False) as temporary:
+            raise ValueError(f"cannot write {temporary}")
+    assert str(tmp_path / "a.png") in str(caught.value) and ".vqzoo-" not in str(caught.value)
 
 
 def test_a_picture_is_restyled(tiny_preset, picture, tmp_path, capsys):

@@ -14,9 +14,11 @@ from vqzoo.cli.batch import write_output
 from vqzoo.cli.signals import SIGNALS
 from vqzoo.cli.signals import signals_of
 from vqzoo.data.files import listed_files
+from vqzoo.jsons import shown
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import find_preset
 from vqzoo.presets import load_tokens
+from vqzoo.presets.hub import PREFIX
 from vqzoo.tokenizers import Tokenizer
 
 
@@ -54,6 +56,11 @@ class _Tokenizers:
         """Writes the signal of a token file."""
         file = load_tokens(path)
         name = self.preset or file.preset
+        if not self.preset and name.startswith(PREFIX):
+            raise ValueError(
+                f"The tokens are of {shown(name)}, a preset of the Hugging Face Hub, and nothing is fetched because a "
+                "file says so. To fetch it, give it as --preset."
+            )
         if not self.preset and name.startswith("~"):
             name = pathlib.Path(name)  # what a file says was typed by nobody: it names no home folder
         if name not in self.folders:
@@ -62,6 +69,12 @@ class _Tokenizers:
         check_tokens_of(file, folder, path)
         if name not in self.loaded:
             self.loaded[name] = signals_of(Tokenizer.from_preset(folder), name)
+        modality = self.loaded[name].tokenizer.modality
+        if file.modality != modality:
+            raise ValueError(
+                f"{str(path)!r} says that it holds tokens of {shown(file.modality)}, and its preset is of {modality}. "
+                "The file is damaged: encode the signal again."
+            )
         decoded = self.loaded[name].decode(file.tokens, file.size)
         self.loaded[name].save(target, decoded)
 

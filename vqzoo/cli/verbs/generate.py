@@ -9,6 +9,7 @@ import pathlib
 import re
 
 from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
 from vqzoo.data import save_image
 from vqzoo.files import user_path
@@ -45,12 +46,15 @@ def run(arguments):
     """Writes the pictures; they are told in the order in which they were made."""
     if not (arguments.out or arguments.grid):
         raise ValueError("--out DIR is the folder for the pictures, --grid FILE.png one picture of all of them.")
+    grid = user_path(arguments.grid) if arguments.grid else None
+    if grid:
+        check_picture(grid, arguments.force, (".png",))  # now, not after minutes
     generator = Generator.from_preset(arguments.preset)
     names = generator.conditions_of(arguments.condition, arguments.count) or [""] * (arguments.count or 1)
     count = len(names)
     targets = [_target(arguments.out, i, name) for i, name in enumerate(names)] if arguments.out else []
-    for target in [*targets, *([user_path(arguments.grid)] if arguments.grid else [])]:
-        check_free(target, arguments.force)  # now, not after minutes
+    for target in targets:
+        check_free(target, arguments.force)
     asked = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in asked.items() if value is not None}
     pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
@@ -59,8 +63,8 @@ def run(arguments):
             save_image(temporary, picture)
         if arguments.json:
             print(json_text({"file": str(target), "condition": name, "seed": arguments.seed}))
-    if arguments.grid:
-        with result_path(user_path(arguments.grid), arguments.force) as temporary:
+    if grid:
+        with result_path(grid, arguments.force) as temporary:
             save_picture_rows(temporary, pictures, min(_COLUMNS, count))
     if not arguments.json:
         written = [str(pathlib.Path(path)) for path in (arguments.out, arguments.grid) if path]

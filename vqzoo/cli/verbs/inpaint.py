@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 
-from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
 from vqzoo.data import load_image
 from vqzoo.data import save_image
@@ -39,7 +39,7 @@ def add_arguments(parser):
 def run(arguments):
     """Writes the repaired picture."""
     out = user_path(arguments.out)
-    check_free(out, arguments.force)
+    check_picture(out, arguments.force)
     if not (arguments.mask or arguments.box or arguments.pad):
         raise ValueError("--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS says what is to be made.")
     generator = Generator.from_preset(arguments.preset)

@@ -18,7 +18,7 @@ RATES["bits_per_token"] = "{:.2f}/token"
 QUALITIES = {"psnr": "{:.1f} dB", "mel_distance": "mel {:.2f}", "piece_accuracy": "{:.1%}"}
 
 _LARGEST = 1e6  # a number above is damage, and not written out
-_NAMED = 8  # sizes of codebooks
+_LETTERS = 11  # of a column
 
 
 def add_arguments(parser):
@@ -43,10 +43,10 @@ def run(arguments):
     for preset in presets:
         table.add_row(
             Text(_printable(preset.name)),
-            "x".join(map(str, preset.signal)),
-            f"{math.prod(preset.tokens)} of {_codebooks(preset.codebook_sizes)}" if preset.tokens else "",
+            _shape(preset.signal),
+            f"{_number(math.prod(preset.tokens))} of {_codebooks(preset.codebook_sizes)}" if preset.tokens else "",
             _first(preset.metrics, RATES),
-            f"{preset.parameters / 1e6:.2f} M",
+            f"{preset.parameters / 1e6:.2f} M" if preset.parameters < _LARGEST**3 else "many",
             _first(preset.metrics, QUALITIES),
         )
     console = Console()
@@ -57,11 +57,22 @@ def run(arguments):
     return int(bool(caught))
 
 
+def _shape(shape):
+    """The example's shape, in few letters: a terminal has 80."""
+    told = "x".join(map(str, shape))
+    return told if len(told) <= _LETTERS else f"{len(shape)} axes"
+
+
+def _number(count):
+    return str(count) if count < _LARGEST else f"{count:.0e}" if count < _LARGEST**3 else "many"
+
+
 def _codebooks(sizes):
-    """Their sizes, in few letters: a terminal has 80."""
+    """Their sizes, in few letters."""
     if len(sizes) > 1 and len(set(sizes)) == 1:
-        return f"{len(sizes)}x{sizes[0]}"
-    return "/".join(map(str, sizes)) if len(sizes) <= _NAMED else f"{len(sizes)} sizes"
+        return f"{len(sizes)}x{_number(sizes[0])}"
+    told = "/".join(map(_number, sizes))
+    return told if len(told) <= _LETTERS else f"{len(sizes)} sizes"
 
 
 def _printable(name):

@@ -4,7 +4,7 @@ vqzoo restyle image-vqgan-photos-f4 house.jpg sunset.jpg --out house_at_sunset.p
 vqzoo restyle saved_models/styles house.jpg sunset.jpg --strength 0.7 --seed 1 --out house_at_sunset.png
 """
 
-from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
 from vqzoo.data import load_image
 from vqzoo.data import save_image
@@ -30,7 +30,7 @@ def add_arguments(parser):
 def run(arguments):
     """Writes the restyled picture."""
     out = user_path(arguments.out)
-    check_free(out, arguments.force)
+    check_picture(out, arguments.force)
     tokenizer = Tokenizer.from_preset(arguments.preset)
     channels = tokenizer.encoder.input_shape[-1]
     content, style = (load_image(path, channels=channels) for path in (arguments.content, arguments.style))

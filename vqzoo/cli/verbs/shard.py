@@ -13,6 +13,8 @@ from vqzoo.cli.batch import named_files
 from vqzoo.data import find_images
 from vqzoo.data import write_image_shards
 
+_MOST = 2**20  # megabytes of a shard
+
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
@@ -24,8 +26,10 @@ def run(arguments):
     """Writes the shards; exit status 1 if a file was left out."""
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the shards.")
-    if not arguments.shard_size > 0:
-        raise ValueError(f"--shard_size is a number of megabytes above 0. Received: {arguments.shard_size}")
+    if not 0 < arguments.shard_size <= _MOST:
+        raise ValueError(
+            f"--shard_size is a number of megabytes above 0, at most {_MOST}. Received: {arguments.shard_size}"
+        )
     files = named_files(arguments.paths, find_images)
     with FileRun(files, arguments.json) as progress:
 

@@ -20,6 +20,10 @@ MAX_BYTES = 2**30  # of text, which takes up to four times as many in memory
 MAX_LINE = 2**20  # bytes of a sentence, which has more pieces than any network takes
 MAX_SENTENCES = 2**26  # of which even empty ones take as much memory as so much text
 TEXT_SUFFIXES = (".txt",)
+_AROUND = 5  # bytes of a line beside its sentence: a byte order mark, and the end
+# First bytes of files that are no UTF-8. The marks of UTF-32 begin as those of UTF-16, and come first.
+_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 def find_text(path):
@@ -174,7 +178,7 @@ def _lines_of(path, room, max_bytes, before):
         check_regular(path)
         with open(path, "rb") as file:
             # One byte more than a line may have, so that a file without line ends is not read whole.
-            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + _AROUND + 1), b""), start=1):
                 room -= len(line)
                 if room < 0:  # it has grown
                     raise ValueError(_too_long(max_bytes, f"at line {number} of {shown_path(path)}"))
@@ -210,21 +214,36 @@ def _too_long(max_bytes, place):
 
 def _decoded(line, path, number):
     """One line without its end."""
+    start = line[:4] if number == 1 else b""
+    line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    packed = next((name for magic, name in _PACKED.items() if start.startswith(magic)), None)
+    if packed:
+        raise ValueError(
+            f"{shown_path(path)} cannot be read: it is compressed, by {packed}. Unpack it: {packed} -dc < {shlex.quote(shown_path(path))} "
+            "> new.txt"
+        )
     if len(line) > MAX_LINE:
         raise ValueError(
             f"Line {number} of {shown_path(path)} has more than {MAX_LINE} bytes. A line is one sentence: "
             "break it into several."
         )
-    line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-    line = line.removesuffix(b"\n").removesuffix(b"\r")
-    wide = (number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff")) or b"\0" in line
-    if not wide:
+    coding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    if coding is None and b"\0" not in line:
         try:
             return line.decode("utf-8")
         except UnicodeDecodeError as error:
             what = f"byte {error.start + 1} of the line, 0x{line[error.start]:02x}, is not UTF-8"
-    what, coding = ("it is no text, or UTF-16", "UTF-16") if wide else (what, "ISO-8859-1")
+    elif coding:
+        what = f"it is {coding}, by its first bytes"
+    else:
+        what = "it is no text, or UTF-16 without a byte order mark"
+        odd, even = line[1::2].count(0), line[::2].count(0)
+        coding = "UTF-16LE" if odd > 4 * even else "UTF-16BE" if even > 4 * odd else None
+    unknown = (
+        "" if coding else ", with its own encoding for ENCODING (iconv -l lists them), such as CP1252 or SHIFT_JIS"
+    )
     raise ValueError(
-        f"Line {number} of {shown_path(path)} cannot be read: {what}. Convert the file: iconv -f {coding} -t UTF-8 "
-        f"{shlex.quote(shown_path(path))} > new.txt"
+        f"Line {number} of {shown_path(path)} cannot be read: {what}. Convert the file{unknown}: iconv -f {coding or 'ENCODING'} "
+        f"-t UTF-8 {shlex.quote(shown_path(path))} > new.txt"
     )
