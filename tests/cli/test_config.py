@@ -62,6 +62,13 @@ def test_the_help_shows_every_field_with_its_comment_and_default(capsys):
         assert part in told
 
 
+@pytest.mark.parametrize("text", ["-1", "-.5", "-1.", "-1e2", "-1E+2", "-1.5e-3", "-inf", "-Infinity"])
+def test_a_negative_number_of_any_form_is_a_value(text):
+    assert parse_config(VARIANTS, ["tiny", "--rate", text, "--flip"]).rate == float(text)
+    assert parse_config(VARIANTS, [f"--rate={text}"]).rate == float(text)
+    assert parse_config(VARIANTS, ["--multipliers", "-1,2", "tiny"]).multipliers == (-1, 2)
+
+
 def test_a_setting_has_one_type():
     @dataclasses.dataclass(frozen=True)
     class Unclear:

@@ -56,6 +56,9 @@ def test_what_is_asked_comes_in_turn(captions):
 def test_a_number_is_never_a_name():
     digits = Labels(["0", "1", "10"])
     assert digits.asked([2, "1", "10"]) == ["10", "1", "10"]
+    for text in ("2", "02"):
+        with pytest.raises(ValueError, match=f"label '{text}'. Labels are asked for by name, and number 2 is '10'"):
+            digits.asked(text)
     with pytest.raises(ValueError, match="There is no label 10. Numbers go from 0 to 2, and a name is a str"):
         digits.asked(10)
 

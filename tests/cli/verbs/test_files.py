@@ -339,6 +339,16 @@ def test_folders_of_presets_may_be_written_with_a_tilde(roots, presets, tmp_path
     assert ("image-of-home" in capsys.readouterr().out) == at_home
 
 
+@pytest.mark.parametrize("modality", ["shard", "image", "text"])
+def test_shards_may_lie_in_a_folder_whose_name_is_not_text(modality, presets, tmp_path, capsys):
+    kind = modality.replace("shard", "image")
+    write_signal(tmp_path / f"a{SUFFIX[kind]}")
+    out = os.path.join(tmp_path, os.fsdecode(b"\xff\xfeout"))
+    first = ["shard"] if modality == "shard" else ["encode", str(presets / kind), "--shards"]
+    paths = [str(tmp_path / f"a{SUFFIX[kind]}"), "--out", out]
+    assert main([*first[:2], *paths, *first[2:]]) == 0 and main(["verify", out]) == 0
+
+
 def test_a_path_that_no_file_can_have_fails_alone(presets, tmp_path, capsys):
     write_signal(tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to("a.png")
