@@ -220,8 +220,8 @@ def _decoded(line, path, number):
     packed = next((name for magic, name in _PACKED.items() if start.startswith(magic)), None)
     if packed:
         raise ValueError(
-            f"{shown_path(path)} cannot be read: it is compressed, by {packed}. Unpack it: {packed} -dc < {shlex.quote(shown_path(path))} "
-            "> new.txt"
+            f"{shown_path(path)} cannot be read: it is compressed, by {packed}. Unpack it: {packed} -dc < "
+            f"{shlex.quote(shown_path(path))} > new.txt"
         )
     if len(line) > MAX_LINE:
         raise ValueError(
@@ -244,6 +244,6 @@ def _decoded(line, path, number):
         "" if coding else ", with its own encoding for ENCODING (iconv -l lists them), such as CP1252 or SHIFT_JIS"
     )
     raise ValueError(
-        f"Line {number} of {shown_path(path)} cannot be read: {what}. Convert the file{unknown}: iconv -f {coding or 'ENCODING'} "
-        f"-t UTF-8 {shlex.quote(shown_path(path))} > new.txt"
+        f"Line {number} of {shown_path(path)} cannot be read: {what}. Convert the file{unknown}: "
+        f"iconv -f {coding or 'ENCODING'} -t UTF-8 {shlex.quote(shown_path(path))} > new.txt"
     )
