@@ -26,7 +26,7 @@ from vqzoo.data.image_tiff import DeepTiff
 from vqzoo.data.image_tiff import open_deep_tiff
 from vqzoo.data.paths import checked_path
 from vqzoo.data.paths import target_path
-from vqzoo.data.repair import described
+from vqzoo.data.received import described
 from vqzoo.data.repair import drafted
 from vqzoo.data.stream import is_count
 from vqzoo.files import atomic_path

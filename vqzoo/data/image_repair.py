@@ -26,6 +26,7 @@ class ImageRepairs(Repairs):
     """
 
     noun = "image"
+    files = "images"
     axes = 3
 
     def __init__(self, channels=None, size=(None, None), **options):
@@ -94,9 +95,11 @@ class ImageRepairs(Repairs):
                 return draft.then("{np}.moveaxis({x}, 0, -1)", (*shape[1:], shape[0]))
             bands = None not in shape and shape[-1] <= _MOST_BANDS and shape[-1] < min(shape[:2])
             return draft if bands or shape[-1] in channels else draft.then("{x}[..., None]", (*shape, 1))
+        if rank > 4 and None in shape[1:]:
+            return None
         if rank > 4:
-            inner = shape[-3:]
-            draft = draft.then(f"{{np}}.reshape({{x}}, {(-1, *inner)})", (math.prod(shape[:-3]), *inner))
+            inner, count = shape[-3:], None if shape[0] is None else math.prod(shape[:-3])
+            draft = draft.then(f"{{np}}.reshape({{x}}, {(-1, *inner)})", (count, *inner))
         shape = draft.shape
         if shape[-1] not in channels and shape[1] in channels:
             return draft.then("{np}.moveaxis({x}, 1, -1)", (shape[0], shape[2], shape[3], shape[1]))

@@ -5,7 +5,7 @@ import errno
 import itertools
 import os
 
-from vqzoo.data.repair import described
+from vqzoo.data.received import described
 from vqzoo.files import shown_path
 from vqzoo.files import user_path
 
@@ -123,6 +123,23 @@ def target_path(path, thing, name, save, suffixes, suffix, more=""):
     raise ValueError(
         f"Files of this kind are saved as {' '.join(suffixes)}. Received: {str(path)!r}. Pass `{named!r}`."
     )
+
+
+def missing_path(paths):
+    """The sentence about the first path that does not exist; None where all do.
+
+    Args:
+        paths: sequence of str or path.
+
+    Returns:
+        str or None.
+
+    Example:
+    >>> missing_path([".", "/no/folder/a.png"])
+    "There is no file '/no/folder/a.png'. Its folder does not exist either."
+    """
+    missing = next((path for path in paths if not os.path.exists(user_path(path))), None)
+    return None if missing is None else f"There is no file {str(missing)!r}. {near_path(missing)}"
 
 
 def near_path(path):

@@ -6,12 +6,23 @@ In that code `x` is what was received, and the names are those of any program: `
 import os
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
+from vqzoo.data.paths import missing_path
+from vqzoo.data.received import densely
+from vqzoo.data.received import is_dense
+from vqzoo.data.received import is_path
+from vqzoo.data.received import key_of_signal
+from vqzoo.data.received import plain_array
+from vqzoo.data.received import rate_beside
+from vqzoo.data.received import shape_of_any
+from vqzoo.files import user_path
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
 _NAMED = 4  # signals that each need something else, one by one in a message
+_LISTED = 12  # places of signals that need something else than the rest
 
 
 class Draft(NamedTuple):
@@ -25,6 +36,8 @@ class Draft(NamedTuple):
     finite: bool
     library: str  # "np", inside graphs "keras.ops"
     values: np.ndarray | None  # the array before all steps
+    rate: int | None = None  # Hz, where it stands beside the array
+    rate_code: str | None = None
 
     def then(self, code, shape=None, dtype=None):
         """The next step.
@@ -41,29 +54,6 @@ class Draft(NamedTuple):
         return self._replace(code=code, shape=self.shape if shape is None else shape, dtype=dtype or self.dtype)
 
 
-def is_dense(thing):
-    """Whether a thing is no sparse or ragged tensor or matrix.
-
-    Args:
-        thing: anything.
-
-    Returns:
-        bool.
-
-    Example:
-    >>> is_dense(np.zeros(2))
-    True
-    """
-    return not any(hasattr(thing, name) for name in ("row_splits", "dense_shape", "toarray"))
-
-
-def _densely(thing, code):
-    """The sentence for sparse and ragged tensors and matrices."""
-    if hasattr(thing, "row_splits"):
-        return f"Pass `{code}.to_tensor()` where all have one size, or give them one by one."
-    return f"Pass `{code}.toarray()`." if hasattr(thing, "toarray") else f"Pass `tf.sparse.to_dense({code})`."
-
-
 class Repairs:
     """Writes the code for one kind of signal.
 
@@ -75,6 +65,9 @@ class Repairs:
     """
 
     noun = "signal"
+    files = "signals"
+    """str, the end of the name of the function of `vqzoo.data` that lists files."""
+
     axes = 0
     """int, of one signal without its batch."""
 
@@ -92,6 +85,17 @@ class Repairs:
             str.
         """
         raise NotImplementedError
+
+    def find(self, folder):
+        """Code that lists the files of a folder.
+
+        Args:
+            folder: str, code of its path.
+
+        Returns:
+            str.
+        """
+        return f"vqzoo.data.find_{self.files}({folder})"
 
     def empty(self):
         """Code of a batch without signals."""
@@ -129,18 +133,14 @@ class Repairs:
         Returns:
             `(thing, code)`.
         """
-        while True:
-            key = _key_of_signal(thing)
-            if key is None:
-                return thing, code
-            thing, code = (
-                (getattr(thing, key), f"{code}.{key}")
-                if hasattr(thing, str(key))
-                else (
-                    thing[key],
-                    f"{code}[{key!r}]",
-                )
-            )
+        while (key := key_of_signal(thing)) is not None:
+            if hasattr(thing, str(key)):
+                thing, code = getattr(thing, key), f"{code}.{key}"
+            else:
+                thing, code = thing[key], f"{code}[{key!r}]"
+        if hasattr(thing, "read") and is_path(getattr(thing, "name", None)) and os.path.isfile(thing.name):
+            return thing.name, f"{code}.name"
+        return plain_array(thing, code)
 
     def way_out(self, thing):
         """The last sentence of an error: what to pass, or to call, instead of `x`.
@@ -151,35 +151,59 @@ class Repairs:
         Returns:
             str, with the code in backticks.
         """
-        thing, code = self.unwrapped(thing, "x")
+        whole, (thing, code) = thing, self.unwrapped(thing, "x")
         batch = "[None]" if self.batched else ""
         if is_path(thing):
-            return f"Pass `{self.read(code)}{batch}`."
+            return self._of_paths([thing], code, one=True)
         if not is_dense(thing):
-            return _densely(thing, code)
+            return densely(thing, code)
         one_by_one = self._one_by_one(thing, code)
         if one_by_one:
             return one_by_one
         if isinstance(thing, list | tuple) and not len(thing) and self.batched:
             return f"Pass `{self.empty()}` for a batch of none."
-        draft = self.draft(thing, code)
-        if draft is None or draft.code == "x":
-            if isinstance(thing, np.ndarray) and not thing.size:
-                return "It is empty: leave it out."
-            return f"A file is read by `{self.read('path')}{batch}`."
-        return f"Pass `{draft.code}`."
+        draft = self.draft(whole)
+        if draft is not None and draft.code != "x":
+            return f"Pass `{draft.code}`."
+        if thing is not None and 0 in (shape_of_any(thing) or ()):
+            return "It is empty: leave it out."
+        return f"A file is read by `{self.read('path')}{batch}`."
+
+    def _of_paths(self, paths, code, one=False):
+        """The sentence for paths of files, of folders or of nothing."""
+        batch = "[None]" if self.batched else ""
+        missing = missing_path(paths)
+        if missing:
+            return missing
+        read = f"{self.read('path')}{batch}"
+        read = f"{self.call}({read})" if self.call else read
+        if any(os.path.isdir(user_path(path)) for path in paths):
+            find = self.find(code if one else "one")
+            if not self.call:
+                return f"It is a folder: take one of `{find}`."
+            return f"Call `[{read} {'' if one else f'for one in {code} '}for path in {find}]`."
+        return f"Pass `{self.read(code)}{batch}`." if one else f"Call `[{read} for path in {code}]`."
 
     def _mapped(self, spec):
         """Code of the end of a call that encodes a data set, whose elements may have labels beside them."""
-        function = self.call
+        start, signal = "signal", "signal"
         if isinstance(spec, tuple):
-            spec, function = spec[0], f"lambda signal, *others: {self.call}(signal)"
+            spec, start = spec[0], "signal, *others"
         elif isinstance(spec, dict):
-            keys = sorted(spec, key=lambda key: -len(spec[key].shape or ()))
-            spec, function = spec[keys[0]], f"lambda row: {self.call}(row[{keys[0]!r}])"
-        shape = getattr(spec, "shape", None)
-        single = shape is not None and shape.rank == self.axes
-        return f"{'.batch(16)' if single else ''}.map({function})"
+            keys = sorted(spec, key=lambda key: -len(shape_of_any(spec[key]) or ()))
+            spec, start, signal = spec[keys[0]], "row", f"row[{keys[0]!r}]"
+        shape = shape_of_any(spec)
+        if shape is None:
+            return None
+        batch = "".join(".unbatch()" for _ in shape[self.axes + 1 :])
+        shape = shape[len(shape) - self.axes - 1 :] if batch else shape
+        if len(shape) == self.axes and None not in shape:
+            batch, shape = ".batch(16)", (None, *shape)
+        draft = self.draft(keras.KerasTensor(shape, spec.dtype.name), signal) if hasattr(spec, "dtype") else None
+        if draft is None:
+            return None
+        plain = draft.code == start
+        return f"{batch}.map({self.call if plain else f'lambda {start}: {self.call}({draft.code})'})"
 
     def draft(self, thing, code="x"):
         """The whole repair of one array.
@@ -191,9 +215,11 @@ class Repairs:
         Returns:
             `Draft`, or None where there is no telling.
         """
-        draft = drafted(thing, code)
-        if draft is None or not draft.shape or 0 in draft.shape[self.batched :]:
+        rate, rate_code = rate_beside(thing, code)
+        draft = drafted(*self.unwrapped(thing, code))
+        if draft is None or not draft.shape or 0 in draft.shape[self.batched and len(draft.shape) > self.axes :]:
             return None
+        draft = draft._replace(rate=rate, rate_code=rate_code)
         if not draft.finite:
             draft = draft.then("{np}.nan_to_num({x}, posinf=0, neginf=0)")
         draft = self.layout(draft)
@@ -204,64 +230,47 @@ class Repairs:
         if not self.call:
             return None
         if hasattr(thing, "map") and hasattr(thing, "element_spec"):
-            return f"Call `{code}{self._mapped(thing.element_spec)}`."
+            mapped = self._mapped(thing.element_spec)
+            return f"Call `{code}{mapped}`." if mapped else "Its elements are no batches of signals."
         if isinstance(thing, np.ndarray) and thing.dtype.kind in "OUS" and thing.ndim == 1:
             thing = list(thing)
-        if hasattr(thing, "__next__"):
+        if isinstance(thing, zip | enumerate):
+            place = int(isinstance(thing, enumerate))
+            return f"Pass `np.stack([one[{place}] for one in {code}])`, where all have one shape."
+        if hasattr(thing, "__next__") and not hasattr(thing, "read"):
             return f"Pass `np.stack(list({code}))`, where all have one shape."
         if not isinstance(thing, list | tuple) or not len(thing):
             return None
         if all(is_path(one) for one in thing):
-            return f"Call `[{self.call}({self.read('path')}[None]) for path in {code}]`."
-        drafts = [self.draft(*self.unwrapped(one, "one")) for one in thing]
-        if None in drafts or len({draft.shape for draft in drafts} | {np.shape(one) for one in thing}) == 1:
-            return None
-        if len({np.shape(self.unwrapped(one, "")[0]) for one in thing}) == 1 and np.ndim(thing[0]):
+            return self._of_paths(thing, code)
+        drafts = [self.draft(one, "one") for one in thing]
+        if None in drafts:
+            empty = [i for i, one in enumerate(thing) if 0 in (shape_of_any(self.unwrapped(one, "")[0]) or ())]
+            return f"Leave out the empty ones, such as {code}[{empty[0]}]." if empty else None
+        if len({shape_of_any(one) for one in thing} - {None}) == 1 and not _are_mixed(drafts):
             return None  # one array of them is enough
-        if len({draft.code for draft in drafts}) > 1 and len(drafts) <= _NAMED:
-            drafts = [self.draft(*self.unwrapped(one, f"{code}[{i}]")) for i, one in enumerate(thing)]
-            return f"Call `[{', '.join(f'{self.call}({draft.code})' for draft in drafts)}]`."
-        return f"Call `[{self.call}({drafts[0].code}) for one in {code}]`."
+        places = {draft.code: [] for draft in drafts}
+        for i, draft in enumerate(drafts):
+            places[draft.code].append(i)
+        if len(places) == 1:
+            return f"Call `[{self.call}({drafts[0].code}) for one in {code}]`."
+        if len(drafts) <= _NAMED:
+            codes = [self.draft(one, f"{code}[{i}]").code for i, one in enumerate(thing)]
+            return f"Call `[{', '.join(f'{self.call}({code})' for code in codes)}]`."
+        (first, _), (other, rare) = sorted(places.items(), key=lambda item: -len(item[1]))[:2]
+        if len(places) > 2 or len(rare) > _LISTED:
+            return f"They are of {len(places)} kinds: give each by itself, those like {code}[0] as `{drafts[0].code}`."
+        return f"Call `[{self.call}({other} if i in {tuple(rare)} else {first}) for i, one in enumerate({code})]`."
 
 
-def is_path(thing):
-    """Whether something is the path of a file.
-
-    Args:
-        thing: anything.
-
-    Returns:
-        bool.
-
-    Example:
-    >>> is_path("a.png"), is_path(["a.png"])
-    (True, False)
-    """
-    return isinstance(thing, str | os.PathLike)
-
-
-def described(thing):
-    """What was received, in a few words.
-
-    Args:
-        thing: anything.
-
-    Returns:
-        str.
-
-    Example:
-    >>> described(["a.png", "b.png"]), described(np.zeros((2, 3))), described(None)
-    ('a list of 2 str', 'float64 (2, 3)', 'None')
-    """
-    if thing is None or is_path(thing) or isinstance(thing, bytes | int | float | bool):
-        text = repr(thing)
-        return text if len(text) <= 60 else f"{text[:57]}..."
-    if hasattr(thing, "dtype") and hasattr(thing, "shape"):
-        return f"{dtype_name(thing)} {tuple(thing.shape)}"
-    if isinstance(thing, list | tuple | dict | set):
-        kinds = sorted({type(one).__name__ for one in thing})
-        return f"a {type(thing).__name__} of {len(thing)}" + (f" {', '.join(kinds[:3])}" if kinds else "")
-    return f"an object of type {type(thing).__name__}"
+def _are_mixed(drafts):
+    """Whether arrays of one shape are integers and floats, or some already are in [-1, 1] and others are not."""
+    if len({draft.code for draft in drafts}) == 1:
+        return False
+    floats = [draft for draft in drafts if "float" in draft.dtype]
+    if floats and len(floats) < len(drafts):
+        return True
+    return any(draft.low is not None and draft.low < 0 and max(-draft.low, draft.high) <= 1.5 for draft in floats)
 
 
 def drafted(thing, code):
@@ -298,33 +307,3 @@ def drafted(thing, code):
     good = values if finite.all() else values[finite]
     low, high = (float(good.min()), float(good.max())) if good.size else (0.0, 0.0)
     return Draft(array_code, shape, dtype, low, high, bool(finite.all()), "np", values)
-
-
-def _key_of_signal(thing):
-    """The key or the name under which the signal is in something larger; None where it is the signal itself."""
-    if isinstance(thing, tuple) and hasattr(thing, "signal"):  # a `Reconstruction`
-        return "signal"
-    if isinstance(thing, dict) and thing:
-        sizes = {key: np.size(value) for key, value in thing.items() if np.ndim(value)}
-        return max(sizes, key=sizes.get) if sizes else None
-    if not isinstance(thing, tuple) or len(thing) != 2:
-        return None
-    ranks = [_rank(one) for one in thing]
-    if None in ranks or max(ranks) == 0:
-        return None
-    # A signal beside its sample rate or its label, and a batch of signals beside a row of labels.
-    if ranks[0] > ranks[1] and ranks[1] <= 1:
-        return 0
-    return 1 if ranks[0] == 0 else None
-
-
-def _rank(thing):
-    if thing is None or is_path(thing):
-        return None
-    shape = getattr(thing, "shape", None)
-    if shape is not None:
-        return len(shape)
-    try:
-        return np.ndim(thing)
-    except ValueError:
-        return None

@@ -17,6 +17,7 @@ from vqzoo.ops import known_value
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
 from vqzoo.tokenizers.tokenizer import check_batch_size
+from vqzoo.tokenizers.tokenizer import check_not_symbolic
 from vqzoo.tokenizers.windows import check_samples
 from vqzoo.tokenizers.windows import windows_along
 
@@ -110,6 +111,7 @@ class AudioTokenizer(Tokenizer):
                 outside [-1.5, 1.5] or are not finite.
         """
         check_batch_size(batch_size)
+        check_not_symbolic(signal)
         num_codebooks = self._checked_num_codebooks(num_codebooks)
         signal = self._checked_array(signal)
         lengths = _checked_lengths(lengths, *signal.shape[:2])
@@ -152,6 +154,7 @@ class AudioTokenizer(Tokenizer):
                 that sees everything; in eager calls also if tokens are out of range.
         """
         check_batch_size(batch_size)
+        check_not_symbolic(tokens)
         self._check_tokens(tokens)
         if window is not None:
             tokens = _value_in_windows(tokens, window)

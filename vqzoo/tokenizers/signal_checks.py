@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from vqzoo.data.repair import described
-from vqzoo.data.repair import is_dense
-from vqzoo.data.repair import is_path
+from vqzoo.data.paths import missing_path
+from vqzoo.data.received import described
+from vqzoo.data.received import is_dense
+from vqzoo.data.received import is_path
+from vqzoo.data.received import plain_array
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
@@ -163,7 +165,7 @@ def token_shape_fault(shape, num_codebooks, expected):
     )
 
 
-def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=None):
+def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=None, size=2**31):
     """The last sentence of an error about tokens.
 
     Args:
@@ -172,6 +174,7 @@ def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=No
         expected: tuple, as in `token_fault`.
         signal_shape: tuple, the shape of batches of signals; None where it is not known.
         repairs: `vqzoo.data.repair.Repairs` of the signals. Defaults to none.
+        size: int, codes of the largest codebook. Defaults to what fits into int32.
 
     Returns:
         str, with the code in backticks.
@@ -185,6 +188,9 @@ def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=No
     rank = None if expected is None else len(expected)
     array = as_array(thing)
     if paths and all(is_path(path) and str(path).endswith(".npz") for path in paths):
+        missing = missing_path(paths)
+        if missing:
+            return missing
         if is_path(thing):
             return "Pass `vqzoo.presets.load_tokens(x).tokens[None]`."
         return "Call `[tokenizer.decode(vqzoo.presets.load_tokens(path).tokens[None]) for path in x]`."
@@ -203,8 +209,10 @@ def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=No
             return f"Signals go to `encode`. Pass `tokenizer.encode({draft.code})`."
     if not dtype.startswith(("int", "uint")):
         values = known_value(array)
-        whole = values is not None and (values == np.rint(np.where(np.isfinite(values), values, 0.5))).all()
-        if dtype.startswith("bool") or not (whole or values is None):
+        # Numbers beyond any codebook would wrap around in int32.
+        real = "float" in dtype
+        whole = real and (values is None or bool(((values >= 0) & (values < size) & (values % 1 == 0)).all()))
+        if not whole:
             return "Pass what `tokenizer.encode(signal)` returns."
         code = f'{code}.astype("int32")' if values is not None else f'keras.ops.cast({code}, "int32")'
     index = _axes_added(shape, rank, num_codebooks)
@@ -262,4 +270,4 @@ def _unwrapped(thing):
         thing, code = thing.tokens, "x.tokens"
     elif isinstance(thing, dict) and "tokens" in thing:
         thing, code = thing["tokens"], 'x["tokens"]'
-    return thing, code
+    return plain_array(thing, code) if isinstance(thing, np.matrix) else (thing, code)

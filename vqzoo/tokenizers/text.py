@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from vqzoo.data import Pieces
+from vqzoo.data.received import without_values
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.networks.text import embedding_of
 from vqzoo.ops import dtype_name
@@ -28,6 +29,7 @@ from vqzoo.tokenizers.text_checks import rows_at_once
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
 from vqzoo.tokenizers.tokenizer import check_batch_size
+from vqzoo.tokenizers.tokenizer import check_not_symbolic
 from vqzoo.tokenizers.tokenizer import reconstruction_of_none
 
 PIECES_FILE = "pieces.model"
@@ -125,7 +127,8 @@ class TextTokenizer(Tokenizer):
         Raises:
             ValueError: on another dtype or last axis, tokens out of range, or inside a graph.
         """
-        if hasattr(tokens, "dtype") and known_value(tokens) is None:
+        check_not_symbolic(tokens)
+        if hasattr(tokens, "dtype") and not without_values(tokens) and known_value(tokens) is None:
             raise ValueError(
                 "Strings are made in eager calls. Received: tokens of a graph, such as that of `dataset.map`. "
                 "`decode_ids` gives ids of pieces there."
@@ -147,6 +150,7 @@ class TextTokenizer(Tokenizer):
             ValueError: on another shape or dtype, in eager calls also on ids that no piece has.
         """
         check_batch_size(batch_size)
+        check_not_symbolic(ids)
         ids = self.checked_signal(ids)
         values = known_value(ids)
         if values is None:

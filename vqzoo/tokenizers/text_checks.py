@@ -6,7 +6,10 @@ import os
 import keras
 import numpy as np
 
-from vqzoo.data.repair import described
+from vqzoo.data.received import densely
+from vqzoo.data.received import described
+from vqzoo.data.received import is_dense
+from vqzoo.data.received import plain_array
 from vqzoo.data.text.repair import texts_way_out
 from vqzoo.networks.text import RealPieces
 from vqzoo.ops import dtype_name
@@ -19,6 +22,7 @@ LONGEST = 2**15
 PIECES_AT_ONCE = LONGEST
 MOST_TOKENS = 2**28  # of one array, a gigabyte: a single long text pads all the others
 _IDS_OF = "tokenizer.pieces.pad(tokenizer.pieces.encode({}), 1)"
+_EXAMPLE = _IDS_OF.format('["A sentence."]')
 
 
 def is_text(signal):
@@ -65,21 +69,23 @@ def checked_ids(ids, size):
     array = as_array(ids)
     if array is None:
         raise ValueError(
-            f"A batch of ids is one array (batch, length). Received: {described(ids)} of several lengths. Pass "
-            "`tokenizer.pieces.pad(x, 1)`."
+            f"A batch of ids is one array (batch, length). Received: {described(ids)}. {_ids_way_out(ids)}"
         )
     dtype, shape = dtype_name(array), tuple(array.shape)
     code = "x" if array is ids else "np.asarray(x)"
+    values = known_value(array)
+    numbers_of_ids = dtype.startswith(("int", "uint", "float", "bfloat"))
+    known = numbers_of_ids and (values is None or bool(((values >= 0) & (values < size)).all()))
     if not dtype.startswith(("int", "uint")):
-        values = known_value(array)
-        whole = dtype.startswith("float") and values is not None and bool((values == np.rint(values)).all())
+        whole = known and values is not None and bool((values == np.rint(values)).all())
         fixed = _with_two_axes('np.asarray(x, "int32")', shape)
         raise ValueError(
             f"Ids of pieces are integers. Received: dtype={dtype}, shape={shape}. Pass "
-            f"`{fixed if whole and fixed else _IDS_OF.format('texts')}`."
+            f"`{fixed if whole and fixed else _EXAMPLE}`."
         )
     if len(shape) != 2:
-        fixed = _with_two_axes(code, shape) or _IDS_OF.format("texts")
+        known = known and not (dtype == "uint8" and len(shape) > 2)  # which are pictures
+        fixed = known and _with_two_axes(code, shape) or _EXAMPLE
         raise ValueError(f"Ids of pieces have the shape (batch, length). Received: shape={shape}. Pass `{fixed}`.")
     if shape[1] == 0:
         raise ValueError(
@@ -87,11 +93,10 @@ def checked_ids(ids, size):
             f'shape={shape}. Pass `[""] * len(x)`.'
         )
     check_length(shape[1] or 1)
-    values = known_value(array)
     if values is not None and values.size and not 0 <= values.min() <= values.max() < size:
         raise ValueError(
             f"Ids of pieces lie in [0, {size}). Received: values from {values.min()} to {values.max()}. Were they made "
-            f"by other pieces than `tokenizer.pieces`? Pass `{_IDS_OF.format('texts')}`."
+            f"by other pieces than `tokenizer.pieces`? Pass `{_EXAMPLE}`."
         )
     return keras.ops.cast(array, "int32")
 
@@ -235,7 +240,24 @@ def _is_textual(item):
     """Whether an item of a list is no number and no row of numbers, of which the first stands for all."""
     if isinstance(item, list | tuple):
         return bool(item) and _is_textual(item[0])
+    if isinstance(item, dict):
+        return any(isinstance(value, str) for value in item.values())
     return item is None or isinstance(item, str | bytes | os.PathLike)
+
+
+def _ids_way_out(ids):
+    """The last sentence of an error about what is no array of ids."""
+    plain, code = plain_array(ids, "x")
+    if plain is not ids:
+        return f"Pass `{code}`."
+    if hasattr(ids, "row_splits"):
+        return "Pass `tokenizer.pieces.pad(x.to_list(), 1)`."
+    if not is_dense(ids):
+        return densely(ids, "x")
+    rows = isinstance(ids, list | tuple) and [as_array(row) for row in ids]
+    if rows and all(row is not None and row.ndim == 1 for row in rows):
+        return "They are of several lengths. Pass `tokenizer.pieces.pad(x, 1)`."
+    return f"Pass `{_EXAMPLE}`."
 
 
 def _with_two_axes(code, shape):

@@ -107,6 +107,7 @@ class Tokenizer(keras.Model):
                 finite.
         """
         check_batch_size(batch_size)
+        check_not_symbolic(signal)
         signal = self.checked_signal(signal)
         if known_value(signal[:0]) is None:
             return self._encode(signal)
@@ -126,6 +127,7 @@ class Tokenizer(keras.Model):
             ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
         """
         check_batch_size(batch_size)
+        check_not_symbolic(tokens)
         self._check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
         if known_value(tokens[:0]) is None:
@@ -323,7 +325,8 @@ class Tokenizer(keras.Model):
                 shape, cause = shape_of(as_array(tokens)), error
                 wrong_axis = shape[-1] not in (None, self.num_codebooks)
                 fault = token_shape_fault(shape, self.num_codebooks, expected) if wrong_axis else str(error)
-        way_out = token_way_out(tokens, self.num_codebooks, expected, self._expected_shape(), self._repairs())
+        known = self.num_codebooks, expected, self._expected_shape(), self._repairs(), max(self.codebook_sizes)
+        way_out = token_way_out(tokens, *known)
         raise ValueError(f"{fault} {way_out}") from cause
 
     def _tokens_shape(self):
@@ -383,6 +386,15 @@ def check_batch_size(batch_size):
         raise ValueError(
             f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
             "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
+        )
+
+
+def check_not_symbolic(thing):
+    """Raises where `encode` or `decode` is given an input of a functional Keras model."""
+    if keras.backend.is_keras_tensor(thing):
+        raise ValueError(
+            "Signals and tokens are arrays; inputs of Keras models go through the call alone, `tokenizer(x)`. "
+            f"Received: a KerasTensor of the shape {tuple(thing.shape)}."
         )
 
 

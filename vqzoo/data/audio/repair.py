@@ -2,7 +2,10 @@
 
 import math
 
+import numpy as np
+
 from vqzoo.data.repair import Repairs
+from vqzoo.ops import resample_signal
 
 _MOST_CHANNELS = 8
 
@@ -23,6 +26,7 @@ class AudioRepairs(Repairs):
     """
 
     noun = "waveform"
+    files = "audio"
     axes = 2
 
     def __init__(self, channels=None, length=None, sample_rate=None, **options):
@@ -52,13 +56,33 @@ class AudioRepairs(Repairs):
 
     def scale(self, draft):
         """See `Repairs.scale`."""
-        draft = draft.then(_range_of(draft))
+        draft = self._resampled(draft.then(_range_of(draft)))
+        if draft is None:
+            return None
         have, want = draft.shape[-2], self.length
         if want is None or have is None or have == want:
             return draft
         if have > want:
             return draft.then(f"{{x}}[:, :{want}]" if "/" not in draft.code else f"({{x}})[:, :{want}]")
         return draft.then(f"{{np}}.pad({{x}}, ((0, 0), (0, {want - have}), (0, 0)))")
+
+    def _resampled(self, draft):
+        """The draft at the sample rate that is wanted, where another one stands beside the array.
+
+        None where the two have too little in common, which loading can resample alone.
+        """
+        rate, wanted = draft.rate, self.sample_rate
+        if None in (rate, wanted) or rate == wanted:
+            return draft
+        try:
+            resample_signal(np.zeros((1, 1, 1), "float32"), rate, wanted)
+        except ValueError:
+            return None
+        shape = draft.shape
+        length = None if shape[-2] is None else -(-shape[-2] * wanted // rate)
+        x = "{x}" if self.batched else "({x})[None]"
+        code = f"vqzoo.ops.resample_signal({x}, {draft.rate_code}, {wanted}){'' if self.batched else '[0]'}"
+        return draft.then(code, (*shape[:-2], length, shape[-1]), "float32")
 
     def _channels_last(self, draft):
         """(batch, samples, channels), or (samples, channels) where one is wanted; None where there is no telling."""
@@ -72,8 +96,11 @@ class AudioRepairs(Repairs):
             if one is None:
                 return draft.then("{x}[..., None]", (*shape, 1))
             return one.then("{x}[None]", (1, *one.shape)) if self.batched else one
+        if rank > 3 and None in shape[1:]:
+            return None
         if rank > 3:
-            draft = draft.then(f"{{np}}.reshape({{x}}, {(-1, *shape[-2:])})", (math.prod(shape[:-2]), *shape[-2:]))
+            count = None if shape[0] is None else math.prod(shape[:-2])
+            draft = draft.then(f"{{np}}.reshape({{x}}, {(-1, *shape[-2:])})", (count, *shape[-2:]))
         shape = draft.shape
         if shape[-1] is not None and shape[-1] > _MOST_CHANNELS and shape[-1] != wanted:
             if shape[1] is None or shape[1] > _MOST_CHANNELS:
@@ -87,7 +114,8 @@ class AudioRepairs(Repairs):
         few = [length is not None and length <= _MOST_CHANNELS for length in shape]
         if few[1] and (not few[0] or shape[1] == wanted):
             return draft
-        if few[0] and not few[1] and (not self.batched or shape[0] == wanted != 1):
+        one = not self.batched or draft.rate is not None  # which belongs to one recording
+        if few[0] and not few[1] and (one or shape[0] == wanted != 1):
             return draft.then("{x}.T", shape[::-1])
         return None
 

@@ -9,7 +9,7 @@ import numpy as np
 from vqzoo.data.audio.read import LOUDEST
 from vqzoo.data.audio.repair import AudioRepairs
 from vqzoo.data.paths import target_path
-from vqzoo.data.repair import described
+from vqzoo.data.received import described
 from vqzoo.data.repair import drafted
 from vqzoo.data.stream import is_count
 from vqzoo.files import atomic_path

@@ -4,6 +4,9 @@ import os
 
 import numpy as np
 
+from vqzoo.data.paths import missing_path
+from vqzoo.files import user_path
+
 _EXAMPLE = 'Pass `["A sentence."]`, or another list of str.'
 
 
@@ -20,6 +23,15 @@ def texts_way_out(texts):
     >>> texts_way_out("a"), texts_way_out([b"a"])
     ('Pass `[x]`.', 'Pass `[one.decode() for one in x]`.')
     """
+    paths = [texts] if isinstance(texts, os.PathLike) else texts if isinstance(texts, list | tuple) else []
+    paths = [path for path in paths if isinstance(path, os.PathLike)]
+    missing = missing_path(paths)
+    if missing:
+        return missing
+    if any(os.path.isdir(user_path(path)) for path in paths):
+        several = "[file for one in x for file in vqzoo.data.find_text(one)]"
+        found = several if isinstance(texts, list | tuple) else "vqzoo.data.find_text(x)"
+        return f"Pass `vqzoo.data.read_sentences({found})`."
     code = _of_one(texts) or _of_array(texts) or _of_many(texts)
     return f"Pass `{code}`." if code else _EXAMPLE
 
@@ -37,7 +49,9 @@ def _of_one(text):
 def _of_array(texts):
     """Of arrays and tensors of strings."""
     if hasattr(texts, "as_numpy_iterator"):
-        return "[one.decode() for one in x.as_numpy_iterator()]"
+        return _of_data_set(texts.element_spec)
+    if hasattr(texts, "row_splits"):
+        return "[one.decode() for one in x.flat_values.numpy()]"
     if hasattr(texts, "numpy") and hasattr(texts, "dtype"):
         return "[one.decode() for one in np.ravel(x.numpy())]"
     if hasattr(texts, "to_numpy"):  # of pandas
@@ -52,6 +66,20 @@ def _of_array(texts):
     return "[one for one in np.ravel(x) if isinstance(one, str)]" if str in kinds else None
 
 
+def _of_data_set(spec):
+    """Of a `tf.data.Dataset` of strings, alone or beside something else, batched or not; None of another."""
+    place = ""
+    if isinstance(spec, tuple | dict):
+        keys = spec if isinstance(spec, dict) else range(len(spec))
+        key = next((key for key in keys if getattr(spec[key], "dtype", None) == "string"), None)
+        if key is None:
+            return None
+        spec, place = spec[key], f"[{key!r}]"
+    if getattr(spec, "dtype", None) != "string":
+        return None
+    return f"[one.decode() for row in x.as_numpy_iterator() for one in np.ravel(row{place}).tolist()]"
+
+
 def _of_many(texts):
     if isinstance(texts, dict):
         lists = [
@@ -62,6 +90,9 @@ def _of_many(texts):
         return "x[0]"
     if not isinstance(texts, list | tuple) or not texts:
         return None
+    if all(isinstance(one, dict) for one in texts):
+        keys = [key for key, value in texts[0].items() if all(isinstance(one.get(key), str) for one in texts)]
+        return f"[one[{keys[0]!r}] for one in x]" if keys else None
     if all(isinstance(one, bytes) for one in texts):
         return "[one.decode() for one in x]"
     if all(isinstance(one, os.PathLike) for one in texts):
