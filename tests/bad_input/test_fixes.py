@@ -675,6 +675,10 @@ UNIT = (PIXELS / 255)[None].astype("float32")
 BRIGHT = (np.clip(PIXELS, 128, None) / 127.5 - 1)[None].astype("float32")
 
 
+DARK = ((0, 0), (3, 0), (3, 0), (0, 0))
+BRIGHT_16 = RNG.integers(32768, 65536, (1, 9, 9, 3), "uint16")
+
+
 def warned(function, *arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -709,6 +713,17 @@ RANGES = {
     "as a tensor": (tf.constant(UNIT), True),
     "resized": (np.random.default_rng(0).uniform(0, 1, (1, 9, 9, 3)), True),
     "drawings in black and white": ((UNIT > 0.5).astype("float32"), True),
+    "16 bits": (PIXELS[None] * 257.0 / 65535, True),
+    "float16": (UNIT.astype("float16"), True),
+    "bfloat16": (tf.cast(UNIT, "bfloat16"), True),
+    "dark in a corner, enlarged": (keras.ops.image.resize(np.pad(UNIT, DARK), (50, 50)), True),
+    "bright photos in float16": (BRIGHT.astype("float16"), False),
+    "bright photos in bfloat16": (tf.cast(BRIGHT, "bfloat16"), False),
+    "bright photos in float64": (np.clip(PIXELS, 128, None)[None] / 127.5 - 1, False),
+    "bright photos, enlarged": (keras.ops.image.resize(BRIGHT, (50, 50)), False),
+    "bright photos of float16, enlarged": (keras.ops.image.resize(BRIGHT.astype("float16"), (50, 50)), False),
+    "bright photos of 16 bits": (BRIGHT_16 / 32767.5 - 1, False),
+    "bright photos of 16 bits in float32": ((BRIGHT_16 / 32767.5 - 1).astype("float32"), False),
     "photos": (X, False),
     "bright photos": (BRIGHT, False),
     "a white picture": (np.ones((1, 9, 9, 3)), False),
@@ -722,6 +737,17 @@ RANGES = {
 def test_which_ranges_are_warned_of(name, fresh):
     x, expected = RANGES[name]
     assert bool(warned(fresh.encode, x)) is expected
+
+
+def test_a_call_and_one_example_warn_as_encode_does(fresh):
+    for function in (fresh, fresh.checked_example, lambda x: vqzoo.restyle(fresh, PICTURE, x)):
+        x = UNIT if function is fresh else UNIT[0]
+        fresh._warned = False
+        assert len(warned(function, x)) == 1 and not warned(function, x)
+        fresh._warned = False
+        assert not warned(function, x * 2 - 1)
+    fresh._warned = False
+    assert not warned(lambda x: fresh(x, training=True), UNIT)
 
 
 def test_a_white_picture_from_a_file_is_not_warned_of(fresh, tmp_path):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from vqzoo.data.repair import Repairs
+from vqzoo.ops import dtype_name
 
 _LUMA = "[[0.299], [0.587], [0.114]]"
 _MOST_BANDS = 16  # of an image of more than colours
@@ -131,8 +132,9 @@ class ImageRepairs(Repairs):
 def has_unit_range(images):
     """Whether images seem to lie in [0, 1], as most libraries have them, instead of [-1, 1].
 
-    Flat images say nothing. Neither do 8-bit values of `load_image` that are all bright: these are the odd multiples
-    of 1/255, where 8-bit values in [0, 1] are all multiples.
+    Flat images say nothing. Neither do pictures in [-1, 1] that are all bright: of 8 bits, these are odd multiples of
+    1/255, where those in [0, 1] are all multiples, and of 16 bits the same of 1/65535. Values of any other kind, such
+    as those of a picture that was resized, have to be darker than the darkest bright one.
 
     Args:
         images: float array.
@@ -148,9 +150,15 @@ def has_unit_range(images):
     # The smallest value first: of most images it decides.
     if not images.size or not (low := float(images.min())) >= 0 or not low < float(images.max()) <= 1:
         return False
-    steps = images.reshape(-1)[:_LOOKED_AT].astype("float32") * 255
-    odd = np.abs((steps - 1) / 2 - np.rint((steps - 1) / 2)) < 1e-3
-    return not odd.all()
+    rounding = 2.0**-8 if dtype_name(images) == "bfloat16" else float(np.finfo(images.dtype).eps)
+    values = images.reshape(-1)[:_LOOKED_AT].astype("float64")
+    for largest in (255, 65535):
+        steps = values * largest
+        known = steps[steps * rounding < 0.25]  # where rounding does not hide the step
+        near = np.abs(known - np.rint(known)) <= 0.01 + known * rounding
+        if known.size and near.all():
+            return bool((np.rint(known) % 2 == 0).any())
+    return low < (1 - 2 * rounding) / 255
 
 
 def _range_of(draft):

@@ -14,10 +14,10 @@ from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
+from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
 from vqzoo.tokenizers.tokenizer import check_batch_size
-from vqzoo.tokenizers.tokenizer import check_not_symbolic
 from vqzoo.tokenizers.windows import check_samples
 from vqzoo.tokenizers.windows import windows_along
 

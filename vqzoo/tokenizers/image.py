@@ -159,6 +159,18 @@ class ImageTokenizer(Tokenizer):
             images[:, place] = band
         return images
 
+    def __call__(self, signal, *args, **options):
+        result = super().__call__(signal, *args, **options)
+        if not (args or options.get("training")):
+            self._warn_of_unit_range(signal)
+        return result
+
+    def checked_example(self, example):
+        """See `Tokenizer.checked_example`; it warns as `encode` does."""
+        signal = super().checked_example(example)
+        self._warn_of_unit_range(signal)
+        return signal
+
     def _warn_of_unit_range(self, signal):
         """Warns once where images seem to lie in [0, 1]; the values of a graph pass unseen."""
         values = None if self._warned else known_value(signal)

@@ -1,5 +1,6 @@
 """What is wrong with an array that is not a signal or not tokens, in one sentence."""
 
+import keras
 import numpy as np
 
 from vqzoo.data.paths import missing_path
@@ -77,6 +78,25 @@ def as_array(thing):
     except (ValueError, TypeError):  # of several shapes
         return None
     return array if array.dtype.kind in "biufcV" else None
+
+
+def check_not_symbolic(thing):
+    """Raises where `encode` or `decode` is given an input of a functional Keras model.
+
+    Args:
+        thing: anything.
+
+    Raises:
+        ValueError: it is a `keras.KerasTensor`.
+
+    Example:
+    >>> check_not_symbolic(np.zeros(2))
+    """
+    if keras.backend.is_keras_tensor(thing):
+        raise ValueError(
+            "Signals and tokens are arrays; inputs of Keras models go through the call alone, `tokenizer(x)`. "
+            f"Received: a KerasTensor of the shape {tuple(thing.shape)}."
+        )
 
 
 def shape_of(array):

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from vqzoo.data import Pieces
-from vqzoo.data.received import without_values
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.networks.text import embedding_of
 from vqzoo.ops import dtype_name
@@ -16,8 +15,10 @@ from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import shape_of
 from vqzoo.tokenizers.text_checks import LONGEST
+from vqzoo.tokenizers.text_checks import check_eager
 from vqzoo.tokenizers.text_checks import check_length
 from vqzoo.tokenizers.text_checks import check_networks
 from vqzoo.tokenizers.text_checks import check_padded
@@ -29,7 +30,6 @@ from vqzoo.tokenizers.text_checks import rows_at_once
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
 from vqzoo.tokenizers.tokenizer import check_batch_size
-from vqzoo.tokenizers.tokenizer import check_not_symbolic
 from vqzoo.tokenizers.tokenizer import reconstruction_of_none
 
 PIECES_FILE = "pieces.model"
@@ -127,12 +127,7 @@ class TextTokenizer(Tokenizer):
         Raises:
             ValueError: on another dtype or last axis, tokens out of range, or inside a graph.
         """
-        check_not_symbolic(tokens)
-        if hasattr(tokens, "dtype") and not without_values(tokens) and known_value(tokens) is None:
-            raise ValueError(
-                "Strings are made in eager calls. Received: tokens of a graph, such as that of `dataset.map`. "
-                "`decode_ids` gives ids of pieces there."
-            )
+        check_eager(tokens)
         ids = keras.ops.convert_to_numpy(self.decode_ids(tokens, batch_size))
         return self.pieces.decode(list(ids)) if len(ids) else []
 

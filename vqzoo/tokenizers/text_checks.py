@@ -10,11 +10,13 @@ from vqzoo.data.received import densely
 from vqzoo.data.received import described
 from vqzoo.data.received import is_dense
 from vqzoo.data.received import plain_array
+from vqzoo.data.received import without_values
 from vqzoo.data.text.repair import texts_way_out
 from vqzoo.networks.text import RealPieces
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_not_symbolic
 
 # Pieces of one text: the logits of so many take half a gigabyte.
 LONGEST = 2**15
@@ -128,6 +130,26 @@ def check_networks(encoder, decoder, pieces):
         raise ValueError(
             f"There are {pieces.size} pieces, and the end piece is {pieces.end}. Received: networks of {sizes} "
             f"pieces with the end pieces {ends}. Build them with `pieces.size` and `end=pieces.end`."
+        )
+
+
+def check_eager(tokens):
+    """Raises where tokens are those of a graph, whose values come later.
+
+    Args:
+        tokens: anything.
+
+    Raises:
+        ValueError: they are.
+
+    Example:
+    >>> check_eager(np.zeros((1, 2, 1), "int32"))
+    """
+    check_not_symbolic(tokens)
+    if hasattr(tokens, "dtype") and not without_values(tokens) and known_value(tokens) is None:
+        raise ValueError(
+            "Strings are made in eager calls. Received: tokens of a graph, such as that of `dataset.map`. "
+            "`decode_ids` gives ids of pieces there."
         )
 
 

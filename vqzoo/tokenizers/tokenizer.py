@@ -20,6 +20,7 @@ from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import fits
 from vqzoo.tokenizers.signal_checks import shape_of
 from vqzoo.tokenizers.signal_checks import signal_fault
@@ -182,7 +183,7 @@ class Tokenizer(keras.Model):
                 precision is none of the three.
         """
         if precision not in ("float32", *MIXED):
-            raise ValueError(f"`precision` is float32, {' or '.join(MIXED)}. Received: precision={precision!r}")
+            raise ValueError(f"`precision` is float32, {' or '.join(MIXED)}. Received: precision={shown(precision)}")
         tokenizer = load_preset(name)
         if not isinstance(tokenizer, cls):
             raise ValueError(
@@ -386,15 +387,6 @@ def check_batch_size(batch_size):
         raise ValueError(
             f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
             "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
-        )
-
-
-def check_not_symbolic(thing):
-    """Raises where `encode` or `decode` is given an input of a functional Keras model."""
-    if keras.backend.is_keras_tensor(thing):
-        raise ValueError(
-            "Signals and tokens are arrays; inputs of Keras models go through the call alone, `tokenizer(x)`. "
-            f"Received: a KerasTensor of the shape {tuple(thing.shape)}."
         )
 
 
