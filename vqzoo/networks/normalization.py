@@ -5,7 +5,9 @@ import math
 
 import keras
 
+from vqzoo.ops import custom_gradient
 from vqzoo.ops import fused
+from vqzoo.ops import silu
 
 
 def group_normalization(channels, name):
@@ -144,7 +146,7 @@ class GroupNormalizationSwish(FastGroupNormalization):
     """
 
     def call(self, inputs):
-        return keras.ops.custom_gradient(self._with_gradient)(inputs, *self._weights_of_channels(inputs))
+        return custom_gradient(self._with_gradient)(inputs, *self._weights_of_channels(inputs))
 
     def _with_gradient(self, inputs, gamma, beta):
         x = keras.ops.cast(inputs, "float32")
@@ -167,7 +169,7 @@ class GroupNormalizationSwish(FastGroupNormalization):
 
 @fused
 def _swish(inputs, scale, offset):
-    return keras.ops.cast(keras.ops.silu(keras.ops.cast(inputs, "float32") * scale + offset), inputs.dtype)
+    return keras.ops.cast(silu(keras.ops.cast(inputs, "float32") * scale + offset), inputs.dtype)
 
 
 @functools.partial(fused, unknown_sizes=True)

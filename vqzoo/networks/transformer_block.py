@@ -5,6 +5,7 @@ import keras
 from vqzoo.networks.attention import CrossAttention
 from vqzoo.networks.attention import SelfAttention
 from vqzoo.networks.sequence.masks import real_alone
+from vqzoo.ops import silu
 
 EPSILON = {"rms": 1e-6, "layer": 1e-5}  # of the normalisations: Llama's and GPT-2's
 FEED_FORWARDS = ("swiglu", "gelu")
@@ -190,7 +191,7 @@ class TransformerBlock(keras.layers.Layer):
         hidden = self.expand(self.feed_forward_norm(x))
         if self.feed_forward == "swiglu":
             gate, hidden = keras.ops.split(hidden, 2, axis=-1)
-            hidden = keras.ops.silu(gate) * hidden
+            hidden = silu(gate) * hidden
         else:
             hidden = keras.ops.gelu(hidden, approximate=True)  # as in GPT-2
         return x + self.drop(self.project(hidden), training=training)

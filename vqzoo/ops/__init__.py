@@ -11,7 +11,9 @@ from vqzoo.ops.entropy import bit_entropy
 from vqzoo.ops.entropy import mean_code_entropy
 from vqzoo.ops.estimators import rotation_trick
 from vqzoo.ops.estimators import straight_through
+from vqzoo.ops.gradients import custom_gradient
 from vqzoo.ops.gradients import input_gradient
+from vqzoo.ops.gradients import silu
 from vqzoo.ops.griffin_lim import griffin_lim
 from vqzoo.ops.litert import as_read
 from vqzoo.ops.litert import exact_product
@@ -54,6 +56,7 @@ __all__ = [
     "codes_at",
     "compiled",
     "crop",
+    "custom_gradient",
     "digits_to_tokens",
     "dtype_name",
     "exact_product",
@@ -84,6 +87,7 @@ __all__ = [
     "reverse_bits",
     "rotation_trick",
     "sampled_codes",
+    "silu",
     "spread_rows",
     "stft",
     "straight_through",

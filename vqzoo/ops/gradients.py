@@ -1,6 +1,99 @@
 """Gradients inside a loss, on every backend."""
 
+import functools
+
 import keras
+
+_NAME = "VqzooCustomGradient"
+
+
+def custom_gradient(function):
+    """A function with a gradient of its own, as `keras.ops.custom_gradient`; graphs that call it can be freed.
+
+    TensorFlow's registers the gradient of each call in a graph under a new name, in a table that is never emptied: it
+    keeps the graph, and all that the graph holds, until the process ends. Here the graph holds its gradients, under one
+    name.
+
+    Args:
+        function: callable of tensors, which returns a tensor or a tuple of them, and a callable from their gradients to
+            those of the arguments. It reads no variable but by its arguments.
+
+    Returns:
+        Callable of tensors.
+
+    Example:
+    >>> doubled = custom_gradient(lambda x: (2.0 * x, lambda upstream: 5.0 * upstream))
+    >>> float(doubled(1.0)), float(input_gradient(doubled, keras.ops.ones(())))
+    (2.0, 5.0)
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.ops.custom_gradient(function)
+    import tensorflow as tf
+
+    record = _tape_record()
+
+    @functools.wraps(function)
+    def call(*tensors):
+        if record is None or tf.executing_eagerly():
+            return tf.custom_gradient(function)(*tensors)
+        return _in_graph(function, [tf.convert_to_tensor(tensor) for tensor in tensors], record)
+
+    return call
+
+
+def _in_graph(function, tensors, record):
+    import tensorflow as tf
+
+    with record.stop_recording():
+        results, gradient = function(*tensors)
+        several = isinstance(results, (tuple, list))
+        results = list(results) if several else [results]
+        graph = tf.compat.v1.get_default_graph()
+        # What `tf.gradients` sees: one operation from arguments to results, whose gradient is looked up by its name.
+        with graph.gradient_override_map({"IdentityN": _NAME}):
+            outputs = tf.identity_n(results + tensors)
+
+    def gradients(*upstream):
+        made = gradient(*upstream[: len(results)])
+        return [None] * len(results) + (list(made) if isinstance(made, (tuple, list)) else [made])
+
+    if not hasattr(graph, "vqzoo_gradients"):
+        graph.vqzoo_gradients = {}
+    graph.vqzoo_gradients[outputs[0].op.name] = gradients
+    # What `tf.GradientTape` sees.
+    record.record_operation(_NAME, outputs, results + tensors, gradients)
+    return tuple(outputs[: len(results)]) if several else outputs[0]
+
+
+@functools.cache
+def _tape_record():
+    """TensorFlow's module by which an operation names its gradient to the tapes; None where it has none."""
+    import tensorflow as tf
+
+    try:
+        from tensorflow.python.eager import record
+
+        record.stop_recording, record.record_operation  # noqa: B018 (they are not of the public interface)
+    except (ImportError, AttributeError):
+        return None
+    tf.RegisterGradient(_NAME)(lambda operation, *upstream: operation.graph.vqzoo_gradients[operation.name](*upstream))
+    return record
+
+
+def silu(x):
+    """X sigmoid(x), also named swish, as `keras.ops.silu`; graphs that call it can be freed (see `custom_gradient`).
+
+    Args:
+        x: float tensor.
+
+    Returns:
+        Tensor of the same shape and dtype.
+
+    Example:
+    >>> float(silu(keras.ops.zeros(())))
+    0.0
+    """
+    return x * keras.ops.sigmoid(x)
 
 
 def input_gradient(function, x):

@@ -10,6 +10,7 @@ import math
 import keras
 import numpy as np
 
+from vqzoo.ops.gradients import custom_gradient
 from vqzoo.ops.litert import as_read
 from vqzoo.ops.litert import exact_product
 from vqzoo.ops.litert import is_for_litert
@@ -222,13 +223,11 @@ def _linear(forward, adjoint, *tensors):
     plain = keras.config.backend() != "tensorflow" or is_for_litert()
     if plain or any(isinstance(tensor, keras.KerasTensor) for tensor in tensors):
         return forward(*tensors)
-    import tensorflow as tf  # here, because the other backends do without
 
-    @tf.custom_gradient
     def function(*tensors):
         return forward(*tensors), functools.partial(_linear, adjoint, forward)
 
-    return function(*tensors)
+    return custom_gradient(function)(*tensors)
 
 
 def _frames(signal, frame_length, hop_length):

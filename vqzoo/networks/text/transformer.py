@@ -5,6 +5,7 @@ import numpy as np
 
 from vqzoo.networks.attention import MASKED
 from vqzoo.networks.transformer import Transformer
+from vqzoo.ops import silu
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -59,7 +60,7 @@ class MaskedTransformer(Transformer):
             hidden = _copied(block.expand)(_copied(block.feed_forward_norm)(x))
             if block.feed_forward == "swiglu":
                 gate, hidden = keras.ops.split(hidden, 2, axis=-1)
-                hidden = keras.ops.silu(gate) * hidden
+                hidden = silu(gate) * hidden
             else:
                 hidden = keras.ops.gelu(hidden, approximate=True)
             x = x + _copied(block.project)(hidden)
