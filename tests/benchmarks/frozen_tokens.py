@@ -63,12 +63,7 @@ def tokens_of(name):
     """The tokens of a preset, int32 array: of the signals above, or for a prior what it generates from seed 7."""
     modality, kind = name.split("-")[:2]
     if kind == "prior":
-        # Greedy as well as sampled: the second shows a changed order of random numbers.
-        results = [
-            vqzoo.uses.Generator.from_preset(name).tokens(3, seed=7, **options)
-            for options in ({"temperature": 0.0}, {})
-        ]
-        return np.concatenate([np.asarray(result) for result in results])
+        return np.asarray(vqzoo.uses.Generator.from_preset(name).tokens(3, seed=7))
     tokenizer = vqzoo.Tokenizer.from_preset(name)
     signal = {
         "image": lambda: image(tokenizer.encoder.input_shape[1:]),
