@@ -327,9 +327,25 @@ def _bytes_needed(path):
     """Bytes of the weights of the networks that a file describes, none of which is made."""
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
-    with keras.StatelessScope(initialize_variables=False):
+    with _nothing_to_initialize(), keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, safe_mode=True)
     return sum(math.prod(variable.shape) * _ITEM_BYTES.get(variable.dtype, 1) for variable in model.weights)
+
+
+@contextlib.contextmanager
+def _nothing_to_initialize():
+    """Forgets the variables that are described in this context: Keras would make them where it next leaves a scope."""
+    try:
+        from keras.src.backend.common import global_state
+    except ImportError:  # it is not of the public interface
+        yield
+        return
+    name = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(name, []))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(name, before)
 
 
 def _bytes_held(path):
