@@ -79,6 +79,19 @@ def test_without_a_place_on_the_tape_it_is_tensorflow_s(monkeypatch):
     assert float(tf.function(lambda x: gradients.input_gradient(doubled, x))(tf.constant(1.0))) == 5.0
 
 
+def test_a_module_with_gradients_is_saved_with_them(tmp_path):
+    module = tf.Module()
+    module.call = tf.function(lambda x, y: weighted(x, y), input_signature=[tf.TensorSpec(())] * 2, autograph=False)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+    tf.saved_model.save(module, str(tmp_path / "saved"), options=options)
+    x, y = tf.constant(5.0), tf.constant(7.0)
+    with tf.GradientTape() as tape:
+        tape.watch((x, y))
+        total = tf.saved_model.load(str(tmp_path / "saved")).call(x, y)
+    assert float(total) == 2 * 35 + 3 * 12
+    assert [float(g) for g in tape.gradient(total, (x, y))] == [10 * 2 + 3, 100 * 7 * 2]
+
+
 def spectra(x):
     return stft(keras.ops.reshape(x, (1, -1)), 8, 4)[0]
 

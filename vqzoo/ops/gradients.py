@@ -1,18 +1,19 @@
 """Gradients inside a loss, on every backend."""
 
 import functools
+import itertools
+import weakref
 
 import keras
 
-_NAME = "VqzooCustomGradient"
+_numbers = itertools.count()
 
 
 def custom_gradient(function):
     """A function with a gradient of its own, as `keras.ops.custom_gradient`; graphs that call it can be freed.
 
-    TensorFlow's registers the gradient of each call in a graph under a new name, in a table that is never emptied: it
-    keeps the graph, and all that the graph holds, until the process ends. Here the graph holds its gradients, under one
-    name.
+    TensorFlow's registers the gradient of each call in a graph in a table that is never emptied: it keeps the graph,
+    and all that the graph holds, until the process ends. Here the graph holds its gradients.
 
     Args:
         function: callable of tensors, which returns a tensor or a tuple of them, and a callable from their gradients to
@@ -48,36 +49,43 @@ def _in_graph(function, tensors, record):
         results, gradient = function(*tensors)
         several = isinstance(results, (tuple, list))
         results = list(results) if several else [results]
-        graph = tf.compat.v1.get_default_graph()
+
+        def gradients(*upstream):
+            made = gradient(*upstream[: len(results)])
+            return [None] * len(results) + (list(made) if isinstance(made, (tuple, list)) else [made])
+
         # What `tf.gradients` sees: one operation from arguments to results, whose gradient is looked up by its name.
-        with graph.gradient_override_map({"IdentityN": _NAME}):
+        graph = tf.compat.v1.get_default_graph()
+        with graph.gradient_override_map({"IdentityN": _named(graph, gradients)}):
             outputs = tf.identity_n(results + tensors)
+    # What `tf.GradientTape` sees.
+    record.record_operation("CustomGradient", outputs, results + tensors, gradients)
+    return tuple(outputs[: len(results)]) if several else outputs[0]
 
-    def gradients(*upstream):
-        made = gradient(*upstream[: len(results)])
-        return [None] * len(results) + (list(made) if isinstance(made, (tuple, list)) else [made])
 
+def _named(graph, gradients):
+    """Registers a gradient of the graph, which holds it; TensorFlow's table knows only where to find it."""
+    import tensorflow as tf
+
+    name = f"VqzooGradient{next(_numbers)}"
     if not hasattr(graph, "vqzoo_gradients"):
         graph.vqzoo_gradients = {}
-    graph.vqzoo_gradients[outputs[0].op.name] = gradients
-    # What `tf.GradientTape` sees.
-    record.record_operation(_NAME, outputs, results + tensors, gradients)
-    return tuple(outputs[: len(results)]) if several else outputs[0]
+    graph.vqzoo_gradients[name] = gradients
+    reference = weakref.ref(graph)
+    # Exports call it without an operation.
+    tf.RegisterGradient(name)(lambda _, *upstream: reference().vqzoo_gradients[name](*upstream))
+    return name
 
 
 @functools.cache
 def _tape_record():
     """TensorFlow's module by which an operation names its gradient to the tapes; None where it has none."""
-    import tensorflow as tf
-
     try:
-        from tensorflow.python.eager import record
+        from tensorflow.python.eager import record  # it is not of the public interface
 
-        record.stop_recording, record.record_operation  # noqa: B018 (they are not of the public interface)
+        return record if callable(record.stop_recording) and callable(record.record_operation) else None
     except (ImportError, AttributeError):
         return None
-    tf.RegisterGradient(_NAME)(lambda operation, *upstream: operation.graph.vqzoo_gradients[operation.name](*upstream))
-    return record
 
 
 def silu(x):
