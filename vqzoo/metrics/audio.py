@@ -1,7 +1,11 @@
 """How near a sound is to its original: distances of mel spectra and spectra, and SI-SDR, one number per clip."""
 
 import functools
+import math
+import numbers
 
+from vqzoo.jsons import shown
+from vqzoo.metrics.pairs import float_tensors
 from vqzoo.ops import spectral_distances
 
 # DAC's scales (Kumar et al. 2023, section 3.5), those of `vqzoo.losses.MelLoss`.
@@ -24,7 +28,7 @@ def mel_distance(signal, reconstruction, sample_rate):
         float32 tensor (batch,), the mean over the channels of each clip; 0 for equal clips.
 
     Raises:
-        ValueError: if the signals are not of that shape, or the rate is not positive.
+        ValueError: if the signals are not floats of that shape, or the rate is not positive.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
@@ -34,7 +38,7 @@ def mel_distance(signal, reconstruction, sample_rate):
     Reference:
         Kumar et al. 2023, https://arxiv.org/abs/2306.06546, sections 3.5 and 4.2
     """
-    return spectral_distances.mel_distance(signal, reconstruction, _scales(sample_rate, _FRAMES, _BANDS))
+    return spectral_distances.mel_distance(*_pair(signal, reconstruction), _scales(sample_rate, _FRAMES, _BANDS))
 
 
 def log_mel_distance(signal, reconstruction, sample_rate):
@@ -52,14 +56,14 @@ def log_mel_distance(signal, reconstruction, sample_rate):
         float32 tensor (batch,), the mean over the channels of each clip; 0 for equal clips.
 
     Raises:
-        ValueError: if the signals are not of that shape, or the rate is not positive.
+        ValueError: if the signals are not floats of that shape, or the rate is not positive.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
     >>> round(float(log_mel_distance(noise, 0.1 * noise, 16000)[0]), 3)
     1.0
     """
-    return spectral_distances.mel_distance(signal, reconstruction, _scales(sample_rate, (1024,), (80,)))
+    return spectral_distances.mel_distance(*_pair(signal, reconstruction), _scales(sample_rate, (1024,), (80,)))
 
 
 def stft_distance(signal, reconstruction):
@@ -73,7 +77,7 @@ def stft_distance(signal, reconstruction):
         float32 tensor (batch,), the mean over the channels of each clip; 0 for equal clips.
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals are not floats of that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
@@ -84,7 +88,7 @@ def stft_distance(signal, reconstruction):
         Yamamoto, Song, Kim 2020, https://arxiv.org/abs/1910.11480, equations 3 to 6 and table 1
     """
     lengths = (512, 1024, 2048), (50, 120, 240), (240, 600, 1200)
-    return spectral_distances.stft_distance(signal, reconstruction, *lengths)
+    return spectral_distances.stft_distance(*_pair(signal, reconstruction), *lengths)
 
 
 def si_sdr(signal, reconstruction):
@@ -104,7 +108,7 @@ def si_sdr(signal, reconstruction):
         float32 tensor (batch,), in dB, the mean over the channels of each clip; it says nothing of a silent signal.
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals are not floats of that shape.
 
     Example:
     >>> x, y = np.array([1.0, -1, 1, -1]), np.array([1.1, -0.9, 0.9, -1.1])
@@ -114,7 +118,7 @@ def si_sdr(signal, reconstruction):
     Reference:
         Le Roux et al. 2019, https://arxiv.org/abs/1811.02508, equation 5
     """
-    return spectral_distances.si_sdr(signal, reconstruction)
+    return spectral_distances.si_sdr(*_pair(signal, reconstruction))
 
 
 def level_difference(signal, reconstruction):
@@ -132,16 +136,27 @@ def level_difference(signal, reconstruction):
         float32 tensor (batch,), in dB, the mean over the channels of each clip.
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals are not floats of that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
     >>> round(float(level_difference(noise, 0.5 * noise)[0]), 2)
     -6.02
     """
-    return spectral_distances.level_difference(signal, reconstruction)
+    return spectral_distances.level_difference(*_pair(signal, reconstruction))
+
+
+def _pair(signal, reconstruction):
+    return float_tensors("Pass `x / 32768` for 16 bits.", signal=signal, reconstruction=reconstruction)
+
+
+def _scales(sample_rate, frame_lengths, bands):
+    known = isinstance(sample_rate, numbers.Real) and not isinstance(sample_rate, bool)
+    if not known or not 0 < sample_rate < math.inf:
+        raise ValueError(f"`sample_rate` is in Hz and positive. Received: sample_rate={shown(sample_rate)}")
+    return _kept_scales(sample_rate, frame_lengths, bands)
 
 
 @functools.cache
-def _scales(sample_rate, frame_lengths, bands):
+def _kept_scales(sample_rate, frame_lengths, bands):
     return spectral_distances.mel_scales(sample_rate, frame_lengths, bands)

@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from vqzoo.metrics.packages import optional_package
+from vqzoo.metrics.pairs import float_tensors
 
 # What pystoi returns, exactly, where it does not find enough speech.
 _TOO_LITTLE_SPEECH = 1e-5
@@ -110,7 +111,8 @@ def visqol(signal, reconstruction, sample_rate):
 
 def _of_channels(measure, signal, reconstruction):
     """The mean of `measure(channel, reconstruction's)` over the channels of each clip."""
-    signal, reconstruction = (ops.convert_to_numpy(x).astype("float64") for x in (signal, reconstruction))
+    pair = float_tensors("Pass `x / 32768` for 16 bits.", signal=signal, reconstruction=reconstruction)
+    signal, reconstruction = (ops.convert_to_numpy(x).astype("float64") for x in pair)
     if signal.ndim != 3 or signal.shape != reconstruction.shape:
         raise ValueError(
             "Both signals have one shape, (batch, samples, channels). Received: a signal of shape "

@@ -1,13 +1,22 @@
 """How near a picture is to its original: PSNR, SSIM and multi-scale SSIM, one number per picture."""
 
+import math
+import numbers
+
 import numpy as np
 from keras import ops
+
+from vqzoo.jsons import shown
+from vqzoo.metrics.pairs import check_magnitudes
+from vqzoo.metrics.pairs import float_tensors
 
 # The constants of Wang et al. 2004, which tf.image.ssim and the papers of this field use.
 SSIM_WINDOW = 11  # pixels
 _SSIM_SIGMA = 1.5  # pixels
 _SSIM_K1 = 0.01
 _SSIM_K2 = 0.03
+# Magnitudes, by `max_value`: of originals, and of what networks make, which may overshoot. [0, 255] is far beyond both.
+_MOST_OF_ORIGINAL, _MOST_OF_NETWORK = 1.5, 10.0
 _AT_ONCE = 2**22  # values of a picture that windows are laid over at once
 # Wang, Simoncelli and Bovik 2003, section 3.2, from the finest scale to the coarsest. They sum to 1.0001, by rounding.
 _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -27,14 +36,14 @@ def psnr(images, reconstructions, max_value=2.0):
         float32 tensor (batch,), in dB; `inf` for equal pictures.
 
     Raises:
-        ValueError: the two are not batches of pictures of one shape.
+        ValueError: the two are not batches of pictures of one shape, or not of this `max_value`.
 
     Example:
     >>> import numpy as np
     >>> psnr(np.zeros((1, 4, 4, 3)), np.full((1, 4, 4, 3), 0.2)).numpy().round(3).tolist()
     [20.0]
     """
-    images, reconstructions = _check_pair(images, reconstructions)
+    images, reconstructions = _check_pair(images, reconstructions, max_value)
     error = ops.mean(ops.square(images - reconstructions), axis=(1, 2, 3))
     return 10.0 * ops.log10(max_value**2 / error)
 
@@ -59,7 +68,8 @@ def ssim(images, reconstructions, max_value=2.0):
         float32 tensor (batch,); 1 for equal pictures.
 
     Raises:
-        ValueError: the two are not batches of pictures of one shape, or are smaller than the window.
+        ValueError: the two are not batches of pictures of one shape, not of this `max_value`, or smaller than the
+            window.
 
     Reference:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, eq. 13.
@@ -69,7 +79,7 @@ def ssim(images, reconstructions, max_value=2.0):
     >>> ssim(np.zeros((1, 16, 16, 3)), np.full((1, 16, 16, 3), 0.02)).numpy().round(3).tolist()
     [0.5]
     """
-    images, reconstructions = _check_pair(images, reconstructions)
+    images, reconstructions = _check_pair(images, reconstructions, max_value)
     if any(size is not None and size < SSIM_WINDOW for size in images.shape[1:3]):
         raise ValueError(
             f"SSIM compares windows of {SSIM_WINDOW} x {SSIM_WINDOW} pixels, so pictures must be at least "
@@ -103,8 +113,8 @@ def ms_ssim(images, reconstructions, max_value=2.0, scales=5):
         float32 tensor (batch,), from 0 to 1; 1 for equal pictures.
 
     Raises:
-        ValueError: the two are not batches of pictures of one shape, there are no such scales, or the coarsest would
-            be smaller than the window.
+        ValueError: the two are not batches of pictures of one shape, not of this `max_value`, there are no such scales,
+            or the coarsest would be smaller than the window.
 
     Reference:
         Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", 2003, eq. 7.
@@ -114,9 +124,11 @@ def ms_ssim(images, reconstructions, max_value=2.0, scales=5):
     >>> round(float(ms_ssim(np.zeros((1, 64, 64, 3)), np.full((1, 64, 64, 3), 0.02), scales=3)[0]), 3)
     0.719
     """
-    if scales not in range(1, len(_MS_SSIM_WEIGHTS) + 1):
-        raise ValueError(f"`scales` must be an int from 1 to {len(_MS_SSIM_WEIGHTS)}. Received: scales={scales}")
-    images, reconstructions = _check_pair(images, reconstructions)
+    known = isinstance(scales, numbers.Integral) and not isinstance(scales, bool)
+    if not known or not 1 <= scales <= len(_MS_SSIM_WEIGHTS):
+        most = len(_MS_SSIM_WEIGHTS)
+        raise ValueError(f"`scales` must be an int from 1 to {most}. Received: scales={shown(scales)}")
+    images, reconstructions = _check_pair(images, reconstructions, max_value)
     _check_scales(images, scales)
     weights = np.array(_MS_SSIM_WEIGHTS[:scales], "float32")
     if scales < len(_MS_SSIM_WEIGHTS):
@@ -212,9 +224,16 @@ def _halve(x):
     return ops.average_pool(x, 2, 2, padding="same", data_format="channels_last")
 
 
-def _check_pair(images, reconstructions):
-    images = ops.cast(ops.convert_to_tensor(images), "float32")
-    reconstructions = ops.cast(ops.convert_to_tensor(reconstructions), "float32")
+def _check_pair(images, reconstructions, max_value):
+    if not isinstance(max_value, numbers.Real) or isinstance(max_value, bool) or not 0 < max_value < math.inf:
+        raise ValueError(
+            "`max_value` is the largest less the smallest possible value, a number above 0, such as 2 for pictures in "
+            f"[-1, 1] or 255 for 8 bits. Received: max_value={shown(max_value)}"
+        )
+    eight_bits = "Pass `max_value=255` for pictures in [0, 255]"
+    images, reconstructions = float_tensors(
+        f"{eight_bits}, or `x / 127.5 - 1`." if max_value <= 2 else None, images=images, reconstructions=reconstructions
+    )
     shapes = tuple(images.shape), tuple(reconstructions.shape)
     same = all(a == b or None in (a, b) for a, b in zip(*shapes, strict=False))  # None: unknown in a graph
     if len(shapes[0]) != 4 or len(shapes[1]) != 4 or not same:
@@ -223,6 +242,9 @@ def _check_pair(images, reconstructions):
             "`decode(tokens, size=(height, width))` crops to the input's. "
             f"Received: images of shape {shapes[0]}, reconstructions of shape {shapes[1]}"
         )
+    way_out = f"Their max_value is {max_value}. {eight_bits}."
+    check_magnitudes(_MOST_OF_ORIGINAL * max_value, way_out, images=images)
+    check_magnitudes(_MOST_OF_NETWORK * max_value, way_out, reconstructions=reconstructions)
     return images, reconstructions
 
 

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 
+from vqzoo.jsons import shown
 from vqzoo.metrics.packages import optional_package
 
 _COMPRESS = {
@@ -49,18 +50,19 @@ def piece_accuracy(rows, decoded):
         float in [0, 1], of all pieces alike.
 
     Raises:
-        ValueError: if there are no texts, or not as many of both.
+        ValueError: if there are no texts or no pieces, not as many of both, or a row is none of integers.
 
     Example:
     >>> piece_accuracy([[5, 6, 7, 2]], [[5, 9, 7, 2, 2, 2]])
     0.75
     """
-    _check_pairs(rows, decoded)
-    equal = sum(
-        int(np.sum(np.asarray(row)[: len(other)] == np.asarray(other)[: len(row)]))
-        for row, other in zip(rows, decoded, strict=True)
-    )
-    return equal / sum(map(len, rows))
+    _check_counts(rows, decoded)
+    rows, decoded = _ids("rows", rows), _ids("decoded", decoded)
+    pieces = sum(map(len, rows))
+    if not pieces:
+        raise ValueError(f"There are no pieces to count. Received: {len(rows)} rows, all empty.")
+    equal = sum(int(np.sum(row[: len(other)] == other[: len(row)])) for row, other in zip(rows, decoded, strict=True))
+    return equal / pieces
 
 
 def character_error_rate(texts, decoded):
@@ -98,6 +100,9 @@ def edit_distance(first, second):
     Returns:
         int.
 
+    Raises:
+        ValueError: if one of them is no str.
+
     Example:
     >>> edit_distance("kitten", "sitting")
     3
@@ -105,6 +110,9 @@ def edit_distance(first, second):
     Reference:
         Hyyrö 2003, A bit-vector algorithm for computing Levenshtein and Damerau edit distances, figure 3
     """
+    for name, text in (("first", first), ("second", second)):
+        if not isinstance(text, str):
+            raise ValueError(f"`{name}` is a str. Received: {name}={shown(text)}. Bytes are made text by `x.decode()`.")
     first, second = _between_differences(*sorted((first, second), key=len))
     if not first:
         return len(second)
@@ -189,8 +197,9 @@ def compressed_bits_per_character(texts, compressor):
     >>> 0.2 < compressed_bits_per_character(["the cat sat"] * 100, "zlib") < 0.3
     True
     """
-    if compressor not in _COMPRESS:
-        raise ValueError(f"`compressor` is one of {', '.join(_COMPRESS)}. Received: {compressor!r}")
+    if not isinstance(compressor, str) or compressor not in _COMPRESS:
+        raise ValueError(f"`compressor` is one of {', '.join(_COMPRESS)}. Received: {shown(compressor)}")
+    _check_texts("texts", texts)
     data = "\n".join(texts).encode("utf-8", "replace")  # of lone surrogates
     return 8 * len(_COMPRESS[compressor](data)) / _characters(texts)
 
@@ -211,6 +220,53 @@ def _characters(texts):
 
 
 def _check_pairs(texts, decoded):
-    if isinstance(texts, str) or isinstance(decoded, str) or not len(texts) or len(texts) != len(decoded):
-        counts = [f"one {type(x).__name__}" if isinstance(x, str) else len(x) for x in (texts, decoded)]
-        raise ValueError(f"Give two lists, as many of one as of the other. Received: {counts[0]} and {counts[1]}")
+    _check_counts(texts, decoded)
+    _check_texts("texts", texts)
+    _check_texts("decoded", decoded)
+
+
+def _check_counts(texts, decoded):
+    counts = [_count(x) for x in (texts, decoded)]
+    if counts[0] != counts[1] or counts[0] in (0, None):
+        received = [
+            f"one {type(x).__name__}" if n is None else n for x, n in zip((texts, decoded), counts, strict=True)
+        ]
+        raise ValueError(f"Give two lists, as many of one as of the other. Received: {received[0]} and {received[1]}")
+
+
+def _count(texts):
+    """How many there are in a list or an array; None where it is neither."""
+    if isinstance(texts, str | bytes | dict | set):
+        return None
+    try:
+        return len(texts)
+    except TypeError:
+        return None
+
+
+def _check_texts(name, texts):
+    if _count(texts) is None:
+        raise ValueError(f"`{name}` is a list of str. Received: {shown(texts)}. Pass `[x]` for one text.")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"`{name}` is a list of str. Received: {name}[{i}]={shown(text)}. Bytes are made text by "
+                "`x.decode()`, ids by `tokenizer.pieces.decode`."
+            )
+
+
+def _ids(name, rows):
+    """Rows of ids as arrays (pieces,)."""
+    arrays = []
+    for i, row in enumerate(rows):
+        try:
+            array = np.asarray(row)
+        except Exception:  # ragged lists, and what arrays of other libraries raise
+            array = np.asarray(None)
+        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+            raise ValueError(
+                f"`{name}` holds a row of integer ids for each text, as from `pieces.encode`. Received: "
+                f"{name}[{i}]={shown(row)}. Pass `x[..., 0]` for ids with a last axis of 1."
+            )
+        arrays.append(array)
+    return arrays
