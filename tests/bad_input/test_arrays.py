@@ -18,7 +18,10 @@ SIGNALS = {
     "complex": (X.astype("complex64"), "Received: dtype=complex64"),
     "objects": (np.full((1, 8, 8, 3), None), "A signal is an array.*Received: object .1, 8, 8, 3."),
     "nothing": (None, "A signal is an array.*Received: None. A file is read by `vqzoo.data.load_image.path..None.`"),
-    "a_path": ("photo.png", "A signal is an array.*Received: 'photo.png'. Pass `vqzoo.data.load_image.x..None.`"),
+    "a_path": (
+        "photo.png",
+        "A signal is an array.*Received: 'photo.png'. There is no file 'photo.png'. Check its name",
+    ),
     "channels_first": (np.zeros((1, 3, 8, 8), "float32"), r"channels last.*Received: shape=\(1, 3, 8, 8\)"),
     "four_channels": (np.zeros((1, 8, 8, 4), "float32"), r"Received: shape=\(1, 8, 8, 4\)"),
     "no_batch_axis": (X[0], "Pass `x.None.`"),
@@ -35,7 +38,7 @@ TOKENS = {
     "floats": (T * 1.0, r"Tokens are integers. Received: dtype=float64, shape=.*. Pass `x.astype\(.int32.\)`"),
     "booleans": (T > 0, "Tokens are integers. Received: dtype=bool"),
     "objects": (T.astype(object), "Tokens are integers, in an array. Received: object"),
-    "text": ("tokens.npz", "Tokens are integers, in an array. Received: 'tokens.npz'. Pass `vqzoo.presets.load_tokens"),
+    "text": ("tokens.npz", "Tokens are integers, in an array. Received: 'tokens.npz'. There is no file 'tokens.npz'"),
     "two_codebooks": (np.zeros((1, 2, 2, 2), "int32"), r"num_codebooks=1. Received: shape=\(1, 2, 2, 2\)"),
     "no_last_axis": (np.zeros((1, 2, 2), "int32"), r"Received: shape=\(1, 2, 2\). Pass `x.*None.`"),
     "no_batch_axis": (

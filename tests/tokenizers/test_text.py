@@ -282,7 +282,10 @@ def test_texts_and_ids_that_are_none(pieces):
         ([[True, False]], "Ids of pieces are integers. Received: dtype=bool"),
         ([1, 2], r"have the shape \(batch, length\). Received: shape=\(2,\). Pass `np.asarray\(x\).None.`"),
         (np.zeros((1, 0), "int32"), r"an empty sentence is its end piece. Received: shape=\(1, 0\). Pass `.*len"),
-        ([[1, 2], [3]], r"one array \(batch, length\). Received: a list of 2 list of several lengths"),
+        (
+            [[1, 2], [3]],
+            r"one array \(batch, length\). Received: a list of 2 list. They are of several lengths. Pass .*pad",
+        ),
         ([[-1, 2]], r"lie in \[0, \d+\). Received: values from -1 to 2. Were they made by other pieces"),
         ([[1, pieces.size]], r"lie in \[0, \d+\). Received: values from 1 to"),
         (np.zeros((1, 2**15 + 1), "int32"), "at most 32768 pieces.*Received: 32769. Encode it by sentences"),
