@@ -212,9 +212,10 @@ def equal_part(count, worker, workers):
     return np.arange(count * worker // workers, count * (worker + 1) // workers)
 
 
-def is_count(value):
-    """Whether a value is an int of at least 1. True is not."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
+def is_count(value, least=1):
+    """Whether a value is an int of at least 1, or of at least `least`. True and spans of time are not."""
+    # NumPy counts spans of time among its integers.
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.timedelta64) and value >= least
 
 
 def step_dataset(function, spec, start=0, steps=None):

@@ -9,6 +9,7 @@ from vqzoo.files import working_folder
 from vqzoo.presets.card import CARD
 from vqzoo.presets.card import write_card
 from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import folder_path
 from vqzoo.presets.manifest import read_manifest
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.manifest import write_manifest
@@ -46,7 +47,7 @@ def changed_preset(folder, removed=(), sealed=None, verified=True):
     >>> sorted(path.name for path in folder.iterdir())
     ['README.md', 'manifest.json', 'metadata.json']
     """
-    folder = pathlib.Path(folder)
+    folder = folder_path(folder)
     complete = (folder / MANIFEST).is_file()
     if complete and verified:
         listed = read_manifest(folder)["files"]

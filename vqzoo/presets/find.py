@@ -12,6 +12,7 @@ from vqzoo.jsons import shown
 from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.hub import download_preset
 from vqzoo.presets.manifest import MANIFEST
+from vqzoo.presets.manifest import folder_path
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
@@ -54,7 +55,7 @@ def find_preset(name):
         ...
     ValueError: There is no preset 'image-vqgan-of-nobody'...
     """
-    text = os.fspath(name)
+    text = str(folder_path(name)) if not isinstance(name, str) else name
     if text.startswith(PREFIX):
         return download_preset(text)
     candidates = [user_path(name)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import re
 
@@ -18,6 +19,32 @@ _MOST_BYTES = 2**24  # of a JSON file
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes of a file's name and of its place in the folder, on the usual systems
 _OURS = ("metadata.json", "recipe.json", "README.md", "pieces.model", "saved_model", "generator")
 _RUN = "run"  # a recipe's logs and checkpoints, beside the preset and no part of it
+
+
+def folder_path(folder):
+    """A preset's folder as a path, for what takes no names.
+
+    Args:
+        folder: str or path.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        ValueError: it is neither.
+
+    Example:
+    >>> folder_path(3)
+    Traceback (most recent call last):
+        ...
+    ValueError: A preset is a name or a folder, as a str or a pathlib.Path. Received: 3. `vqzoo list` shows those ...
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise ValueError(
+            f"A preset is a name or a folder, as a str or a pathlib.Path. Received: {shown(folder)}. `vqzoo list` "
+            "shows those that are here."
+        )
+    return pathlib.Path(folder)
 
 
 def verify_preset(folder, files=None):
@@ -47,7 +74,7 @@ def verify_preset(folder, files=None):
         ...
     ValueError: The preset in ... is not whole: metadata.json (2 bytes instead of ...). Fetch it or...
     """
-    folder = pathlib.Path(folder)
+    folder = folder_path(folder)
     manifest = read_manifest(folder)
     listed = manifest["files"]
     chosen = listed if files is None else list(files)
@@ -78,6 +105,7 @@ def read_manifest(folder):
     Raises:
         ValueError: there is none, it cannot be read, a newer vqzoo made it, or it names a file outside of the folder.
     """
+    folder = folder_path(folder)
     path = folder / MANIFEST
     manifest = read_json(path)
     version, files = manifest.get("format_version"), manifest.get("files")

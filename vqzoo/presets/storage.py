@@ -23,6 +23,7 @@ from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import check_json
 from vqzoo.presets.manifest import check_metadata
+from vqzoo.presets.manifest import folder_path
 from vqzoo.presets.manifest import name_of
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
@@ -68,7 +69,7 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
     >>> sorted(path.name for path in folder.iterdir())
     ['README.md', 'manifest.json', 'metadata.json', 'tokenizer.keras']
     """
-    folder = pathlib.Path(folder)
+    folder = folder_path(folder)
     check_metadata(metadata)
     check_json("recipe", recipe or {})
     _check_filename(filename)
@@ -104,7 +105,7 @@ def check_folder(folder, filename=None):
     Example:
     >>> check_folder("no/such/folder")
     """
-    folder = pathlib.Path(folder)
+    folder = folder_path(folder)
     kind = _PRIOR if (folder / _PRIOR).exists() else _TOKENIZER  # a prior's preset has its tokenizer's file too
     if filename in (_TOKENIZER, _PRIOR) and filename != kind and (folder / kind).exists():
         held, coming = (pathlib.PurePath(name).stem for name in (kind, filename))
@@ -218,7 +219,7 @@ def read_metadata(folder):
     >>> read_metadata(folder)
     {'modality': 'image'}
     """
-    return read_about(pathlib.Path(folder))
+    return read_about(folder_path(folder))
 
 
 def update_metadata(folder, **more):

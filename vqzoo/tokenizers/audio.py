@@ -2,12 +2,13 @@
 
 import functools
 import inspect
-import numbers
 
 import keras
 import numpy as np
 
 from vqzoo.data.audio.repair import AudioRepairs
+from vqzoo.data.stream import is_count
+from vqzoo.jsons import shown
 from vqzoo.metrics import kilobits_per_second
 from vqzoo.networks.audio import network_reach
 from vqzoo.ops import compiled
@@ -65,8 +66,8 @@ class AudioTokenizer(Tokenizer):
     def __init__(self, encoder, quantizer, decoder, sample_rate, **kwargs):
         # Half precision would round the waveform to 8 or 11 bits, before the encoder's spectra in float32.
         super().__init__(encoder, quantizer, decoder, autocast=False, **kwargs)
-        if not isinstance(sample_rate, numbers.Integral) or sample_rate < 1:
-            raise ValueError(f"`sample_rate` is a positive integer, in Hz. Received: sample_rate={sample_rate!r}")
+        if not is_count(sample_rate):
+            raise ValueError(f"`sample_rate` is a positive integer, in Hz. Received: sample_rate={shown(sample_rate)}")
         self.sample_rate = sample_rate
         self.supports_masking = True
         self._stride = None  # once built
@@ -206,7 +207,12 @@ class AudioTokenizer(Tokenizer):
 
         Returns:
             float, thousands of bits a second.
+
+        Raises:
+            ValueError: it is no such number.
         """
+        if num_codebooks is not None:
+            self._check_count_of_codebooks(num_codebooks)
         return kilobits_per_second(self.frame_rate, self.codebook_sizes[:num_codebooks])
 
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
@@ -278,14 +284,24 @@ class AudioTokenizer(Tokenizer):
 
     def _checked_num_codebooks(self, num_codebooks):
         """None for all of them; raises where the quantizer cannot leave any out."""
-        if num_codebooks is None or num_codebooks == self.num_codebooks:
+        if num_codebooks is None:
+            return None
+        self._check_count_of_codebooks(num_codebooks)
+        if num_codebooks == self.num_codebooks:
             return None
         if "num_codebooks" not in inspect.signature(self.quantizer.encode).parameters:
             raise ValueError(
                 f"A {type(self.quantizer).__name__} has {self.num_codebooks} codebooks and needs all of them. "
                 f"Received: num_codebooks={num_codebooks!r}. A ResidualQuantizer encodes with the first ones alone."
             )
-        return num_codebooks
+        return int(num_codebooks)  # a NumPy integer would be traced
+
+    def _check_count_of_codebooks(self, count):
+        if not is_count(count):
+            raise ValueError(
+                f"`num_codebooks` is an integer from 1 to {self.num_codebooks}, of the first tokens to keep. Received: "
+                f"num_codebooks={shown(count)}. Leave it out for all of them."
+            )
 
     def _checked_length(self, length, lengths, whole):
         """The samples to keep of `whole` ones; raises where there are not so many. Tensors of a graph pass unseen."""
@@ -301,7 +317,7 @@ class AudioTokenizer(Tokenizer):
         if not whole_number or known < 1 or (whole is not None and known > whole):
             raise ValueError(
                 f"`length` is a number of samples from 1 to {whole}, which these tokens stand for. Received: "
-                f"length={length!r}"
+                f"length={shown(length)}"
             )
         return int(known)
 
@@ -343,7 +359,7 @@ def _value_in_windows(tensor, window):
     value = known_value(tensor)
     if value is None:
         raise ValueError(
-            f"Windows are cut in eager calls. Received: window={window!r} inside a graph, such as that of "
+            f"Windows are cut in eager calls. Received: window={shown(window)} inside a graph, such as that of "
             "`dataset.map`. Leave `window` out there, or loop over the sounds in Python."
         )
     return value

@@ -1,5 +1,6 @@
 """The tokenizer of images."""
 
+import collections.abc
 import numbers
 import warnings
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from vqzoo.data.image_repair import ImageRepairs
 from vqzoo.data.image_repair import has_unit_range
+from vqzoo.data.stream import is_count
+from vqzoo.jsons import shown
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import dtype_name
@@ -197,17 +200,19 @@ def _check_size(size, whole):
     known = known_value(size) if hasattr(size, "shape") else size
     if known is None:
         return
-    if np.ndim(known) == 0 or len(known) != 2:
-        raise ValueError(f"`size` is (height, width) in pixels. Received: size={size!r}")
+    listed = isinstance(known, collections.abc.Sequence) or hasattr(known, "as_list")  # a TensorShape
+    listed = listed or (isinstance(known, np.ndarray) and known.ndim == 1)
+    if not listed or isinstance(known, str | bytes) or len(known) != 2:
+        raise ValueError(f"`size` is (height, width) in pixels. Received: size={shown(size)}")
     for length, most in zip(known, whole, strict=True):
         if isinstance(length, numbers.Integral):
-            outside = most is not None and not 0 < length <= most
+            outside = not is_count(length) or (most is not None and length > most)
         else:
             outside = not hasattr(length, "shape") or "int" not in dtype_name(length)  # tensors pass unseen
         if outside:
             raise ValueError(
                 f"`size` is (height, width) in pixels, at most {tuple(whole)} for these tokens. "
-                f"Received: size={tuple(known)}"
+                f"Received: size={shown(tuple(known))}"
             )
 
 
@@ -216,7 +221,7 @@ def _value_to_tile(tensor, tile_size):
     value = known_value(tensor)
     if value is None:
         raise ValueError(
-            f"Tiles are laid in eager calls. Received: tile_size={tile_size!r} inside a graph, such as that of "
+            f"Tiles are laid in eager calls. Received: tile_size={shown(tile_size)} inside a graph, such as that of "
             "`dataset.map`. Leave `tile_size` out there, or loop over the pictures in Python."
         )
     return value

@@ -1,11 +1,13 @@
 """Large pictures in overlapping tiles: the networks need the memory of a few tiles, however large the picture is."""
 
 import itertools
-import numbers
 from typing import NamedTuple
 
 import keras
 import numpy as np
+
+from vqzoo.data.stream import is_count
+from vqzoo.jsons import shown
 
 # Tokens of context on each side of a tile. Half of them are cut away, and the networks of `image_vqvae` see less than
 # 4 tokens far at every stride; the fifth makes up for a size that is no whole number of strides.
@@ -175,10 +177,10 @@ def grid_of(tokenizer):
 
 
 def _check_pixels(name, value, smallest):
-    if not isinstance(value, numbers.Integral) or value < smallest:
+    if not is_count(value, smallest):
         raise ValueError(
-            f"`{name}` is a number of pixels, an integer from {smallest} up. Received: {name}={value!r}. Tiles are "
-            "squares; other sizes than whole strides are rounded up."
+            f"`{name}` is a number of pixels, an integer from {smallest} up. Received: {name}={shown(value)}. Tiles "
+            "are squares; other sizes than whole strides are rounded up."
         )
 
 

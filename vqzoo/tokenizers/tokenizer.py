@@ -1,12 +1,12 @@
 """Tokenizer = encoder + quantizer + decoder: the class that every modality shares."""
 
-import numbers
 from typing import Any
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from vqzoo.data.stream import is_count
 from vqzoo.jsons import shown
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
@@ -64,10 +64,10 @@ class Tokenizer(keras.Model):
     def __init__(self, encoder, quantizer, decoder, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(quantizer, Quantizer):
-            raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
+            raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {shown(quantizer)}")
         for name, part in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(part, keras.Layer):
-                raise ValueError(f"`{name}` is a keras.Model or layer. Received: {part!r}")
+                raise ValueError(f"`{name}` is a keras.Model or layer. Received: {shown(part)}")
         # === Layers ===
         self.encoder = encoder
         self.quantizer = quantizer
@@ -382,8 +382,7 @@ def reconstruction_of_none(tokenizer, signal):
 
 def check_batch_size(batch_size):
     """Raises where `batch_size` is neither None nor a positive integer."""
-    counts = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool | np.timedelta64)
-    if batch_size is not None and not (counts and batch_size >= 1):
+    if batch_size is not None and not is_count(batch_size):
         raise ValueError(
             f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
             "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."

@@ -1,7 +1,9 @@
 """Long sounds in overlapping windows: the networks need the memory of one window, however long the sound is."""
 
-import numbers
 from typing import NamedTuple
+
+from vqzoo.data.stream import is_count
+from vqzoo.jsons import shown
 
 
 class Window(NamedTuple):
@@ -51,8 +53,8 @@ def check_samples(name, value, smallest):
     Example:
     >>> check_samples("window", 16000, 1)
     """
-    if not isinstance(value, numbers.Integral) or value < smallest:
+    if not is_count(value, smallest):
         raise ValueError(
-            f"`{name}` is a number of samples, an integer from {smallest} up. Received: {name}={value!r}. Other "
+            f"`{name}` is a number of samples, an integer from {smallest} up. Received: {name}={shown(value)}. Other "
             "numbers than whole strides are rounded up."
         )

@@ -11,6 +11,7 @@ import numpy as np
 from vqzoo.jsons import shown
 from vqzoo.priors.settings import checked
 
+_COMPARED = 200  # characters of a name that is not known
 LABEL, TEXT, STYLE = "label", "text", "style"  # the parts of the space that conditions are of
 
 
@@ -101,12 +102,13 @@ class Labels(Conditions):
         if isinstance(item, numbers.Integral) and not isinstance(item, bool):
             if 0 <= item < self.size:
                 return self.known[item]
-            hint = f"Numbers go from 0 to {self.size - 1}, and a name is a str, such as '{item}'."
-            raise ValueError(f"There is no label {item}. {hint} There are: {', '.join(self.known)}.")
+            hint = f"Numbers go from 0 to {self.size - 1}, and a name is a str, such as '{shown(int(item))}'."
+            raise ValueError(f"There is no label {shown(item)}. {hint} There are: {', '.join(self.known)}.")
         names = [_plain(name) for name in self.known]
         if _plain(item) in names:
             return self.known[names.index(_plain(item))]
-        near = [self.known[names.index(name)] for name in difflib.get_close_matches(_plain(item), names, n=1)]
+        asked = _plain(item)[:_COMPARED]
+        near = [self.known[names.index(name)] for name in difflib.get_close_matches(asked, names, n=1)]
         hint = f" Did you mean {near[0]!r}?" if near else ""
         if str(item).isdecimal() and len(str(item)) < 10 and int(item) < self.size:
             hint = f" Labels are asked for by name, and number {int(item)} is {self.known[int(item)]!r}."

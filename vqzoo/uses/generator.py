@@ -15,6 +15,7 @@ from vqzoo.presets import read_manifest
 from vqzoo.presets import read_metadata
 from vqzoo.presets import verify_preset
 from vqzoo.priors import Prior
+from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
 from vqzoo.tokenizers import Tokenizer
 from vqzoo.tokenizers.text import PIECES_FILE
@@ -232,7 +233,7 @@ class Generator:
             float32 array (count, *size, channels).
         """
         options = {} if self.size is None else {"size": self.size}
-        signal = self.tokenizer.decode(tokens, batch_size=batch_size, **options)
+        signal = self.tokenizer.decode(tokens, batch_size=checked("batch_size", batch_size), **options)
         return np.clip(keras.ops.convert_to_numpy(signal), -1.0, 1.0)
 
     def conditions_of(self, condition=None, count=None):
@@ -250,7 +251,9 @@ class Generator:
         """
         if self.conditions is None:
             if condition is not None:
-                raise ValueError(f"This prior knows no conditions. Received: condition={condition!r}. Leave it out.")
+                raise ValueError(
+                    f"This prior knows no conditions. Received: condition={shown(condition)}. Leave it out."
+                )
             return None
         return self.conditions.asked(condition, count)
 

@@ -44,7 +44,10 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
             ("a.mp3", np.zeros((9, 1)), 8000),
             r"saved as .flac .wav. Received: .*a\.mp3.*Pass `.a.wav.`",
         ),
-        (("a.wav", np.zeros((9, 1)), 0), "sample_rate must be an int, at least 1. Received: sample_rate=0"),
+        (
+            ("a.wav", np.zeros((9, 1)), 0),
+            "sample_rate must be an int from 1 to 10000000, in Hz. Received: sample_rate=0",
+        ),
         (("a.wav", np.zeros((2, 9, 1)), 8000), r"Received: shape=\(2, 9, 1\).*Pass `x.0.`"),
         (("a.wav", np.zeros(9), 8000), r"Received: shape=\(9,\).*Pass `x\[:, None\]`"),
         (("a.wav", np.zeros((1, 9)), 8000), r"Received: shape=\(1, 9\).*Pass `x.T`"),

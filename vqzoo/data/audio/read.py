@@ -16,6 +16,7 @@ from vqzoo.data.audio.resample import resampled_length
 from vqzoo.data.paths import checked_path
 from vqzoo.data.stream import is_count
 from vqzoo.files import shown_path
+from vqzoo.jsons import shown
 
 # A GiB of float32. A flac of silence is a thousand times smaller than what it decodes to.
 MAX_VALUES = 2**28
@@ -24,7 +25,7 @@ LOUDEST = 8.0
 # Values that `load_long_audio` decodes at a time.
 _PIECE = 2**23
 # Hydrophones and scopes have a few million.
-_LARGEST_RATE = 10**7
+LARGEST_RATE = 10**7
 
 
 class AudioInfo(NamedTuple):
@@ -212,21 +213,21 @@ def _check_arguments(sample_rate, channels, start=0, samples=None):
     for name, value, fits in (
         ("sample_rate", sample_rate, sample_rate is None or is_count(sample_rate)),
         ("channels", channels, channels is None or is_count(channels)),
-        ("start", start, is_count(start + 1)),
+        ("start", start, is_count(start, 0)),
         ("samples", samples, samples is None or is_count(samples)),
     ):
         if not fits:
             least = 0 if name == "start" else 1
-            raise ValueError(f"{name} must be an int, at least {least}. Received: {name}={value}")
+            raise ValueError(f"{name} must be an int, at least {least}. Received: {name}={shown(value)}")
 
 
 def _info(path, header, decoder):
     samples, sample_rate, channels = decoder.length(path, header)
     if samples < 1 or sample_rate < 1 or channels < 1:
         raise UnreadableAudio("it holds no samples")
-    if sample_rate > _LARGEST_RATE:
+    if sample_rate > LARGEST_RATE:
         raise UnreadableAudio(
-            f"its header claims {sample_rate} Hz, and {_LARGEST_RATE} are read at most", "Correct its header."
+            f"its header claims {sample_rate} Hz, and {LARGEST_RATE} are read at most", "Correct its header."
         )
     return AudioInfo(sample_rate, samples, channels)
 

@@ -6,6 +6,7 @@ import wave
 import keras
 import numpy as np
 
+from vqzoo.data.audio.read import LARGEST_RATE
 from vqzoo.data.audio.read import LOUDEST
 from vqzoo.data.audio.repair import AudioRepairs
 from vqzoo.data.paths import target_path
@@ -13,8 +14,9 @@ from vqzoo.data.received import described
 from vqzoo.data.repair import drafted
 from vqzoo.data.stream import is_count
 from vqzoo.files import atomic_path
+from vqzoo.jsons import shown
 
-_SUFFIXES = (".flac", ".wav")
+_LARGEST_RATES = {".flac": 655_350, ".wav": LARGEST_RATE}  # Hz; flac cannot say more
 
 
 def save_audio(path, signal, sample_rate):
@@ -38,11 +40,8 @@ def save_audio(path, signal, sample_rate):
     >>> load_audio(path)[:, 0]
     array([ 0.5, -1. ], dtype=float32)
     """
-    path = target_path(path, signal, "signal", "save_audio", _SUFFIXES, ".wav", ", sample_rate")
-    if not is_count(sample_rate):
-        whole = isinstance(sample_rate, numbers.Real) and sample_rate >= 1 and sample_rate == int(sample_rate)
-        way_out = f" Pass `{int(sample_rate)}`." if whole else ""
-        raise ValueError(f"sample_rate must be an int, at least 1. Received: sample_rate={sample_rate}.{way_out}")
+    path = target_path(path, signal, "signal", "save_audio", tuple(_LARGEST_RATES), ".wav", ", sample_rate")
+    _check_rate(sample_rate, path.suffix.lower())
     signal = _checked(signal)
     samples = np.clip(np.rint(signal * 32768.0), -32768, 32767).astype("<i2")
     with atomic_path(path) as temporary:
@@ -54,6 +53,20 @@ def save_audio(path, signal, sample_rate):
             with wave.open(str(temporary), "wb") as file:
                 file.setparams((samples.shape[1], 2, sample_rate, len(samples), "NONE", ""))
                 file.writeframes(samples.tobytes())
+
+
+def _check_rate(sample_rate, suffix):
+    most, flac = _LARGEST_RATES[suffix], suffix == ".flac"
+    if is_count(sample_rate) and sample_rate <= most and not (flac and sample_rate >= 2**16 and sample_rate % 10):
+        return
+    number = isinstance(sample_rate, numbers.Real) and not isinstance(sample_rate, numbers.Integral)
+    whole = number and 1 <= sample_rate <= most and sample_rate == int(sample_rate)
+    way_out = f"Pass `{int(sample_rate)}`." if whole else "Pass the rate of the samples, such as `16000`."
+    more = ", and in flac of whole tens above 65535" if flac else ""
+    raise ValueError(
+        f"sample_rate must be an int from 1 to {most}, in Hz{more}. Received: sample_rate={shown(sample_rate)}. "
+        f"{way_out}"
+    )
 
 
 def _checked(signal):
