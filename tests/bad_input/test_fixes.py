@@ -168,6 +168,13 @@ SIGNALS = [
     ("image", "a list of rows", [{"image": PICTURE, "label": 1}] * 2, None),
     ("image", "rows in a row", {"photo": {"image": PIXELS}, "label": 1}, X),
     ("image", "a list of pairs", [(PICTURE, 1), (PICTURE, 2)], None),
+    ("audio", "a generator", lambda folder: (wave for wave in [WAVE, WAVE]), np.stack([MONO, MONO])),
+    ("audio", "a generator of clips", lambda folder: (wave for wave in [MONO]), W),
+    ("audio", "zip", lambda folder: zip([WAVE], [1], strict=True), W),
+    ("audio", "enumerate", lambda folder: enumerate([WAVE.tolist()]), W),
+    ("stereo", "a generator", lambda folder: (wave for wave in [STEREO]), RIGHT["stereo"]),
+    ("grey", "a generator", lambda folder: (image for image in [GREY[..., 0]]), GREY[None]),
+    ("grey", "zip", lambda folder: zip([GREY[..., 0]], "a", strict=True), GREY[None]),
     ("image", "zip", lambda folder: zip([PICTURE], [1], strict=True), X),
     ("image", "enumerate", lambda folder: enumerate([PICTURE]), X),
     ("image", "of a GPU", lambda folder: Elsewhere(X), X),
@@ -492,6 +499,28 @@ def test_where_no_way_out_is_known_none_is_given(name, verb, mistake, x, told, t
         getattr(tokenizers[name], verb)(x)
     assert "\n" not in str(caught.value)
     assert not CODE.search(str(caught.value))
+
+
+# Files whose ending says what they are: (tokenizer, endings, what the message says)
+OF_OTHERS = [
+    ("image", ("wav", "FLAC", "m4a"), "is an audio file by its ending. It needs a tokenizer of audio"),
+    ("image", ("txt",), "is a text file by its ending. It needs a tokenizer of text"),
+    ("audio", ("png", "Jpg"), "is an image file by its ending. It needs a tokenizer of image"),
+    ("text", ("png", "wav"), "by its ending. It needs a tokenizer of"),
+    ("image", ("npz",), "is a file of tokens by its ending. Tokens go to `decode`"),
+    ("audio", ("npz",), "is a file of tokens by its ending. Tokens go to `decode`"),
+]
+
+
+@pytest.mark.parametrize(("name", "endings", "told"), OF_OTHERS)
+def test_files_of_another_tokenizer(name, endings, told, tokenizers, tmp_path):
+    for ending in endings:
+        path = tmp_path / f"a.{ending}"
+        path.touch()
+        for x in (path, [path], [path, path]):
+            with pytest.raises(ValueError, match=re.escape(told)) as caught:
+                tokenizers[name].encode(x)
+            assert not CODE.search(str(caught.value))
 
 
 CALLS = (

@@ -26,7 +26,7 @@ class ImageRepairs(Repairs):
     'Pass `np.moveaxis(x, 0, -1)[None] / 127.5 - 1`.'
     """
 
-    noun = "image"
+    kind = noun = "image"
     files = "images"
     axes = 3
 

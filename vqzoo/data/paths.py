@@ -142,6 +142,44 @@ def missing_path(paths):
     return None if missing is None else f"There is no file {str(missing)!r}. {near_path(missing)}"
 
 
+def path_of_other_kind(paths, kind):
+    """The sentence about the first file that is of another kind by its ending; None where none is.
+
+    Args:
+        paths: sequence of str or path.
+        kind: str, what a tokenizer was made for: "image", "audio" or "text".
+
+    Returns:
+        str or None.
+
+    Example:
+    >>> path_of_other_kind(["a.png", "b.wav"], "image")
+    "'b.wav' is an audio file by its ending. It needs a tokenizer of audio, and this one is of image."
+    """
+    from vqzoo.data.audio.files import AUDIO_SUFFIXES  # which imports this file
+    from vqzoo.data.audio.media import MEDIA_SUFFIXES
+    from vqzoo.data.image_formats import readable_suffixes
+    from vqzoo.data.text.corpus import TEXT_SUFFIXES
+
+    kinds = {
+        **dict.fromkeys(readable_suffixes(), "image"),
+        **dict.fromkeys((*AUDIO_SUFFIXES, *MEDIA_SUFFIXES), "audio"),
+        **dict.fromkeys(TEXT_SUFFIXES, "text"),
+        ".npz": "tokens",
+    }
+    for path in paths:
+        found = kinds.get(user_path(path).suffix.lower(), kind)
+        if found == "tokens":
+            return f"{str(path)!r} is a file of tokens by its ending. Tokens go to `decode`."
+        if found != kind:
+            article = "a" if found == "text" else "an"
+            return (
+                f"{str(path)!r} is {article} {found} file by its ending. It needs a tokenizer of {found}, and this one "
+                f"is of {kind}."
+            )
+    return None
+
+
 def near_path(path):
     """The last sentence of an error about a path that does not exist.
 

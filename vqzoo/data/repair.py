@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from vqzoo.data.paths import missing_path
+from vqzoo.data.paths import path_of_other_kind
 from vqzoo.data.received import densely
 from vqzoo.data.received import is_dense
 from vqzoo.data.received import is_path
@@ -63,6 +64,12 @@ class Repairs:
         batched: bool, whether a batch is wanted, or one signal. Defaults to True.
         call: str, code of a function of one batch, for what has to be done one by one. Defaults to none.
     """
+
+    kind = None
+    """str, what a tokenizer of such signals is called: "image" or "audio"."""
+
+    channels = None
+    """int, those that are wanted."""
 
     noun = "signal"
     files = "signals"
@@ -172,9 +179,9 @@ class Repairs:
     def _of_paths(self, paths, code, one=False):
         """The sentence for paths of files, of folders or of nothing."""
         batch = "[None]" if self.batched else ""
-        missing = missing_path(paths)
-        if missing:
-            return missing
+        refused = missing_path(paths) or path_of_other_kind(paths, self.kind)
+        if refused:
+            return refused
         read = f"{self.read('path')}{batch}"
         read = f"{self.call}({read})" if self.call else read
         if any(os.path.isdir(user_path(path)) for path in paths):
@@ -183,6 +190,13 @@ class Repairs:
                 return f"It is a folder: take one of `{find}`."
             return f"Call `[{read} {'' if one else f'for one in {code} '}for path in {find}]`."
         return f"Pass `{self.read(code)}{batch}`." if one else f"Call `[{read} for path in {code}]`."
+
+    def _stacked(self, code, one):
+        """The sentence for what can be gone through once, so that nothing of it was looked at."""
+        if self.channels == 1:  # which most have no axis for
+            one = f"np.reshape({one}, (*np.shape({one})[:{self.axes - 1}], -1))"
+        made = f"[{one} for one in {code}]" if one != "one" else f"list({code})"
+        return f"Pass `np.stack({made})`, where all have one shape."
 
     def _mapped(self, spec):
         """Code of the end of a call that encodes a data set, whose elements may have labels beside them."""
@@ -236,9 +250,9 @@ class Repairs:
             thing = list(thing)
         if isinstance(thing, zip | enumerate):
             place = int(isinstance(thing, enumerate))
-            return f"Pass `np.stack([one[{place}] for one in {code}])`, where all have one shape."
+            return self._stacked(code, f"one[{place}]")
         if hasattr(thing, "__next__") and not hasattr(thing, "read"):
-            return f"Pass `np.stack(list({code}))`, where all have one shape."
+            return self._stacked(code, "one")
         if not isinstance(thing, list | tuple) or not len(thing):
             return None
         if all(is_path(one) for one in thing):

@@ -25,7 +25,7 @@ class AudioRepairs(Repairs):
     'Pass `x[None, :, None] / 32768`.'
     """
 
-    noun = "waveform"
+    kind, noun = "audio", "waveform"
     files = "audio"
     axes = 2
 

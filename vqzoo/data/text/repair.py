@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from vqzoo.data.paths import missing_path
+from vqzoo.data.paths import path_of_other_kind
 from vqzoo.files import user_path
 
 _EXAMPLE = 'Pass `["A sentence."]`, or another list of str.'
@@ -25,9 +26,9 @@ def texts_way_out(texts):
     """
     paths = [texts] if isinstance(texts, os.PathLike) else texts if isinstance(texts, list | tuple) else []
     paths = [path for path in paths if isinstance(path, os.PathLike)]
-    missing = missing_path(paths)
-    if missing:
-        return missing
+    refused = missing_path(paths) or path_of_other_kind(paths, "text")
+    if refused:
+        return refused
     if any(os.path.isdir(user_path(path)) for path in paths):
         several = "[file for one in x for file in vqzoo.data.find_text(one)]"
         found = several if isinstance(texts, list | tuple) else "vqzoo.data.find_text(x)"
