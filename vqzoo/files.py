@@ -14,6 +14,8 @@ import stat
 import tempfile
 import time
 
+from vqzoo.names import check_name
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -111,6 +113,7 @@ def atomic_path(path, overwrite=True):
         `pathlib.Path` that the caller writes a file at, or a folder into.
 
     Raises:
+        ValueError: No file can have such a name.
         FileExistsError: `path` exists and `overwrite` is False.
 
     Example:
@@ -121,6 +124,7 @@ def atomic_path(path, overwrite=True):
     >>> [p.name for p in folder.iterdir()], (folder / "a.txt").read_text()
     (['a.txt'], 'whole')
     """
+    check_name(path)
     path = pathlib.Path(path).absolute()
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

@@ -85,6 +85,28 @@ def test_rates_that_flac_cannot_say(tmp_path):
         assert vqzoo.data.load_audio(tmp_path / "a.flac").shape == (1000, 1)
 
 
+NO_NAMES = {
+    "long": ("a" * 252 + ".png", "has at most 255 bytes. Received: 256 bytes, 'aaa"),
+    "long_in_bytes": ("\u00e4" * 126 + ".png", "has at most 255 bytes. Received: 256 bytes"),
+    "a_long_folder": ("b" * 10**5 + "/a.png", "has at most 255 bytes. Received: 100000 bytes, 'bbb"),
+    "a_zero": ("a\0.png", "text without zeros. Received: 'a"),
+    "half_a_character": ("\ud800.png", "text without zeros. Received: '.ud800"),
+}
+
+
+@pytest.mark.parametrize("row", NO_NAMES)
+def test_names_that_no_file_can_have(row, tokenizer, saved_once, tmp_path):
+    name, told = NO_NAMES[row]
+    path, wave = tmp_path / name, tmp_path / name.replace(".png", ".wav")
+    tokens = {"size": (8, 8), "preset": "image-tiny", "folder": saved_once}
+    refused(told, vqzoo.data.save_image, path, PICTURE[0])
+    refused(told, vqzoo.data.save_audio, wave, WAVE[0], 16000)
+    refused(told, vqzoo.presets.save_tokens, path, TOKENS[0], **tokens)
+    refused(told, tokenizer.save_to_preset, path)
+    assert not list(tmp_path.iterdir())
+    vqzoo.data.save_image(tmp_path / ("a" * 251 + ".png"), PICTURE[0])
+
+
 def test_sizes(tokenizer):
     for size in (
         (True, True),

@@ -15,6 +15,7 @@ import keras
 from keras import ops
 
 from vqzoo.files import atomic_path
+from vqzoo.names import check_name
 from vqzoo.presets.card import CARD
 from vqzoo.presets.changes import METADATA
 from vqzoo.presets.changes import changed_preset
@@ -100,12 +101,13 @@ def check_folder(folder, filename=None):
 
     Raises:
         ValueError: it holds no preset, but files of the names that a preset has; or a tokenizer's preset where a
-            prior's is to come, or the other way round.
+            prior's is to come, or the other way round; or no folder can have the name.
 
     Example:
     >>> check_folder("no/such/folder")
     """
     folder = folder_path(folder)
+    check_name(folder)
     kind = _PRIOR if (folder / _PRIOR).exists() else _TOKENIZER  # a prior's preset has its tokenizer's file too
     if filename in (_TOKENIZER, _PRIOR) and filename != kind and (folder / kind).exists():
         held, coming = (pathlib.PurePath(name).stem for name in (kind, filename))
