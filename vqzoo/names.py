@@ -17,7 +17,7 @@ def check_name(path):
         ValueError: A name is longer than 255 bytes, or holds a zero or half of a character.
 
     Example:
-    >>> check_name("ä" * 126 + ".png")  # 2 bytes each
+    >>> check_name("ä" * 125 + ".png")  # 254 bytes
     >>> check_name("a" * 300 + ".png")
     Traceback (most recent call last):
         ...
