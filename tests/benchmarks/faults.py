@@ -2,7 +2,8 @@
 
     python tests/benchmarks/faults.py [--check]
 
-Prints a table of `faults.tsv`. With --check it asks pytest for each test that a row names, and fails where one is gone.
+Prints a table of `faults.tsv`, and what testers who had fixed nothing tried afterwards, `hostile.tsv`. It fails where a
+test that a row names is gone; with --check it runs those tests.
 """
 
 import argparse
@@ -14,12 +15,11 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
-COLUMNS = ("number", "cause", "siblings", "test")
 
 
-def rows():
-    """The rows of the table, dicts."""
-    with open(HERE / "faults.tsv", encoding="utf-8", newline="") as file:
+def rows(name="faults.tsv"):
+    """The rows of a table, dicts."""
+    with open(HERE / name, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
@@ -51,10 +51,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="run the tests that the rows name")
     arguments = parser.parse_args()
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    for row in rows():
-        cells = [row[column].replace("|", r"\|") for column in COLUMNS]
-        print(f"| {' | '.join(cells)} |")
+    for name in ("faults.tsv", "hostile.tsv"):
+        table = rows(name)
+        print(f"\n| {' | '.join(table[0])} |\n|{'---|' * len(table[0])}")
+        for row in table:
+            cells = [cell.replace("|", r"\|") for cell in row.values()]
+            print(f"| {' | '.join(cells)} |")
     gone = missing()
     for line in gone:
         print(f"not there: {line}", file=sys.stderr)
