@@ -227,6 +227,24 @@ def test_what_cannot_be_true_is_named_before_anything_is_decoded(tmp_path, bound
         AudioClips([path], 4000, 4, sample_rate=16000)
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("before", [0, 1])
+def test_damaged_and_missing_pages_are_named(tmp_path, subtype, before):
+    found = pages(sound("OGG", NOISE.repeat(2), subtype=subtype))
+    before *= b"".join(map(bytes, found))
+    assert len(found) > 6
+    for number, page in enumerate(found):
+        for place in (23, 26, 27, len(page) // 2, len(page) - 1):
+            damaged = put(page, place, bytes([page[place] ^ 4]))
+            (tmp_path / "a.ogg").write_bytes(before + b"".join([*found[:number], damaged, *found[number + 1 :]]))
+            with pytest.raises(ValueError, match=r"a\.ogg: it is (damaged|truncated): (the checksum of|its last page)"):
+                audio_info(tmp_path / "a.ogg")
+    for number in range(3, len(found) - 1):
+        (tmp_path / "a.ogg").write_bytes(before + b"".join(found[:number] + found[number + 1 :]))
+        with pytest.raises(ValueError, match=r"a\.ogg: it is damaged: pages are missing before byte \d+. Get"):
+            audio_info(tmp_path / "a.ogg")
+
+
 def test_numbers_that_the_bytes_cannot_hold(tmp_path, monkeypatch):
     (tmp_path / "a.flac").write_bytes(sound("FLAC"))
     (tmp_path / "a.wav").write_bytes(WAV)

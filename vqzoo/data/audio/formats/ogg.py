@@ -1,5 +1,7 @@
 """Ogg: its pages, one after another. A chained file has several streams, each with its own beginning and end."""
 
+import zlib
+
 from vqzoo.data.audio.formats.part import Part
 from vqzoo.data.audio.formats.part import UnreadableAudio
 from vqzoo.data.audio.formats.part import read_at
@@ -7,6 +9,7 @@ from vqzoo.data.audio.formats.part import read_at
 _FIRST, _LAST = 2, 4
 # Samples of the longest Opus packet, at 48 kHz.
 _OPUS_PACKET = 5760
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def read_ogg(file, begin, size):
@@ -21,10 +24,11 @@ def read_ogg(file, begin, size):
         `Part`.
 
     Raises:
-        ValueError: The last page is missing, or its pages claim more or fewer samples than they can hold.
+        ValueError: A page is missing or damaged, or claims more or fewer samples than it can hold.
     """
     place, flags, streams, started = begin, 0, 0, False
     longest = position = None
+    numbers, heard = {}, False
     while place < size:
         page = read_at(file, place, 27 + 255 + 64)
         if page[:4] != b"OggS" or (page[5] & _FIRST and started):
@@ -34,6 +38,12 @@ def read_ogg(file, begin, size):
         if end > size or not sizes:
             flags, place = 0, size  # the page is cut
             break
+        _check_page(file, place, end)
+        stream, number = page[14:18], int.from_bytes(page[18:22], "little")
+        # Before the sound there may be a gap: a live stream that was joined later.
+        if heard and numbers.get(stream, number - 1) != number - 1:
+            raise UnreadableAudio(f"it is damaged: pages are missing before byte {place}")
+        numbers[stream] = number
         if page[5] & _FIRST:
             streams += 1
             longest = _longest_packet(page[27 + len(sizes) :]) if streams == 1 else None  # each has its own positions
@@ -43,12 +53,23 @@ def read_ogg(file, begin, size):
         if here > 0 and longest:
             _check_position(position, here, longest * sum(length < 255 for length in sizes), page[5] & _LAST)
             position = here
+        heard = heard or here > 0
         place, flags = end, page[5]
     if not flags & _LAST:
         raise UnreadableAudio(
             "it is truncated: its last page is missing" if place >= size else f"it is damaged at byte {place}: no page"
         )
     return Part("ogg", begin, place)
+
+
+def _check_page(file, place, end):
+    """Raises where the checksum of a page is wrong: decoders go over such a page, and say nothing."""
+    page = bytearray(read_at(file, place, end - place))
+    claimed, page[22:26] = bytes(page[22:26]), bytes(4)
+    # The CRC of zlib has each byte's bits and its own the other way round, and begins with ones and ends in them.
+    found = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    if found.to_bytes(4, "big").translate(_REVERSED) != claimed:
+        raise UnreadableAudio(f"it is damaged: the checksum of its page at byte {place} is wrong")
 
 
 def _longest_packet(content):
