@@ -132,6 +132,73 @@ def test_channels_that_do_not_go_together(tmp_path):
         audio_info(tmp_path / "a.wav")
 
 
+# === Where one ends and the next begins ===
+
+GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+
+
+def odd(kind, subtype="PCM_U8", samples=9001):
+    """A recording of an odd number of bytes, without padding behind them."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.sin(np.arange(samples) / 9), 16000, format=kind, subtype=subtype)
+    content = buffer.getvalue()
+    return content[: content.index(b"data") + 8 + samples] if kind in ("WAV", "RF64") else content
+
+
+def replaced(content, old, skip, new):
+    place = content.index(old) + skip
+    return content[:place] + new + content[place + len(new) :]
+
+
+# Nothing of it is a multiple of what the format pads to; or its length is not known.
+ENDS = {
+    "w64 of 2 bytes": odd("W64", "PCM_16", samples=9002),
+    "w64 of a byte": odd("W64", "ULAW"),
+    "wav": odd("WAV"),
+    "wav and a chunk": sound("wav", 900) + b"LIST\5\0\0\0INFO!",
+    "rf64": odd("RF64"),
+    "aiff": replaced(odd("AIFF", "PCM_S8"), b"SSND", 4, (9001 + 8).to_bytes(4, "big"))[:-1],
+    "aiff and a chunk": sound("aiff", 900) + b"NAME\0\0\0\1a",
+    "caf": odd("CAF", "PCM_S8")[:-1],
+    "au": odd("AU", "PCM_S8"),
+    "au of unknown length": replaced(sound("au", 9000), b".snd", 8, b"\xff" * 4),
+    "wav of unknown length": replaced(sound("wav", 9000), b"data", 4, b"\xff" * 4),
+    "caf of unknown length": replaced(sound("caf", 9000), b"data", 4, b"\xff" * 8),
+}
+SHORT = {kind: sound(kind, 700, seed=3) for kind in KINDS}
+
+
+# The frames of an mp3 begin like sound.
+PAIRS = [(end, kind) for end in ENDS for kind in KINDS if kind != "mp3" or "unknown" not in end]
+
+
+@pytest.mark.parametrize(("end", "kind"), PAIRS)
+def test_a_short_recording_at_once_behind_any_other_is_read(tmp_path, end, kind):
+    contents = [ENDS[end], SHORT[kind]]
+    (tmp_path / "a").write_bytes(b"".join(contents))
+    np.testing.assert_allclose(load_audio(tmp_path / "a"), alone(tmp_path, contents), atol=1e-6)
+
+
+@pytest.mark.parametrize("behind", [b"\0", b"abc", ID3V1, b"TAGa" + bytes(124), bytes(64), "chunk"], ids=str)
+@pytest.mark.parametrize("end", [end for end in ENDS if "unknown" not in end])
+def test_what_is_behind_the_samples_is_no_sound(tmp_path, end, behind):
+    if behind == "chunk":
+        content = b"x" * 800
+        head = b"levl" + GUID + (824).to_bytes(8, "little") if "w64" in end else b"levl\0\0\3\x20"
+        behind = head + content
+    (tmp_path / "a").write_bytes(ENDS[end] + behind)
+    np.testing.assert_array_equal(load_audio(tmp_path / "a"), alone(tmp_path, [ENDS[end]]))
+    (tmp_path / "a").write_bytes(ENDS[end] + ID3V1 + SHORT["flac"])
+    np.testing.assert_array_equal(load_audio(tmp_path / "a"), alone(tmp_path, [ENDS[end], SHORT["flac"]]))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mp3"])
+def test_a_short_recording_behind_something_else_is_not_lost(tmp_path, kind):
+    (tmp_path / "a").write_bytes(sound("au") + b"\r\nsmall" + sound(kind, 9))
+    with pytest.raises(ValueError, match=r"a: behind the au recording in it \d+ bytes follow that are something else"):
+        load_audio(tmp_path / "a")
+
+
 # === Before the first frame of an mp3 ===
 
 

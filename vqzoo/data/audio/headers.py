@@ -20,6 +20,7 @@ from vqzoo.data.audio.formats.part import find_bytes
 from vqzoo.data.audio.formats.part import id3_size
 from vqzoo.data.audio.formats.part import read_at
 from vqzoo.data.audio.formats.part import skip_tags
+from vqzoo.data.audio.formats.starts import STARTS
 from vqzoo.files import check_regular
 
 # More recordings than this in one file are damage that looks like beginnings.
@@ -32,7 +33,7 @@ _MEDIA_STARTS = {
     "mp4": re.compile(b"ftyp[ -~]{4}\0\0"),
     "matroska": re.compile(_MATROSKA + b".{1,40}(webm|matroska)", re.DOTALL),
     "asf": re.compile(re.escape(_ASF + bytes.fromhex("a6d900aa0062ce6c"))),
-    "caf": re.compile(b"caff\0\1\0\0"),
+    "caf": STARTS["caf"],
 }
 
 
@@ -78,9 +79,9 @@ def _read_header(path, size, time, inode):
     with open(pathlib.Path(path), "rb") as file:
         parts = _read_parts(file, size)
     first = parts[0]
-    # A short tag behind the sound does no harm; W64 and Xing headers are taken at the size of the file.
-    rest = 0 if first.kind == "w64" else JUNK
-    as_it_is = len(parts) == 1 and not first.patches and first.begin == 0 and size - first.end <= rest
+    # A short tag behind the sound does no harm, but where all to the end is taken as samples.
+    as_it_is = len(parts) == 1 and not first.patches and first.begin == 0 and size - first.end <= JUNK
+    as_it_is = as_it_is and first.sound_end in (None, size)
     return Header(first.kind, first.coding, first.bits, first.tells_length, () if as_it_is else tuple(parts))
 
 
@@ -95,7 +96,7 @@ def _read_parts(file, size):
     parts, place = [], 0
     while (begin := skip_tags(file, place, size)) < size:
         part = _read_part(file, begin, size)
-        if part is None and parts and size - begin <= JUNK:
+        if part is None and parts and size - begin <= JUNK and find_bytes(file, STARTS.values(), begin, size) < 0:
             break
         if part is None and parts:
             raise UnreadableAudio(

@@ -1,6 +1,5 @@
 """Formats that are chunks, each with a name and a length: wav, RF64, AIFF, W64 and CAF; and AU, which is one."""
 
-import re
 import struct
 from typing import NamedTuple
 
@@ -10,6 +9,8 @@ from vqzoo.data.audio.formats.part import find_bytes
 from vqzoo.data.audio.formats.part import read_at
 from vqzoo.data.audio.formats.part import skip_tags
 from vqzoo.data.audio.formats.part import truncated
+from vqzoo.data.audio.formats.starts import STARTS
+from vqzoo.data.audio.formats.starts import begins
 
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _READABLE = {_PCM: "PCM", _FLOAT: "float", _ALAW: "a-law", _MULAW: "mu-law"}
@@ -19,7 +20,6 @@ _AIFC = {b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"42ni", b"fl32",
 _AIFC |= {b"alaw", b"ALAW", b"ulaw", b"ULAW"}
 _CAF = {b"lpcm", b"alaw", b"ulaw"}
 _AU = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # coding -> bytes of a value
-_RIFF_GUID = bytes.fromhex("2e91cf11a5d628db04c10000")
 _GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # what the names of all chunks but the first of W64 end in
 # What programs leave that do not know the length in advance, as into a pipe: sox, arecord, ffmpeg.
 _UNKNOWN = {0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
@@ -32,8 +32,6 @@ class _Layout(NamedTuple):
     """How a format writes its chunks."""
 
     kind: str
-    start: re.Pattern
-    """The first bytes of a file."""
     first: int
     """Where the first chunk is."""
     size: str
@@ -49,17 +47,15 @@ class _Layout(NamedTuple):
     align: int = 2
     counts_itself: bool = False
     """Whether a length counts the name and the length, too."""
+    to_the_end: bool = False
+    """Whether decoders take all up to the end of a file as samples, whatever the length says."""
 
 
-_WAV = _Layout("wav", re.compile(b"(RIFF|RF64).{4}WAVE", re.DOTALL), 12, "<I", b"fmt ", b"data")
 _LAYOUTS = (
-    _WAV,
-    _Layout("aiff", re.compile(b"FORM.{4}AIF[FC]", re.DOTALL), 12, ">I", b"COMM", b"SSND", before=8),
-    _Layout("caf", re.compile(b"caff\0\1\0\0"), 8, ">q", b"desc", b"data", before=4, align=1),
-    _Layout(
-        *("w64", re.compile(re.escape(b"riff" + _RIFF_GUID) + b".{8}wave", re.DOTALL), 40, "<Q"),
-        *(b"fmt " + _GUID, b"data" + _GUID, 0, 16, 8, True),
-    ),
+    _Layout("wav", 12, "<I", b"fmt ", b"data"),
+    _Layout("aiff", 12, ">I", b"COMM", b"SSND", before=8),
+    _Layout("caf", 8, ">q", b"desc", b"data", before=4, align=1),
+    _Layout("w64", 40, "<Q", b"fmt " + _GUID, b"data" + _GUID, 0, 16, 8, counts_itself=True, to_the_end=True),
 )
 
 
@@ -69,7 +65,6 @@ class _Chunk(NamedTuple):
     content: int
     length: int
     """Bytes of content; -1 where CAF does not know."""
-    after: int
 
 
 def layout_of(start):
@@ -85,7 +80,7 @@ def layout_of(start):
     >>> layout_of(b"RIFF" + bytes(4) + b"WAVE").kind
     'wav'
     """
-    return next((layout for layout in _LAYOUTS if layout.start.match(start)), None)
+    return next((layout for layout in _LAYOUTS if STARTS[layout.kind].match(start)), None)
 
 
 def read_chunks(file, begin, size, layout):
@@ -104,7 +99,7 @@ def read_chunks(file, begin, size, layout):
         ValueError: It is truncated, its header is damaged, or its coding is not read.
     """
     about, long_size, patches = None, None, ()
-    for chunk in _chunks(file, begin + layout.first, begin, layout):
+    for chunk, _ in _chunks(file, begin + layout.first, begin, size, layout):
         if chunk.name == b"ds64":  # of RF64: the sizes that 32 bits cannot hold
             long_size, long_size_at = int.from_bytes(read_at(file, chunk.content + 8, 8), "little"), chunk.content + 8
         elif chunk.name == layout.form:
@@ -122,11 +117,11 @@ def read_chunks(file, begin, size, layout):
     if long_size is not None and chunk.length == 0xFFFFFFFF:
         claimed = long_size
     sizes_64 = long_size is not None and chunk.length == 0xFFFFFFFF
-    after = _aligned(content + max(claimed, 0), begin, layout)
+    after = _behind(file, content + max(claimed, 0), begin, size, layout)
     is_unknown = chunk.length in _UNKNOWN and not sizes_64 if layout.kind in ("wav", "aiff") else chunk.length == -1
     was_killed = not is_unknown and claimed <= 0 and not _ends_well(file, after, begin, size, layout)
     if was_killed or is_unknown:
-        end = _end(file, content, size, layout)
+        end = _next_start(file, content, size)
         there = (end - content) // frame * frame
         if sizes_64:
             patches = ((long_size_at, there.to_bytes(8, "little")),)
@@ -136,7 +131,7 @@ def read_chunks(file, begin, size, layout):
     if claimed > size - content:
         raise truncated(claimed // frame, (size - content) // frame)
     end = _after_chunks(file, after, begin, size, layout)
-    return Part(layout.kind, begin, end, coding, bits)
+    return Part(layout.kind, begin, end, coding, bits, sound_end=content + claimed if layout.to_the_end else None)
 
 
 def read_au(file, begin, size):
@@ -162,25 +157,26 @@ def read_au(file, begin, size):
         raise UnreadableAudio(f"its coding {coding} is not read", _CONVERT)
     frame, content = _AU[coding] * channels, begin + offset
     if claimed in (0, 0xFFFFFFFF):
-        there = (size - content) // frame * frame
-        return Part("au", begin, size, patches=((begin + 8, min(there, 0xFFFFFFFF).to_bytes(4, order)),))
+        end = _next_start(file, content, size)
+        there = (end - content) // frame * frame
+        return Part("au", begin, end, patches=((begin + 8, min(there, 0xFFFFFFFF).to_bytes(4, order)),))
     if claimed > size - content:
         raise truncated(claimed // frame, (size - content) // frame)
     return Part("au", begin, content + claimed)
 
 
-def _chunks(file, place, begin, layout):
-    """The chunks from a place on; of damage that looks like too many, an error."""
+def _chunks(file, place, begin, size, layout):
+    """The chunks from a place on, each with where the next begins; of damage that looks like too many, an error."""
     for _ in range(_MOST_CHUNKS):
-        chunk = _chunk(file, place, begin, layout)
+        chunk = _chunk(file, place, layout) if place < size else None
         if chunk is None:
             return
-        yield chunk
-        place = chunk.after
+        place = _behind(file, chunk.content + max(chunk.length, 0), begin, size, layout)
+        yield chunk, place
     raise UnreadableAudio(f"it is damaged: it has more than {_MOST_CHUNKS} {layout.kind} chunks")
 
 
-def _chunk(file, place, begin, layout):
+def _chunk(file, place, layout):
     """The chunk at a place, or None."""
     width = struct.calcsize(layout.size)
     head = read_at(file, place, layout.name + width)
@@ -189,13 +185,24 @@ def _chunk(file, place, begin, layout):
     (length,) = struct.unpack(layout.size, head[layout.name :])
     if layout.counts_itself:
         length -= len(head)
-    content = place + len(head)
-    after = _aligned(content + max(length, 0), begin, layout)
-    return _Chunk(head[: layout.name], place + layout.name, content, length, after)
+    return _Chunk(head[: layout.name], place + layout.name, place + len(head), length)
 
 
-def _aligned(place, begin, layout):
-    return place + -(place - begin) % layout.align
+def _behind(file, place, begin, size, layout):
+    """Where what follows a chunk begins: behind its padding, or at once where a writer left the padding out."""
+    padding = -(place - begin) % layout.align
+    if not padding or place >= size or begins(read_at(file, place, 64)):
+        return place
+    aligned = place + padding
+    is_padded = not any(read_at(file, place, padding)) or begins(read_at(file, aligned, 64))
+    return aligned if is_padded or _is_chunk(_chunk(file, aligned, layout), size) else place
+
+
+def _is_chunk(chunk, size):
+    """Whether it can be one: its name is text, and it ends within the file."""
+    if chunk is None or chunk.length < 0 or chunk.content + chunk.length > size:
+        return False
+    return all(0x20 <= byte < 0x7F for byte in chunk.name[:4])
 
 
 def _packed(layout, there):
@@ -210,12 +217,10 @@ def _packed(layout, there):
 
 def _after_chunks(file, place, begin, size, layout):
     """Where the chunks behind the samples end: at the end of the file, or at what is none of them."""
-    for chunk in _chunks(file, place, begin, layout):
-        if chunk.length < 0 or chunk.content + chunk.length > size or not _is_name(chunk.name[:4]):
+    for chunk, after in _chunks(file, place, begin, size, layout):
+        if not _is_chunk(chunk, size) or chunk.name[:3] == b"TAG" or begins(read_at(file, place, 64)):
             return place
-        if _begins(read_at(file, place, 64)):
-            return place
-        place = chunk.after
+        place = after
     return min(place, size)
 
 
@@ -224,17 +229,9 @@ def _ends_well(file, place, begin, size, layout):
     return skip_tags(file, place, size) == size or size - _after_chunks(file, place, begin, size, layout) < 8
 
 
-def _is_name(name):
-    return all(0x20 <= byte < 0x7F for byte in name)
-
-
-def _begins(start):
-    return layout_of(start) is not None or start[:4] in (b"fLaC", b"OggS")
-
-
-def _end(file, place, size, layout):
+def _next_start(file, place, size):
     """Where samples of an unknown length end: where the next recording begins, or the file ends."""
-    following = find_bytes(file, [layout.start], place, size)
+    following = find_bytes(file, STARTS.values(), place, size)
     return size if following < 0 else following
 
 

@@ -1,7 +1,5 @@
 """FLAC: the length its header claims, against the number in the header of its last frame."""
 
-import re
-
 from vqzoo.data.audio.formats.flac_frame import SMALLEST_FRAME
 from vqzoo.data.audio.formats.flac_frame import find_frames
 from vqzoo.data.audio.formats.flac_frame import frame_end
@@ -12,12 +10,8 @@ from vqzoo.data.audio.formats.part import read_at
 from vqzoo.data.audio.formats.part import skip_tags
 from vqzoo.data.audio.formats.part import trailing_tags
 from vqzoo.data.audio.formats.part import truncated
+from vqzoo.data.audio.formats.starts import STARTS
 
-# The first block is always STREAMINFO, of 34 bytes.
-_START = re.compile(b"fLaC[\x00\x80]\x00\x00\x22")
-# What stands at the beginning of recordings, and hardly within one. An mp3 has nothing of the kind.
-_NEXT = [_START, re.compile(b"OggS\0\2"), re.compile(b"caff\0\1\0\0"), re.compile(b"riff\x2e\x91\xcf\x11")]
-_NEXT += [re.compile(name + b".{4}" + kind, re.DOTALL) for name, kind in ((b"RIFF", b"WAVE"), (b"FORM", b"AIF[FC]"))]
 # More blocks of metadata than this are damage that looks like them.
 _MOST_BLOCKS = 1000
 _SLACK = 2**16
@@ -44,13 +38,13 @@ def read_flac(file, begin, size):
         ValueError: It is truncated or damaged, or so much else follows it that its last frame is not found.
     """
     info = read_at(file, begin, 42)
-    if len(info) < 42 or not _START.match(info):
+    if len(info) < 42 or not STARTS["flac"].match(info):
         raise UnreadableAudio("it is damaged: it begins like a flac file, but its header is not one")
     fields = int.from_bytes(info[18:26], "big")
     claimed, bits, channels = fields & _LENGTH, (fields >> 36 & 31) + 1, (fields >> 41 & 7) + 1
     block = int.from_bytes(info[10:12], "big")
     first = _first_frame(file, begin, size)
-    following = find_bytes(file, _NEXT, first, size)
+    following = find_bytes(file, STARTS.values(), first, size)
     end = size if following < 0 else following
     sound_end = trailing_tags(file, first, end)
     # What an encoder that keeps samples as they are writes. The header's own largest frame may be a lie.

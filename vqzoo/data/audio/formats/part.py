@@ -37,7 +37,8 @@ class Part(NamedTuple):
 
     `kind` is its format; `begin` and `end` are the places of its first byte and of the byte after its last; `coding`
     and `bits` are those of a wav; `tells_length` is False where no header says how long it is; `patches` are
-    ((place, bytes), ...): what a decoder must read there instead, because a length in the file is unknown or false.
+    ((place, bytes), ...): what a decoder must read there instead, because a length in the file is unknown or false;
+    `sound_end` is where the file must end for a decoder that takes all to the end as samples, where that is not `end`.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Part(NamedTuple):
     bits: int | None = None
     tells_length: bool = True
     patches: tuple = ()
+    sound_end: int | None = None
 
 
 class PartFile(io.RawIOBase):
@@ -68,6 +70,7 @@ class PartFile(io.RawIOBase):
     def __init__(self, path, part):
         self._file = open(path, "rb")
         self._part = part
+        self._end = part.end if part.sound_end is None else part.sound_end
         self._place = 0
 
     def readable(self):
@@ -80,7 +83,7 @@ class PartFile(io.RawIOBase):
 
     def seek(self, offset, whence=io.SEEK_SET):
         """As of any file."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._part.end - self._part.begin}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._end - self._part.begin}[whence]
         self._place = max(0, base + offset)
         return self._place
 
@@ -92,7 +95,7 @@ class PartFile(io.RawIOBase):
         """As of any file."""
         place = self._part.begin + self._place
         self._file.seek(place)
-        content = bytearray(self._file.read(max(0, min(len(buffer), self._part.end - place))))
+        content = bytearray(self._file.read(max(0, min(len(buffer), self._end - place))))
         for where, patch in self._part.patches:
             first, last = max(where, place), min(where + len(patch), place + len(content))
             if first < last:
