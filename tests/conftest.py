@@ -1,7 +1,15 @@
-"""What every test shares: one seed, one thread, TensorFlow's start-up kept quiet, and the marker `environment`."""
+"""What every test shares: a seed, a thread, a quiet start of TensorFlow, the marker `environment`, little memory."""
 
+import contextlib
+import ctypes
+import gc
 import importlib.util
+import json
 import os
+import pathlib
+import re
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # There is a worker for each core, and children of theirs: more threads only wait for each other.
@@ -27,3 +35,59 @@ def pytest_runtest_setup(item):
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)
+
+
+_MUCH = 1.2e9  # bytes of a worker, above which it is worth a second to free some
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed():
+    """Frees the graphs of a module's trainings.
+
+    Keras sums the gradients of its optimizers over replicas, also of one, in an operation whose gradient TensorFlow
+    registers in a table that is never emptied, together with the whole graph of the step.
+    """
+    yield
+    statm = pathlib.Path("/proc/self/statm")
+    if not statm.exists() or int(statm.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") < _MUCH:
+        return
+    from tensorflow.python.framework import ops
+
+    table = getattr(getattr(ops, "gradient_registry", None), "_registry", {})
+    for name in [name for name in table if re.fullmatch(r"CustomGradient-\d+", name)]:
+        del table[name]
+    keras.utils.clear_session()
+    gc.collect()
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):  # another libc
+        pass
+
+
+@pytest.fixture(scope="session")
+def fresh_python(tmp_path_factory):
+    """Callable that runs a program in a process of its own, as `subprocess.run([sys.executable, *arguments])` does.
+
+    That process has imported vqzoo, and nothing else has happened in it: for programs that import it anyway.
+    """
+    folder = tmp_path_factory.mktemp("fresh_python")
+    script = pathlib.Path(__file__).with_name("fresh_python.py")
+    pipe = subprocess.PIPE
+    with contextlib.ExitStack() as stack:
+        server = None
+
+        def run(*arguments, cwd=None, env=None):
+            nonlocal server
+            if server is None:
+                command = [sys.executable, str(script)]
+                server = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
+                stack.callback(server.stdin.close)
+            request = {"arguments": [str(a) for a in arguments], "folder": str(cwd or os.getcwd())}
+            request["environment"] = dict(os.environ if env is None else env)
+            outputs = {name: str(folder / name) for name in ("stdout", "stderr")}
+            print(json.dumps({**request, **outputs}), file=server.stdin, flush=True)
+            status = int(server.stdout.readline())
+            texts = (pathlib.Path(file).read_text(errors="backslashreplace") for file in outputs.values())
+            return subprocess.CompletedProcess(arguments, status, *texts)
+
+        yield run

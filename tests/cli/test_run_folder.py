@@ -1,7 +1,5 @@
 import dataclasses
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -79,13 +77,13 @@ def test_a_run_that_ended_gives_way(stopped, monkeypatch):
     assert not list((stopped / "checkpoints").iterdir())
 
 
-def test_two_runs_in_one_folder_are_refused(tmp_path):
+def test_two_runs_in_one_folder_are_refused(tmp_path, fresh_python):
     run = RunFolder(tmp_path / "run", Config(), FILES)
     program = f"from vqzoo.files import FolderLock\nFolderLock({str(tmp_path / 'run')!r})"
-    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    child = fresh_python("-c", program)
     assert child.returncode != 0 and "is writing into" in child.stderr and "process " in child.stderr
     run.lock.release()
-    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    child = fresh_python("-c", program)
     assert child.returncode == 0, child.stderr
 
 

@@ -12,8 +12,8 @@ import pytest
 SCRIPT = pathlib.Path(__file__).with_name("replicas.py")
 
 
-def test_two_replicas_train_every_quantizer_as_one_device():
-    child = subprocess.run([sys.executable, SCRIPT, "mirrored"], capture_output=True, text=True)
+def test_two_replicas_train_every_quantizer_as_one_device(fresh_python):
+    child = fresh_python(SCRIPT, "mirrored")
     assert child.stdout.startswith("good "), child.stderr[-3000:]
 
 

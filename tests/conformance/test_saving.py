@@ -1,7 +1,6 @@
 """Config round trips, and `.keras`, portable, SavedModel and LiteRT forms in one new process."""
 
 import pathlib
-import subprocess
 import sys
 
 import keras
@@ -88,7 +87,7 @@ for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
 """
 
 
-def test_all_keras_files_load_in_one_new_process(tmp_path):
+def test_all_keras_files_load_in_one_new_process(tmp_path, fresh_python):
     expected, variables = {}, {}
     for entry in zoo.ALL:
         thing = entry.built()
@@ -99,7 +98,7 @@ def test_all_keras_files_load_in_one_new_process(tmp_path):
         np.save(tmp_path / entry.name / "inputs.npy", entry.inputs())
         expected[entry.name] = zoo.flat(model(entry.inputs()))
         variables[entry.name] = zoo.flat(model.variables)
-    child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], capture_output=True, text=True)
+    child = fresh_python("-c", CHILD, tmp_path)
     assert child.returncode == 0, child.stderr[-3000:]
     for name, outputs in expected.items():
         with np.load(tmp_path / name / "outputs.npz") as arrays:

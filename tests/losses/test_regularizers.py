@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -94,8 +91,8 @@ print([[float(copy) for copy in strategy.experimental_local_results(v)] for v in
 """
 
 
-def test_lecams_averages_are_those_of_all_replicas():
-    child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, timeout=200)
+def test_lecams_averages_are_those_of_all_replicas(fresh_python):
+    child = fresh_python("-c", TWO_REPLICAS)
     assert child.stdout.strip() == "[[0.25, 0.25], [-0.25, -0.25]]", child.stderr[-3000:]
 
 

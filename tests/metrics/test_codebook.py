@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -218,8 +215,8 @@ assert metric.counts_per_codebook()[0].tolist() == [1, 2, 0, 3]
 """
 
 
-def test_the_counts_of_two_replicas_are_summed():
-    child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
+def test_the_counts_of_two_replicas_are_summed(fresh_python):
+    child = fresh_python("-c", TWO_REPLICAS)
     assert child.returncode == 0, child.stderr[-2000:]
 
 

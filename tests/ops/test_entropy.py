@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -146,6 +143,6 @@ print("good")
 """
 
 
-def test_two_replicas_are_one_batch():
-    child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
+def test_two_replicas_are_one_batch(fresh_python):
+    child = fresh_python("-c", TWO_REPLICAS)
     assert child.stdout == "good\n", child.stderr[-3000:]

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import tensorflow as tf
 
 from vqzoo.ops import replica_gather
@@ -54,6 +51,6 @@ with strategy.scope():
 """
 
 
-def test_two_replicas_receive_the_same_sums_and_rows():
-    child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
+def test_two_replicas_receive_the_same_sums_and_rows(fresh_python):
+    child = fresh_python("-c", TWO_REPLICAS)
     assert child.returncode == 0, child.stderr[-2000:]

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -186,8 +183,8 @@ print("good")
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one():
-    child = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
+def test_two_devices_train_as_one(fresh_python):
+    child = fresh_python("-c", TWO_DEVICES)
     assert child.stdout.endswith("good\n"), child.stderr[-3000:]
 
 

@@ -57,8 +57,8 @@ def two_processes(*command):
     return [(child, *child.communicate(timeout=1200)) for child in started(command)]
 
 
-def test_two_devices_train_as_one():
-    child = subprocess.run([sys.executable, SCRIPT, "mirrored", "adversarial"], capture_output=True, text=True)
+def test_two_devices_train_as_one(fresh_python):
+    child = fresh_python(SCRIPT, "mirrored", "adversarial")
     assert child.stdout.splitlines()[-1:] and "good" in child.stdout.splitlines()[-1], child.stderr[-3000:]
 
 

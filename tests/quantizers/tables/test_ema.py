@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -367,8 +364,8 @@ print("good")
 """
 
 
-def test_two_replicas_follow_as_one():
-    child = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
+def test_two_replicas_follow_as_one(fresh_python):
+    child = fresh_python("-c", TWO_REPLICAS)
     assert child.stdout == "good\n", child.stderr[-3000:]
 
 
