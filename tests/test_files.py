@@ -172,10 +172,24 @@ def test_without_hard_links_what_is_there_stays_all_the_same(tmp_path, monkeypat
     assert target.read_text() == "faster" and names(tmp_path) == ["a"]
 
 
+# `vqzoo.files` without what the package imports, which takes seconds.
+BARE = """
+import sys, types
+sys.modules["vqzoo"] = package = types.ModuleType("vqzoo")
+package.__path__ = [sys.argv[1]]
+from vqzoo.files import atomic_path
+"""
+
+
+def python(program, *arguments):
+    """A process that runs the program with `atomic_path`; its first argument is `sys.argv[2]`."""
+    folder = pathlib.Path(vqzoo.files.__file__).parent
+    command = [sys.executable, "-c", BARE + program, str(folder), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
 # Several processes at once, without overwriting: exactly one of them is told that it was the first.
 RACER = """
-import runpy, sys, time
-atomic_path = runpy.run_path(sys.argv[1])["atomic_path"]
 won = 0
 for number in range(50):
     try:
@@ -192,8 +206,7 @@ for number in range(50):
 
 
 def test_of_several_processes_exactly_one_makes_each_file(tmp_path):
-    command = [sys.executable, "-c", RACER, vqzoo.files.__file__, str(tmp_path)]
-    racers = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "abc"]
+    racers = [python(RACER, tmp_path, name) for name in "abc"]
     won = [set(map(int, racer.communicate(timeout=60)[0].split())) for racer in racers]
     assert sum(map(len, won)) == 50 and set.union(*won) == set(range(50))
     for name, numbers in zip("abc", won, strict=True):
@@ -202,11 +215,9 @@ def test_of_several_processes_exactly_one_makes_each_file(tmp_path):
             assert (path / "of" if number % 2 else path).read_text() == name
 
 
-# Writes the file again and again, each time 8 MB of one letter. Loaded by path, because Keras takes seconds
-# to import.
+# Writes the file again and again, each time 8 MB of one letter.
 WRITER = """
-import itertools, runpy, sys
-atomic_path = runpy.run_path(sys.argv[1])["atomic_path"]
+import itertools
 for letter in itertools.cycle("abcdefgh"):
     with atomic_path(sys.argv[2]) as temporary:
         temporary.write_text(letter * 8_000_000)
@@ -221,9 +232,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
     rng = random.Random(0)
     kills_with_a_half_file = 0
     for _ in range(20):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, vqzoo.files.__file__, str(target)], stdout=subprocess.PIPE
-        )
+        writer = python(WRITER, target)
         writer.stdout.readline()  # the first file is there
         time.sleep(rng.uniform(0, 0.1))
         writer.send_signal(signal.SIGKILL)
@@ -237,8 +246,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
 
 # Stands still in the middle of writing, so that it can be killed there.
 STOPPED = """
-import runpy, sys, time
-with runpy.run_path(sys.argv[1])["atomic_path"](sys.argv[2]) as temporary:
+import time
+with atomic_path(sys.argv[2]) as temporary:
     temporary.write_text("half")
     print(temporary.parent, flush=True)
     time.sleep(600)
@@ -247,8 +256,7 @@ with runpy.run_path(sys.argv[1])["atomic_path"](sys.argv[2]) as temporary:
 
 @contextlib.contextmanager
 def writer_of(target):
-    command = [sys.executable, "-c", STOPPED, vqzoo.files.__file__, str(target)]
-    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    writer = python(STOPPED, target)
     try:
         yield writer, pathlib.Path(writer.stdout.readline().strip())
     finally:

@@ -226,7 +226,8 @@ def test_whole_sounds_also_in_pieces(tokenizers, folder, monkeypatch):
         report = evaluation.evaluate_whole(signals, str(folder / "audio")).report
         assert report.pop("recordings") == 3 and set(expected) - set(report) == {"times_real_time", "clips"}
         for name, value in report.items():
-            assert value == pytest.approx(expected[name], rel=1e-5 if at_once == 2**20 else 0.02), name
+            # In pieces, frames at their ends are of less sound.
+            assert value == pytest.approx(expected[name], rel=1e-5 if at_once == 2**20 else 0.05), name
 
 
 @pytest.mark.parametrize("rows", [1, 7, 100, 149])

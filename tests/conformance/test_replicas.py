@@ -12,6 +12,7 @@ import pytest
 SCRIPT = pathlib.Path(__file__).with_name("replicas.py")
 
 
+@pytest.mark.slow
 def test_two_replicas_train_every_quantizer_as_one_device(fresh_python):
     child = fresh_python(SCRIPT, "mirrored")
     assert child.stdout.startswith("good "), child.stderr[-3000:]
