@@ -1,5 +1,6 @@
 """Sounds of any length and files of lines through the verbs."""
 
+import re
 import socket
 import types
 
@@ -11,6 +12,7 @@ import vqzoo
 from vqzoo.cli import signals as signals_module
 from vqzoo.cli.evaluation import evaluate_sample
 from vqzoo.cli.signals import AudioSignals
+from vqzoo.cli.signals import ImageSignals
 from vqzoo.cli.signals import TextSignals
 from vqzoo.data import Pieces
 from vqzoo.data import load_audio
@@ -140,3 +142,19 @@ def test_a_sound_is_decoded_from_the_tokens_of_its_length_alone(size, frames, to
         return
     with pytest.raises(ValueError, match=told):
         signals.decode(tokens, size)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fixed", "size"),
+    [
+        *((ImageSignals, (28, 28), size) for size in ((27, 28), (28, 27), (1, 1), (29, 28), (56, 56))),
+        *((ImageSignals, fixed, (28, 27)) for fixed in ((28, 28), (None, 28))),
+        *((AudioSignals, (800,), size) for size in ((799,), (1,), (1600,))),
+    ],
+)
+def test_a_preset_of_one_size_says_so_of_a_damaged_size(kind, fixed, size):
+    encoder = types.SimpleNamespace(input_shape=(None, *fixed, 1))
+    signals = kind(types.SimpleNamespace(encoder=encoder, stride=4, sample_rate=8000))
+    told = f"takes signals of the size {fixed} alone. Received: a size of {size}. The file is damaged: encode the"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        signals.decode(np.zeros((7,) * len(fixed) + (1,), "int32"), size)

@@ -50,9 +50,15 @@ class Signals:
             most: int, values of a signal that is read, without its channels.
 
         Raises:
-            ValueError: the size is too large, or its grid is another one.
+            ValueError: the size is too large, none that the tokenizer takes, or its grid is another one.
         """
-        _check_size(size, len(self.tokenizer.encoder.input_shape) - 2)
+        fixed = self.tokenizer.encoder.input_shape[1:-1]
+        _check_size(size, len(fixed))
+        if any(length not in (None, own) for length, own in zip(fixed, size, strict=True)):
+            raise ValueError(
+                f"This preset takes signals of the size {fixed} alone. Received: a size of {size}. The "
+                "file is damaged: encode the signal again."
+            )
         if math.prod(size) > most:
             raise ValueError(f"A signal has at most {most} values. Received: a size of {size}. Encode it in parts.")
         if size not in self._grids:
