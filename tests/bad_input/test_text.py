@@ -130,12 +130,23 @@ BAD_FILES = {
     "surrogate": (b"a\n\xed\xa0\x80", "Line 2 of .*0xed, is not UTF-8"),
     "longer than needed": (b"\xc0\xaf", "Line 1 of .*0xc0"),
     "UTF-16": ("the cat".encode("utf-16"), "Line 1 of .*it is UTF-16, by its.*iconv -f UTF-16 -t UTF-8 '.*bad f"),
-    "UTF-16 without a mark": ("the\ncat".encode("utf-16-le"), "or UTF-16 without a byte.*-f UTF-16LE "),
-    "UTF-16, the other way": ("the\ncat".encode("utf-16-be"), "or UTF-16 without a byte.*-f UTF-16BE "),
+    "UTF-16 without a mark": ("the\ncat".encode("utf-16-le"), "it is UTF-16 without a byte.*-f UTF-16LE "),
+    "UTF-16, the other way": ("the\ncat".encode("utf-16-be"), "it is UTF-16 without a byte.*-f UTF-16BE "),
     "UTF-16 of the other way": (b"\xfe\xff" + "the".encode("utf-16-be"), "it is UTF-16, by its.*-f UTF-16 "),
     "UTF-32": ("the cat".encode("utf-32"), "it is UTF-32, by its first bytes.*iconv -f UTF-32 "),
     "Shift-JIS": ("\u65e5\u672c\u8a9e".encode("shift-jis"), "0x93, is not UTF-8.*-f ENCODING "),
-    "NUL": (b"the cat\nthe\0dog", "Line 2 of .*it is no text, or UTF-16"),
+    "UTF-16, one line": ("größe".encode("utf-16-le"), "it is UTF-16 without a byte.*-f UTF-16LE "),
+    "UTF-16, one line, the other way": ("größe 日\r\n".encode("utf-16-be"), "without a byte.*-f UTF-16BE "),
+    **{
+        f"zeros {content!r}": (
+            content,
+            rf"Line {line} of .*: it holds zero bytes, so it is not text\. Leave .* out, or",
+        )
+        for content, line in [
+            *((b"a\0b\n", 1), (b"a\0", 1), (b"\0", 1), (b"\0\n", 1), (b"a\0b\0\0c\n", 1), (b"the cat\nthe\0dog", 2)),
+            *((bytes(100), 1), (b"one\0two\0three\0four\n", 1), (b"a\nb\0c\0", 2), ("the".encode("utf-32-le"), 1)),
+        ]
+    },
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(99), "Line 1 of"),
     "gzip": (gzip.compress(b"the cat"), "is compressed, by gzip. Unpack it: gzip -dc < '.*bad file.txt' > new.txt"),
     "bzip2": (bz2.compress(b"the cat"), "is compressed, by bzip2. Unpack it: bzip2 -dc < "),

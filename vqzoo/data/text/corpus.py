@@ -214,7 +214,7 @@ def _too_long(max_bytes, place):
 
 def _decoded(line, path, number):
     """One line without its end."""
-    start = line[:4] if number == 1 else b""
+    raw, start = line, line[:4] if number == 1 else b""
     line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     packed = next((name for magic, name in _PACKED.items() if start.startswith(magic)), None)
@@ -229,17 +229,21 @@ def _decoded(line, path, number):
             "break it into several."
         )
     coding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
-    if coding is None and b"\0" not in line:
+    if coding:
+        what = f"it is {coding}, by its first bytes"
+    elif b"\0" in line:
+        coding = _wide_coding(raw) if number == 1 else None
+        if coding is None:
+            raise ValueError(
+                f"Line {number} of {shown_path(path)} cannot be read: it holds zero bytes, so it is not text. Leave "
+                "the file out, or save its text as UTF-8."
+            )
+        what = "it is UTF-16 without a byte order mark, by its zero bytes"
+    else:
         try:
             return line.decode("utf-8")
         except UnicodeDecodeError as error:
             what = f"byte {error.start + 1} of the line, 0x{line[error.start]:02x}, is not UTF-8"
-    elif coding:
-        what = f"it is {coding}, by its first bytes"
-    else:
-        what = "it is no text, or UTF-16 without a byte order mark"
-        odd, even = line[1::2].count(0), line[::2].count(0)
-        coding = "UTF-16LE" if odd > 4 * even else "UTF-16BE" if even > 4 * odd else None
     unknown = (
         "" if coding else ", with its own encoding for ENCODING (iconv -l lists them), such as CP1252 or SHIFT_JIS"
     )
@@ -247,3 +251,14 @@ def _decoded(line, path, number):
         f"Line {number} of {shown_path(path)} cannot be read: {what}. Convert the file{unknown}: "
         f"iconv -f {coding or 'ENCODING'} -t UTF-8 {shlex.quote(shown_path(path))} > new.txt"
     )
+
+
+def _wide_coding(line):
+    """Which UTF-16 the first line of a file is by its bytes, the line feed among them; None where it seems none."""
+    first, second = line[::2].count(0), line[1::2].count(0)
+    big = len(line) % 2 == 0  # a whole "\0\n" ends it, or the file
+    little = (len(line) - line.endswith(b"\n")) % 2 == 0  # the zero behind the line feed is the next line's
+    for name, fits, zeros, others in (("UTF-16LE", little, second, first), ("UTF-16BE", big, first, second)):
+        if fits and zeros > 1 and 4 * zeros > len(line) and zeros > 4 * others:
+            return name
+    return None
