@@ -1,8 +1,10 @@
 """Settings and surroundings: what the command line says of them, and its exit status."""
 
+import importlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 
 import vqzoo
+from vqzoo.cli.config import Parser
+from vqzoo.cli.main import VERBS
 from vqzoo.cli.main import main
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -25,20 +29,27 @@ FLAGS = {
     "no_paths": (["encode", "image-tiny"], "the following arguments are required: PATH"),
     "text_for_a_number": (
         ["evaluate", "a", ".", "--size", "large"],
-        "--size: an integer, at least 1. Received: 'la",
+        "--size: an integer from 1 to 2147483647. Received: 'la",
     ),
-    "text_for_a_float": (["evaluate", "a", ".", "--scale", "half"], "--scale: invalid float value: 'half'"),
-    "batch_of_none": (["encode", "a", "b", "--batch_size", "0"], "--batch_size: an integer, at least 1. Received: '0'"),
-    "crops_of_none": (["evaluate", "a", "b", "--crops", "-3"], "--crops: an integer, at least 1. Received: '-3'"),
-    "crops_of_nothing": (["evaluate", "a", "b", "--size", "0"], "--size: an integer, at least 1. Received: '0'"),
+    "text_for_a_float": (
+        ["evaluate", "a", ".", "--scale", "half"],
+        "--scale: a number above 0 and at ",
+    ),
+    "batch_of_none": (["encode", "a", "b", "--batch_size", "0"], "--batch_size: an integer from 1 to "),
+    "crops_of_none": (["evaluate", "a", "b", "--crops", "-3"], "--crops: an integer from 1 to "),
+    "crops_of_nothing": (["evaluate", "a", "b", "--size", "0"], "--size: an integer from 1 to "),
+    "negative_scale": (["evaluate", "a", "a.png", "--scale", "-1e2"], "--scale: a number above 0 and at most 1000. "),
+    "negative_seed": (["evaluate", "a", "a.png", "--seed", "-1"], "--seed: an integer from 0 to 9223372036854775807. "),
+    "shards_of_none": (["encode", "a", "b", "--out", "c", "--shards", "0"], "--shards: an integer from 1 to "),
+    "negative_shards": (["shard", ".", "--out", "a", "--shard_size", "-1e-2"], "--shard_size: a number above 0 and at"),
+    "endless_shards": (["shard", ".", "--out", "a", "--shard_size", "inf"], "and at most 1048576. Received: 'inf'"),
+    "box_of_three": (["inpaint", "a", "b", "--out", "c", "--box", "1,2,3"], "--box: four integers, TOP,LEFT,HEIGHT,WI"),
     "unknown_choice": (["export", "image-tiny", "--litert", "int4"], "--litert: invalid choice: 'int4'"),
 }
 # By the verbs, with status 1 and one line. PRESET is a whole one, and a.png a picture.
 VALUES = {
     "unknown_preset": (["info", "image-vqgan-foto-f4"], "There is no preset 'image-vqgan-foto-f4'. Did you mean"),
     "no_out": (["encode", "PRESET", "a.png"], "--out DIR is the folder for the tokens"),
-    "negative_scale": (["evaluate", "PRESET", "a.png", "--scale", "-1"], "scale must be an ascending pair above 0"),
-    "negative_seed": (["evaluate", "PRESET", "a.png", "--seed", "-1"], "seed must be an int from 0 to 2"),
     "export_over_a_folder": (["export", "PRESET", "--out", "taken"], "is there already. Give --force"),
     "a_repository_without_user": (["push", "PRESET", "mine"], "A repository of the Hub is user/name"),
 }
@@ -51,6 +62,49 @@ def test_a_flag_that_is_refused(row, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def numeric_flags():
+    """(verb, flag, whether it takes whole numbers alone, a value that it takes)"""
+    for verb in VERBS:
+        parser = Parser()
+        importlib.import_module(f"vqzoo.cli.verbs.{verb}").add_arguments(parser)
+        for action in parser._actions:
+            if action.type is not None or type(action.default) in (int, float):
+                good = "1,2,3,4" if action.dest == "box" else "1"
+                yield verb, action.option_strings[0], not isinstance(action.type(good), float), good
+
+
+NUMBERS = [*numeric_flags()]
+
+
+@pytest.mark.parametrize(("verb", "flag", "whole", "good"), NUMBERS, ids=lambda value: str(value))
+def test_every_number_is_read_in_the_same_way(verb, flag, whole, good, capsys):
+    wrong = ["x", "", "nan", "inf", "-inf", "0x10", "1e400", "1\n2", "\udcff", "9" * 5000, *["1e3", "1.5"] * whole]
+    for text in wrong:
+        with pytest.raises(SystemExit) as caught:
+            main([verb, f"{flag}={text}"])
+        told = capsys.readouterr().err.split("error: ")
+        assert caught.value.code == 2 and len(told) == 2
+        rule = "(an integer from .* to|(0, or )?a number (from .* to|above .* and at most)|four integers, TOP,LEFT).*"
+        assert re.fullmatch(rf"argument {flag}: {rule}\. Received: '.*'?(\.\.\.)?\n", told[1]), told
+        assert len(told[1]) < 250
+    with pytest.raises(SystemExit):  # for want of all others
+        main([verb, f"{flag}={good}"])
+    assert "the following arguments are required" in capsys.readouterr().err
+
+
+def test_all_numbers_are_seen():
+    assert {flag for _, flag, _, _ in NUMBERS} >= {"--seed", "--scale", "--shards", "--shard_size", "--box", "--top_k"}
+
+
+@pytest.mark.parametrize("word", ["--seconds=1\n2", "--\n", "a\nb", "--json=\r", "\x1b[2J", "--\udcff"])
+@pytest.mark.parametrize("before", [[], ["info"], ["evaluate", "a", "b"], ["export", "a", "--litert"]])
+def test_what_is_wrong_is_one_line_whatever_was_typed(before, word, capsys):
+    with pytest.raises(SystemExit):
+        main([*before, word, "--no_flag"])
+    told = capsys.readouterr().err.split("error: ")
+    assert len(told) == 2 and told[1].endswith("\n") and told[1][:-1].isprintable()
 
 
 @pytest.mark.parametrize("row", VALUES)

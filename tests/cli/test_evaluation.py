@@ -156,7 +156,7 @@ def test_crops_are_said_to_be_of_the_resolution_that_they_are_of(sides, scale, t
 def test_a_scale_that_is_none(scale, tokenizers, folder, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(tokenizers, monkeypatch, capsys, "image", folder / "image", f"--scale={scale}")
-    assert "scale must be an ascending pair above 0, at most 1000" in capsys.readouterr().err
+    assert "--scale: a number above 0 and at most 1000. Received: " in capsys.readouterr().err
 
 
 def test_short_sounds_are_said_to_be_padded(tokenizers, folder):

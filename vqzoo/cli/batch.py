@@ -1,6 +1,5 @@
 """Many files through one function: the same tree out, failures named at the end, the rest done."""
 
-import argparse
 import collections
 import contextlib
 import os
@@ -24,6 +23,8 @@ from vqzoo.data.paths import target_path
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
 from vqzoo.jsons import json_text
+from vqzoo.priors.settings import Setting
+from vqzoo.priors.settings import reader
 
 
 def add_batch_arguments(parser, what="pictures, sounds or texts", pipe=False):
@@ -42,21 +43,8 @@ def add_batch_arguments(parser, what="pictures, sounds or texts", pipe=False):
     parser.add_argument("--json", action="store_true", help="one line of JSON for each file")
 
 
-def positive(text):
-    """Reads a flag that counts something.
-
-    Args:
-        text: str.
-
-    Returns:
-        int, at least 1.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"an integer, at least 1. Received: {text!r}")
-    return int(text)
+positive = reader(Setting(int, 1, 2**31 - 1))
+"""Reads a flag that counts something, as the `reader` of a setting does."""
 
 
 def pair_files(paths, out, suffix, find):

@@ -9,8 +9,22 @@ import sys
 import types
 import typing
 
+from vqzoo.files import shown_path
+
 # A number, or several with commas between.
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+|inf|infinity|nan)(e[-+]?\d+)?(,.*)?", re.IGNORECASE)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, whatever was typed."""
+
+    def error(self, message):
+        """Ends the program with status 2.
+
+        Args:
+            message: str.
+        """
+        super().error(shown_path(message))
 
 
 def parse_config(variants, arguments=None, replaced=None):
@@ -39,7 +53,7 @@ def parse_config(variants, arguments=None, replaced=None):
     default = next(iter(variants.values()))
     main = inspect.getmodule(type(default))
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=main.__doc__, formatter_class=formatter, allow_abbrev=False)
+    parser = Parser(description=main.__doc__, formatter_class=formatter, allow_abbrev=False)
     parser.add_argument("variant", nargs="?", default=next(iter(variants)), choices=list(variants))
     comments = _comments(type(default))
     hints = typing.get_type_hints(type(default))

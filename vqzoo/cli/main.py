@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages 
 
 import keras
 
+from vqzoo.cli.config import Parser
 from vqzoo.cli.config import joined_numbers
 from vqzoo.cli.mistakes import check_command
 from vqzoo.cli.recipe import told_errors
@@ -29,7 +30,7 @@ def main(arguments=None):
     Returns:
         The exit status: 0, or 1 where something failed.
     """
-    parser = argparse.ArgumentParser(prog="vqzoo", description="Signals to discrete tokens and back.")
+    parser = Parser(prog="vqzoo", description="Signals to discrete tokens and back.")
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in VERBS:

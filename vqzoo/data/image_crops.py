@@ -18,8 +18,8 @@ from vqzoo.data.stream import StepBatches
 from vqzoo.data.stream import is_count
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's "L"
-_MOST_SCALE = 1000.0  # a crop at more is one colour
-_SCALE_RULE = f"an ascending pair above 0, at most {_MOST_SCALE:g}"
+MAX_SCALE = 1000  # a crop at more is one colour
+_SCALE_RULE = f"an ascending pair above 0, at most {MAX_SCALE}"
 
 
 class ImageCrops(StepBatches):
@@ -98,7 +98,7 @@ class ImageCrops(StepBatches):
         self.max_side = max_side
         for name, fits, rule in (
             ("size", len(self.size) == 2 and all(map(is_count, self.size)), "an int or a pair, at least 1"),
-            ("scale", len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1] <= _MOST_SCALE, _SCALE_RULE),
+            ("scale", len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1] <= MAX_SCALE, _SCALE_RULE),
             ("jitter", 0 <= jitter < 1, "in [0, 1)"),
             ("max_side", max_side is None or is_count(max_side), "an int, at least 1, or None"),
         ):

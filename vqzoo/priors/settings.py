@@ -180,7 +180,7 @@ def reader(name):
     """A function that reads a setting's text, for argparse.
 
     Args:
-        name: str, of the table.
+        name: str, of the table; or a `Setting` of numbers that is not in it.
 
     Returns:
         Callable str -> int or float, which raises `argparse.ArgumentTypeError` as `checked` raises ValueError.
@@ -189,13 +189,16 @@ def reader(name):
     >>> reader("top_k")("7")
     7
     """
-    setting = {**SETTINGS, **OF_PICTURES}[name]
+    setting = name if isinstance(name, Setting) else {**SETTINGS, **OF_PICTURES}[name]
 
     def read(text):
         try:
-            return checked(name, setting.kind(text))
+            value = setting.kind(text)
         except (ValueError, OverflowError):
-            raise argparse.ArgumentTypeError(f"{setting.range}. Received: {shown(text)}") from None
+            value = None
+        if not setting.allows(value):
+            raise argparse.ArgumentTypeError(f"{setting.range}. Received: {shown(text)}")
+        return value
 
     return read
 

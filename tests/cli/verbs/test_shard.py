@@ -42,14 +42,8 @@ def test_nothing_is_overwritten_without_force(pictures, tmp_path, capsys):
     ("arguments", "message"),
     [
         ([], "--out DIR is the folder for the shards"),
-        (
-            ["--out", "x", "--shard_size", "0"],
-            "--shard_size is a number of megabytes above 0, at most 1048576. Received: 0.0",
-        ),
-        (
-            ["--out", "x", "--shard_size", "nan"],
-            "--shard_size is a number of megabytes above 0, at most 1048576. Received: nan",
-        ),
+        (["--out", "x", "--shard_size", "0"], "--shard_size: a number above 0 and at most 1048576. Received: '0'"),
+        (["--out", "x", "--shard_size", "nan"], "--shard_size: a number above 0 and at most 1048576. Received: 'nan'"),
     ],
 )
 def test_arguments_are_checked(pictures, arguments, message, capsys):

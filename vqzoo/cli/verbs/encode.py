@@ -36,7 +36,7 @@ def add_arguments(parser):
     parser.add_argument("--batch_size", type=positive, default=16, help="files at once (default: 16)")
     parser.add_argument(
         "--shards",
-        type=int,
+        type=positive,
         nargs="?",
         const=1000,
         metavar="FILES",

@@ -16,10 +16,14 @@ from vqzoo.cli.evaluation import evaluate_whole
 from vqzoo.cli.failures import failure_line
 from vqzoo.cli.signals import signals_of
 from vqzoo.data.files import counted
+from vqzoo.data.image_crops import MAX_SCALE
 from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
+from vqzoo.priors.settings import Setting
+from vqzoo.priors.settings import reader
 from vqzoo.tokenizers import Tokenizer
 
+_SCALE = reader(Setting(float, 0, MAX_SCALE, above=True))
 _DEFAULTS = {"scale": 0.5, "crops": 256, "seed": 0}
 
 
@@ -29,9 +33,9 @@ def add_arguments(parser):
     parser.add_argument("path", help="file, or folder of them; pictures also as shards, or tfds:NAME")
     parser.add_argument("--whole", action="store_true", help="measure each file as it is, instead of a sample")
     parser.add_argument("--size", type=positive, help="pixels a side of the crops (128), or samples of the clips (2 s)")
-    parser.add_argument("--scale", type=float, help="resize of a picture before the crop (default: 0.5)")
+    parser.add_argument("--scale", type=_SCALE, help="resize of a picture before the crop (default: 0.5)")
     parser.add_argument("--crops", type=positive, help="crops, clips or sentences to measure on (default: 256)")
-    parser.add_argument("--seed", type=int, help="of the crops, clips or sentences (default: 0)")
+    parser.add_argument("--seed", type=reader("seed"), help="of the crops, clips or sentences (default: 0)")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
 
 

@@ -15,6 +15,7 @@ from vqzoo.data import load_image
 from vqzoo.data import save_image
 from vqzoo.data.image import MAX_PIXELS
 from vqzoo.files import user_path
+from vqzoo.jsons import shown
 from vqzoo.priors.settings import reader
 from vqzoo.uses import Generator
 from vqzoo.uses import inpaint
@@ -75,6 +76,6 @@ def run(arguments):
 
 def _four(text):
     parts = text.split(",")
-    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"four integers, TOP,LEFT,HEIGHT,WIDTH. Received: {text!r}")
+    if len(parts) != 4 or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise argparse.ArgumentTypeError(f"four integers, TOP,LEFT,HEIGHT,WIDTH, below 10**9. Received: {shown(text)}")
     return tuple(map(int, parts))

@@ -12,24 +12,23 @@ from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import named_files
 from vqzoo.data import find_images
 from vqzoo.data import write_image_shards
+from vqzoo.priors.settings import Setting
+from vqzoo.priors.settings import reader
 
-_MOST = 2**20  # megabytes of a shard
+_MEGABYTES = reader(Setting(float, 0, 2**20, above=True))
 
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     add_batch_arguments(parser, "pictures")
-    parser.add_argument("--shard_size", type=float, default=256.0, help="megabytes (2**20 bytes) each (default: 256)")
+    told = "megabytes (2**20 bytes) each (default: 256)"
+    parser.add_argument("--shard_size", type=_MEGABYTES, default=256.0, help=told)
 
 
 def run(arguments):
     """Writes the shards; exit status 1 if a file was left out."""
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the shards.")
-    if not 0 < arguments.shard_size <= _MOST:
-        raise ValueError(
-            f"--shard_size is a number of megabytes above 0, at most {_MOST}. Received: {arguments.shard_size}"
-        )
     files = named_files(arguments.paths, find_images)
     with FileRun(files, arguments.json) as progress:
 
