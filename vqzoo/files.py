@@ -15,6 +15,8 @@ import tempfile
 import time
 
 from vqzoo.names import check_name
+from vqzoo.names import check_path
+from vqzoo.names import make_folder
 
 try:
     import fcntl
@@ -32,8 +34,8 @@ _swept_folders = set()
 def user_path(path):
     """A path as a person wrote it: only here, and only of text, `~` is the home folder.
 
-    A `pathlib.Path` stays as it is. Folders are listed as such paths, so a file that is named `~` is never taken for
-    the home folder. Text that names a user this system does not have stays as it is, too.
+    A `pathlib.Path` stays as it is: a listed file that is named `~` is never taken for the home folder. So does text
+    that names a user this system does not have.
 
     Args:
         path: str or path.
@@ -47,6 +49,7 @@ def user_path(path):
     >>> user_path(pathlib.Path("~/a.png")).parts, user_path("~photo.png").parts
     (('~', 'a.png'), ('~photo.png',))
     """
+    check_path(path)
     return pathlib.Path(os.path.expanduser(path) if isinstance(path, str) else path)
 
 
@@ -97,9 +100,8 @@ def atomic_path(path, overwrite=True):
     """Yields a temporary path; on success what was written there is fsynced and takes the place of `path`.
 
     A kill or an error at any moment leaves the old file or the new one, never half of one. An error leaves no folder
-    behind that was not there before. A folder is replaced by two
-    renames; after a kill exactly between them the next process that writes beside it puts the old folder back. A link
-    is replaced itself, and what it leads to stays.
+    behind that was not there before. A folder is replaced by two renames; after a kill exactly between them the next
+    process that writes beside it puts the old folder back. A link is replaced itself, and what it leads to stays.
 
     The temporary path has the name of `path`, in a hidden folder beside it. That folder is locked while its process
     lives, and what dead processes left beside `path` is deleted.
@@ -113,7 +115,7 @@ def atomic_path(path, overwrite=True):
         `pathlib.Path` that the caller writes a file at, or a folder into.
 
     Raises:
-        ValueError: No file can have such a name.
+        ValueError: No file can have such a name, or a file is to replace a folder or stand in what is none.
         FileExistsError: `path` exists and `overwrite` is False.
 
     Example:
@@ -124,8 +126,9 @@ def atomic_path(path, overwrite=True):
     >>> [p.name for p in folder.iterdir()], (folder / "a.txt").read_text()
     (['a.txt'], 'whole')
     """
-    check_name(path)
+    check_path(path)
     path = pathlib.Path(path).absolute()
+    check_name(path)
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     with _made(path.parent), _Holder(path) as holder:
@@ -168,8 +171,8 @@ def working_folder(folder):
 @contextlib.contextmanager
 def _made(folder):
     """Makes a folder that is written to, and sweeps it; an error takes back what was made for nothing."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    missing = [one for one in (folder, *folder.parents) if not os.path.exists(one)]
+    make_folder(folder)
     _sweep_once(folder)
     try:
         yield
@@ -222,7 +225,7 @@ class _Holder:
 def _replace(temporary, path, holder):
     if os.path.lexists(path) and (temporary.is_dir() or (path.is_dir() and not path.is_symlink())):
         if not temporary.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            raise ValueError(f"No file takes the place of a folder. Received: {str(path)!r}. Give another name.")
         # A folder cannot be renamed over one that has content, so the old one steps aside first.
         os.replace(path, holder.aside)
         try:
@@ -274,7 +277,7 @@ class FolderLock:
         folder: str or path, made when missing.
 
     Raises:
-        ValueError: if another process, or another lock of this one, has the folder.
+        ValueError: if another process, or another lock of this one, has the folder; or as `make_folder`.
 
     Example:
     >>> import tempfile
@@ -284,8 +287,7 @@ class FolderLock:
 
     def __init__(self, folder):
         self._file = None
-        folder = pathlib.Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(folder)
         if fcntl is None:
             return
         self._file = os.open(folder / ".vqzoo.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)

@@ -4,7 +4,30 @@ import os
 import pathlib
 
 _LONGEST_NAME = 255  # bytes, on the usual systems
+_LONGEST_PATH = 4095
 _SHOWN = 60  # characters of a name
+
+
+def check_path(path):
+    """Raises where something is no path.
+
+    Args:
+        path: anything.
+
+    Raises:
+        ValueError: It is neither text nor a path.
+
+    Example:
+    >>> check_path("a.png")
+    >>> check_path(None)
+    Traceback (most recent call last):
+        ...
+    ValueError: A path is a str or a pathlib.Path. Received: an object of type NoneType. Give one path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            f"A path is a str or a pathlib.Path. Received: an object of type {type(path).__name__}. Give one path."
+        )
 
 
 def check_name(path):
@@ -14,7 +37,8 @@ def check_name(path):
         path: str or path, of a file or folder that is to be written. The names of its folders count, too.
 
     Raises:
-        ValueError: A name is longer than 255 bytes, or holds a zero or half of a character.
+        ValueError: It is no path, one of its names is longer than 255 bytes or all of it than 4095, or it holds a zero
+            or half of a character.
 
     Example:
     >>> check_name("ä" * 125 + ".png")  # 254 bytes
@@ -23,6 +47,8 @@ def check_name(path):
         ...
     ValueError: The name of a file or folder has at most 255 bytes. Received: 304 bytes, 'aaaaaaaaaaaaaaaaaaaaaaaaaaa...
     """
+    check_path(path)
+    total = 0
     for name in pathlib.Path(path).parts:
         shown = repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
         try:
@@ -38,3 +64,41 @@ def check_name(path):
                 f"The name of a file or folder has at most {_LONGEST_NAME} bytes. Received: {length} bytes, {shown}. "
                 "Give a shorter one."
             )
+        total += length + 1
+    if total > _LONGEST_PATH:
+        raise ValueError(
+            f"A path has at most {_LONGEST_PATH} bytes. Received: {total} bytes, {str(path)[:_SHOWN]!r}... Give a "
+            "shorter one."
+        )
+
+
+def make_folder(folder):
+    """Makes a folder where there is none, and those above it.
+
+    Args:
+        folder: str or path.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: Something else has its place or that of one above it, or no folder can have the name.
+
+    Example:
+    >>> make_folder(".") == pathlib.Path()
+    True
+    >>> make_folder("/dev/null/a")
+    Traceback (most recent call last):
+        ...
+    ValueError: A folder is needed where something else is. Received: '/dev/null'. Give another place.
+    """
+    check_name(folder)
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        taken = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
+        raise ValueError(
+            f"A folder is needed where something else is. Received: {str(taken)!r}. Give another place."
+        ) from None
+    return folder

@@ -101,7 +101,7 @@ def test_names_that_no_file_can_have(row, tokenizer, saved_once, tmp_path):
     tokens = {"size": (8, 8), "preset": "image-tiny", "folder": saved_once}
     refused(told, vqzoo.data.save_image, path, PICTURE[0])
     refused(told, vqzoo.data.save_audio, wave, WAVE[0], 16000)
-    refused(told, vqzoo.presets.save_tokens, path, TOKENS[0], **tokens)
+    refused(told, vqzoo.presets.save_tokens, path.with_suffix(".npz"), TOKENS[0], **tokens)
     refused(told, tokenizer.save_to_preset, path)
     assert not list(tmp_path.iterdir())
     vqzoo.data.save_image(tmp_path / ("a" * 251 + ".png"), PICTURE[0])

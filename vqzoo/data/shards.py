@@ -17,6 +17,7 @@ from vqzoo.jsons import is_integer
 from vqzoo.jsons import json_text
 from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
+from vqzoo.names import check_name
 
 # 2: the manifest has a checksum of itself, and the length of each index. 1 is still read.
 SHARD_FORMAT = 2
@@ -46,7 +47,7 @@ class Shards:
     """
 
     def __init__(self, folder, kind):
-        self.folder = user_path(folder)
+        self.folder = _folder(folder)
         self.manifest = _read_manifest(self.folder, kind)
         self.plan = self.manifest["plan"]
         self._files, self._offsets, self._checksums, self._names, self._labels, faults = [], [], [], [], [], []
@@ -155,7 +156,7 @@ def verify_shards(folder):
     Raises:
         ValueError: as `Shards`, or a shard or the plan is damaged; all of them are named.
     """
-    folder = user_path(folder)
+    folder = _folder(folder)
     manifest = Shards(folder, _read_manifest(folder)["kind"]).manifest
     damaged = [entry["file"] for entry in manifest["shards"] if sha256_of(folder / entry["file"]) != entry["sha256"]]
     if damaged:
@@ -207,13 +208,20 @@ def holds_shards(folder):
     """Whether a folder holds shards, whole or not.
 
     Args:
-        folder: path.
+        folder: str or path.
 
     Returns:
         bool.
     """
+    folder = user_path(folder)
     found = [json_or_none(folder / name) for name in (MANIFEST, PLAN)]
     return any(isinstance(about, dict) and {"kind", "shards", "plan"} <= set(about) for about in found)
+
+
+def _folder(folder):
+    folder = user_path(folder)
+    check_name(folder)
+    return folder
 
 
 def _read_manifest(folder, kind=None):

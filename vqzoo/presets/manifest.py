@@ -11,6 +11,7 @@ from vqzoo.jsons import is_integer
 from vqzoo.jsons import json_text
 from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
+from vqzoo.names import check_name
 from vqzoo.presets.entries import wrong_entries
 
 FORMAT_VERSION = 1  # of the preset folder; a newer vqzoo that changes the folder raises it by one
@@ -31,7 +32,7 @@ def folder_path(folder):
         `pathlib.Path`.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or no folder can have the name.
 
     Example:
     >>> folder_path(3)
@@ -44,6 +45,7 @@ def folder_path(folder):
             f"A preset is a name or a folder, as a str or a pathlib.Path. Received: {shown(folder)}. `vqzoo list` "
             "shows those that are here."
         )
+    check_name(folder)
     return pathlib.Path(folder)
 
 

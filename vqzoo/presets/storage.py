@@ -15,7 +15,6 @@ import keras
 from keras import ops
 
 from vqzoo.files import atomic_path
-from vqzoo.names import check_name
 from vqzoo.presets.card import CARD
 from vqzoo.presets.changes import METADATA
 from vqzoo.presets.changes import changed_preset
@@ -107,7 +106,6 @@ def check_folder(folder, filename=None):
     >>> check_folder("no/such/folder")
     """
     folder = folder_path(folder)
-    check_name(folder)
     kind = _PRIOR if (folder / _PRIOR).exists() else _TOKENIZER  # a prior's preset has its tokenizer's file too
     if filename in (_TOKENIZER, _PRIOR) and filename != kind and (folder / kind).exists():
         held, coming = (pathlib.PurePath(name).stem for name in (kind, filename))
@@ -173,7 +171,7 @@ def exports_of(folder):
     >>> "saved_model" in exports_of("no/such/folder")
     True
     """
-    own = {_PIECES} if (pathlib.Path(folder) / _PRIOR).exists() else set()  # a prior's pieces are no export
+    own = {_PIECES} if (folder_path(folder) / _PRIOR).exists() else set()  # a prior's pieces are no export
     return tuple(name for name in _EXPORTS if name not in own)
 
 

@@ -12,6 +12,7 @@ from vqzoo.jsons import is_integer
 from vqzoo.jsons import json_text
 from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
+from vqzoo.names import check_name
 from vqzoo.npz import read_arrays
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.storage import read_metadata
@@ -47,8 +48,13 @@ def save_tokens(path, tokens, *, size, preset, folder):
         folder: path of the preset's folder.
 
     Raises:
-        ValueError: if a token is not of the preset's codebooks, or the size is not of positive ints.
+        ValueError: if the path has another ending or no file can have it, a token is not of the preset's codebooks, or
+            the size is not of positive ints.
     """
+    path = user_path(path)
+    if path.suffix.lower() != ".npz":
+        named = str(path.with_suffix(".npz") if path.name else path / "new.npz")
+        raise ValueError(f"Token files end in .npz. Received: {str(path)!r}. Pass `{named!r}`.")
     told = describe_tokens(folder)
     tokens = np.asarray(tokens)
     _check(tokens, told["codebook_sizes"], str(path))
@@ -63,8 +69,8 @@ def save_tokens(path, tokens, *, size, preset, folder):
         "preset": str(preset),
         "sha256": told["sha256"],
     }
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, tokens=tokens.astype("int32"), about=np.array(json_text(about)))
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:  # beside a name numpy may write another
+        np.savez_compressed(file, tokens=tokens.astype("int32"), about=np.array(json_text(about)))
 
 
 def load_tokens(path):
@@ -86,6 +92,7 @@ def load_tokens(path):
             "Call `[vqzoo.presets.load_tokens(path) for path in x]` for a list of them."
         )
     path = user_path(path)
+    check_name(path)
     if not path.is_file():
         raise ValueError(f"{str(path)!r} does not exist or is no file. Token files are made by `vqzoo encode`.")
     if path.suffix.lower() in _SIGNALS:

@@ -12,6 +12,7 @@ from vqzoo.data.audio.write import save_audio
 from vqzoo.data.files import as_paths
 from vqzoo.files import check_regular
 from vqzoo.files import user_path
+from vqzoo.names import make_folder
 
 _PART = 2**16  # bytes
 
@@ -36,7 +37,7 @@ def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1
         List of `pathlib.Path`, flac files of 16 bits. Files that cannot be read have none, with a warning.
 
     Raises:
-        ValueError: `files` is empty or one path instead of a list.
+        ValueError: `files` is empty or one path instead of a list, or there can be no such folder.
 
     Example:
     >>> import pathlib, tempfile
@@ -45,9 +46,10 @@ def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1
     >>> [path.suffix for path in write_variants([folder / "a.wav"], folder / "variants", copies=1)]
     ['.flac']
     """
-    folder = user_path(folder)
+    files = as_paths(files, "recording")
+    folder = make_folder(user_path(folder))
     written = []
-    for file in as_paths(files, "recording"):
+    for file in files:
         signal = None
         try:
             content = _fingerprint(file)

@@ -6,7 +6,9 @@ import pathlib
 from vqzoo.data.image_open import open_images
 from vqzoo.data.image_source import ImageSource
 from vqzoo.files import check_regular
+from vqzoo.files import shown_path
 from vqzoo.files import user_path
+from vqzoo.names import check_name
 
 MAX_BYTES = 2**29  # of a table
 _LONGEST_LINE = 2**20  # characters
@@ -41,6 +43,7 @@ class CaptionTable:
 
     def __init__(self, path, column=""):
         self.path = user_path(path)
+        check_name(self.path)
         self.folder = self.path.absolute().parent
         self.skipped = {}
         lines = self._lines()
@@ -58,8 +61,8 @@ class CaptionTable:
                 self.skipped[f"{self.path}, line {number}"] = lacking
         if not self.captions:
             raise ValueError(
-                f"No line of {self.path} has a file and a caption. Its columns are {', '.join(header)}, and "
-                f"{self.column!r} is that of the captions: choose another column, or another table."
+                f"No line of {shown_path(self.path)} has a file and a caption. Its columns are {', '.join(header)}, "
+                f"and {self.column!r} is that of the captions: choose another column, or another table."
             )
 
     def of(self, file, root=None):
@@ -101,8 +104,8 @@ class CaptionTable:
         if not len(files):
             first = next(iter(self.captions))
             raise ValueError(
-                f"None of the {len(self.captions)} files that {self.path} names, such as {first!r}, is a picture of "
-                f"{str(data or self.folder)!r}. They are relative to the table's folder or to --data."
+                f"None of the {len(self.captions)} files that {shown_path(self.path)} names, such as {first!r}, is a "
+                f"picture of {str(data or self.folder)!r}. They are relative to the table's folder or to --data."
             )
         return files
 
@@ -136,19 +139,25 @@ class CaptionTable:
             check_regular(self.path)
             size = os.stat(self.path).st_size
             if size > MAX_BYTES:
-                raise ValueError(f"The table {self.path} has {size} bytes, and at most {MAX_BYTES} are read. Split it.")
+                raise ValueError(
+                    f"The table {shown_path(self.path)} has {size} bytes, and at most {MAX_BYTES} are read. Split it."
+                )
             with open(self.path, encoding="utf-8-sig") as file:
                 for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), ""), start=1):
                     if len(line) > _LONGEST_LINE:
                         raise ValueError(
-                            f"Line {number} of {self.path} has more than {_LONGEST_LINE} characters: it is no table of "
-                            "captions. Give another file."
+                            f"Line {number} of {shown_path(self.path)} has more than {_LONGEST_LINE} characters: it is "
+                            "no table of captions. Give another file."
                         )
                     yield [cell.strip() for cell in line.removesuffix("\n").split("\t")]
         except UnicodeDecodeError as error:
-            raise ValueError(f"{self.path} is no text in UTF-8 ({error}). Save the table as UTF-8.") from error
+            raise ValueError(
+                f"{shown_path(self.path)} is no text in UTF-8 ({error}). Save the table as UTF-8."
+            ) from error
         except OSError as error:
-            raise ValueError(f"The table {self.path} cannot be read: {error.strerror}. Give another file.") from error
+            raise ValueError(
+                f"The table {shown_path(self.path)} cannot be read: {error.strerror}. Give another file."
+            ) from error
 
     def _column(self, header, column):
         wanted = (column,) if column else _COLUMNS
@@ -156,8 +165,8 @@ class CaptionTable:
         lacking = [_FILE] * (_FILE not in header) + [" or ".join(wanted)] * (chosen is None)
         if lacking:
             raise ValueError(
-                f"The first line of {self.path} names the columns, between tabs: `{_FILE}`, and that of the captions. "
-                f"It has no column {' and no column '.join(lacking)}. Received: {', '.join(header)[:200]}"
+                f"The first line of {shown_path(self.path)} names the columns, between tabs: `{_FILE}`, and that of "
+                f"the captions. It has no column {' and no column '.join(lacking)}. Received: {', '.join(header)[:200]}"
             )
         return chosen
 
