@@ -79,7 +79,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(pictures, tmp_path, 
 def test_shards_are_of_one_file_or_more(pictures, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["encode", "image-tiny", str(pictures), "--out", str(tmp_path / "out"), "--shards", "0"])
-    assert "Shards need a file or more each. Received: 7 files, files_per_shard=0" in capsys.readouterr().err
+    assert "--shards: an integer from 1 to 2147483647. Received: '0'" in capsys.readouterr().err
 
 
 def test_a_text_has_a_row_of_its_own_chunks_for_each_sentence(tmp_path, capsys):
