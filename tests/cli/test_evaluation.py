@@ -63,12 +63,13 @@ def _audio():
 @pytest.fixture
 def folder(tmp_path):
     """Three pictures, sounds and texts of different sizes, one of each that is damaged, and a file of another kind."""
+    random = np.random.default_rng(0)  # the same whichever tests ran before
     for i, size in enumerate([(40, 60), (170, 200), (24, 24)]):
-        image = RNG.uniform(-1, 1, (*size, 3)).astype("float32")
+        image = random.uniform(-1, 1, (*size, 3)).astype("float32")
         save_image(tmp_path / "image" / f"{i}.png", image)
     (tmp_path / "audio").mkdir()
     for i, length in enumerate([8000, 20_000, 12_345]):
-        soundfile.write(tmp_path / "audio" / f"{i}.wav", RNG.uniform(-0.5, 0.5, length), 8000)
+        soundfile.write(tmp_path / "audio" / f"{i}.wav", random.uniform(-0.5, 0.5, length), 8000)
     (tmp_path / "text").mkdir()
     for i, lines in enumerate(["the cat sat\na dog\n", "the mat\n", "a cat and a dog\nthe dog\n"]):
         (tmp_path / "text" / f"{i}.txt").write_text(lines)
@@ -226,8 +227,7 @@ def test_whole_sounds_also_in_pieces(tokenizers, folder, monkeypatch):
         report = evaluation.evaluate_whole(signals, str(folder / "audio")).report
         assert report.pop("recordings") == 3 and set(expected) - set(report) == {"times_real_time", "clips"}
         for name, value in report.items():
-            # In pieces, frames at their ends are of less sound.
-            assert value == pytest.approx(expected[name], rel=1e-5 if at_once == 2**20 else 0.05), name
+            assert value == pytest.approx(expected[name], rel=1e-5 if at_once == 2**20 else 0.03), name
 
 
 @pytest.mark.parametrize("rows", [1, 7, 100, 149])
