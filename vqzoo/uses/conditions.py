@@ -12,7 +12,10 @@ from vqzoo.jsons import shown
 from vqzoo.priors.settings import checked
 
 _COMPARED = 200  # characters of a name that is not known
-LABEL, TEXT, STYLE = "label", "text", "style"  # the parts of the space that conditions are of
+# The parts of the space that conditions are of.
+LABEL = "label"
+TEXT = "text"
+STYLE = "style"
 
 
 class Conditions(abc.ABC):
