@@ -28,7 +28,7 @@ from vqzoo.trainers import warmup_cosine
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    data: str = ""  # recording or folder of recordings, recursive; empty: recorded speech, see the README
+    data: str = ""  # recording or folder of recordings, recursive; empty: recorded speech, see docs/guide/audio.md
     validation_data: str = ""  # the same for validation; empty: a share of `data`
     validation_share: float = 0.1  # of the recordings, when `validation_data` is empty
     out: str = "saved_models/audio_vqgan"  # preset folder

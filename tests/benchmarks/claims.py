@@ -1,7 +1,7 @@
-"""What comes out of the shipped presets of audio and text, for the claims of the README.
+"""What comes out of the shipped presets of audio and text, for the claims of the documentation.
 
-    python tests/benchmarks/claims.py            # measures, about a minute of one core, and prints the tables
-    python tests/benchmarks/claims.py --write    # also into claims.json and the README, between their marks
+    python tests/benchmarks/claims.py            # measures, about a minute of one core, and prints the results
+    python tests/benchmarks/claims.py --write    # also into claims.json; then `results.py --write` makes the tables
 
 Texts: the share of sentences that come back exactly, and the character error rate, for kinds of text that text-english
 has learnt and has not. English prose is a sample of the docstrings that are installed.
@@ -18,8 +18,6 @@ import numpy as np
 
 import vqzoo
 
-ROOT = pathlib.Path(__file__).parents[2]
-README = ROOT / "README.md"
 RESULTS = pathlib.Path(__file__).with_name("claims.json")
 TEXT = "text-english"
 AUDIO = ("audio-speech-16k", "audio-loops-44k")
@@ -168,39 +166,15 @@ def measure():
     return {"text": measure_text(), "audio": {preset: measure_audio(preset) for preset in AUDIO}}
 
 
-def tables(results):
-    """Name of a mark in the README -> Markdown."""
-    text = [f"| text through `{TEXT}` | exact sentences | wrong characters for 100 |", "|---|---|---|"]
-    for kind, found in results["text"].items():
-        row = f"| {kind}, {found['sentences']} sentences | {100 * found['exact']:.1f} % |"
-        text.append(f"{row} {100 * found['character_errors']:.0f} |")
-    names = list(next(iter(results["audio"].values())))
-    audio = [f"| level of what comes back, dB | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for preset, levels in results["audio"].items():
-        audio.append(f"| `{preset}` | {' | '.join(f'{levels[name]:.1f}' for name in names)} |")
-    return {"text": "\n".join(text), "audio": "\n".join(audio)}
-
-
-def with_table(text, name, table):
-    """A README with a table between its marks."""
-    start, end = f"<!-- claims: {name} -->\n", "\n<!-- end -->"
-    before, after = text.split(start)
-    return before + start + table + end + after.split(end, 1)[1]
-
-
 def main():
     """Measures, prints, and writes if it is asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="into claims.json and the README")
+    parser.add_argument("--write", action="store_true", help="into claims.json")
     arguments = parser.parse_args()
-    results = measure()
-    for name, table in tables(results).items():
-        print(f"{table}\n")
-        if arguments.write:
-            text = README.read_text(encoding="utf-8")
-            README.write_text(with_table(text, name, table), encoding="utf-8")
+    text = json.dumps(measure(), indent=2, ensure_ascii=False) + "\n"
+    print(text)
     if arguments.write:
-        RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        RESULTS.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import pathlib
 
 import numpy as np
 import pytest
-import soundfile
 from PIL import Image
 
 import vqzoo
@@ -62,27 +61,19 @@ def beside_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     colours = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
     Image.fromarray(colours).save("photo.jpg")
-    soundfile.write("talk.wav", np.sin(np.arange(8000) / 9.0), 8000)
-    pathlib.Path("sentences.txt").write_text("He went up into the mountain.\nThey took bread and fish.\n")
     return tmp_path
 
 
-CODE = ["audio-speech-16k", "image-vqgan-photos-f4", "image-vqvae-fashion-28", "text-english", "image-prior-fashion"]
+# The cards of the others have the code of the README, which tests/docs/ runs.
+CODE = ["image-vqvae-fashion-28", "image-prior-fashion"]
 
 
 @pytest.mark.parametrize("name", CODE)
 def test_the_code_of_a_card_runs_as_it_stands(name, beside_files):
     before = set(beside_files.iterdir())
-    names = {}
-    exec(snippet((ROOT / "saved_models" / name / "README.md").read_text(), name), names)
-    if name.startswith("text"):
-        assert names["again"] == ["He went up into the mountain.", "They took bread and fish."]
-        return
+    exec(snippet((ROOT / "saved_models" / name / "README.md").read_text(), name), {})
     (made,) = set(beside_files.iterdir()) - before
-    if name.startswith("audio"):
-        assert soundfile.info(made).frames == len(names["sound"]) == 16000
-    else:
-        assert vqzoo.data.load_image(made).shape == (28, 28, 3)
+    assert vqzoo.data.load_image(made).shape == (28, 28, 3)
 
 
 @pytest.mark.parametrize("name", ["audio-speech-16k", "image-vqgan-photos-f4", "text-english"])
@@ -170,50 +161,3 @@ def test_a_drawing_comes_back():
         face[0, (rows + 8) ** 2 + (columns - x) ** 2 < 16] = [-0.4, -0.6, -0.8]  # its eyes
     again = np.clip(tokenizer.decode(tokenizer.encode(face)), -1, 1)
     assert float(vqzoo.metrics.psnr(face, again)[0]) > 20.0
-
-
-def test_the_readme_tells_what_the_presets_tell():
-    readme = (ROOT / "README.md").read_text()
-    told = {preset.name: preset for preset in vqzoo.list_presets() if preset.folder.startswith(str(ROOT))}
-    assert set(NAMES) <= set(told)
-    for name in NAMES:
-        preset = told[name]
-        row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |"))
-        cells = [cell.strip() for cell in row.strip("|").split("|")]
-        if preset.modality == "audio":
-            metadata = vqzoo.presets.read_metadata(preset.folder)
-            speech = metadata["sample_rate"] == 16000
-            assert cells[1:] == [
-                "audio",
-                f"{metadata['sample_rate']:,} Hz",
-                f"{metadata['frame_rate']:.3g} a second, {len(preset.codebook_sizes)} of {preset.codebook_sizes[0]:,}",
-                f"{metadata['kilobits_per_second']:.3g}",
-                f"{preset.parameters / 1e6:.2f} M",
-                f"{preset.metrics['stoi']:.3f}" if speech else "",
-                f"{preset.metrics['pesq']:.2f}" if speech else "",
-                f"{preset.metrics['mel_distance']:.2f}",
-            ]
-            continue
-        if preset.modality == "text":
-            metrics = preset.metrics
-            assert cells[1:] == [
-                "text",
-                f"{len(preset.codebook_sizes)} of {preset.codebook_sizes[0]:,} for 2 pieces",
-                f"{metrics['bits_per_character']:.2f}",
-                f"{preset.parameters / 1e6:.2f} M",
-                *(f"{100 * metrics[name]:.1f} %" for name in ("piece_accuracy", "exact_match", "character_error_rate")),
-                f"{metrics['chrf']:.1f}",
-            ]
-            continue
-        height, width, _ = preset.signal
-        perceptual = preset.metrics.get("perceptual_vgg16_hed")
-        assert cells[1:] == [
-            preset.modality,
-            f"{height}x{width}",
-            f"{np.prod(preset.tokens)} of {preset.codebook_sizes[0]:,}",
-            f"{preset.metrics['bits_per_pixel']:.3f}",
-            f"{preset.parameters / 1e6:.2f} M",
-            f"{preset.metrics['psnr']:.1f} dB",
-            f"{preset.metrics['ssim']:.3f}",
-            "" if perceptual is None else f"{perceptual:.2f}",
-        ]

@@ -1,4 +1,4 @@
-"""Every recipe's `tiny`, run as a user runs it, and the README's lines."""
+"""Every recipe's `tiny`, run as a user runs it."""
 
 import csv
 import dataclasses
@@ -279,22 +279,3 @@ def test_what_is_missing_is_named(arguments, message, tmp_path, monkeypatch, cap
         runpy.run_path(recipe, run_name="__main__")
     assert ended.value.code != 0 and message in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "out" / "manifest.json").exists()
-
-
-def test_the_readme_s_own_networks_run(tmp_path, monkeypatch):
-    readme = (ROOT / "README.md").read_text()
-    (block,) = [b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "keras.Sequential" in b]
-    monkeypatch.chdir(tmp_path)
-    exec(block.replace("steps_per_epoch=100", "steps_per_epoch=2"), {})
-    tokenizer = vqzoo.Tokenizer.from_preset(tmp_path / "saved_models" / "mine")
-    assert tokenizer.encode(np.zeros((1, 16, 16, 3), "float32")).shape == (1, 8, 8, 1)
-
-
-def test_every_command_of_the_readme_names_a_recipe_and_flags_that_exist():
-    readme = (ROOT / "README.md").read_text()
-    commands = re.findall(r"python (recipes/\w+\.py)([^#\n]*)", readme)
-    assert len(commands) >= 6
-    for recipe, arguments in commands:
-        source = (ROOT / recipe).read_text()
-        for flag in re.findall(r"--(\w+)", arguments):
-            assert re.search(rf"^    {flag}: ", source, re.MULTILINE), f"{recipe} --{flag}"
