@@ -123,7 +123,7 @@ def test_the_preset_makes_pictures_wherever_it_is(finished, tmp_path, capsys):
         made = vqzoo.generate(moved, 3, "dog", seed=4)
         assert made.shape == (3, 8, 12, 3)
         exported = tf.saved_model.load(str(moved / "generator")).signatures["generate"]
-        signal = exported(label=tf.constant([1, 1, 1]), seed=tf.constant(4))["signal"]  # as the README has it
+        signal = exported(label=tf.constant([1, 1, 1]), seed=tf.constant(4))["signal"]  # as the guide has it
         np.testing.assert_allclose(np.clip(signal, -1, 1), made, atol=1e-5)
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"`label` lies in \[0, 2\), and -1 is none"):
             exported(label=tf.constant([1, 2, 1]), seed=tf.constant(4))
@@ -183,7 +183,7 @@ def test_captions_are_learnt_and_any_text_is_taken(tokenizer, table, tmp_path, c
     assert main(["generate", str(out), "--condition", "dog", "--out", str(tmp_path / "made")]) == 0
     picture = vqzoo.data.load_image(tmp_path / "made" / "0000_dog.png")
     np.testing.assert_allclose(picture, vqzoo.generate(out, condition="Dog")[0], atol=1 / 127)
-    # The README's lines.
+    # The lines of the guide.
     exported = tf.saved_model.load(str(out / "generator")).signatures["generate"]
     ids = [*sentencepiece.SentencePieceProcessor(model_file=str(out / "pieces.model")).encode("dog"), 0]
     length = exported.structured_input_signature[1]["text"].shape[1]

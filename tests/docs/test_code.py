@@ -127,6 +127,17 @@ def test_every_command_names_what_exists(page, tmp_path, monkeypatch):
             settings_of(words[1:])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_commands_do_what_they_say(page, beside_files):
+    words = [shlex.split(command)[1:] for command in commands(ROOT / page) if command.startswith("vqzoo ")]
+    assert len(words) >= 4
+    for command in words:
+        assert command_line.main(command) == 0, command
+    assert pathlib.Path("again/photo.png").is_file() and pathlib.Path("tokens/talk.npz").is_file()
+    assert len(list(pathlib.Path("new").glob("*.png"))) == 16
+
+
 def test_a_command_with_an_unknown_flag_is_noticed(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         parsed(["encode", "image-vqgan-photos-f4", "photo.jpg", "--no_such_flag"], monkeypatch)
