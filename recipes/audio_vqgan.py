@@ -19,6 +19,7 @@ import keras
 
 import vqzoo
 from vqzoo.cli import AudioRun
+from vqzoo.cli import TokenizerSettings
 from vqzoo.cli import run_recipe
 from vqzoo.networks.discriminators import combined_discriminator
 from vqzoo.networks.discriminators import multi_period_discriminator
@@ -27,12 +28,11 @@ from vqzoo.trainers import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TokenizerSettings):
+    # Data
     data: str = ""  # recording or folder of recordings, recursive; empty: recorded speech, see docs/guide/audio.md
-    validation_data: str = ""  # the same for validation; empty: a share of `data`
-    validation_share: float = 0.1  # of the recordings, when `validation_data` is empty
-    out: str = "saved_models/audio_vqgan"  # preset folder
-    init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    validation_share: float = 0.1
+    out: str = "saved_models/audio_vqgan"
     freeze_encoder: bool = False  # trains the decoder alone: tokens stay those of `init`, and training is stabler
     sample_rate: int = 16000  # Hz
     channels: int = 1  # 1 mono, 2 stereo
@@ -41,6 +41,7 @@ class Config:
     gain: tuple[float, ...] = (-30.0, 0.0)  # dB, lowest and highest random change of loudness: quiet rooms too
     noise: tuple[float, ...] = ()  # dB, lowest and highest signal-to-noise ratio of random noise; empty: none
     polarity: bool = False  # turn half of the clips upside down
+    # Networks
     frame_length: int = 1024  # samples of a spectrum
     hop_length: int = 256  # samples between spectra
     bands: int = 80  # mel bands
@@ -52,6 +53,7 @@ class Config:
     codebooks: int = 4  # tokens at each position
     codebook_size: int = 1024  # codes of each
     quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
+    # Losses
     mel_weight: float = 1.0  # of the distance of log-mel spectra
     stft_weight: float = 0.5  # of the distance of spectra
     level_weight: float = 2.0  # of the distance of levels: without it sounds come back too quiet
@@ -66,22 +68,14 @@ class Config:
     adaptive: bool = True  # adversarial weights are shares of the gradient of the signal's losses, not plain factors
     adversarial_weight: float = 0.3  # gradient of the adversarial loss as a fraction of the signal losses'
     feature_matching_weight: float = 0.4  # the same of the distance in the discriminators' features
-    batch_size: int = 16  # clips, over all devices
-    epochs: int = 10  # sounds, spectrograms and a log line after each
-    steps_per_epoch: int = 40  # batches
+    # Training
+    batch_size: int = 16
+    steps_per_epoch: int = 40
     validation_clips: int = 32  # clips to evaluate on
-    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
-    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     discriminator_learning_rate: float = 3e-4  # constant
-    average_decay: float = 0.998  # of the weights' moving average
-    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
-    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
-    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
-    seed: int = 0  # of weights, clips and noise
-    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
-    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.discriminator_start <= 1:
             raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
         if self.freeze_encoder and not self.init:

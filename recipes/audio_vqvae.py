@@ -17,17 +17,17 @@ import keras
 
 import vqzoo
 from vqzoo.cli import AudioRun
+from vqzoo.cli import TokenizerSettings
 from vqzoo.cli import run_recipe
 from vqzoo.trainers import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TokenizerSettings):
+    # Data
     data: str = ""  # recording or folder of recordings, recursive; empty: recorded speech, see docs/guide/audio.md
-    validation_data: str = ""  # the same for validation; empty: a share of `data`
-    validation_share: float = 0.1  # of the recordings, when `validation_data` is empty
-    out: str = "saved_models/audio_vqvae"  # preset folder
-    init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    validation_share: float = 0.1
+    out: str = "saved_models/audio_vqvae"
     sample_rate: int = 16000  # Hz
     channels: int = 1  # 1 mono, 2 stereo
     seconds: float = 1.0  # of a training clip
@@ -35,6 +35,7 @@ class Config:
     gain: tuple[float, ...] = (-30.0, 0.0)  # dB, lowest and highest random change of loudness: quiet rooms too
     noise: tuple[float, ...] = ()  # dB, lowest and highest signal-to-noise ratio of random noise; empty: none
     polarity: bool = False  # turn half of the clips upside down
+    # Networks
     frame_length: int = 1024  # samples of a spectrum
     hop_length: int = 256  # samples between spectra
     bands: int = 80  # mel bands
@@ -46,24 +47,16 @@ class Config:
     codebooks: int = 4  # tokens at each position
     codebook_size: int = 1024  # codes of each
     quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
+    # Losses
     mel_weight: float = 1.0  # of the distance of log-mel spectra
     stft_weight: float = 0.5  # of the distance of spectra
     level_weight: float = 2.0  # of the distance of levels: without it sounds come back too quiet
     waveform_weight: float = 0.0  # of the absolute error of the waveform; the encoder does not see phases
     commitment_weight: float = 0.25  # of the commitment loss
-    batch_size: int = 16  # clips, over all devices
-    epochs: int = 10  # sounds, spectrograms and a log line after each
-    steps_per_epoch: int = 60  # batches
+    # Training
+    batch_size: int = 16
+    steps_per_epoch: int = 60
     validation_clips: int = 32  # clips to evaluate on
-    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
-    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
-    average_decay: float = 0.998  # of the weights' moving average
-    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
-    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
-    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
-    seed: int = 0  # of weights, clips and noise
-    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
-    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
 
 SIZES = ("frame_length", "hop_length", "bands", "time_stride", "filters", "blocks", "attention", "latent_dim")

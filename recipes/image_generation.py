@@ -27,6 +27,7 @@ import keras
 
 import vqzoo
 from vqzoo.cli import PriorRun
+from vqzoo.cli import RunSettings
 from vqzoo.cli import run_recipe
 from vqzoo.networks import Transformer
 from vqzoo.trainers import warmup_cosine
@@ -36,10 +37,9 @@ KINDS = {"autoregressive": vqzoo.AutoregressivePrior, "masked": vqzoo.MaskedPrio
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RunSettings):
+    # Data
     data: str = ""  # folder of pictures, recursive; empty: the photographs of scikit-image
-    validation_data: str = ""  # the same for validation; empty: a share of `data`
-    validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
     tokens: str = ""  # token shards of `tokenizer`, in place of `data`
     tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
     classes: bool = True  # the subfolders of `data` are classes, by which pictures can be asked for
@@ -48,7 +48,7 @@ class Config:
     caption_length: int = 32  # pieces of a caption at most; longer ones are cut
     pieces: int = 1000  # into which captions are cut at most: 256 bytes, letters, and frequent words and parts of words
     styles: bool = False  # another crop of the same picture is the condition; kind masked, for image_style.py --prior
-    out: str = "saved_models/image_generation"  # preset folder
+    out: str = "saved_models/image_generation"
     init: str = ""  # preset of a prior, name or folder, to go on from: its network and its captions' pieces
     kind: str = "autoregressive"  # or masked
     size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
@@ -57,32 +57,25 @@ class Config:
     max_scale: float = 1.0  # largest
     max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
     flip: bool = True  # mirror half of the crops
+    # Network
     width: int = 192  # of the transformer
     depth: int = 4  # blocks
     heads: int = 4  # of each attention
     dropout: float = 0.1  # of attention weights and branches, in training
     token_noise: float = 0.0  # of kind autoregressive: share of the tokens read that are random ones in training
     condition_dropout: float = 0.1  # share of the examples that are learnt without their condition, for guidance
+    # Losses
     label_smoothing: float = 0.0  # of the cross entropy
-    batch_size: int = 32  # pictures, over all devices
-    epochs: int = 10  # pictures and a log line after each
-    steps_per_epoch: int = 75  # batches
+    # Training
+    steps_per_epoch: int = 75
     validation_examples: int = 256  # held-out crops to evaluate on
-    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
-    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     weight_decay: float = 0.05  # of AdamW
-    average_decay: float = 0.998  # of the weights' moving average
+    # Samples
     guidance: float = 2.5  # how far samples move away from those without their condition; 1: not at all
     temperature: float = 1.0  # of samples: below 1 they are more typical and less varied
     top_p: float = 0.98  # samples are drawn from the likeliest tokens that have this probability together
     sampling_steps: int = 16  # of kind masked
     noise: float = 4.5  # of kind masked: how random the order is
-    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
-    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
-    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
-    seed: int = 0  # of weights, crops, order and samples
-    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
-    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
     def __post_init__(self):
         if self.kind not in KINDS:

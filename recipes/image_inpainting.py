@@ -24,6 +24,7 @@ import numpy as np
 
 import vqzoo
 from vqzoo.cli import PriorRun
+from vqzoo.cli import RunSettings
 from vqzoo.cli import held_out_pictures
 from vqzoo.cli import run_recipe
 from vqzoo.cli import save_report
@@ -36,46 +37,36 @@ from vqzoo.uses import random_masks
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RunSettings):
+    # Data
     data: str = ""  # folder of pictures, recursive; empty: the photographs of scikit-image
-    validation_data: str = ""  # the same for validation; empty: a share of `data`
-    validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
     prior: str = ""  # preset of a masked prior, name or folder: then nothing is trained; empty: train one
     tokens: str = ""  # token shards of `tokenizer`, to learn from; pictures to repair are still those of `data`
     tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
     classes: bool = False  # the subfolders of `data` are classes
-    out: str = "saved_models/image_inpainting"  # preset folder
+    out: str = "saved_models/image_inpainting"
     size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
     examples: int = 10000  # crops to learn from at least: as many of each picture, one or more
     min_scale: float = 0.5  # smallest random resize of a picture before the crop
     max_scale: float = 1.0  # largest
     max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
     flip: bool = True  # mirror half of the crops
+    # Network
     width: int = 192  # of the transformer
     depth: int = 4  # blocks
     heads: int = 4  # of each attention
     dropout: float = 0.1  # of attention weights and branches, in training
-    batch_size: int = 32  # pictures, over all devices
-    epochs: int = 10  # pictures and a log line after each
-    steps_per_epoch: int = 75  # batches
+    # Training
+    steps_per_epoch: int = 75
     validation_examples: int = 256  # held-out crops to evaluate on
     repaired: int = 32  # of them are damaged and repaired
     share: float = 0.25  # of a picture that is damaged
     features: str = ""  # .keras file of a network, for a perceptual distance; empty: none
-    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
-    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     weight_decay: float = 0.05  # of AdamW
-    average_decay: float = 0.998  # of the weights' moving average
     rim: int = 2  # tokens at the border of a hole that keep a filling which needs no learning: 0 for a strong prior
     temperature: float = 0.5  # of what is made: below 1 it is more typical
     sampling_steps: int = 12  # in which the tokens of a hole are made
     noise: float = 1.0  # how random their order is
-    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
-    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
-    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
-    seed: int = 0  # of weights, crops, order and masks
-    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
-    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
     def __post_init__(self):
         if not 0.0 < self.share < 1.0 or self.repaired < 1 or self.rim < 0:

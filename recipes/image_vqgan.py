@@ -19,6 +19,7 @@ import keras
 
 import vqzoo
 from vqzoo.cli import ImageRun
+from vqzoo.cli import TokenizerSettings
 from vqzoo.cli import run_recipe
 from vqzoo.losses import PerceptualLoss
 from vqzoo.networks import group_normalization
@@ -28,12 +29,10 @@ from vqzoo.trainers import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TokenizerSettings):
+    # Data
     data: str = ""  # picture or folder of pictures, recursive; empty: the photographs of scikit-image
-    validation_data: str = ""  # the same for validation; empty: a share of `data`
-    validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
-    out: str = "saved_models/image_vqgan"  # preset folder
-    init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    out: str = "saved_models/image_vqgan"
     freeze_encoder: bool = False  # trains the decoder alone: tokens stay those of `init`, and training is stabler
     size: int = 64  # pixels a side of a training crop
     channels: int = 3  # 1 grey, 3 colour, 4 with opacity
@@ -42,6 +41,7 @@ class Config:
     max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
     flip: bool = True  # mirror half of the crops
     jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
+    # Networks
     filters: int = 128  # of the convolutions
     stride: int = 4  # pixels a side that one token stands for; not for residual
     residual: bool = False  # the published VQGAN's networks: better with a GPU and days, several times the cost
@@ -52,6 +52,7 @@ class Config:
     mid_attention: bool = True  # residual: self-attention at the lowest resolution
     latent_dim: int = 32  # width of a code
     codebook_size: int = 1024  # codes
+    # Losses
     commitment_weight: float = 0.25  # of the commitment loss; the absolute error weighs 1
     discriminator_filters: int = 32  # of its first convolution
     discriminator_depth: int = 2  # strided convolutions: 2 judges patches of 34 pixels, 3 of 70
@@ -65,22 +66,13 @@ class Config:
     lecam_weight: float = 0.0  # of the LeCAM regularizer, for small data; 0 leaves it out
     perceptual: str = ""  # vgg16, or a .keras file: a network whose features are compared as well; empty: none
     perceptual_weight: float = 1.0  # of that loss; the absolute error weighs 1
-    batch_size: int = 32  # crops, over all devices
-    epochs: int = 8  # pictures and a log line after each
-    steps_per_epoch: int = 100  # batches
+    # Training
+    epochs: int = 8
     validation_crops: int = 256  # crops to evaluate on
-    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
-    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
     discriminator_learning_rate: float = 2e-4  # constant
-    average_decay: float = 0.998  # of the weights' moving average
-    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
-    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
-    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
-    seed: int = 0  # of weights, crops and noise
-    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
-    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.discriminator_start <= 1:
             raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
         if self.freeze_encoder and not self.init:

@@ -17,18 +17,17 @@ import keras
 
 import vqzoo
 from vqzoo.cli import ImageRun
+from vqzoo.cli import TokenizerSettings
 from vqzoo.cli import run_recipe
 from vqzoo.losses import l2_loss
 from vqzoo.trainers import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TokenizerSettings):
+    # Data
     data: str = ""  # picture or folder of pictures, recursive; empty: the photographs of scikit-image
-    validation_data: str = ""  # the same for validation; empty: a share of `data`
-    validation_share: float = 0.2  # of the pictures, when `validation_data` is empty
-    out: str = "saved_models/image_vqvae"  # preset folder
-    init: str = ""  # preset, name or folder, to start from: its networks replace those below
+    out: str = "saved_models/image_vqvae"
     size: int = 64  # pixels a side of a training crop
     channels: int = 3  # 1 grey, 3 colour, 4 with opacity
     min_scale: float = 0.5  # smallest random resize of a picture before the crop
@@ -38,6 +37,7 @@ class Config:
     jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
     dense: bool = False  # fully connected networks for pictures of exactly `size`, 16 tokens each
     stride: int = 4  # pixels a side that one token stands for; not for dense
+    # Networks
     filters: int = 128  # of the convolutions; not for dense
     blocks: int = 2  # residual blocks; not for dense
     residual_filters: int = 64  # of the 3x3 convolutions inside the blocks; not for dense
@@ -45,21 +45,10 @@ class Config:
     codebook_size: int = 1024  # codes
     decay: float = 0.99  # of the codebook's moving average
     gaussian: bool = False  # a Gaussian head before the codebook: sampled in training, its mean in inference
+    # Losses
     commitment_weight: float = 0.25  # of the commitment loss; the squared error weighs 1
     kl_weight: float = 1e-3  # of the Gaussian head's divergence
-    batch_size: int = 32  # crops, over all devices
-    epochs: int = 10  # pictures and a log line after each
-    steps_per_epoch: int = 100  # batches
     validation_crops: int = 256  # crops to evaluate on
-    learning_rate: float = 1e-3  # highest; a cosine takes it to 0
-    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
-    average_decay: float = 0.998  # of the weights' moving average
-    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
-    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
-    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
-    seed: int = 0  # of weights, crops and noise
-    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
-    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
 
 
 # What a preset given as `init` decides.

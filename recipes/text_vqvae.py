@@ -18,18 +18,20 @@ import keras
 
 import vqzoo
 from vqzoo.cli import TextRun
+from vqzoo.cli import TokenizerSettings
 from vqzoo.cli import run_recipe
 from vqzoo.networks.text import AutoregressiveTextDecoder
 from vqzoo.trainers import warmup_cosine
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TokenizerSettings):
+    # Data
     data: str = ""  # text file, one sentence a line, or folder of them, recursive; empty: prose of docstrings
-    validation_data: str = ""  # the same for validation; empty: a share of `data`
-    validation_share: float = 0.05  # of the sentences, when `validation_data` is empty
-    out: str = "saved_models/text_vqvae"  # preset folder
+    validation_share: float = 0.05
+    out: str = "saved_models/text_vqvae"
     init: str = ""  # preset, name or folder, to start from: its pieces and networks replace those below
+    # Networks
     pieces: int = 4000  # of words, that sentences are cut into; learnt from the data
     vectors: str = ""  # word vectors to start from: GloVe, Word2Vec (text or binary), npz; empty: none
     tune_vectors: bool = True  # whether they learn
@@ -48,23 +50,17 @@ class Config:
     startup: float = 0.1  # share of the steps over which dense latents give way to codes
     latent_prior: float = 0.0  # weight of how badly a small network predicts the tokens; 0 has none
     latent_prior_start: float = 0.5  # share of the steps after which the encoder feels it
+    # Losses
     label_smoothing: float = 0.0  # of the cross-entropy
     commitment_weight: float = 0.25  # of the commitment loss; the cross-entropy weighs 1
-    batch_size: int = 64  # sentences, over all devices
-    epochs: int = 10  # sentences and a log line after each
-    steps_per_epoch: int = 160  # batches
+    # Training
+    batch_size: int = 64
+    steps_per_epoch: int = 160
     validation_sentences: int = 500  # to evaluate on
-    learning_rate: float = 2e-3  # highest; a cosine takes it to 0
-    warmup: float = 0.05  # share of the steps over which the learning rate rises from 0
-    average_decay: float = 0.998  # of the weights' moving average
-    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
-    strategy: str = "none"  # or mirrored, all GPUs of this machine; multiworker, those of several, named by TF_CONFIG
-    deterministic: bool = False  # the same numbers in every run on GPUs too, slower; processors have it anyway
-    seed: int = 0  # of weights, sentences and noise
-    resume: bool = False  # goes on with the run in `out` that was stopped, if there is one
-    checkpoint_minutes: float = 10.0  # between two checkpoints inside an epoch; the end of each epoch is one
+    learning_rate: float = 2e-3
 
     def __post_init__(self):
+        super().__post_init__()
         if self.decoder not in ("parallel", "autoregressive"):
             raise ValueError(f"--decoder is parallel or autoregressive. Received: {self.decoder}")
 

@@ -8,6 +8,7 @@ from vqzoo.cli import AudioRun
 from vqzoo.data import sample_audio
 from vqzoo.data import save_audio
 from vqzoo.data.audio import files
+from vqzoo.export import EXPORT_FORMS
 
 RATE = 8000
 
@@ -36,6 +37,9 @@ class Config:
     seed: int = 0
     resume: bool = False
     checkpoint_minutes: float = 10.0
+    tensorboard: bool = False
+    exports: str = "all"
+    forms = EXPORT_FORMS
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from vqzoo.cli import run as run_module
 from vqzoo.data import save_image
 from vqzoo.data import split_images
 from vqzoo.data import write_image_shards
+from vqzoo.export import EXPORT_FORMS
 
 
 @dataclasses.dataclass
@@ -35,6 +36,9 @@ class Config:
     seed: int = 0
     resume: bool = False
     checkpoint_minutes: float = 10.0
+    tensorboard: bool = False
+    exports: str = "all"
+    forms = EXPORT_FORMS
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ class Config:
     caption_length: int = 32
     pieces: int = 300
     styles: bool = False
+    tensorboard: bool = False
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,9 @@ import zoo  # noqa: E402
 each = pytest.mark.parametrize("entry", zoo.ALL, ids=lambda entry: entry.name)
 
 
+FORMS = ("saved_model", "litert", "portable")
+
+
 def config_of(thing):
     return without_build_config(keras.saving.serialize_keras_object(thing)["config"])
 
@@ -121,7 +124,7 @@ ELSEWHERE += ("TextTokenizer", "text_vqvae", "text_vqgan")
 def test_every_export_agrees_in_a_new_process(entry, tmp_path):
     tokenizer = zoo.stirred(entry.built())
     tokenizer.save_to_preset(tmp_path / "preset")
-    agreements = vqzoo.export.export_preset(tokenizer, tmp_path / "preset", entry.inputs(), litert=("float32",))
+    agreements = vqzoo.export.export_preset(tokenizer, tmp_path / "preset", entry.inputs(), FORMS)
     portable = [] if getattr(tokenizer, "is_autoregressive", False) else ["portable"]
     assert [a.form for a in agreements] == ["saved_model", "litert", *portable, "tokenizer"]
     assert all(a.verified and a.tokens == 1.0 and a.signal < 1e-4 for a in agreements), agreements

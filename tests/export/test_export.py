@@ -12,6 +12,8 @@ import vqzoo
 from vqzoo import export
 from vqzoo.export import verify
 
+FORMS = ("saved_model", "litert", "portable")
+
 
 def make(seed=1):
     quantizer = vqzoo.VectorQuantizer(16, keras.initializers.RandomNormal(stddev=0.3, seed=seed), name="quantizer")
@@ -248,7 +250,7 @@ def test_a_tokenizer_of_half_precision_is_exported_in_float32(tmp_path):
         keras.config.set_dtype_policy("float32")
     assert tokenizer.encoder.layers[-1].compute_dtype != "float32"
     tokenizer.save_to_preset(tmp_path / "preset")
-    agreements = export.export_preset(tokenizer, tmp_path / "preset", images(2, 9, 14, 3), litert=("float32",))
+    agreements = export.export_preset(tokenizer, tmp_path / "preset", images(2, 9, 14, 3), forms=FORMS)
     assert all(a.tokens == 1.0 and a.signal < 1e-4 for a in agreements)
     again = vqzoo.Tokenizer.from_preset(tmp_path / "preset")
     assert again.in_float32() is again
@@ -328,5 +330,5 @@ def test_sequential_networks_of_the_user_export(tmp_path):
     tokenizer.build((None, None, None, 3))
     tokenizer.save_to_preset(tmp_path / "mine")
     loaded = vqzoo.Tokenizer.from_preset(tmp_path / "mine")
-    agreements = export.export_preset(loaded, tmp_path / "mine", images(2, 8, 8, 3), litert=("float32",))
+    agreements = export.export_preset(loaded, tmp_path / "mine", images(2, 8, 8, 3), forms=FORMS)
     assert [agreement.tokens for agreement in agreements] == 4 * [1.0]

@@ -26,13 +26,16 @@ def made(pieces, decoder=None):
     return vqzoo.text_vqvae(pieces, **SMALL, attention=int(decoder is None), quantizer=quantizer, decoder=decoder)
 
 
+FORMS = ("saved_model", "litert", "litert_int8", "portable")
+
+
 @pytest.fixture(scope="module")
 def exported(pieces, tmp_path_factory):
     tokenizer = made(pieces)
     folder = tmp_path_factory.mktemp("exported") / "preset"
     tokenizer.save_to_preset(folder)
     ids = pieces.pad(pieces.encode(SENTENCES), 1)
-    return tokenizer, folder, export.export_preset(tokenizer, folder, ids, litert=("float32", "int8"))
+    return tokenizer, folder, export.export_preset(tokenizer, folder, ids, forms=FORMS)
 
 
 def test_every_form_agrees_and_tells_what_comes_back(exported, pieces):

@@ -4,13 +4,16 @@ import argparse
 import dataclasses
 import difflib
 import inspect
+import pathlib
 import re
 import sys
 import types
 import typing
 
+from vqzoo.cli.settings_file import read_settings
 from vqzoo.files import shown_path
 
+_FILE = "config"
 # A number, or several with commas between.
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+|inf|infinity|nan)(e[-+]?\d+)?(,.*)?", re.IGNORECASE)
 
@@ -31,7 +34,8 @@ def parse_config(variants, arguments=None, replaced=None):
     """Turns `recipe.py tiny --batch_size 8` into `variants["tiny"]` with `batch_size=8`.
 
     Each field is a flag of its type: int, float, str; bool as `--flag` and `--no-flag`; tuples as `1,2,4`. The help
-    shows every field with its default and the comment that stands behind it in the source.
+    shows every field with its default and the comment behind it in the source, or in that of a base class; a comment on
+    a line of its own begins a group. `--config FILE` reads settings from a file; flags have precedence.
 
     Args:
         variants: dict name -> instance of one frozen dataclass; the first is the default.
@@ -51,28 +55,44 @@ def parse_config(variants, arguments=None, replaced=None):
     Config(size=64, multipliers=(1, 2, 4))
     """
     default = next(iter(variants.values()))
-    main = inspect.getmodule(type(default))
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = Parser(description=main.__doc__, formatter_class=formatter, allow_abbrev=False)
-    parser.add_argument("variant", nargs="?", default=next(iter(variants)), choices=list(variants))
-    comments = _comments(type(default))
     hints = typing.get_type_hints(type(default))
-    for field in dataclasses.fields(default):
-        hint = hints[field.name]
-        kind = {"action": argparse.BooleanOptionalAction} if hint is bool else {"type": _reader(hint)}
-        told = f"{comments.get(field.name, '')} (default: {getattr(default, field.name)!r})".strip()
-        parser.add_argument(f"--{field.name}", default=None, help=told.replace("%", "%%"), **kind)
+    parser = _parser(variants, hints)
     arguments = joined_numbers(sys.argv[1:] if arguments is None else arguments)
     _check_flags(parser, arguments)
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    variant, file = given.pop("variant"), given.pop(_FILE, None)
+    try:
+        if file is not None:
+            recipe = pathlib.Path(inspect.getfile(type(default))).stem
+            given = {**read_settings(file, hints, recipe), **given}
+    except ValueError as error:
+        parser.error(str(error))
     for name, others in (replaced or {}).items():
         useless = [f"--{other}" for other in others if other in given] if given.get(name) else []
         if useless:
             parser.error(f"{', '.join(useless)}: decided by --{name}. Leave it out.")
     try:
-        return dataclasses.replace(variants[given.pop("variant")], **given)
+        return dataclasses.replace(variants[variant], **given)
     except ValueError as error:  # from the dataclass's own checks
         parser.error(str(error))
+
+
+def _parser(variants, hints):
+    """The parser of a dataclass's fields, in the groups of its source."""
+    default = next(iter(variants.values()))
+    about = inspect.getmodule(type(default)).__doc__
+    parser = Parser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("variant", nargs="?", default=next(iter(variants)), choices=list(variants))
+    told = "TOML file of settings, or the recipe.json of an earlier run; flags have precedence"
+    parser.add_argument(f"--{_FILE}", metavar="FILE", help=told)
+    groups = {"": parser}
+    for name, (group, comment) in _described(type(default)).items():
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        kind = {"action": argparse.BooleanOptionalAction} if hints[name] is bool else {"type": _reader(hints[name])}
+        told = f"{comment} (default: {getattr(default, name)!r})".strip()
+        groups[group].add_argument(f"--{name}", default=None, help=told.replace("%", "%%"), **kind)
+    return parser
 
 
 def joined_numbers(arguments):
@@ -124,10 +144,30 @@ def _reader(hint):
     return hint
 
 
-def _comments(config):
-    """The comment behind each field in the source of the dataclass."""
+def _described(config):
+    """For each field of a dataclass its group and comment, in the order of its source, then of its bases'."""
+    described = {}
+    for owner in config.__mro__:
+        names = vars(owner).get("__annotations__", {}) if dataclasses.is_dataclass(owner) else {}
+        group = ""
+        lines = _source(owner) if names else ()
+        for line in lines:
+            heading = re.fullmatch(r"    # (.+)\n?", line)
+            field = re.match(r"    (\w+): [^#\n]*?(?:#\s*(.+))?$", line)
+            if heading:
+                group = heading[1]
+            elif field and field[1] in names:
+                earlier = described.get(field[1])
+                described[field[1]] = (
+                    (earlier[0] or group, earlier[1] or field[2] or "") if earlier else (group, field[2] or "")
+                )
+        for name in names:
+            described.setdefault(name, ("", ""))
+    return described
+
+
+def _source(config):
     try:
-        source = inspect.getsource(config)
+        return inspect.getsource(config).splitlines()
     except OSError:  # made in an interactive session
-        return {}
-    return {m[1]: m[2] for m in re.finditer(r"^    (\w+): [^#\n]*#\s*(.+)$", source, re.MULTILINE)}
+        return []

@@ -4,6 +4,7 @@ import abc
 import collections
 import dataclasses
 import functools
+import importlib.util
 
 import keras
 import numpy as np
@@ -44,9 +45,7 @@ class Run(abc.ABC):
     read the checkpoints in `config.out` where the run is resumed, so that this is a folder that all of them share.
 
     Args:
-        config: the recipe's settings, a dataclass with at least `data`, `validation_data`, `out`, `init`, `channels`,
-            `batch_size`, `epochs`, `steps_per_epoch`, `precision`, `strategy`, `deterministic`, `seed`, `resume`,
-            `checkpoint_minutes`, and what the modality's class adds.
+        config: the recipe's settings, a `TokenizerSettings` with what the modality's class adds.
         name: str, the recipe's, for the card.
         networks: names of the settings that a preset given as `config.init` replaces. Defaults to none.
 
@@ -215,11 +214,16 @@ class Run(abc.ABC):
             samples = self.save_samples(tokenizer)
             self._draw(tokenizer, marks)
             try:
-                agreements = export_preset(tokenizer, self.folder, self.samples)
+                forms = self.config.forms
+                agreements = export_preset(tokenizer, self.folder, self.samples, forms) if forms else []
             finally:
                 seal_preset(self.folder)  # also where an export failed: the tokenizer itself is whole
         self.run_folder.end()
-        exports = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values())
+        exports = [
+            name
+            for name in ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values())
+            if (self.folder / name).exists()
+        ]
         paths = ["tokenizer.keras", *exports, *samples, "README.md", "run/curves.png", "run/usage.png"]
         self._print(report, {agreement.form: _told(agreement) for agreement in agreements}, paths)
         return report
@@ -250,7 +254,10 @@ class Run(abc.ABC):
         if not self.chief:
             return []
         progress = Progress(self.config.batch_size, self.unit)
-        return [progress, RunLog(self.folder / "run"), self.watcher(trainer.fitted)]
+        watching = [progress, RunLog(self.folder / "run"), self.watcher(trainer.fitted)]
+        if self.config.tensorboard:
+            watching.append(keras.callbacks.TensorBoard(self.folder / "run" / "tensorboard", write_graph=False))
+        return watching
 
     def _check_agreed(self, start):
         steps = worker_values(self.strategy, start.step)
@@ -315,3 +322,5 @@ def _check_settings(config, counts):
             raise ValueError(f"--{name} is 1 or more. Received: {getattr(config, name)}")
     if config.precision not in PRECISIONS:
         raise ValueError(f"--precision is one of {', '.join(PRECISIONS)}. Received: {config.precision}")
+    if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise ValueError("--tensorboard needs the package tensorboard: pip install tensorboard")

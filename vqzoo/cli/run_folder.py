@@ -14,7 +14,7 @@ from vqzoo.trainers import Position
 _SETTINGS = "settings.json"
 # A resumed run may have others: where it is, and what changes no step.
 _FREE = ("out", "resume", "checkpoint_minutes", "validation_data", "validation_crops", "strategy", "deterministic")
-_FREE += ("validation_examples", "guidance", "temperature", "top_p", "sampling_steps")
+_FREE += ("exports", "tensorboard", "validation_examples", "guidance", "temperature", "top_p", "sampling_steps")
 
 
 class RunFolder:

@@ -2,6 +2,7 @@
 
 from vqzoo.export.generator import export_generator
 from vqzoo.export.litert import LITERT_FILES
+from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.export.litert import export_litert
 from vqzoo.export.litert import export_litert_files
 from vqzoo.export.portable import export_portable
@@ -9,12 +10,15 @@ from vqzoo.export.portable import portable_models
 from vqzoo.export.preset import export_preset
 from vqzoo.export.prior_preset import export_prior_preset
 from vqzoo.export.saved_model import export_saved_model
+from vqzoo.export.verify import EXPORT_FORMS
 from vqzoo.export.verify import Agreement
 from vqzoo.export.verify import verify_exports
 
 __all__ = [
     "Agreement",
+    "EXPORT_FORMS",
     "LITERT_FILES",
+    "LITERT_FORMS",
     "export_generator",
     "export_litert",
     "export_litert_files",

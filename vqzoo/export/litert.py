@@ -16,6 +16,8 @@ LITERT_FILES = {
     "float16": "tokenizer_float16.tflite",
     "int8": "tokenizer_int8.tflite",
 }
+# What exports call such a file -> its precision.
+LITERT_FORMS = {"litert": "float32", "litert_float16": "float16", "litert_int8": "int8"}
 
 
 def export_litert(tokenizer, path, precision="float32"):

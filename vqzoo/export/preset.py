@@ -5,16 +5,18 @@ import pathlib
 import shutil
 
 from vqzoo.export.litert import LITERT_FILES
+from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.export.litert import export_litert_files
 from vqzoo.export.portable import export_portable
 from vqzoo.export.saved_model import export_saved_model
+from vqzoo.export.verify import EXPORT_FORMS
 from vqzoo.export.verify import verify_exports
 from vqzoo.presets import changed_preset
 from vqzoo.presets import exports_of
 from vqzoo.presets import write_metadata
 
 
-def export_preset(tokenizer, folder, signal, litert=tuple(LITERT_FILES)):
+def export_preset(tokenizer, folder, signal, forms=EXPORT_FORMS):
     """Adds `saved_model/`, `encoder.keras`, `decoder.keras` and LiteRT files to a preset folder.
 
     Each is loaded in a new process and its tokens compared with the tokenizer's; the agreement, the PSNR of what comes
@@ -27,21 +29,28 @@ def export_preset(tokenizer, folder, signal, litert=tuple(LITERT_FILES)):
         folder: str or path, a preset folder.
         signal: float32 array (batch, *size, channels) in [-1, 1], or ids of pieces, int32 (batch, length): examples to
             verify on.
-        litert: iterable of str, precisions of the LiteRT files, see `export_litert`. Defaults to all:
-            `tokenizer.tflite`, `tokenizer_float16.tflite` and `tokenizer_int8.tflite`.
+        forms: iterable of str, of "saved_model", "litert", "litert_float16", "litert_int8" (see `export_litert`) and
+            "portable". Defaults to all. Other forms that the folder had are removed.
 
     Returns:
         List of `Agreement`, one for each form, `tokenizer.keras` included.
 
     Raises:
-        ValueError: if there is no such precision, a form cannot be made, or does not agree with the tokenizer, or
+        ValueError: if there is no such form, one cannot be made, or does not agree with the tokenizer, or
             another file of the preset is damaged. The preset then stays as it was, with the exports it had.
     """
     folder = pathlib.Path(folder)
+    forms = tuple(forms)
+    unknown = sorted(set(forms) - set(EXPORT_FORMS))
+    if unknown:
+        raise ValueError(f"`forms` are of {', '.join(EXPORT_FORMS)}. Received: {', '.join(unknown)}")
     with changed_preset(folder, exports_of(folder)) as new:
-        export_saved_model(tokenizer, new / "saved_model")
-        export_litert_files(tokenizer, {precision: new / LITERT_FILES[precision] for precision in litert})
-        if not getattr(tokenizer, "is_autoregressive", False):
+        if "saved_model" in forms:
+            export_saved_model(tokenizer, new / "saved_model")
+        precisions = [precision for form, precision in LITERT_FORMS.items() if form in forms]
+        if precisions:
+            export_litert_files(tokenizer, {precision: new / LITERT_FILES[precision] for precision in precisions})
+        if "portable" in forms and not getattr(tokenizer, "is_autoregressive", False):
             export_portable(tokenizer, new)
         if tokenizer.modality == "text":
             tokenizer.save_assets(new)

@@ -10,18 +10,21 @@ from typing import NamedTuple
 import numpy as np
 
 from vqzoo.export import loaders
+from vqzoo.export.litert import LITERT_FILES
+from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.export.saved_model import to_signal_of
 from vqzoo.ops import mask_until
 
 # What shows that a form is in the folder.
 FORMS = {
     "saved_model": "saved_model/saved_model.pb",
-    "litert": "tokenizer.tflite",
-    "litert_float16": "tokenizer_float16.tflite",
-    "litert_int8": "tokenizer_int8.tflite",
+    **{form: LITERT_FILES[precision] for form, precision in LITERT_FORMS.items()},
     "portable": "encoder.keras",
     "tokenizer": "tokenizer.keras",
 }
+
+EXPORT_FORMS = tuple(form for form in FORMS if form != "tokenizer")
+"""Names of the forms that a preset can have besides its own file."""
 
 # Their weights are not their source's: told how well they agree, and not refused.
 LOSSY = ("litert_float16", "litert_int8")

@@ -9,7 +9,9 @@ import shutil
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import result_path
 from vqzoo.cli.signals import signals_of
+from vqzoo.export import EXPORT_FORMS
 from vqzoo.export import LITERT_FILES
+from vqzoo.export import LITERT_FORMS
 from vqzoo.export import export_preset
 from vqzoo.export import export_prior_preset
 from vqzoo.files import user_path
@@ -61,7 +63,9 @@ def _exported(folder, of_prior, arguments):
         return [json_text({"form": "generator", "told": line}) if arguments.json else f"generator: {line}"]
     tokenizer = Tokenizer.from_preset(folder)
     examples = signals_of(tokenizer, arguments.preset).examples()
-    agreements = export_preset(tokenizer, folder, examples, arguments.litert or tuple(LITERT_FILES))
+    precisions = arguments.litert or tuple(LITERT_FILES)
+    forms = [form for form in EXPORT_FORMS if LITERT_FORMS.get(form, precisions[0]) in precisions]
+    agreements = export_preset(tokenizer, folder, examples, forms)
     return [json_text(agreement._asdict()) if arguments.json else told(agreement) for agreement in agreements]
 
 
