@@ -5,6 +5,7 @@ import pytest
 
 import vqzoo
 from vqzoo.cli import TextRun
+from vqzoo.export import EXPORT_FORMS
 
 WORDS = "the a cat dog bird sat ran sang on under by mat tree house and or then".split()
 
@@ -29,6 +30,9 @@ class Config:
     seed: int = 0
     resume: bool = False
     checkpoint_minutes: float = 10.0
+    exports: str = "all"
+    tensorboard: bool = False
+    forms = EXPORT_FORMS
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_tiny_ends_with_a_prior_that_makes_pictures(name, tmp_path, run):
         ("image_generation", "--tokens shards --data it --flip", "--data, --flip: decided by --tokens. Leave it out"),
         ("image_inpainting", "--tokens shards --data it --examples 9", "--examples: decided by --tokens"),
         ("image_inpainting", "--tokens shards", "--tokens holds no pictures to repair. Give those that were encoded"),
-        ("image_inpainting", "--prior it --epochs 9 --size 8", "--size, --epochs: decided by --prior"),
+        ("image_inpainting", "--prior it --epochs 9 --size 8", "--epochs, --size: decided by --prior"),
         ("image_inpainting", "--share 1.5", "Received: --share 1.5 --repaired 32"),
         ("image_inpainting", "--repaired 0", "--repaired is 1 or more"),
         (
