@@ -5,39 +5,45 @@ Importing this package registers every class with Keras, so that `keras.models.l
 
 from importlib import metadata as _metadata
 
-from vqzoo import data
-from vqzoo import export
-from vqzoo import losses
-from vqzoo import metrics
-from vqzoo import networks
-from vqzoo import ops
-from vqzoo import presets
-from vqzoo import priors
-from vqzoo import quantizers
-from vqzoo import tokenizers
-from vqzoo import trainers
-from vqzoo import uses
-from vqzoo.presets import list_presets
-from vqzoo.priors import AutoregressivePrior
-from vqzoo.priors import MaskedPrior
-from vqzoo.quantizers import EMAVectorQuantizer
-from vqzoo.quantizers import VectorQuantizer
-from vqzoo.tokenizers import AudioTokenizer
-from vqzoo.tokenizers import ImageTokenizer
-from vqzoo.tokenizers import TextTokenizer
-from vqzoo.tokenizers import Tokenizer
-from vqzoo.tokenizers import image_vqgan
-from vqzoo.tokenizers import image_vqvae
-from vqzoo.tokenizers import spectrogram_vqgan
-from vqzoo.tokenizers import spectrogram_vqvae
-from vqzoo.tokenizers import text_vqgan
-from vqzoo.tokenizers import text_vqvae
-from vqzoo.trainers import AdversarialTrainer
-from vqzoo.trainers import PriorTrainer
-from vqzoo.trainers import ReconstructionTrainer
-from vqzoo.uses import generate
-from vqzoo.uses import inpaint
-from vqzoo.uses import restyle
+from vqzoo.startup import is_command as _is_command
+from vqzoo.startup import on_first_use as _on_first_use
+
+if _is_command():
+    __getattr__ = _on_first_use(__name__)
+else:
+    from vqzoo import data
+    from vqzoo import export
+    from vqzoo import losses
+    from vqzoo import metrics
+    from vqzoo import networks
+    from vqzoo import ops
+    from vqzoo import presets
+    from vqzoo import priors
+    from vqzoo import quantizers
+    from vqzoo import tokenizers
+    from vqzoo import trainers
+    from vqzoo import uses
+    from vqzoo.presets import list_presets
+    from vqzoo.priors import AutoregressivePrior
+    from vqzoo.priors import MaskedPrior
+    from vqzoo.quantizers import EMAVectorQuantizer
+    from vqzoo.quantizers import VectorQuantizer
+    from vqzoo.tokenizers import AudioTokenizer
+    from vqzoo.tokenizers import ImageTokenizer
+    from vqzoo.tokenizers import TextTokenizer
+    from vqzoo.tokenizers import Tokenizer
+    from vqzoo.tokenizers import image_vqgan
+    from vqzoo.tokenizers import image_vqvae
+    from vqzoo.tokenizers import spectrogram_vqgan
+    from vqzoo.tokenizers import spectrogram_vqvae
+    from vqzoo.tokenizers import text_vqgan
+    from vqzoo.tokenizers import text_vqvae
+    from vqzoo.trainers import AdversarialTrainer
+    from vqzoo.trainers import PriorTrainer
+    from vqzoo.trainers import ReconstructionTrainer
+    from vqzoo.uses import generate
+    from vqzoo.uses import inpaint
+    from vqzoo.uses import restyle
 
 __version__ = _metadata.version("vqzoo")
 

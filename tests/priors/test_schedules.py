@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vqzoo.priors import masked_share
-from vqzoo.priors.schedules import SCHEDULES
+from vqzoo.priors.settings import SCHEDULES
 
 R = np.linspace(0.0, 1.0, 11)
 

@@ -18,8 +18,6 @@ from vqzoo.data.files import FileList
 from vqzoo.data.files import counted
 from vqzoo.data.files import kept_going
 from vqzoo.data.files import reason_of
-from vqzoo.data.image import SAVED_SUFFIXES
-from vqzoo.data.paths import target_path
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
 from vqzoo.jsons import json_text
@@ -311,7 +309,7 @@ def result_path(target, force):
         check_free(target, force)  # made by somebody else in the meantime
 
 
-def check_picture(target, force, suffixes=SAVED_SUFFIXES):
+def check_picture(target, force, suffixes=None):
     """Raises before any work where a picture cannot be written.
 
     Args:
@@ -322,7 +320,10 @@ def check_picture(target, force, suffixes=SAVED_SUFFIXES):
     Raises:
         ValueError: it has another suffix, or is there and is to stay.
     """
-    target_path(target, None, "image", "save_image", suffixes, ".png")
+    from vqzoo.data.image import SAVED_SUFFIXES
+    from vqzoo.data.paths import target_path
+
+    target_path(target, None, "image", "save_image", suffixes or SAVED_SUFFIXES, ".png")
     check_free(target, force)
 
 

@@ -2,13 +2,9 @@
 
 import argparse
 import importlib
-import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the lines
-
-import keras
-
+import vqzoo
 from vqzoo.cli.config import Parser
 from vqzoo.cli.config import joined_numbers
 from vqzoo.cli.mistakes import check_command
@@ -18,7 +14,7 @@ VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "inpaint
 VERBS += ("export", "verify", "push", "doctor")
 STATUS = """exit status: 0 where all was done; 1 where something failed, also where one of many files was skipped
 and the others were done; 2 where the command line is wrong"""
-ANY_BACKEND = ("list", "info", "push", "doctor")
+WITHOUT_MODELS = ("list", "info", "push", "doctor")
 
 
 def main(arguments=None):
@@ -44,13 +40,24 @@ def main(arguments=None):
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     with told_errors():
-        if given.verb not in ANY_BACKEND:
+        if given.verb not in WITHOUT_MODELS:
+            _register_classes()
             _check_backend(given.verb)
         check_command(given, [*map(str, sys.argv[1:] if arguments is None else arguments)])
         return given.run(given)
 
 
+def _register_classes():
+    """Makes every import that `import vqzoo` makes outside of the command: `load_model` finds classes by it."""
+    for name in vqzoo.__all__:
+        thing = getattr(vqzoo, name)
+        for inner in getattr(thing, "__all__", ()):  # of a package
+            getattr(thing, inner)
+
+
 def _check_backend(verb):
+    import keras
+
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ValueError(

@@ -1,25 +1,16 @@
 """Commands whose arguments are in each other's place: the one that was meant, before anything is loaded."""
 
+import functools
 import itertools
 import os
 import pathlib
 import shlex
 
-from vqzoo.data import holds_shards
-from vqzoo.data.audio.files import AUDIO_SUFFIXES
-from vqzoo.data.image_formats import readable_suffixes
-from vqzoo.data.text.corpus import TEXT_SUFFIXES
 from vqzoo.files import user_path
 from vqzoo.presets import find_preset
 from vqzoo.presets import list_presets
 from vqzoo.presets import read_metadata
 
-_KINDS = {
-    **dict.fromkeys(readable_suffixes(), "image"),
-    **dict.fromkeys(AUDIO_SUFFIXES, "audio"),
-    **dict.fromkeys(TEXT_SUFFIXES, "text"),
-    ".npz": "tokens",
-}
 _NOUNS = {"image": "pictures", "audio": "recordings", "text": "text", "tokens": "tokens"}
 _ENCODING = ("encode", "reconstruct", "evaluate")
 _OF_PRESETS = ("verify", "info", "export", "push", "generate")
@@ -70,7 +61,7 @@ def _found(given, words, preset, paths):
     if named and not _is_preset(preset):
         return f"The preset comes first. Received: {preset!r} in its place.", _with_first(named[0], preset, words)
     kinds = {path: _kind(path) for path in paths}
-    if verb in _OF_PRESETS and not _is_preset(preset) and not holds_shards(user_path(preset)):
+    if verb in _OF_PRESETS and not _is_preset(preset) and not _is_of_shards(preset):
         return _not_a_preset(preset)
     if verb in _ENCODING:
         return _of_other_files(preset, kinds, words)
@@ -114,12 +105,24 @@ def _kind(path):
     """What a path holds by its endings: a modality, or "tokens"; None where there is no telling."""
     path = user_path(path)
     if os.path.isfile(path):  # False also of names that no file can have
-        return _KINDS.get(path.suffix.lower())
+        return _kinds().get(path.suffix.lower())
     if not os.path.isdir(path) or any(os.path.exists(path / name) for name in _OF_A_RUN):
         return None
     names = (name for _, _, files in os.walk(path) for name in files if not name.startswith("."))
-    kinds = {_KINDS.get(pathlib.PurePath(name).suffix.lower()) for name in itertools.islice(names, _LOOKED_AT)} - {None}
+    endings = {pathlib.PurePath(name).suffix.lower() for name in itertools.islice(names, _LOOKED_AT)}
+    kinds = {_kinds().get(ending) for ending in endings} - {None}
     return kinds.pop() if len(kinds) == 1 else None
+
+
+@functools.cache
+def _kinds():
+    """Dict of endings -> what they say."""
+    from vqzoo.data.audio.files import AUDIO_SUFFIXES
+    from vqzoo.data.image_formats import readable_suffixes
+    from vqzoo.data.text.corpus import TEXT_SUFFIXES
+
+    kinds = {**dict.fromkeys(readable_suffixes(), "image"), **dict.fromkeys(AUDIO_SUFFIXES, "audio")}
+    return {**kinds, **dict.fromkeys(TEXT_SUFFIXES, "text"), ".npz": "tokens"}
 
 
 def _is_preset(name):
@@ -130,6 +133,14 @@ def _is_preset(name):
     except (ValueError, OSError):
         return False
     return True
+
+
+def _is_of_shards(folder):
+    if not os.path.isdir(user_path(folder)):
+        return False
+    from vqzoo.data import holds_shards
+
+    return holds_shards(user_path(folder))
 
 
 def _modality(preset):

@@ -1,51 +1,57 @@
 """Files to arrays to `tf.data`."""
 
-from vqzoo.data.audio.augment import freq_mask
-from vqzoo.data.audio.augment import normalize_peak
-from vqzoo.data.audio.augment import normalize_rms
-from vqzoo.data.audio.augment import pitch_and_tempo
-from vqzoo.data.audio.augment import random_gain
-from vqzoo.data.audio.augment import random_noise
-from vqzoo.data.audio.augment import random_polarity
-from vqzoo.data.audio.augment import time_mask
-from vqzoo.data.audio.clips import AudioClips
-from vqzoo.data.audio.files import find_audio
-from vqzoo.data.audio.files import sample_audio
-from vqzoo.data.audio.files import split_audio
-from vqzoo.data.audio.files import synthetic_audio
-from vqzoo.data.audio.read import AudioInfo
-from vqzoo.data.audio.read import audio_info
-from vqzoo.data.audio.read import load_audio
-from vqzoo.data.audio.read import load_long_audio
-from vqzoo.data.audio.variants import write_variants
-from vqzoo.data.audio.write import save_audio
-from vqzoo.data.image import load_image
-from vqzoo.data.image import save_image
-from vqzoo.data.image_crops import ImageCrops
-from vqzoo.data.image_files import find_images
-from vqzoo.data.image_files import sample_images
-from vqzoo.data.image_files import split_images
-from vqzoo.data.image_open import open_images
-from vqzoo.data.image_shards import ShardedImages
-from vqzoo.data.image_shards import write_image_shards
-from vqzoo.data.image_source import ImageSource
-from vqzoo.data.image_tfds import TfdsImages
-from vqzoo.data.shards import holds_shards
-from vqzoo.data.shards import verify_shards
-from vqzoo.data.text.batches import SentenceBatches
-from vqzoo.data.text.captions import CaptionTable
-from vqzoo.data.text.corpus import find_text
-from vqzoo.data.text.corpus import read_sentences
-from vqzoo.data.text.corpus import split_sentences
-from vqzoo.data.text.pieces import Pieces
-from vqzoo.data.text.prose import sample_sentences
-from vqzoo.data.text.vectors import WordVectors
-from vqzoo.data.text.vectors import load_vectors
-from vqzoo.data.text.vectors import piece_vectors
-from vqzoo.data.token_batches import TokenBatches
-from vqzoo.data.token_shards import TokenRow
-from vqzoo.data.token_shards import TokenShards
-from vqzoo.data.token_shards import write_token_shards
+from vqzoo.startup import is_command as _is_command
+from vqzoo.startup import on_first_use as _on_first_use
+
+if _is_command():
+    __getattr__ = _on_first_use(__name__)
+else:
+    from vqzoo.data.audio.augment import freq_mask
+    from vqzoo.data.audio.augment import normalize_peak
+    from vqzoo.data.audio.augment import normalize_rms
+    from vqzoo.data.audio.augment import pitch_and_tempo
+    from vqzoo.data.audio.augment import random_gain
+    from vqzoo.data.audio.augment import random_noise
+    from vqzoo.data.audio.augment import random_polarity
+    from vqzoo.data.audio.augment import time_mask
+    from vqzoo.data.audio.clips import AudioClips
+    from vqzoo.data.audio.files import find_audio
+    from vqzoo.data.audio.files import sample_audio
+    from vqzoo.data.audio.files import split_audio
+    from vqzoo.data.audio.files import synthetic_audio
+    from vqzoo.data.audio.read import AudioInfo
+    from vqzoo.data.audio.read import audio_info
+    from vqzoo.data.audio.read import load_audio
+    from vqzoo.data.audio.read import load_long_audio
+    from vqzoo.data.audio.variants import write_variants
+    from vqzoo.data.audio.write import save_audio
+    from vqzoo.data.image import load_image
+    from vqzoo.data.image import save_image
+    from vqzoo.data.image_crops import ImageCrops
+    from vqzoo.data.image_files import find_images
+    from vqzoo.data.image_files import sample_images
+    from vqzoo.data.image_files import split_images
+    from vqzoo.data.image_open import open_images
+    from vqzoo.data.image_shards import ShardedImages
+    from vqzoo.data.image_shards import write_image_shards
+    from vqzoo.data.image_source import ImageSource
+    from vqzoo.data.image_tfds import TfdsImages
+    from vqzoo.data.shards import holds_shards
+    from vqzoo.data.shards import verify_shards
+    from vqzoo.data.text.batches import SentenceBatches
+    from vqzoo.data.text.captions import CaptionTable
+    from vqzoo.data.text.corpus import find_text
+    from vqzoo.data.text.corpus import read_sentences
+    from vqzoo.data.text.corpus import split_sentences
+    from vqzoo.data.text.pieces import Pieces
+    from vqzoo.data.text.prose import sample_sentences
+    from vqzoo.data.text.vectors import WordVectors
+    from vqzoo.data.text.vectors import load_vectors
+    from vqzoo.data.text.vectors import piece_vectors
+    from vqzoo.data.token_batches import TokenBatches
+    from vqzoo.data.token_shards import TokenRow
+    from vqzoo.data.token_shards import TokenShards
+    from vqzoo.data.token_shards import write_token_shards
 
 __all__ = [
     "AudioClips",

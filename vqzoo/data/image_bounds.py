@@ -1,4 +1,4 @@
-"""What a picture file may cost before its pixels are known: bytes, reads of its header, scans."""
+"""Bounds of pictures before their pixels are known: bytes, reads of the header, scans, and the resize."""
 
 import errno
 import io
@@ -13,6 +13,7 @@ MAX_BYTES = 2**30
 MAX_READS = 2**19
 # Each scan of a progressive JPEG goes through all of its pixels. Encoders write about ten; libtiff stops at as many.
 MAX_SCANS = 100
+MAX_SCALE = 1000  # of a resize: a crop at more is one colour
 _MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")  # the others are data, padding and restarts
 _END, _SCAN = 0xD9, 0xDA
 _BLOCK = 2**16

@@ -12,13 +12,13 @@ from vqzoo.data.image import checked_channels
 from vqzoo.data.image import decode_image
 from vqzoo.data.image import to_floats
 from vqzoo.data.image import to_pixels
+from vqzoo.data.image_bounds import MAX_SCALE
 from vqzoo.data.image_source import as_source
 from vqzoo.data.stream import Order
 from vqzoo.data.stream import StepBatches
 from vqzoo.data.stream import is_count
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's "L"
-MAX_SCALE = 1000  # a crop at more is one colour
 _SCALE_RULE = f"an ascending pair above 0, at most {MAX_SCALE}"
 
 

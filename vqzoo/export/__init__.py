@@ -1,7 +1,6 @@
 """Tokenizers and priors as files that other programs load: SavedModel, LiteRT, and plain Keras models."""
 
 from vqzoo.export.generator import export_generator
-from vqzoo.export.litert import LITERT_FILES
 from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.export.litert import export_litert
 from vqzoo.export.litert import export_litert_files
@@ -13,6 +12,7 @@ from vqzoo.export.saved_model import export_saved_model
 from vqzoo.export.verify import EXPORT_FORMS
 from vqzoo.export.verify import Agreement
 from vqzoo.export.verify import verify_exports
+from vqzoo.presets.layout import LITERT_FILES
 
 __all__ = [
     "Agreement",

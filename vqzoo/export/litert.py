@@ -9,13 +9,8 @@ from vqzoo.export.saved_model import export_saved_model
 from vqzoo.export.saved_model import signature_names
 from vqzoo.files import atomic_path
 from vqzoo.ops import for_litert
+from vqzoo.presets.layout import LITERT_FILES
 
-# What the weights are stored in -> the file of a preset folder.
-LITERT_FILES = {
-    "float32": "tokenizer.tflite",
-    "float16": "tokenizer_float16.tflite",
-    "int8": "tokenizer_int8.tflite",
-}
 # What exports call such a file -> its precision.
 LITERT_FORMS = {"litert": "float32", "litert_float16": "float16", "litert_int8": "int8"}
 

@@ -4,7 +4,6 @@ import math
 import pathlib
 import shutil
 
-from vqzoo.export.litert import LITERT_FILES
 from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.export.litert import export_litert_files
 from vqzoo.export.portable import export_portable
@@ -14,6 +13,7 @@ from vqzoo.export.verify import verify_exports
 from vqzoo.presets import changed_preset
 from vqzoo.presets import exports_of
 from vqzoo.presets import write_metadata
+from vqzoo.presets.layout import LITERT_FILES
 
 
 def export_preset(tokenizer, folder, signal, forms=EXPORT_FORMS):

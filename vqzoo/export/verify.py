@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vqzoo.export import loaders
-from vqzoo.export.litert import LITERT_FILES
 from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.export.saved_model import to_signal_of
 from vqzoo.ops import mask_until
+from vqzoo.presets.layout import LITERT_FILES
 
 # What shows that a form is in the folder.
 FORMS = {

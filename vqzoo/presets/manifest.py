@@ -207,6 +207,28 @@ def read_json(path):
     return value
 
 
+def read_metadata(folder):
+    """The metadata of a preset.
+
+    Args:
+        folder: str or path, the preset's folder.
+
+    Returns:
+        The dict of `metadata.json`.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "metadata.json").write_text('{"modality": "image"}')
+    >>> read_metadata(folder)
+    {'modality': 'image'}
+    """
+    return read_about(folder_path(folder))
+
+
 def read_about(folder):
     """The metadata of a preset; what others rely on has the type it should have.
 

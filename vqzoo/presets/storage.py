@@ -19,14 +19,15 @@ from vqzoo.presets.card import CARD
 from vqzoo.presets.changes import METADATA
 from vqzoo.presets.changes import changed_preset
 from vqzoo.presets.find import find_preset
+from vqzoo.presets.layout import LITERT_FILES
 from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import check_json
 from vqzoo.presets.manifest import check_metadata
 from vqzoo.presets.manifest import folder_path
 from vqzoo.presets.manifest import name_of
-from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
+from vqzoo.presets.manifest import read_metadata
 from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.manifest import write_json
 
@@ -34,9 +35,8 @@ _RECIPE = "recipe.json"
 _TOKENIZER, _PRIOR = "tokenizer.keras", "prior.keras"
 _SAMPLES = ("samples.png", "samples.md", "samples", "neighbours.png")
 _ITEM_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2}
-_EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", "tokenizer.tflite")
 _PIECES = "pieces.model"
-_EXPORTS += ("tokenizer_float16.tflite", "tokenizer_int8.tflite", _PIECES, "generator")
+_EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values(), _PIECES, "generator")
 
 
 def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
@@ -198,28 +198,6 @@ def seal_preset(folder):
     read_metadata(folder)
     with changed_preset(folder, sealed=True, verified=False):
         pass
-
-
-def read_metadata(folder):
-    """The metadata of a preset.
-
-    Args:
-        folder: str or path, the preset's folder.
-
-    Returns:
-        The dict of `metadata.json`.
-
-    Raises:
-        ValueError: the file is missing or damaged.
-
-    Example:
-    >>> import pathlib, tempfile
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "metadata.json").write_text('{"modality": "image"}')
-    >>> read_metadata(folder)
-    {'modality': 'image'}
-    """
-    return read_about(folder_path(folder))
 
 
 def update_metadata(folder, **more):

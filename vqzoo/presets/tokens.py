@@ -14,8 +14,8 @@ from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
 from vqzoo.names import check_name
 from vqzoo.npz import read_arrays
+from vqzoo.presets.manifest import read_metadata
 from vqzoo.presets.manifest import verify_preset
-from vqzoo.presets.storage import read_metadata
 
 TOKEN_FORMAT = 1
 # Endings of what may be taken for its tokens.

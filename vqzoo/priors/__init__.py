@@ -1,20 +1,26 @@
 """Models of tokens: which are likely, given others. They continue, complete and generate."""
 
-from vqzoo.priors.autoregressive import AutoregressivePrior
-from vqzoo.priors.generation import in_graph
-from vqzoo.priors.grammar import Grammar
-from vqzoo.priors.grammar import Span
-from vqzoo.priors.masked import MaskedPrior
-from vqzoo.priors.patterns import CoarseFirstPattern
-from vqzoo.priors.patterns import DelayPattern
-from vqzoo.priors.patterns import FlattenPattern
-from vqzoo.priors.patterns import ParallelPattern
-from vqzoo.priors.patterns import Pattern
-from vqzoo.priors.prior import CrossEntropy
-from vqzoo.priors.prior import Prior
-from vqzoo.priors.sampling import Sampling
-from vqzoo.priors.schedules import masked_share
-from vqzoo.priors.token_space import TokenSpace
+from vqzoo.startup import is_command as _is_command
+from vqzoo.startup import on_first_use as _on_first_use
+
+if _is_command():
+    __getattr__ = _on_first_use(__name__)
+else:
+    from vqzoo.priors.autoregressive import AutoregressivePrior
+    from vqzoo.priors.generation import in_graph
+    from vqzoo.priors.grammar import Grammar
+    from vqzoo.priors.grammar import Span
+    from vqzoo.priors.masked import MaskedPrior
+    from vqzoo.priors.patterns import CoarseFirstPattern
+    from vqzoo.priors.patterns import DelayPattern
+    from vqzoo.priors.patterns import FlattenPattern
+    from vqzoo.priors.patterns import ParallelPattern
+    from vqzoo.priors.patterns import Pattern
+    from vqzoo.priors.prior import CrossEntropy
+    from vqzoo.priors.prior import Prior
+    from vqzoo.priors.sampling import Sampling
+    from vqzoo.priors.schedules import masked_share
+    from vqzoo.priors.token_space import TokenSpace
 
 __all__ = [
     "AutoregressivePrior",

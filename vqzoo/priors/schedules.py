@@ -4,7 +4,8 @@ import math
 
 import keras
 
-SCHEDULES = ("linear", "cosine", "square", "cubic", "square_root", "log", "exp")
+from vqzoo.priors.settings import SCHEDULES
+
 _SMALLEST = 1e-6
 _POWERS = {"linear": 1.0, "square": 2.0, "cubic": 3.0, "square_root": 0.5}
 

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from vqzoo.jsons import shown
-from vqzoo.priors.schedules import SCHEDULES
 
 # The ranges are wider than any use, and keep sums in float32 finite and below what marks a token that cannot come.
 _LARGEST = 2**31 - 1
 SEEDS = 2**63
+SCHEDULES = ("linear", "cosine", "square", "cubic", "square_root", "log", "exp")
+RIM = 2  # tokens of a hole at its border that are not made anew
 
 
 class Setting(NamedTuple):

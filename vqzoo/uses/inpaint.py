@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vqzoo.priors.settings import RIM
 from vqzoo.priors.settings import SEEDS
 from vqzoo.priors.settings import checked
 from vqzoo.tokenizers.signal_checks import as_array
@@ -11,7 +12,6 @@ from vqzoo.uses.seams import edge_fill
 from vqzoo.uses.seams import with_colours
 from vqzoo.uses.seams import without_seam
 
-RIM = 2  # tokens
 # Tokens over which what is wrong at a hole's border is taken back inside.
 _REACH = 8
 # Tokens: what is wider has the filling's colours, where the prior is not trusted with the whole hole.

@@ -90,8 +90,8 @@ def test_the_ending_of_a_result_is_checked_before_the_work(verb, suffix, picture
         "restyle": ["restyle", "image-tiny", str(picture), str(picture), "--out", out],
         "grid": ["generate", "image-tiny", "--grid", out],
     }
-    for name in ("generate.Generator", "inpaint.Generator", "restyle.Tokenizer"):
-        monkeypatch.setattr(f"vqzoo.cli.verbs.{name}.from_preset", lambda preset: pytest.fail("loaded"))
+    for name in ("uses.Generator", "Tokenizer"):
+        monkeypatch.setattr(f"vqzoo.{name}.from_preset", lambda preset: pytest.fail("loaded"))
     with pytest.raises(SystemExit):
         main(words[verb])
     told = capsys.readouterr().err

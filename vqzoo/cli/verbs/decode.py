@@ -11,15 +11,12 @@ from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import run_each
 from vqzoo.cli.batch import write_output
-from vqzoo.cli.signals import SIGNALS
-from vqzoo.cli.signals import signals_of
 from vqzoo.data.files import listed_files
 from vqzoo.jsons import shown
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import find_preset
 from vqzoo.presets import load_tokens
 from vqzoo.presets.hub import PREFIX
-from vqzoo.tokenizers import Tokenizer
 
 
 def add_arguments(parser):
@@ -54,6 +51,9 @@ class _Tokenizers:
 
     def decode(self, path, target):
         """Writes the signal of a token file."""
+        from vqzoo.cli.signals import signals_of
+        from vqzoo.tokenizers import Tokenizer
+
         file = load_tokens(path)
         name = self.preset or file.preset
         if not self.preset and name.startswith(PREFIX):
@@ -81,6 +81,8 @@ class _Tokenizers:
 
 def _suffix(path):
     """What the tokens of a file become; of a damaged one, which is named when its turn comes, anything."""
+    from vqzoo.cli.signals import SIGNALS
+
     try:
         return SIGNALS[load_tokens(path).modality].suffix
     except Exception:

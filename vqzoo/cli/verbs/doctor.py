@@ -6,10 +6,6 @@ import os
 import platform
 import sys
 
-import keras
-import tensorflow as tf
-
-from vqzoo.data.audio.decoders import tfio_audio
 from vqzoo.jsons import json_text
 
 PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "librosa", "sentencepiece")
@@ -37,6 +33,9 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints the findings; exit status 1 if the backend is not TensorFlow."""
+    import keras
+    import tensorflow as tf
+
     report = {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -64,6 +63,8 @@ def _probe(name):
     try:
         importlib.import_module(name)
         if name == "tensorflow_io":
+            from vqzoo.data.audio.decoders import tfio_audio
+
             if tfio_audio() is None:  # imports with any TensorFlow, but its native part loads with its own alone
                 raise ImportError("its native part does not load with this TensorFlow")
     except Exception as error:  # whatever a broken package raises

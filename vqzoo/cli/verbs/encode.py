@@ -20,13 +20,10 @@ from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import positive
 from vqzoo.cli.batch import result_path
 from vqzoo.cli.batch import write_output
-from vqzoo.cli.signals import signals_of
-from vqzoo.data import write_token_shards
 from vqzoo.files import user_path
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
 from vqzoo.presets import save_tokens
-from vqzoo.tokenizers import Tokenizer
 
 
 def add_arguments(parser):
@@ -46,6 +43,9 @@ def add_arguments(parser):
 
 def run(arguments):
     """Encodes every file; exit status 1 if one failed."""
+    from vqzoo.cli.signals import signals_of
+    from vqzoo.tokenizers import Tokenizer
+
     folder = find_preset(arguments.preset)
     tokenizer = Tokenizer.from_preset(folder)
     signals = signals_of(tokenizer, arguments.preset)
@@ -70,6 +70,8 @@ def run(arguments):
 
 
 def _shards(preset, folder, signals, arguments):
+    from vqzoo.data import write_token_shards
+
     files = named_files(arguments.paths, signals.find)
     about = {"preset": preset, **describe_tokens(folder)}
     with FileRun(files, arguments.json) as progress:

@@ -11,17 +11,13 @@ each file is measured as it is and counts once, large ones in tiles or windows.
 import sys
 
 from vqzoo.cli.batch import positive
-from vqzoo.cli.evaluation import evaluate_sample
-from vqzoo.cli.evaluation import evaluate_whole
 from vqzoo.cli.failures import failure_line
-from vqzoo.cli.signals import signals_of
 from vqzoo.data.files import counted
-from vqzoo.data.image_crops import MAX_SCALE
+from vqzoo.data.image_bounds import MAX_SCALE
 from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.priors.settings import Setting
 from vqzoo.priors.settings import reader
-from vqzoo.tokenizers import Tokenizer
 
 _SCALE = reader(Setting(float, 0, MAX_SCALE, above=True))
 _DEFAULTS = {"scale": 0.5, "crops": 256, "seed": 0}
@@ -41,6 +37,11 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints the numbers, and what they were measured on; exit status 1 if a file was skipped."""
+    from vqzoo.cli.evaluation import evaluate_sample
+    from vqzoo.cli.evaluation import evaluate_whole
+    from vqzoo.cli.signals import signals_of
+    from vqzoo.tokenizers import Tokenizer
+
     given = [name for name in ("size", *_DEFAULTS) if getattr(arguments, name) is not None]
     if arguments.whole and given:
         raise ValueError(f"--whole measures files as they are: leave out {' '.join(f'--{name}' for name in given)}.")

@@ -8,20 +8,13 @@ import shutil
 
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import result_path
-from vqzoo.cli.signals import signals_of
-from vqzoo.export import EXPORT_FORMS
-from vqzoo.export import LITERT_FILES
-from vqzoo.export import LITERT_FORMS
-from vqzoo.export import export_preset
-from vqzoo.export import export_prior_preset
 from vqzoo.files import user_path
 from vqzoo.jsons import json_text
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
 from vqzoo.presets import verify_preset
-from vqzoo.tokenizers import Tokenizer
-from vqzoo.uses import Generator
+from vqzoo.presets.layout import LITERT_FILES
 
 
 def add_arguments(parser):
@@ -58,6 +51,14 @@ def run(arguments):
 
 def _exported(folder, of_prior, arguments):
     """Exports in place; returns a line for each form."""
+    from vqzoo.cli.signals import signals_of
+    from vqzoo.export import EXPORT_FORMS
+    from vqzoo.export import LITERT_FORMS
+    from vqzoo.export import export_preset
+    from vqzoo.export import export_prior_preset
+    from vqzoo.tokenizers import Tokenizer
+    from vqzoo.uses import Generator
+
     if of_prior:
         line = export_prior_preset(Generator.from_preset(folder), folder)
         return [json_text({"form": "generator", "told": line}) if arguments.json else f"generator: {line}"]

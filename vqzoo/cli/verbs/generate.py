@@ -11,13 +11,10 @@ import re
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
-from vqzoo.data import save_image
 from vqzoo.files import user_path
 from vqzoo.jsons import json_text
 from vqzoo.priors.settings import SETTINGS
 from vqzoo.priors.settings import reader
-from vqzoo.trainers import save_picture_rows
-from vqzoo.uses import Generator
 
 _COLUMNS = 8
 _NAMED = 60  # characters of a condition in a file's name
@@ -44,6 +41,10 @@ def add_arguments(parser):
 
 def run(arguments):
     """Writes the pictures; they are told in the order in which they were made."""
+    from vqzoo.data import save_image
+    from vqzoo.trainers import save_picture_rows
+    from vqzoo.uses import Generator
+
     if not (arguments.out or arguments.grid):
         raise ValueError("--out DIR is the folder for the pictures, --grid FILE.png one picture of all of them.")
     grid = user_path(arguments.grid) if arguments.grid else None

@@ -11,15 +11,10 @@ import numpy as np
 
 from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
-from vqzoo.data import load_image
-from vqzoo.data import save_image
-from vqzoo.data.image import MAX_PIXELS
 from vqzoo.files import user_path
 from vqzoo.jsons import shown
+from vqzoo.priors.settings import RIM
 from vqzoo.priors.settings import reader
-from vqzoo.uses import Generator
-from vqzoo.uses import inpaint
-from vqzoo.uses.inpaint import RIM
 
 
 def add_arguments(parser):
@@ -39,6 +34,12 @@ def add_arguments(parser):
 
 def run(arguments):
     """Writes the repaired picture."""
+    from vqzoo.data import load_image
+    from vqzoo.data import save_image
+    from vqzoo.data.image import MAX_PIXELS
+    from vqzoo.uses import Generator
+    from vqzoo.uses import inpaint
+
     out = user_path(arguments.out)
     check_picture(out, arguments.force)
     if not (arguments.mask or arguments.box or arguments.pad):

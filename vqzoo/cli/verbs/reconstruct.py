@@ -6,9 +6,7 @@ vqzoo reconstruct image-vqgan-photos-f4 holidays/ --out again/
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import run_each
-from vqzoo.cli.signals import signals_of
 from vqzoo.presets import find_preset
-from vqzoo.tokenizers import Tokenizer
 
 
 def add_arguments(parser):
@@ -19,6 +17,9 @@ def add_arguments(parser):
 
 def run(arguments):
     """Reconstructs every file; exit status 1 if one failed."""
+    from vqzoo.cli.signals import signals_of
+    from vqzoo.tokenizers import Tokenizer
+
     signals = signals_of(Tokenizer.from_preset(find_preset(arguments.preset)), arguments.preset)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the reconstructions.")

@@ -6,12 +6,8 @@ vqzoo restyle saved_models/styles house.jpg sunset.jpg --strength 0.7 --seed 1 -
 
 from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
-from vqzoo.data import load_image
-from vqzoo.data import save_image
 from vqzoo.files import user_path
 from vqzoo.priors.settings import reader
-from vqzoo.tokenizers import Tokenizer
-from vqzoo.uses import restyle
 
 
 def add_arguments(parser):
@@ -29,6 +25,11 @@ def add_arguments(parser):
 
 def run(arguments):
     """Writes the restyled picture."""
+    from vqzoo.data import load_image
+    from vqzoo.data import save_image
+    from vqzoo.tokenizers import Tokenizer
+    from vqzoo.uses import restyle
+
     out = user_path(arguments.out)
     check_picture(out, arguments.force)
     tokenizer = Tokenizer.from_preset(arguments.preset)

@@ -10,8 +10,6 @@ goes on where it was when its command is repeated. `vqzoo verify shards/` checks
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import named_files
-from vqzoo.data import find_images
-from vqzoo.data import write_image_shards
 from vqzoo.priors.settings import Setting
 from vqzoo.priors.settings import reader
 
@@ -27,6 +25,9 @@ def add_arguments(parser):
 
 def run(arguments):
     """Writes the shards; exit status 1 if a file was left out."""
+    from vqzoo.data import find_images
+    from vqzoo.data import write_image_shards
+
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the shards.")
     files = named_files(arguments.paths, find_images)

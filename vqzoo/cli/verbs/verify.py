@@ -1,15 +1,10 @@
 """Checks that a preset is whole, and that each of its exports gives its tokens; or that shards are whole."""
 
-from vqzoo.cli.signals import signals_of
 from vqzoo.cli.verbs.export import told
-from vqzoo.data import holds_shards
-from vqzoo.data import verify_shards
-from vqzoo.export import verify_exports
 from vqzoo.files import user_path
 from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.presets import verify_preset
-from vqzoo.tokenizers import Tokenizer
 
 
 def add_arguments(parser):
@@ -20,6 +15,12 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints a line for each form; what does not agree is an error."""
+    from vqzoo.cli.signals import signals_of
+    from vqzoo.data import holds_shards
+    from vqzoo.data import verify_shards
+    from vqzoo.export import verify_exports
+    from vqzoo.tokenizers import Tokenizer
+
     shards = user_path(arguments.preset)
     if holds_shards(shards):
         manifest = verify_shards(shards)

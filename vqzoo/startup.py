@@ -1,0 +1,68 @@
+"""How the package begins: at once in a Python program, on first use in the command `vqzoo`.
+
+`import vqzoo` registers every class with Keras and so imports TensorFlow, which takes seconds. Python imports a package
+before the module of its command: there the packages leave their imports to the verb, so that `vqzoo --help` is quick.
+"""
+
+import ast
+import functools
+import importlib
+import os
+import re
+import sys
+
+
+@functools.cache  # `python -m` replaces `sys.argv[0]` once it has found the module
+def is_command():
+    """Whether this process is the command: `vqzoo` or `python -m vqzoo`.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> is_command()
+    False
+    """
+    arguments = getattr(sys, "argv", None) or [""]
+    if arguments[0] == "-m":  # `-m vqzoo` or `-mvqzoo`, behind Python's own options
+        return bool(re.fullmatch(r"(-[A-Za-z]*m)?vqzoo(\.__main__)?", sys.orig_argv[-len(arguments)]))
+    return bool(re.fullmatch(r"vqzoo(-script\.pyw?|\.exe)?", os.path.basename(arguments[0])))
+
+
+def on_first_use(package):
+    """A `__getattr__` (PEP 562) that makes each `from MODULE import NAME` of a package when NAME is first asked for.
+
+    The statements are read from the source of the package, where they stand in a branch that the command does not run.
+
+    Args:
+        package: str, the package's `__name__`.
+
+    Returns:
+        Callable name -> object.
+
+    Example:
+    >>> on_first_use("vqzoo.presets")("find_preset").__module__
+    'vqzoo.presets.find'
+    """
+
+    def resolve(name):
+        place = _places(package).get(name)
+        if place is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module, attribute = place
+        if module == package:
+            thing = importlib.import_module(f"{package}.{attribute}")
+        else:
+            thing = getattr(importlib.import_module(module), attribute)
+        setattr(sys.modules[package], name, thing)
+        return thing
+
+    return resolve
+
+
+@functools.cache
+def _places(package):
+    """Dict of each name that the package imports from a module -> (module, its name there)."""
+    tree = ast.parse(sys.modules[package].__loader__.get_source(package))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {alias.asname or alias.name: (node.module, alias.name) for node in imports for alias in node.names}
