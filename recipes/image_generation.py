@@ -21,11 +21,11 @@ import functools
 import math
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
 
+import vqzoo  # isort: skip
 import keras
 
-import vqzoo
 from vqzoo.cli import PriorRun
 from vqzoo.cli import RunSettings
 from vqzoo.cli import run_recipe

@@ -17,12 +17,12 @@ import math
 import os
 import pathlib
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
 
+import vqzoo  # isort: skip
 import keras
 import numpy as np
 
-import vqzoo
 from vqzoo.cli import PriorRun
 from vqzoo.cli import RunSettings
 from vqzoo.cli import held_out_pictures

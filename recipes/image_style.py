@@ -19,7 +19,7 @@ import dataclasses
 import os
 import pathlib
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
 
 import numpy as np
 

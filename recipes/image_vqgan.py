@@ -13,11 +13,11 @@ Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841
 import dataclasses
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
 
+import vqzoo  # isort: skip
 import keras
 
-import vqzoo
 from vqzoo.cli import ImageRun
 from vqzoo.cli import TokenizerSettings
 from vqzoo.cli import run_recipe

@@ -13,11 +13,11 @@ https://arxiv.org/abs/1705.10929
 import dataclasses
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
 
+import vqzoo  # isort: skip
 import keras
 
-import vqzoo
 from vqzoo.cli import TextRun
 from vqzoo.cli import TokenizerSettings
 from vqzoo.cli import run_recipe

@@ -5,9 +5,11 @@ Importing this package registers every class with Keras, so that `keras.models.l
 
 from importlib import metadata as _metadata
 
+from vqzoo.quiet import begin_where_asked as _begin_where_asked
 from vqzoo.startup import is_command as _is_command
 from vqzoo.startup import on_first_use as _on_first_use
 
+_begin_where_asked()
 if _is_command():
     __getattr__ = _on_first_use(__name__)
 else:

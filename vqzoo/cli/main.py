@@ -5,6 +5,8 @@ import importlib
 import sys
 
 import vqzoo
+from vqzoo import quiet
+from vqzoo import startup
 from vqzoo.cli.config import Parser
 from vqzoo.cli.config import joined_numbers
 from vqzoo.cli.mistakes import check_command
@@ -39,6 +41,8 @@ def main(arguments=None):
     given = parser.parse_args(joined_numbers([*map(str, sys.argv[1:] if arguments is None else arguments)]))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
+    if startup.is_command():
+        quiet.begin()
     with told_errors():
         if given.verb not in WITHOUT_MODELS:
             _register_classes()

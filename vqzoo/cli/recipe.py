@@ -8,8 +8,7 @@ import sys
 from vqzoo.cli.config import parse_config
 from vqzoo.files import atomic_path
 from vqzoo.jsons import json_text
-
-TRACEBACK = "VQZOO_TRACEBACK"  # set to anything: an error of the user's shows its traceback
+from vqzoo.quiet import TRACEBACK
 
 
 def run_recipe(main, variants, replaced=None):

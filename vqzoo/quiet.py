@@ -1,0 +1,137 @@
+"""A program's standard error without what TensorFlow, XLA, CUDA and libmpg123 write of themselves.
+
+Those libraries write to file descriptor 2 from native code, in part before they read their settings. In a quiet program
+the descriptor leads to a process, which runs this file as a script, leaves out the lines that are known and passes on
+all others, also when the program ends by a crash. A thread of Python could not do it: it would wait for the
+interpreter's lock, which native code may hold while it waits for the thread to read. `sys.stderr` stays what it was.
+"""
+
+import contextlib
+import os
+import re
+import sys
+
+TRACEBACK = "VQZOO_TRACEBACK"
+"""str, variable: set to anything, an error of the user's shows its traceback, and nothing is left out."""
+QUIET = "VQZOO_QUIET"
+"""str, variable: a program that sets it to anything before it imports vqzoo, and vqzoo before Keras, is a quiet one."""
+_LEVEL = "2"  # of TensorFlow: errors alone
+_WAIT = 5  # seconds for the last lines at the end; a child of the program may hold the descriptor for longer
+
+# Lines of the logs of TensorFlow 2.17 and of later ones: severity, file, message.
+_LOG = r"(?:\d{4}-\d\d-\d\d )?(?:\d\d:\d\d:\d\d\.\d+: )?"
+_KNOWN = (
+    rf"{_LOG}[IW]\d{{4}} \d\d:\d\d:\d+\.\d+ +\d+ \S+:\d+\] ",
+    rf"{_LOG}[IW] \S+:\d+\] ",
+    r"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR",
+    r"To enable the following instructions: ",
+    r"INFO: Created TensorFlow Lite ",
+    # Errors that TensorFlow itself goes on from: a machine without a GPU; an optimization that is left out.
+    rf"{_LOG}E.*\] failed call to cuInit",
+    rf"{_LOG}E.*\] Unable to register cu(FFT|DNN|BLAS) factory",
+    rf"{_LOG}E.*\] remapper failed: ",
+    # Of libmpg123: what cannot be decoded is an error of its reader, or repaired.
+    r"\[(\S*/)?libmpg123/\S+\] (warning|error): ",
+    r"(Note|Warning): (Illegal Audio-MPEG-Header|Trying to resync|Skipped \d+ bytes|Hit end of|Real sample count)",
+)
+_NOISE = re.compile("|".join(_KNOWN).encode())
+
+
+def begin():
+    """Makes this process a quiet program: call it before TensorFlow is imported.
+
+    It sets the levels of the libraries' logs, leads file descriptor 2 through the filter, and opens `sys.stderr` anew
+    on what the descriptor was. With the variable VQZOO_TRACEBACK set it does nothing.
+    """
+    if os.environ.get(TRACEBACK):
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _LEVEL)
+    _quiet_logs()
+    if sys.stderr is None or sys.stderr is not sys.__stderr__:  # closed, or a notebook's
+        return
+    with contextlib.suppress(OSError):  # there can be no more processes or files
+        _filter_descriptor()
+
+
+def begin_where_asked():
+    """Makes this process a quiet program if the variable VQZOO_QUIET is set."""
+    if os.environ.get(QUIET):
+        begin()
+
+
+def is_noise(line):
+    """Whether a line is known to say nothing to a user.
+
+    Args:
+        line: bytes.
+
+    Returns:
+        bool.
+
+    Example:
+    >>> is_noise(b"I0000 00:00:1796084627.585820   17515 cudart_stub.cc:31] Could not find cuda drivers")
+    True
+    >>> is_noise(b"E0000 00:00:1796084627.585820   17515 allocator.cc:31] out of memory")
+    False
+    """
+    return _NOISE.match(line) is not None
+
+
+def _quiet_logs():
+    """Sets the levels of the logs that are written by Python."""
+    import logging
+    import warnings
+
+    from absl import logging as absl_logging
+
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for package in ("absl", "keras", "tensorflow", "librosa", "audioread", "soundfile"):
+        warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
+
+
+def _filter_descriptor():
+    import atexit
+    import subprocess
+
+    sys.stderr.flush()
+    real = os.dup(2)
+    options = {"encoding": sys.stderr.encoding, "errors": sys.stderr.errors, "buffering": 1}
+    stream = open(os.dup(2), "w", **options)
+    reading, writing = os.pipe()
+    try:
+        # Isolated and without site-packages: it starts in a few milliseconds, and finds no modules of the user's.
+        command = [sys.executable, "-I", "-S", __file__]
+        child = subprocess.Popen(command, stdin=reading, stdout=real, stderr=real)
+        os.dup2(writing, 2)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    sys.stderr = sys.__stderr__ = stream
+
+    def end():
+        """Waits for the last lines, so that none comes behind the shell's prompt."""
+        os.dup2(real, 2)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_WAIT)
+
+    atexit.register(end)
+
+
+def _main():
+    """Copies standard input to standard output, but for the lines that are known."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the program, and the program this process
+    waiting = b""
+    while block := os.read(0, 2**16):
+        *lines, waiting = (waiting + block).split(b"\n")
+        kept = b"".join(line + b"\n" for line in lines if not is_noise(line))
+        while kept:
+            kept = kept[os.write(1, kept) :]
+    if waiting and not is_noise(waiting):
+        os.write(1, waiting)
+
+
+if __name__ == "__main__":
+    _main()
