@@ -32,7 +32,9 @@ _KNOWN = (
     rf"{_LOG}E.*\] remapper failed: ",
     # Of libmpg123: what cannot be decoded is an error of its reader, or repaired.
     r"\[(\S*/)?libmpg123/\S+\] (warning|error): ",
-    r"(Note|Warning): (Illegal Audio-MPEG-Header|Trying to resync|Skipped \d+ bytes|Hit end of|Real sample count)",
+    r"Note: (Illegal Audio-MPEG-Header|Trying to resync|Skipped |Hit end of|Junk at |Xing|Cut frame|Looks like a RIFF)",
+    r"Note: (broken frame|missing \d+ bytes in bit reservoir|free format frame|faulty ID3v2)",
+    r"Warning: (Big change|Encountered more data after|Real sample count|Xing stream size)",
 )
 _NOISE = re.compile("|".join(_KNOWN).encode())
 
@@ -123,14 +125,25 @@ def _main():
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the program, and the program this process
-    waiting = b""
+    waiting = blank = b""
     while block := os.read(0, 2**16):
         *lines, waiting = (waiting + block).split(b"\n")
-        kept = b"".join(line + b"\n" for line in lines if not is_noise(line))
-        while kept:
-            kept = kept[os.write(1, kept) :]
-    if waiting and not is_noise(waiting):
-        os.write(1, waiting)
+        kept = []
+        for line in lines:
+            if is_noise(line):
+                blank = b""  # some begin by an empty line
+            elif line:
+                kept += [blank, line, b"\n"]
+                blank = b""
+            else:
+                blank += b"\n"
+        _write(b"".join(kept))
+    _write(b"" if is_noise(waiting) else blank + waiting)
+
+
+def _write(data):
+    while data:
+        data = data[os.write(1, data) :]
 
 
 if __name__ == "__main__":
