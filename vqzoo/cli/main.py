@@ -45,8 +45,8 @@ def main(arguments=None):
         quiet.begin()
     with told_errors():
         if given.verb not in WITHOUT_MODELS:
-            _register_classes()
             _check_backend(given.verb)
+            _register_classes()
         check_command(given, [*map(str, sys.argv[1:] if arguments is None else arguments)])
         return given.run(given)
 
