@@ -28,7 +28,7 @@ def read_settings(path, hints, recipe):
         ValueError: if the file cannot be read, or holds an unknown name or a value of another type.
 
     Example:
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp(), "run.toml")
     >>> _ = path.write_text('size = 32\nmultipliers = [1, 2]')
     >>> read_settings(path, {"size": int, "multipliers": tuple[int, ...]}, "image_vqgan")
