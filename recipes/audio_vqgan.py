@@ -18,12 +18,12 @@ os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would sta
 import vqzoo  # isort: skip
 import keras
 
-from vqzoo.cli import AudioRun
-from vqzoo.cli import TokenizerSettings
-from vqzoo.cli import run_recipe
 from vqzoo.networks.discriminators import combined_discriminator
 from vqzoo.networks.discriminators import multi_period_discriminator
 from vqzoo.networks.discriminators import multi_resolution_discriminator
+from vqzoo.runs import AudioRun
+from vqzoo.runs import TokenizerSettings
+from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
 
 

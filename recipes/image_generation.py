@@ -26,10 +26,10 @@ os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would sta
 import vqzoo  # isort: skip
 import keras
 
-from vqzoo.cli import PriorRun
-from vqzoo.cli import RunSettings
-from vqzoo.cli import run_recipe
 from vqzoo.networks import Transformer
+from vqzoo.runs import PriorRun
+from vqzoo.runs import RunSettings
+from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
 from vqzoo.uses import Generator
 

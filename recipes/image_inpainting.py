@@ -23,12 +23,12 @@ import vqzoo  # isort: skip
 import keras
 import numpy as np
 
-from vqzoo.cli import PriorRun
-from vqzoo.cli import RunSettings
-from vqzoo.cli import held_out_pictures
-from vqzoo.cli import run_recipe
-from vqzoo.cli import save_report
 from vqzoo.networks import Transformer
+from vqzoo.runs import PriorRun
+from vqzoo.runs import RunSettings
+from vqzoo.runs import held_out_pictures
+from vqzoo.runs import run_recipe
+from vqzoo.runs import save_report
 from vqzoo.trainers import save_picture_rows
 from vqzoo.trainers import warmup_cosine
 from vqzoo.uses import Generator

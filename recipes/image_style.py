@@ -24,9 +24,9 @@ os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would sta
 import numpy as np
 
 import vqzoo
-from vqzoo.cli import run_recipe
-from vqzoo.cli import save_report
 from vqzoo.data import ImageCrops
+from vqzoo.runs import run_recipe
+from vqzoo.runs import save_report
 from vqzoo.trainers import save_picture_rows
 from vqzoo.uses import Generator
 

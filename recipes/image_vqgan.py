@@ -18,13 +18,13 @@ os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would sta
 import vqzoo  # isort: skip
 import keras
 
-from vqzoo.cli import ImageRun
-from vqzoo.cli import TokenizerSettings
-from vqzoo.cli import run_recipe
 from vqzoo.losses import PerceptualLoss
 from vqzoo.networks import group_normalization
 from vqzoo.networks.discriminators import batch_norm
 from vqzoo.networks.discriminators import patch_discriminator
+from vqzoo.runs import ImageRun
+from vqzoo.runs import TokenizerSettings
+from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
 
 

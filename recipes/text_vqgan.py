@@ -18,10 +18,10 @@ os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would sta
 import vqzoo  # isort: skip
 import keras
 
-from vqzoo.cli import TextRun
-from vqzoo.cli import TokenizerSettings
-from vqzoo.cli import run_recipe
 from vqzoo.networks.discriminators import text_discriminator
+from vqzoo.runs import TextRun
+from vqzoo.runs import TokenizerSettings
+from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
 
 

@@ -80,7 +80,9 @@ def fresh_python(tmp_path_factory):
             nonlocal server
             if server is None:
                 command = [sys.executable, str(script)]
-                server = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
+                # Recipes that a test has imported ask for quiet, and that leads standard error elsewhere.
+                plain = {name: value for name, value in os.environ.items() if name != "VQZOO_QUIET"}
+                server = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=plain))
                 stack.callback(server.stdin.close)
             request = {"arguments": [str(a) for a in arguments], "folder": str(cwd or os.getcwd())}
             request["environment"] = dict(os.environ if env is None else env)

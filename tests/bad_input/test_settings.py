@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import vqzoo
-from vqzoo.cli.config import Parser
 from vqzoo.cli.main import VERBS
 from vqzoo.cli.main import main
+from vqzoo.runs.flags import Parser
 
 ROOT = pathlib.Path(__file__).parents[2]
 WITH_JAX = os.environ.get("VQZOO_PEERS_PYTHON", "")

@@ -10,9 +10,7 @@ import soundfile
 
 import vqzoo
 from vqzoo.cli import evaluation
-from vqzoo.cli.failures import failure_line
 from vqzoo.cli.main import main
-from vqzoo.cli.run import Run
 from vqzoo.cli.signals import AudioSignals
 from vqzoo.cli.signals import ImageSignals
 from vqzoo.cli.signals import signals_of
@@ -25,6 +23,8 @@ from vqzoo.data import write_image_shards
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import evaluate_images
 from vqzoo.metrics import image as image_metrics
+from vqzoo.runs.failures import failure_line
+from vqzoo.runs.run import Run
 
 RNG = np.random.default_rng(0)
 

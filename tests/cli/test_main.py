@@ -226,3 +226,12 @@ def test_every_verb_has_help(verb, capsys):
     assert caught.value.code == 0
     told = capsys.readouterr().out
     assert len(told.splitlines()) > 4 and "exit status: 0 where all was done; 1 where" in told
+
+
+def test_names_that_recipes_have_imported_from_here_are_found():
+    import vqzoo.cli
+
+    with pytest.warns(DeprecationWarning, match="`vqzoo.cli.ImageRun` is `vqzoo.runs.ImageRun` now"):
+        assert vqzoo.cli.ImageRun is vqzoo.runs.ImageRun
+    with pytest.raises(AttributeError, match="module 'vqzoo.cli' has no attribute 'VideoRun'"):
+        vqzoo.cli.VideoRun  # noqa: B018

@@ -13,7 +13,7 @@ from vqzoo import startup
 from vqzoo.cli.main import VERBS
 
 ROOT = pathlib.Path(vqzoo.__file__).parents[1]
-LAZY = ("vqzoo", "vqzoo.cli", "vqzoo.data", "vqzoo.presets", "vqzoo.priors")
+LAZY = ("vqzoo", "vqzoo.runs", "vqzoo.data", "vqzoo.presets", "vqzoo.priors")
 # Runs the command in a process that says at its end which of the slow packages it has imported.
 COMMAND = """
 import atexit, runpy, sys

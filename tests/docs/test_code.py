@@ -19,7 +19,7 @@ from pages import name_of  # noqa: E402
 
 import vqzoo  # noqa: E402
 from vqzoo.cli import main as command_line  # noqa: E402
-from vqzoo.cli import parse_config  # noqa: E402
+from vqzoo.runs import parse_config  # noqa: E402
 
 WITH_CODE = [page for page in PAGES if blocks(page, "python")]
 QUICK = [page for page in WITH_CODE[1:] if any(not block.mark for block in blocks(page, "python"))]

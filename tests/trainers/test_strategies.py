@@ -27,7 +27,7 @@ from vqzoo.trainers.strategy import whole_batch_gradients
 SCRIPT = pathlib.Path(__file__).with_name("strategies.py")
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "image_vqvae.py"
 CROPS = vqzoo.data.ImageCrops(vqzoo.data.sample_images(), 32, 2).batch(0)
-# The words are for tests/cli/test_run.py: here the numbers are of interest.
+# The words are for tests/runs/test_run.py: here the numbers are of interest.
 SHARES = r"\b2 devices, 4 of .* each batch"
 # A user has GPUs; here the processor is split, in the process that then runs the recipe.
 ON_TWO_DEVICES = """

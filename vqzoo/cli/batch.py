@@ -13,7 +13,6 @@ from rich.progress import Progress
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
-from vqzoo.cli.failures import failure_line
 from vqzoo.data.files import FileList
 from vqzoo.data.files import counted
 from vqzoo.data.files import kept_going
@@ -23,6 +22,7 @@ from vqzoo.files import user_path
 from vqzoo.jsons import json_text
 from vqzoo.priors.settings import Setting
 from vqzoo.priors.settings import reader
+from vqzoo.runs.failures import failure_line
 
 
 def add_batch_arguments(parser, what="pictures, sounds or texts", pipe=False):

@@ -7,10 +7,10 @@ import sys
 import vqzoo
 from vqzoo import quiet
 from vqzoo import startup
-from vqzoo.cli.config import Parser
-from vqzoo.cli.config import joined_numbers
 from vqzoo.cli.mistakes import check_command
-from vqzoo.cli.recipe import told_errors
+from vqzoo.runs.flags import Parser
+from vqzoo.runs.flags import joined_numbers
+from vqzoo.runs.recipe import told_errors
 
 VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "inpaint", "restyle", "shard", "evaluate")
 VERBS += ("export", "verify", "push", "doctor")

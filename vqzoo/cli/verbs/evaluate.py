@@ -11,13 +11,13 @@ each file is measured as it is and counts once, large ones in tiles or windows.
 import sys
 
 from vqzoo.cli.batch import positive
-from vqzoo.cli.failures import failure_line
 from vqzoo.data.files import counted
 from vqzoo.data.image_bounds import MAX_SCALE
 from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.priors.settings import Setting
 from vqzoo.priors.settings import reader
+from vqzoo.runs.failures import failure_line
 
 _SCALE = reader(Setting(float, 0, MAX_SCALE, above=True))
 _DEFAULTS = {"scale": 0.5, "crops": 256, "seed": 0}

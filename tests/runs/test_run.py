@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from vqzoo.cli.audio_run import AudioRun
-from vqzoo.cli.image_run import ImageRun
-from vqzoo.cli.prior_run import PriorRun
-from vqzoo.cli.run import Run
-from vqzoo.cli.text_run import TextRun
+from vqzoo.runs.audio_run import AudioRun
+from vqzoo.runs.image_run import ImageRun
+from vqzoo.runs.prior_run import PriorRun
+from vqzoo.runs.run import Run
+from vqzoo.runs.text_run import TextRun
 from vqzoo.trainers import Position
 
 
@@ -25,7 +25,7 @@ class Trainer:
 @pytest.fixture
 def fit(monkeypatch):
     """Runs `fit` of a class of runs on so many devices."""
-    monkeypatch.setattr("vqzoo.cli.run.distributed_dataset", lambda strategy, make: None)
+    monkeypatch.setattr("vqzoo.runs.run.distributed_dataset", lambda strategy, make: None)
 
     def call(cls, devices, trainer, chief=True, resuming=False, step=0):
         run = object.__new__(cls)
@@ -34,7 +34,7 @@ def fit(monkeypatch):
         run.chief, run.batches = chief, SimpleNamespace(dataset=print)
         start = Position(step, 0)
         run.run_folder = SimpleNamespace(start=lambda trainer: start, resuming=resuming, checkpoints=None)
-        monkeypatch.setattr("vqzoo.cli.run.worker_values", lambda strategy, value: [value])
+        monkeypatch.setattr("vqzoo.runs.run.worker_values", lambda strategy, value: [value])
         monkeypatch.setattr(cls, "_watching", lambda self, trainer: [])
         return Run.fit(run, lambda config: trainer)  # what modalities add has tests of its own
 

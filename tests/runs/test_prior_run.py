@@ -9,18 +9,18 @@ import sentencepiece
 import tensorflow as tf
 
 import vqzoo
-from vqzoo.cli import PriorRun
 from vqzoo.cli.main import main
-from vqzoo.cli.picture_tokens import class_of
-from vqzoo.cli.picture_tokens import nearest
-from vqzoo.cli.picture_tokens import others_of
-from vqzoo.cli.picture_tokens import picture_rows_of
-from vqzoo.cli.picture_tokens import shard_rows_of
-from vqzoo.cli.picture_tokens import small_copies
 from vqzoo.data import TfdsImages
 from vqzoo.data import TokenRow
 from vqzoo.data import save_image
 from vqzoo.networks import Transformer
+from vqzoo.runs import PriorRun
+from vqzoo.runs.image_tokens import class_of
+from vqzoo.runs.image_tokens import nearest
+from vqzoo.runs.image_tokens import others_of
+from vqzoo.runs.image_tokens import picture_rows_of
+from vqzoo.runs.image_tokens import shard_rows_of
+from vqzoo.runs.image_tokens import small_copies
 from vqzoo.uses import Generator
 
 

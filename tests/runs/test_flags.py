@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from vqzoo.cli import parse_config
+from vqzoo.runs import parse_config
 
 
 @dataclasses.dataclass(frozen=True)

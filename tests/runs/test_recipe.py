@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 import tensorflow as tf
 
-from vqzoo.cli import run_recipe
-from vqzoo.cli.recipe import told_errors
+from vqzoo.runs import run_recipe
+from vqzoo.runs.recipe import told_errors
 
 
 @dataclasses.dataclass(frozen=True)

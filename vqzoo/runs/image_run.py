@@ -1,6 +1,5 @@
 """What every image recipe does around its own page."""
 
-from vqzoo.cli.run import Run
 from vqzoo.data import ImageCrops
 from vqzoo.data import ImageSource
 from vqzoo.data import load_image
@@ -9,6 +8,7 @@ from vqzoo.data import sample_images
 from vqzoo.data import split_images
 from vqzoo.data.files import kept_going
 from vqzoo.metrics import evaluate_images
+from vqzoo.runs.run import Run
 from vqzoo.trainers import Pictures
 from vqzoo.trainers import save_reconstructions
 

@@ -4,11 +4,11 @@ import types
 import numpy as np
 import pytest
 
-from vqzoo.cli import AudioRun
 from vqzoo.data import sample_audio
 from vqzoo.data import save_audio
 from vqzoo.data.audio import files
 from vqzoo.export import EXPORT_FORMS
+from vqzoo.runs import AudioRun
 
 RATE = 8000
 

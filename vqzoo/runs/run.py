@@ -12,8 +12,6 @@ import rich.console
 import rich.table
 import tensorflow as tf
 
-from vqzoo.cli.failures import failure_line
-from vqzoo.cli.run_folder import RunFolder
 from vqzoo.data.files import counted
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
@@ -21,6 +19,8 @@ from vqzoo.files import user_path
 from vqzoo.metrics import CodebookUsage
 from vqzoo.presets import check_folder
 from vqzoo.presets import seal_preset
+from vqzoo.runs.failures import failure_line
+from vqzoo.runs.run_folder import RunFolder
 from vqzoo.trainers import Progress
 from vqzoo.trainers import RunLog
 from vqzoo.trainers import StopOnNonFinite

@@ -2,7 +2,6 @@
 
 import sys
 
-from vqzoo.cli.run import Run
 from vqzoo.data import AudioClips
 from vqzoo.data import find_audio
 from vqzoo.data import sample_audio
@@ -10,6 +9,7 @@ from vqzoo.data import split_audio
 from vqzoo.data.audio.files import SYNTHETIC
 from vqzoo.data.audio.files import is_synthetic
 from vqzoo.metrics import evaluate_audio
+from vqzoo.runs.run import Run
 from vqzoo.trainers import Sounds
 from vqzoo.trainers import save_sounds
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import vqzoo
-from vqzoo.cli import TextRun
 from vqzoo.export import EXPORT_FORMS
+from vqzoo.runs import TextRun
 
 WORDS = "the a cat dog bird sat ran sang on under by mat tree house and or then".split()
 

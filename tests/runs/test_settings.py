@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from vqzoo.cli import RunSettings
-from vqzoo.cli import TokenizerSettings
-from vqzoo.cli import parse_config
 from vqzoo.export import EXPORT_FORMS
+from vqzoo.runs import RunSettings
+from vqzoo.runs import TokenizerSettings
+from vqzoo.runs import parse_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ def test_exports_are_forms():
 
 
 def test_settings_that_are_free_when_a_run_is_resumed_exist():
-    from vqzoo.cli import run_folder
+    from vqzoo.runs import run_folder
 
     known = {field.name for field in dataclasses.fields(TokenizerSettings)}
     assert {"out", "resume", "exports", "tensorboard"} <= known & set(run_folder._FREE)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import vqzoo
-from vqzoo.cli import ImageRun
-from vqzoo.cli import run as run_module
 from vqzoo.data import save_image
 from vqzoo.data import split_images
 from vqzoo.data import write_image_shards
 from vqzoo.export import EXPORT_FORMS
+from vqzoo.runs import ImageRun
+from vqzoo.runs import run as run_module
 
 
 @dataclasses.dataclass

@@ -5,10 +5,10 @@ import os
 import re
 import sys
 
-from vqzoo.cli.config import parse_config
 from vqzoo.files import atomic_path
 from vqzoo.jsons import json_text
 from vqzoo.quiet import TRACEBACK
+from vqzoo.runs.flags import parse_config
 
 
 def run_recipe(main, variants, replaced=None):

@@ -9,13 +9,6 @@ import keras
 import numpy as np
 import rich.console
 
-from vqzoo.cli.image_run import split_pictures
-from vqzoo.cli.picture_tokens import nearest
-from vqzoo.cli.picture_tokens import others_of
-from vqzoo.cli.picture_tokens import picture_rows_of
-from vqzoo.cli.picture_tokens import shard_rows_of
-from vqzoo.cli.picture_tokens import small_copies
-from vqzoo.cli.run import Run
 from vqzoo.data import CaptionTable
 from vqzoo.data import ImageSource
 from vqzoo.data import Pieces
@@ -34,6 +27,13 @@ from vqzoo.presets import seal_preset
 from vqzoo.presets import update_metadata
 from vqzoo.priors import TokenSpace
 from vqzoo.priors.settings import checked_settings
+from vqzoo.runs.image_run import split_pictures
+from vqzoo.runs.image_tokens import nearest
+from vqzoo.runs.image_tokens import others_of
+from vqzoo.runs.image_tokens import picture_rows_of
+from vqzoo.runs.image_tokens import shard_rows_of
+from vqzoo.runs.image_tokens import small_copies
+from vqzoo.runs.run import Run
 from vqzoo.tokenizers import ImageTokenizer
 from vqzoo.tokenizers.text import PIECES_FILE
 from vqzoo.trainers import GeneratedPictures

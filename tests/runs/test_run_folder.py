@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from vqzoo.cli.run_folder import RunFolder
+from vqzoo.runs.run_folder import RunFolder
 from vqzoo.trainers import Position
 
 

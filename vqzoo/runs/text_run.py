@@ -5,7 +5,6 @@ import importlib.util
 
 import numpy as np
 
-from vqzoo.cli.run import Run
 from vqzoo.data import Pieces
 from vqzoo.data import SentenceBatches
 from vqzoo.data import find_text
@@ -14,6 +13,7 @@ from vqzoo.data import split_sentences
 from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.metrics import chrf
 from vqzoo.metrics import evaluate_text
+from vqzoo.runs.run import Run
 from vqzoo.tokenizers import TextTokenizer
 from vqzoo.trainers import Sentences
 from vqzoo.trainers import save_sentences

@@ -10,8 +10,8 @@ import sys
 import types
 import typing
 
-from vqzoo.cli.settings_file import read_settings
 from vqzoo.files import shown_path
+from vqzoo.runs.settings_file import read_settings
 
 _FILE = "config"
 # A number, or several with commas between.
