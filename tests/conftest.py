@@ -37,7 +37,7 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
-_MUCH = 1.2e9  # bytes of a worker, above which it is worth a second to free some
+_MUCH = 1e9  # bytes of a worker, above which it is worth a second to free some
 
 
 @pytest.fixture(scope="module", autouse=True)

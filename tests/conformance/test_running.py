@@ -144,7 +144,13 @@ def test_a_trainer_fits_in_every_precision(entry, policy):
             assert isinstance(getattr(trainer, name, trainer.optimizer), keras.optimizers.LossScaleOptimizer)
 
 
-@each_trainer
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(e, marks=[pytest.mark.slow] if e.name == "AdversarialTrainer" else [], id=e.name)
+        for e in zoo.TRAINERS
+    ],
+)
 def test_a_trainer_compiles_with_xla_and_several_steps_at_once(entry):
     results = []
     for settings in ({}, {"jit_compile": True}, {"steps_per_execution": 2}):

@@ -50,6 +50,7 @@ def tokenizer_of(codes=16):
     return tokenizer
 
 
+@pytest.mark.slow
 def test_a_process_without_vqzoo_makes_the_same(tmp_path):
     labels, tokenizer = np.array([1, 2, -1], "int32"), tokenizer_of()
     texts, ids = np.array([[7, 3, 0], [9, 0, -1]], "int32"), np.asarray(SPACE.prefix(label=[1, 2, 3]))

@@ -299,6 +299,7 @@ def test_what_is_saved_is_what_is_evaluated_by_the_chief_alone(tokenizer, pictur
     assert told["perplexity"] == pytest.approx(np.exp(nats.mean()), rel=1e-4) and told["images"] == 4
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_a_preset_of_the_same_tokens_and_conditions(finished, tokenizer, pictures, table, tmp_path):
     start = Generator.from_preset(finished[2])
     config = Config(str(tmp_path / "on"), str(tokenizer), str(pictures))

@@ -47,7 +47,7 @@ def accuracy(made, ids):
     return np.mean((again == ids)[real])
 
 
-@pytest.mark.parametrize("autoregressive", [False, True])
+@pytest.mark.parametrize("autoregressive", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_sentences_are_learnt_by_heart(pieces, autoregressive):
     decoder = None
     if autoregressive:

@@ -132,7 +132,7 @@ def synthetic_audio():
     cache = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vqzoo"
     try:
         return _written(cache)
-    except OSError:
+    except (OSError, ValueError):
         return _written(pathlib.Path(tempfile.mkdtemp(prefix="vqzoo-")))
 
 
