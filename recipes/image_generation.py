@@ -26,12 +26,12 @@ os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would sta
 import vqzoo  # isort: skip
 import keras
 
+from vqzoo.generation import Generator
 from vqzoo.networks import Transformer
 from vqzoo.runs import PriorRun
 from vqzoo.runs import RunSettings
 from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
-from vqzoo.uses import Generator
 
 KINDS = {"autoregressive": vqzoo.AutoregressivePrior, "masked": vqzoo.MaskedPrior}
 

@@ -23,17 +23,17 @@ import vqzoo  # isort: skip
 import keras
 import numpy as np
 
+from vqzoo.generation import Generator
+from vqzoo.generation import classical_repairs
+from vqzoo.generation import random_masks
 from vqzoo.networks import Transformer
+from vqzoo.plots import save_picture_rows
 from vqzoo.runs import PriorRun
 from vqzoo.runs import RunSettings
 from vqzoo.runs import held_out_pictures
 from vqzoo.runs import run_recipe
 from vqzoo.runs import save_report
-from vqzoo.trainers import save_picture_rows
 from vqzoo.trainers import warmup_cosine
-from vqzoo.uses import Generator
-from vqzoo.uses import classical_repairs
-from vqzoo.uses import random_masks
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,10 +25,10 @@ import numpy as np
 
 import vqzoo
 from vqzoo.data import ImageCrops
+from vqzoo.generation import Generator
+from vqzoo.plots import save_picture_rows
 from vqzoo.runs import run_recipe
 from vqzoo.runs import save_report
-from vqzoo.trainers import save_picture_rows
-from vqzoo.uses import Generator
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ ROWS = [
     {"names", "quiet", "startup"},
     {"ops", "files", "jsons", "npz"},
     {"quantizers", "networks", "losses", "metrics", "data", "presets"},
-    {"tokenizers", "priors"},
-    {"uses"},
+    {"tokenizers", "priors", "plots"},
+    {"generation"},
     {"trainers"},
     {"converters", "export"},
     {"runs"},
@@ -47,7 +47,7 @@ def upward_imports(paths):
 
 
 def library_files():
-    top = {"__init__.py", "__main__.py"}
+    top = {"__init__.py", "__main__.py", "uses.py"}  # the last is a former name
     return [p for p in (ROOT / "vqzoo").rglob("*.py") if not (p.parent == ROOT / "vqzoo" and p.name in top)]
 
 
@@ -75,6 +75,24 @@ def test_the_check_sees_every_form_of_import(tmp_path, monkeypatch):
 def test_every_folder_has_a_row():
     folders = {folder_of(path) for path in library_files()}
     assert folders <= set(HEIGHT), f"give {folders - set(HEIGHT)} a row in ROWS and in the design"
+
+
+LISTS = {"vqzoo/cli/verbs", "recipes", "tests/benchmarks"}  # one file for each thing of a list
+MOST_FILES = 12
+
+
+def folders_of_code():
+    """(folder, its files without `__init__.py`), of everything that holds Python."""
+    for top in ("vqzoo", "recipes", "tests"):
+        for folder in [ROOT / top, *(p for p in (ROOT / top).rglob("*") if p.is_dir())]:
+            files = [p for p in folder.glob("*.py") if p.name != "__init__.py"]
+            if files:
+                yield folder.relative_to(ROOT).as_posix(), files
+
+
+def test_a_folder_has_few_files():
+    crowded = {folder: len(files) for folder, files in folders_of_code() if len(files) > MOST_FILES}
+    assert not set(crowded) - LISTS, crowded
 
 
 def test_tensorflow_is_imported_only_where_it_may_be():

@@ -3,6 +3,7 @@
 Importing this package registers every class with Keras, so that `keras.models.load_model` finds them.
 """
 
+import importlib as _importlib
 from importlib import metadata as _metadata
 
 from vqzoo.quiet import begin_where_asked as _begin_where_asked
@@ -15,16 +16,20 @@ if _is_command():
 else:
     from vqzoo import data
     from vqzoo import export
+    from vqzoo import generation
     from vqzoo import losses
     from vqzoo import metrics
     from vqzoo import networks
     from vqzoo import ops
+    from vqzoo import plots
     from vqzoo import presets
     from vqzoo import priors
     from vqzoo import quantizers
     from vqzoo import tokenizers
     from vqzoo import trainers
-    from vqzoo import uses
+    from vqzoo.generation import generate
+    from vqzoo.generation import inpaint
+    from vqzoo.generation import restyle
     from vqzoo.presets import list_presets
     from vqzoo.priors import AutoregressivePrior
     from vqzoo.priors import MaskedPrior
@@ -43,9 +48,12 @@ else:
     from vqzoo.trainers import AdversarialTrainer
     from vqzoo.trainers import PriorTrainer
     from vqzoo.trainers import ReconstructionTrainer
-    from vqzoo.uses import generate
-    from vqzoo.uses import inpaint
-    from vqzoo.uses import restyle
+
+    def __getattr__(name):
+        if name == "uses":
+            return _importlib.import_module("vqzoo.uses")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = _metadata.version("vqzoo")
 
@@ -64,6 +72,7 @@ __all__ = [
     "data",
     "export",
     "generate",
+    "generation",
     "image_vqgan",
     "image_vqvae",
     "inpaint",
@@ -72,6 +81,7 @@ __all__ = [
     "metrics",
     "networks",
     "ops",
+    "plots",
     "presets",
     "priors",
     "quantizers",
@@ -82,5 +92,4 @@ __all__ = [
     "text_vqvae",
     "tokenizers",
     "trainers",
-    "uses",
 ]

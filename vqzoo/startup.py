@@ -10,6 +10,7 @@ import importlib
 import os
 import re
 import sys
+import warnings
 
 
 @functools.cache  # `python -m` replaces `sys.argv[0]` once it has found the module
@@ -56,6 +57,33 @@ def on_first_use(package):
             thing = getattr(importlib.import_module(module), attribute)
         setattr(sys.modules[package], name, thing)
         return thing
+
+    return resolve
+
+
+def moved(package, names, module):
+    """A `__getattr__` that finds names where they are now, with a `DeprecationWarning`.
+
+    Args:
+        package: str, the package that they are asked of.
+        names: collection of str.
+        module: str, the package that has them.
+
+    Returns:
+        Callable name -> object.
+
+    Example:
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     moved("vqzoo.trainers", {"picture_rows"}, "vqzoo.plots")("picture_rows").__name__
+    'picture_rows'
+    """
+
+    def resolve(name):
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        warnings.warn(f"`{package}.{name}` is `{module}.{name}` now.", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(module), name)
 
     return resolve
 

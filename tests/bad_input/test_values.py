@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import vqzoo
+from vqzoo.generation import Generator
+from vqzoo.generation import Labels
 from vqzoo.networks import Transformer
 from vqzoo.networks.audio import spectrogram_decoder
 from vqzoo.networks.audio import spectrogram_encoder
 from vqzoo.priors import TokenSpace
-from vqzoo.uses import Generator
-from vqzoo.uses import Labels
 
 TOKENS = np.zeros((1, 2, 2, 1), "int32")
 PICTURE = np.zeros((1, 8, 8, 3), "float32")

@@ -63,7 +63,7 @@ def tokens_of(name):
     """The tokens of a preset, int32 array: of the signals above, or for a prior what it generates from seed 7."""
     modality, kind = name.split("-")[:2]
     if kind == "prior":
-        return np.asarray(vqzoo.uses.Generator.from_preset(name).tokens(3, seed=7))
+        return np.asarray(vqzoo.generation.Generator.from_preset(name).tokens(3, seed=7))
     tokenizer = vqzoo.Tokenizer.from_preset(name)
     signal = {
         "image": lambda: image(tokenizer.encoder.input_shape[1:]),

@@ -22,9 +22,9 @@ import keras
 import numpy as np
 
 import vqzoo
+from vqzoo.generation import Generator
 from vqzoo.metrics import frechet_distance
-from vqzoo.trainers import save_picture_rows
-from vqzoo.uses import Generator
+from vqzoo.plots import save_picture_rows
 
 BATCH = 64
 COLUMNS, ROWS = 12, 2  # of the grid, for each prior

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 import vqzoo
-from vqzoo.trainers import save_picture_rows
-from vqzoo.uses import Generator
+from vqzoo.generation import Generator
+from vqzoo.plots import save_picture_rows
 
 BATCH = 128
 COLUMNS = ("named", "named_in_five", "from_real", "from_each_other")

@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image
 
 import vqzoo
+from vqzoo.generation import Generator
 from vqzoo.metrics import frechet_distance
-from vqzoo.trainers import save_picture_rows
-from vqzoo.uses import Generator
+from vqzoo.plots import save_picture_rows
 
 EPOCHS, BATCH, FEATURES = 6, 128, 128
 COLUMNS = ("accuracy", "spread", "pixels", "frechet", "nearest")

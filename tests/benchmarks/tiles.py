@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 
 import vqzoo
-from vqzoo.tokenizers.tiles import decoding_tiles
-from vqzoo.tokenizers.tiles import grid_of
+from vqzoo.tokenizers.image.tiles import decoding_tiles
+from vqzoo.tokenizers.image.tiles import grid_of
 
 
 def seams(error, reference, tiles, axis):

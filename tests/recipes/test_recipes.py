@@ -178,7 +178,7 @@ def test_inpainting_learns_also_without_labels_and_repairs_with_its_settings(tmp
     monkeypatch.setattr(recipe, "PriorRun", lambda *args: types.SimpleNamespace(fit=id, finish=lambda trainer: None))
     recipe.main(recipe.Config(out=str(tmp_path)))
     assert len(seen) == 2
-    usual = inspect.signature(vqzoo.uses.inpaint).parameters["rim"].default
+    usual = inspect.signature(vqzoo.generation.image.inpaint).parameters["rim"].default
     assert recipe.Config().rim == usual
 
 

@@ -13,6 +13,7 @@ from vqzoo.cli.main import main
 from vqzoo.data import TfdsImages
 from vqzoo.data import TokenRow
 from vqzoo.data import save_image
+from vqzoo.generation import Generator
 from vqzoo.networks import Transformer
 from vqzoo.runs import PriorRun
 from vqzoo.runs.image_tokens import class_of
@@ -21,7 +22,6 @@ from vqzoo.runs.image_tokens import others_of
 from vqzoo.runs.image_tokens import picture_rows_of
 from vqzoo.runs.image_tokens import shard_rows_of
 from vqzoo.runs.image_tokens import small_copies
-from vqzoo.uses import Generator
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,10 +23,10 @@ import tensorflow as tf
 import vqzoo
 from vqzoo.networks.discriminators import patch_discriminator
 from vqzoo.trainers import Checkpoints
-from vqzoo.trainers import checkpoints as checkpoints_module
 from vqzoo.trainers import distributed_dataset
 from vqzoo.trainers import is_chief
 from vqzoo.trainers import strategy_named
+from vqzoo.trainers.callbacks import checkpoints as checkpoints_module
 
 SIZE, BATCH, STEPS, EPOCHS = 16, 4, 3, 2
 CROPS = vqzoo.data.ImageCrops(vqzoo.data.sample_images(), SIZE, BATCH, scale=(0.1, 0.2))

@@ -320,7 +320,7 @@ def check_picture(target, force, suffixes=None):
     Raises:
         ValueError: it has another suffix, or is there and is to stay.
     """
-    from vqzoo.data.image import SAVED_SUFFIXES
+    from vqzoo.data.image.pixels import SAVED_SUFFIXES
     from vqzoo.data.paths import target_path
 
     target_path(target, None, "image", "save_image", suffixes or SAVED_SUFFIXES, ".png")

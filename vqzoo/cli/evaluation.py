@@ -12,15 +12,15 @@ from vqzoo.data import find_text
 from vqzoo.data import open_images
 from vqzoo.data import read_sentences
 from vqzoo.data.files import kept_going
-from vqzoo.data.image import MAX_PIXELS
-from vqzoo.data.image import decode_image
-from vqzoo.data.image import to_floats
-from vqzoo.data.image import to_pixels
-from vqzoo.data.image_source import as_source
+from vqzoo.data.image.pixels import MAX_PIXELS
+from vqzoo.data.image.pixels import decode_image
+from vqzoo.data.image.pixels import to_floats
+from vqzoo.data.image.pixels import to_pixels
+from vqzoo.data.image.source import as_source
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import evaluate_images
 from vqzoo.metrics import evaluate_text
-from vqzoo.tokenizers.text_checks import check_length
+from vqzoo.tokenizers.text.checks import check_length
 
 MAX_SIDE = 1024
 """int, pixels: larger pictures are reduced to it before crops are cut."""

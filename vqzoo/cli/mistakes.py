@@ -118,7 +118,7 @@ def _kind(path):
 def _kinds():
     """Dict of endings -> what they say."""
     from vqzoo.data.audio.files import AUDIO_SUFFIXES
-    from vqzoo.data.image_formats import readable_suffixes
+    from vqzoo.data.image.formats import readable_suffixes
     from vqzoo.data.text.corpus import TEXT_SUFFIXES
 
     kinds = {**dict.fromkeys(readable_suffixes(), "image"), **dict.fromkeys(AUDIO_SUFFIXES, "audio")}

@@ -22,7 +22,7 @@ from vqzoo.data import save_audio
 from vqzoo.data import save_image
 from vqzoo.data.audio.files import SYNTHETIC
 from vqzoo.data.audio.files import is_synthetic
-from vqzoo.data.image import MAX_PIXELS
+from vqzoo.data.image.pixels import MAX_PIXELS
 from vqzoo.files import atomic_path
 from vqzoo.metrics import character_error_rate
 from vqzoo.metrics import exact_match

@@ -25,17 +25,17 @@ else:
     from vqzoo.data.audio.read import load_long_audio
     from vqzoo.data.audio.variants import write_variants
     from vqzoo.data.audio.write import save_audio
-    from vqzoo.data.image import load_image
-    from vqzoo.data.image import save_image
-    from vqzoo.data.image_crops import ImageCrops
-    from vqzoo.data.image_files import find_images
-    from vqzoo.data.image_files import sample_images
-    from vqzoo.data.image_files import split_images
-    from vqzoo.data.image_open import open_images
-    from vqzoo.data.image_shards import ShardedImages
-    from vqzoo.data.image_shards import write_image_shards
-    from vqzoo.data.image_source import ImageSource
-    from vqzoo.data.image_tfds import TfdsImages
+    from vqzoo.data.image.crops import ImageCrops
+    from vqzoo.data.image.files import find_images
+    from vqzoo.data.image.files import sample_images
+    from vqzoo.data.image.files import split_images
+    from vqzoo.data.image.open import open_images
+    from vqzoo.data.image.pixels import load_image
+    from vqzoo.data.image.pixels import save_image
+    from vqzoo.data.image.shards import ShardedImages
+    from vqzoo.data.image.shards import write_image_shards
+    from vqzoo.data.image.source import ImageSource
+    from vqzoo.data.image.tfds import TfdsImages
     from vqzoo.data.shards import holds_shards
     from vqzoo.data.shards import verify_shards
     from vqzoo.data.text.batches import SentenceBatches
@@ -48,10 +48,10 @@ else:
     from vqzoo.data.text.vectors import WordVectors
     from vqzoo.data.text.vectors import load_vectors
     from vqzoo.data.text.vectors import piece_vectors
-    from vqzoo.data.token_batches import TokenBatches
-    from vqzoo.data.token_shards import TokenRow
-    from vqzoo.data.token_shards import TokenShards
-    from vqzoo.data.token_shards import write_token_shards
+    from vqzoo.data.tokens.batches import TokenBatches
+    from vqzoo.data.tokens.shards import TokenRow
+    from vqzoo.data.tokens.shards import TokenShards
+    from vqzoo.data.tokens.shards import write_token_shards
 
 __all__ = [
     "AudioClips",

@@ -158,7 +158,7 @@ def path_of_other_kind(paths, kind):
     """
     from vqzoo.data.audio.files import AUDIO_SUFFIXES  # which imports this file
     from vqzoo.data.audio.media import MEDIA_SUFFIXES
-    from vqzoo.data.image_formats import readable_suffixes
+    from vqzoo.data.image.formats import readable_suffixes
     from vqzoo.data.text.corpus import TEXT_SUFFIXES
 
     kinds = {

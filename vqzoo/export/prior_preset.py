@@ -5,10 +5,10 @@ import tensorflow as tf
 
 from vqzoo.export.generator import export_generator
 from vqzoo.export.verify import LARGEST_DIFFERENCE
+from vqzoo.generation import STYLE
+from vqzoo.generation import Labels
 from vqzoo.presets import changed_preset
 from vqzoo.presets import exports_of
-from vqzoo.uses import STYLE
-from vqzoo.uses import Labels
 
 FOLDER = "generator"
 _SEED = 7
@@ -22,7 +22,7 @@ def export_prior_preset(generator, folder):
     a seed what the generator makes.
 
     Args:
-        generator: `vqzoo.uses.Generator`, whose settings of sampling become part of the file.
+        generator: `vqzoo.generation.Generator`, whose settings of sampling become part of the file.
         folder: str or path, a preset folder. A complete preset is complete afterwards, too.
 
     Returns:

@@ -7,16 +7,16 @@ from vqzoo.losses.adversarial import VanillaLoss
 from vqzoo.losses.adversarial import adaptive_weight
 from vqzoo.losses.adversarial import discriminator_parts
 from vqzoo.losses.adversarial import feature_matching_loss
+from vqzoo.losses.audio import LevelLoss
+from vqzoo.losses.audio import MelLoss
+from vqzoo.losses.audio import SpectralLoss
+from vqzoo.losses.audio import STFTLoss
+from vqzoo.losses.audio import si_sdr_loss
 from vqzoo.losses.perceptual import PerceptualLoss
 from vqzoo.losses.reconstruction import l1_loss
 from vqzoo.losses.reconstruction import l2_loss
 from vqzoo.losses.regularizers import LeCamRegularizer
 from vqzoo.losses.regularizers import R1Penalty
-from vqzoo.losses.spectral import LevelLoss
-from vqzoo.losses.spectral import MelLoss
-from vqzoo.losses.spectral import SpectralLoss
-from vqzoo.losses.spectral import STFTLoss
-from vqzoo.losses.spectral import si_sdr_loss
 from vqzoo.losses.text import PieceCrossEntropy
 
 __all__ = [

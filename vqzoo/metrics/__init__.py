@@ -1,35 +1,35 @@
 """What is reported: how near pictures, sounds and texts come, how codebooks are used, how many bits tokens cost."""
 
-from vqzoo.metrics.audio import level_difference
-from vqzoo.metrics.audio import log_mel_distance
-from vqzoo.metrics.audio import mel_distance
-from vqzoo.metrics.audio import si_sdr
-from vqzoo.metrics.audio import stft_distance
-from vqzoo.metrics.audio_quality import pesq
-from vqzoo.metrics.audio_quality import stoi
-from vqzoo.metrics.audio_quality import visqol
+from vqzoo.metrics.audio.distances import level_difference
+from vqzoo.metrics.audio.distances import log_mel_distance
+from vqzoo.metrics.audio.distances import mel_distance
+from vqzoo.metrics.audio.distances import si_sdr
+from vqzoo.metrics.audio.distances import stft_distance
+from vqzoo.metrics.audio.evaluate import evaluate_audio
+from vqzoo.metrics.audio.quality import pesq
+from vqzoo.metrics.audio.quality import stoi
+from vqzoo.metrics.audio.quality import visqol
 from vqzoo.metrics.codebook import CodebookUsage
 from vqzoo.metrics.codebook import codebook_statistics
-from vqzoo.metrics.evaluate import evaluate_images
-from vqzoo.metrics.evaluate_audio import evaluate_audio
-from vqzoo.metrics.evaluate_text import evaluate_text
 from vqzoo.metrics.frechet import FrechetDistance
 from vqzoo.metrics.frechet import frechet_distance
-from vqzoo.metrics.image import ms_ssim
-from vqzoo.metrics.image import ms_ssim_scales
-from vqzoo.metrics.image import psnr
-from vqzoo.metrics.image import ssim
+from vqzoo.metrics.image.evaluate import evaluate_images
+from vqzoo.metrics.image.similarity import ms_ssim
+from vqzoo.metrics.image.similarity import ms_ssim_scales
+from vqzoo.metrics.image.similarity import psnr
+from vqzoo.metrics.image.similarity import ssim
 from vqzoo.metrics.predicted import TokenEntropy
 from vqzoo.metrics.rate import bits_per_character
 from vqzoo.metrics.rate import bits_per_pixel
 from vqzoo.metrics.rate import kilobits_per_second
-from vqzoo.metrics.text import bleu
-from vqzoo.metrics.text import character_error_rate
-from vqzoo.metrics.text import chrf
-from vqzoo.metrics.text import compressed_bits_per_character
-from vqzoo.metrics.text import edit_distance
-from vqzoo.metrics.text import exact_match
-from vqzoo.metrics.text import piece_accuracy
+from vqzoo.metrics.text.agreement import bleu
+from vqzoo.metrics.text.agreement import character_error_rate
+from vqzoo.metrics.text.agreement import chrf
+from vqzoo.metrics.text.agreement import compressed_bits_per_character
+from vqzoo.metrics.text.agreement import edit_distance
+from vqzoo.metrics.text.agreement import exact_match
+from vqzoo.metrics.text.agreement import piece_accuracy
+from vqzoo.metrics.text.evaluate import evaluate_text
 
 __all__ = [
     "CodebookUsage",

@@ -1,5 +1,12 @@
 """Numbers only: functions of tensors, with no classes and no weights."""
 
+from vqzoo.ops.audio.griffin_lim import griffin_lim
+from vqzoo.ops.audio.sinc import resample_signal
+from vqzoo.ops.audio.spectra import hann
+from vqzoo.ops.audio.spectra import inverse_stft
+from vqzoo.ops.audio.spectra import magnitudes
+from vqzoo.ops.audio.spectra import mel_filters
+from vqzoo.ops.audio.spectra import stft
 from vqzoo.ops.compiled import compiled
 from vqzoo.ops.compiled import dtype_name
 from vqzoo.ops.compiled import fused
@@ -14,7 +21,8 @@ from vqzoo.ops.estimators import straight_through
 from vqzoo.ops.gradients import custom_gradient
 from vqzoo.ops.gradients import input_gradient
 from vqzoo.ops.gradients import silu
-from vqzoo.ops.griffin_lim import griffin_lim
+from vqzoo.ops.image.upsample import upsample_conv
+from vqzoo.ops.image.upsample import upsample_nearest
 from vqzoo.ops.litert import as_read
 from vqzoo.ops.litert import exact_product
 from vqzoo.ops.litert import for_litert
@@ -35,17 +43,9 @@ from vqzoo.ops.replicas import replica_mean
 from vqzoo.ops.replicas import replica_sum
 from vqzoo.ops.resize import area_matrix
 from vqzoo.ops.resize import bicubic_matrix
+from vqzoo.ops.resize import crop
 from vqzoo.ops.resize import resize
 from vqzoo.ops.rows import spread_rows
-from vqzoo.ops.shapes import crop
-from vqzoo.ops.shapes import upsample_nearest
-from vqzoo.ops.sinc import resample_signal
-from vqzoo.ops.spectral import hann
-from vqzoo.ops.spectral import inverse_stft
-from vqzoo.ops.spectral import magnitudes
-from vqzoo.ops.spectral import mel_filters
-from vqzoo.ops.spectral import stft
-from vqzoo.ops.upsample_conv import upsample_conv
 
 __all__ = [
     "area_matrix",

@@ -9,6 +9,23 @@ import numpy as np
 CUBIC = -0.75
 
 
+def crop(tensor, size):
+    """Keeps the first `size` positions of the grid axes.
+
+    Args:
+        tensor: shape (batch, *grid, channels).
+        size: tuple with an int or an int tensor for each grid axis. Larger than the grid keeps all of it.
+
+    Returns:
+        Tensor of shape (batch, *size, channels).
+
+    Example:
+    >>> tuple(crop(keras.ops.zeros((1, 4, 4, 3)), (3, 2)).shape)
+    (1, 3, 2, 3)
+    """
+    return tensor[(slice(None), *(slice(0, length) for length in size))]
+
+
 def area_matrix(n_in, n_out):
     r"""Makes the matrix that averages `n_in` values to `n_out`, as adaptive average pooling does.
 

@@ -9,9 +9,9 @@ from vqzoo.data import split_audio
 from vqzoo.data.audio.files import SYNTHETIC
 from vqzoo.data.audio.files import is_synthetic
 from vqzoo.metrics import evaluate_audio
+from vqzoo.plots import save_sounds
 from vqzoo.runs.run import Run
 from vqzoo.trainers import Sounds
-from vqzoo.trainers import save_sounds
 
 
 class AudioRun(Run):
@@ -77,7 +77,7 @@ class AudioRun(Run):
         )
 
     def evaluate(self, tokenizer):
-        """What `vqzoo.metrics.evaluate_audio` reports."""
+        """What `vqzoo.metrics.audio.evaluate` reports."""
         return evaluate_audio(tokenizer, self.validation)
 
     def watcher(self, tokenizer):

@@ -8,9 +8,9 @@ from vqzoo.data import sample_images
 from vqzoo.data import split_images
 from vqzoo.data.files import kept_going
 from vqzoo.metrics import evaluate_images
+from vqzoo.plots import save_reconstructions
 from vqzoo.runs.run import Run
 from vqzoo.trainers import Pictures
-from vqzoo.trainers import save_reconstructions
 
 
 class ImageRun(Run):

@@ -17,8 +17,14 @@ from vqzoo.data import TokenShards
 from vqzoo.data.files import validating_by_hash
 from vqzoo.export import export_prior_preset
 from vqzoo.files import atomic_path
+from vqzoo.generation import STYLE
+from vqzoo.generation import Captions
+from vqzoo.generation import Generator
+from vqzoo.generation import Labels
 from vqzoo.metrics import TokenEntropy
 from vqzoo.ops import compiled
+from vqzoo.plots import save_loss_curves
+from vqzoo.plots import save_picture_rows
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
@@ -35,15 +41,9 @@ from vqzoo.runs.image_tokens import shard_rows_of
 from vqzoo.runs.image_tokens import small_copies
 from vqzoo.runs.run import Run
 from vqzoo.tokenizers import ImageTokenizer
-from vqzoo.tokenizers.text import PIECES_FILE
+from vqzoo.tokenizers.text.tokenizer import PIECES_FILE
 from vqzoo.trainers import GeneratedPictures
 from vqzoo.trainers import read_log
-from vqzoo.trainers import save_loss_curves
-from vqzoo.trainers import save_picture_rows
-from vqzoo.uses import STYLE
-from vqzoo.uses import Captions
-from vqzoo.uses import Generator
-from vqzoo.uses import Labels
 
 TARGET = "image"
 _COLUMNS, _ROWS = 8, 12  # of the pictures that are shown; more classes than rows are left out

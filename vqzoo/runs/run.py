@@ -17,6 +17,8 @@ from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.files import user_path
 from vqzoo.metrics import CodebookUsage
+from vqzoo.plots import save_loss_curves
+from vqzoo.plots import save_usage_histogram
 from vqzoo.presets import check_folder
 from vqzoo.presets import seal_preset
 from vqzoo.runs.failures import failure_line
@@ -28,8 +30,6 @@ from vqzoo.trainers import check_batch_size
 from vqzoo.trainers import distributed_dataset
 from vqzoo.trainers import is_chief
 from vqzoo.trainers import read_log
-from vqzoo.trainers import save_loss_curves
-from vqzoo.trainers import save_usage_histogram
 from vqzoo.trainers import strategy_named
 from vqzoo.trainers import worker_values
 

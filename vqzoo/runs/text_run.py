@@ -13,10 +13,10 @@ from vqzoo.data import split_sentences
 from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.metrics import chrf
 from vqzoo.metrics import evaluate_text
+from vqzoo.plots import save_sentences
 from vqzoo.runs.run import Run
 from vqzoo.tokenizers import TextTokenizer
 from vqzoo.trainers import Sentences
-from vqzoo.trainers import save_sentences
 
 _SHOWN = 20  # sentences, after each epoch and on the card
 
@@ -98,7 +98,7 @@ class TextRun(Run):
         )
 
     def evaluate(self, tokenizer):
-        """What `vqzoo.metrics.evaluate_text` reports; also chrF, where sacrebleu is installed."""
+        """What `vqzoo.metrics.text.evaluate` reports; also chrF, where sacrebleu is installed."""
         more = {"chrf": chrf} if importlib.util.find_spec("sacrebleu") else {}
         return evaluate_text(tokenizer, self.held_out, metrics=more)
 

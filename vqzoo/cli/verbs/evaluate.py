@@ -12,7 +12,7 @@ import sys
 
 from vqzoo.cli.batch import positive
 from vqzoo.data.files import counted
-from vqzoo.data.image_bounds import MAX_SCALE
+from vqzoo.data.image.bounds import MAX_SCALE
 from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.priors.settings import Setting

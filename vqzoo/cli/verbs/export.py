@@ -56,8 +56,8 @@ def _exported(folder, of_prior, arguments):
     from vqzoo.export import LITERT_FORMS
     from vqzoo.export import export_preset
     from vqzoo.export import export_prior_preset
+    from vqzoo.generation import Generator
     from vqzoo.tokenizers import Tokenizer
-    from vqzoo.uses import Generator
 
     if of_prior:
         line = export_prior_preset(Generator.from_preset(folder), folder)

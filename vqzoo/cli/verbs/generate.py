@@ -42,8 +42,8 @@ def add_arguments(parser):
 def run(arguments):
     """Writes the pictures; they are told in the order in which they were made."""
     from vqzoo.data import save_image
-    from vqzoo.trainers import save_picture_rows
-    from vqzoo.uses import Generator
+    from vqzoo.generation import Generator
+    from vqzoo.plots import save_picture_rows
 
     if not (arguments.out or arguments.grid):
         raise ValueError("--out DIR is the folder for the pictures, --grid FILE.png one picture of all of them.")

@@ -36,9 +36,9 @@ def run(arguments):
     """Writes the repaired picture."""
     from vqzoo.data import load_image
     from vqzoo.data import save_image
-    from vqzoo.data.image import MAX_PIXELS
-    from vqzoo.uses import Generator
-    from vqzoo.uses import inpaint
+    from vqzoo.data.image.pixels import MAX_PIXELS
+    from vqzoo.generation import Generator
+    from vqzoo.generation import inpaint
 
     out = user_path(arguments.out)
     check_picture(out, arguments.force)

@@ -27,8 +27,8 @@ def run(arguments):
     """Writes the restyled picture."""
     from vqzoo.data import load_image
     from vqzoo.data import save_image
+    from vqzoo.generation import restyle
     from vqzoo.tokenizers import Tokenizer
-    from vqzoo.uses import restyle
 
     out = user_path(arguments.out)
     check_picture(out, arguments.force)

@@ -3,8 +3,8 @@
 import os
 import pathlib
 
-from vqzoo.data.image_open import open_images
-from vqzoo.data.image_source import ImageSource
+from vqzoo.data.image.open import open_images
+from vqzoo.data.image.source import ImageSource
 from vqzoo.files import check_regular
 from vqzoo.files import shown_path
 from vqzoo.files import user_path

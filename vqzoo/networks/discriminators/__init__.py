@@ -5,8 +5,8 @@ from vqzoo.networks.discriminators.audio import FoldPeriod
 from vqzoo.networks.discriminators.audio import combined_discriminator
 from vqzoo.networks.discriminators.audio import multi_period_discriminator
 from vqzoo.networks.discriminators.audio import multi_resolution_discriminator
-from vqzoo.networks.discriminators.patch import batch_norm
-from vqzoo.networks.discriminators.patch import patch_discriminator
+from vqzoo.networks.discriminators.image import batch_norm
+from vqzoo.networks.discriminators.image import patch_discriminator
 from vqzoo.networks.discriminators.text import text_discriminator
 
 __all__ = [

@@ -57,7 +57,7 @@ class UpsampleConv2D(keras.layers.Layer):
     """Nearest upsampling by 2 and a 3x3 convolution in one: fewer than half of the products, the same numbers.
 
     Equals `UpSampling2D(2)` followed by `Conv2D(filters, 3, padding="same")`, whose `kernel` and `bias` it holds, up to
-    the rounding of sums of the kernel's rows; see `vqzoo.ops.upsample_conv`.
+    the rounding of sums of the kernel's rows; see `vqzoo.ops.image.upsample`.
 
     Args:
         filters: int, channels of the output.

@@ -1,0 +1,1 @@
+"""Tokens: shards and batches of them."""

@@ -1,0 +1,29 @@
+"""What trained models are for: new signals, repaired ones, and others in another's style."""
+
+from vqzoo.generation.conditions import STYLE
+from vqzoo.generation.conditions import Captions
+from vqzoo.generation.conditions import Labels
+from vqzoo.generation.generator import Generator
+from vqzoo.generation.generator import generate
+from vqzoo.generation.image.baselines import classical_repairs
+from vqzoo.generation.image.inpaint import inpaint
+from vqzoo.generation.image.masks import random_masks
+from vqzoo.generation.image.restyle import adaptive_normalization
+from vqzoo.generation.image.restyle import restyle
+from vqzoo.generation.image.seams import edge_fill
+from vqzoo.generation.image.seams import smooth_fill
+
+__all__ = [
+    "STYLE",
+    "Captions",
+    "Generator",
+    "Labels",
+    "adaptive_normalization",
+    "classical_repairs",
+    "edge_fill",
+    "generate",
+    "inpaint",
+    "random_masks",
+    "restyle",
+    "smooth_fill",
+]

@@ -1,0 +1,58 @@
+"""What training reads like: sentences beside what comes back of them."""
+
+import difflib
+
+from vqzoo.files import atomic_path
+from vqzoo.files import user_path
+
+
+def save_sentences(path, originals, reconstructions):
+    """Writes sentences beside their reconstructions, as a table of Markdown in which differing words are bold.
+
+    Args:
+        path: str or path of the file.
+        originals: list of str.
+        reconstructions: list of str, as many.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        ValueError: if they are not as many.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> path = save_sentences(pathlib.Path(tempfile.mkdtemp(), "a.md"), ["The cat sat."], ["The cap sat."])
+    >>> print(path.read_text().splitlines()[-1])
+    | The **cat** sat. | The **cap** sat. |
+    """
+    if len(originals) != len(reconstructions):
+        raise ValueError(
+            f"There is one reconstruction for each sentence. Received: {len(originals)} sentences and "
+            f"{len(reconstructions)} reconstructions."
+        )
+    exact = sum(one == other for one, other in zip(originals, reconstructions, strict=True))
+    lines = [f"{exact} of {len(originals)} sentences are exact.", "", "| sentence | comes back as |", "|---|---|"]
+    for pair in zip(originals, reconstructions, strict=True):
+        lines.append("| " + " | ".join(_marked(*pair)) + " |")
+    path = user_path(path)
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
+    return path
+
+
+def _marked(one, other):
+    """Both as cells, the words that differ bold."""
+    words = one.split(), other.split()
+    marked = [], []
+    for tag, *places in difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes():
+        for cell, text, (start, stop) in zip(marked, words, (places[:2], places[2:]), strict=True):
+            part = " ".join(map(_escaped, text[start:stop]))
+            if part:
+                cell.append(part if tag == "equal" else f"**{part}**")
+    return [" ".join(cell) for cell in marked]
+
+
+def _escaped(word):
+    """A word as Markdown shows it."""
+    return "".join("\\" + letter if letter in "\\`*_|<>[]" else letter for letter in word)

@@ -1,0 +1,1 @@
+"""Tokenizers of audio. One page per paper."""

@@ -1,0 +1,379 @@
+"""The tokenizer of sounds."""
+
+import functools
+import inspect
+
+import keras
+import numpy as np
+
+from vqzoo.data.audio.repair import AudioRepairs
+from vqzoo.data.stream import is_count
+from vqzoo.jsons import shown
+from vqzoo.metrics import kilobits_per_second
+from vqzoo.networks.audio import network_reach
+from vqzoo.ops import compiled
+from vqzoo.ops import crop
+from vqzoo.ops import dtype_name
+from vqzoo.ops import known_value
+from vqzoo.tokenizers.audio.windows import check_samples
+from vqzoo.tokenizers.audio.windows import windows_along
+from vqzoo.tokenizers.signal_checks import check_not_symbolic
+from vqzoo.tokenizers.tokenizer import Reconstruction
+from vqzoo.tokenizers.tokenizer import Tokenizer
+from vqzoo.tokenizers.tokenizer import check_batch_size
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class AudioTokenizer(Tokenizer):
+    """Turns waveforms into discrete tokens, and back.
+
+    One position of tokens stands for `stride` samples: n samples have ceil(n / stride) positions, of `num_codebooks`
+    tokens each.
+
+    Args:
+        encoder: `keras.Model`, waveforms (batch, samples, channels) to latents (batch, frames, latent_dim).
+        quantizer: `vqzoo.quantizers.Quantizer`.
+        decoder: `keras.Model`, latents to waveforms, `stride` samples for each latent vector.
+        sample_rate: int, Hz, of the waveforms.
+
+    Call arguments:
+        signal: float32 tensor (batch, samples, channels) in [-1, 1].
+        training: bool. Defaults to False.
+        mask: bool tensor (batch, samples), True where a sample is real. Defaults to all.
+
+    Returns:
+        `Reconstruction(signal, tokens, losses)`: float32 (batch, samples, channels), zero where the mask is False;
+        int32 (batch, frames, num_codebooks); and the quantizer's losses.
+
+    Raises:
+        ValueError: if a part is of the wrong kind, `sample_rate` no positive integer, or (in `build`) the latents are
+            no sequence.
+
+    Example:
+    >>> import numpy as np
+    >>> from vqzoo.networks.audio import spectrogram_decoder, spectrogram_encoder
+    >>> from vqzoo.quantizers import EMAVectorQuantizer
+    >>> encoder, decoder = spectrogram_encoder(8, 16000, filters=16), spectrogram_decoder(8, filters=16)
+    >>> tokenizer = AudioTokenizer(encoder, EMAVectorQuantizer(32), decoder, sample_rate=16000)
+    >>> tokenizer.build((None, None, 1))
+    >>> tokens = tokenizer.encode(np.zeros((1, 1000, 1), "float32"))
+    >>> tokens.shape, tokenizer.decode(tokens, length=1000).shape, tokenizer.frame_rate
+    (TensorShape([1, 4, 1]), TensorShape([1, 1000, 1]), 62.5)
+    """
+
+    modality = "audio"
+
+    def __init__(self, encoder, quantizer, decoder, sample_rate, **kwargs):
+        # Half precision would round the waveform to 8 or 11 bits, before the encoder's spectra in float32.
+        super().__init__(encoder, quantizer, decoder, autocast=False, **kwargs)
+        if not is_count(sample_rate):
+            raise ValueError(f"`sample_rate` is a positive integer, in Hz. Received: sample_rate={shown(sample_rate)}")
+        self.sample_rate = sample_rate
+        self.supports_masking = True
+        self._stride = None  # once built
+        for network in (encoder, decoder):
+            network.supports_masking = True  # as their layers do; Keras does not save it
+        # === Compiled functions ===
+        # One for each number of codebooks, which shapes would lose where they are relaxed.
+        self._encoding = functools.cache(lambda n: compiled(functools.partial(self._encode, num_codebooks=n)))
+        self._decoding = functools.cache(lambda n: compiled(self._decode))
+
+    def build(self, input_shape):
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"Waveforms have the shape (batch, samples, channels). Received: input_shape={tuple(input_shape)}"
+            )
+        super().build(input_shape)
+        self._stride = self._find_stride(tuple(input_shape))
+
+    def encode(self, signal, lengths=None, num_codebooks=None, batch_size=None, window=None, overlap=None):
+        """Turns waveforms into tokens; long ones in windows, so that the networks' memory does not grow with them.
+
+        Windows overlap by what the encoder sees, and the tokens are those of the whole waveform, but for near ties
+        that rounding decides.
+
+        Args:
+            signal: float array or tensor (batch, samples, channels) in [-1, 1], of `sample_rate`.
+            lengths: int array or tensor (batch,), samples of each item that are real; what stands behind them changes
+                no token, and its own tokens are 0. Defaults to all.
+            num_codebooks: int, only the first so many tokens of each position, at a smaller bit rate; for quantizers
+                that can, such as `ResidualQuantizer`. Defaults to all.
+            batch_size: int, items at once, to bound memory. Defaults to all.
+            window: int, samples of a window without its overlap, rounded up to whole strides. Defaults to the whole
+                waveform.
+            overlap: int, samples of context on either side of a window. Defaults to what the encoder sees.
+
+        Returns:
+            int32 tensor (batch, ceil(samples / stride), num_codebooks).
+
+        Raises:
+            ValueError: on another shape or dtype, lengths that are none, a `num_codebooks` that the quantizer cannot,
+                or a `window` in a graph or for a network that sees everything; in eager calls also if values lie
+                outside [-1.5, 1.5] or are not finite.
+        """
+        check_batch_size(batch_size)
+        check_not_symbolic(signal)
+        num_codebooks = self._checked_num_codebooks(num_codebooks)
+        signal = self._checked_array(signal)
+        lengths = _checked_lengths(lengths, *signal.shape[:2])
+        if window is None:
+            signal = keras.ops.convert_to_tensor(signal, "float32")
+            if known_value(signal[:0]) is None:
+                return self._encode(signal, lengths, num_codebooks)
+            return _in_batches(self._encoding(num_codebooks), signal, lengths, batch_size)
+        signal, lengths = _value_in_windows(signal, window), _value_in_windows(lengths, window)
+        stride = self.stride
+        frames = -(-signal.shape[1] // stride)
+        tokens = np.empty((len(signal), frames, num_codebooks or self.num_codebooks), "int32")
+        for part in self._windows(frames, window, overlap, lambda: network_reach(self.encoder)):
+            start = part.source.start * stride
+            seen = keras.ops.convert_to_tensor(signal[:, start : part.source.stop * stride], "float32")
+            real = None if lengths is None else np.clip(lengths - start, 0, seen.shape[1])
+            found = _in_batches(self._encoding(num_codebooks), seen, real, batch_size)
+            tokens[:, part.target] = keras.ops.convert_to_numpy(found)[:, part.inner]
+        return keras.ops.convert_to_tensor(tokens)
+
+    def decode(self, tokens, length=None, lengths=None, batch_size=None, window=None, overlap=None):
+        """Turns tokens into waveforms; the result is not clipped to [-1, 1].
+
+        Args:
+            tokens: integer array or tensor (batch, frames, num_codebooks); for quantizers that can, such as
+                `ResidualQuantizer`, also the first ones of the last axis alone.
+            length: int or integer tensor, samples to keep. Tokens do not know how long their waveform was. Defaults to
+                the largest of `lengths`, and without them to whole strides.
+            lengths: int array or tensor (batch,), samples of each item; what stands behind is zero, and its tokens
+                change nothing. Defaults to all.
+            batch_size: int, items at once, to bound memory. Defaults to all.
+            window: int, samples at once, as in `encode`, which may have had another. Defaults to the whole waveform.
+            overlap: int, samples of context on either side of a window. Defaults to what the decoder sees.
+
+        Returns:
+            float32 tensor (batch, length, channels).
+
+        Raises:
+            ValueError: on another dtype or last axis, lengths that are none, or a `window` in a graph or for a network
+                that sees everything; in eager calls also if tokens are out of range.
+        """
+        check_batch_size(batch_size)
+        check_not_symbolic(tokens)
+        self._check_tokens(tokens)
+        if window is not None:
+            tokens = _value_in_windows(tokens, window)
+        tokens = keras.ops.cast(tokens, "int32")
+        frames, count = tokens.shape[1:3]
+        whole = None if frames is None else frames * self.stride
+        lengths = _checked_lengths(lengths, tokens.shape[0], whole)
+        length = self._checked_length(length, lengths, whole)
+        if window is not None:
+            waveforms = self._decode_windows(tokens, length, lengths, batch_size, window, overlap)
+            return keras.ops.convert_to_tensor(waveforms)
+        if known_value(tokens[:0]) is None:
+            waveforms = self._decode(tokens, lengths)
+        else:
+            waveforms = _in_batches(self._decoding(count), tokens, lengths, batch_size)
+        return waveforms if length is None else crop(waveforms, (length,))
+
+    def call(self, signal, training=False, mask=None):
+        if mask is None or signal.shape[0] == 0:
+            return super().call(signal, training)
+        frames = mask[:, :: self.stride]
+        latents = self.encoder(signal, training=training, mask=mask)
+        quantized = self.quantizer(latents, training=training, mask=frames)
+        decoded = self.decoder(quantized.latents, training=training, mask=frames)
+        decoded = crop(keras.ops.cast(decoded, "float32"), keras.ops.shape(signal)[1:-1])
+        decoded = keras.ops.where(keras.ops.expand_dims(mask, -1), decoded, 0.0)
+        return Reconstruction(decoded, quantized.tokens, quantized.losses)
+
+    @property
+    def stride(self):
+        """Samples that one position of tokens stands for."""
+        if self._stride is None:
+            raise ValueError(
+                "Only a tokenizer that is built knows its stride. Received: one that is not. Train it, or call "
+                "`tokenizer.build((None, None, channels))`."
+            )
+        return self._stride
+
+    @property
+    def frame_rate(self):
+        """Positions of tokens a second, Hz."""
+        return self.sample_rate / self.stride
+
+    def kilobits_per_second(self, num_codebooks=None):
+        """The bit rate of the tokens, see `vqzoo.metrics.kilobits_per_second`.
+
+        Args:
+            num_codebooks: int, the first so many of each position. Defaults to all.
+
+        Returns:
+            float, thousands of bits a second.
+
+        Raises:
+            ValueError: it is no such number.
+        """
+        if num_codebooks is not None:
+            self._check_count_of_codebooks(num_codebooks)
+        return kilobits_per_second(self.frame_rate, self.codebook_sizes[:num_codebooks])
+
+    def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
+        """As `Tokenizer.save_to_preset`; the metadata tell also the sample rate, the frame rate and the bit rate."""
+        if self.built:
+            known = {"sample_rate": self.sample_rate, "frame_rate": self.frame_rate}
+            metadata = {**known, "kilobits_per_second": self.kilobits_per_second(), **(metadata or {})}
+        super().save_to_preset(folder, metadata, recipe, seal)
+
+    def _repairs(self, batched=True):
+        _, length, channels = self._expected_shape() or (None,) * 3
+        call = "tokenizer.encode" if batched else None
+        return AudioRepairs(channels, length, self.sample_rate, batched=batched, call=call)
+
+    def _find_stride(self, input_shape):
+        samples = input_shape[1] or 1
+        latents = self.encoder.compute_output_spec(keras.KerasTensor((1, samples, input_shape[2])))
+        quantized = self.quantizer.compute_output_spec(latents)
+        if len(latents.shape) != 3 or len(quantized.tokens.shape) != 3 or quantized.tokens.shape[1] != latents.shape[1]:
+            raise ValueError(
+                "The latents and tokens of sounds are sequences (batch, frames, width) of one length. Received: "
+                f"latents {tuple(latents.shape)} and tokens {tuple(quantized.tokens.shape)} by "
+                f"{type(self.quantizer).__name__}."
+            )
+        return self.decoder.compute_output_spec(quantized.latents).shape[1] // latents.shape[1]
+
+    def _encode(self, signal, lengths=None, num_codebooks=None):
+        first = {} if num_codebooks is None else {"num_codebooks": num_codebooks}
+        if lengths is None:
+            return self.quantizer.encode(self.encoder(signal, training=False), **first)
+        latents = self.encoder(signal, training=False, mask=_mask(signal, lengths))
+        return self.quantizer.encode(latents, _mask(latents, self._frames(lengths)), **first)
+
+    def _decode(self, tokens, lengths=None):
+        if lengths is None:
+            return super()._decode(tokens)
+        latents = self.quantizer.decode(tokens)
+        decoded = self.decoder(latents, training=False, mask=_mask(latents, self._frames(lengths)))
+        decoded = keras.ops.cast(decoded, "float32")
+        return keras.ops.where(keras.ops.expand_dims(_mask(decoded, lengths), -1), decoded, 0.0)
+
+    def _decode_windows(self, tokens, length, lengths, batch_size, window, overlap):
+        """The decoded waveforms as an array."""
+        stride, (batch, frames, count) = self.stride, tokens.shape
+        length = frames * stride if length is None else length
+        lengths = _value_in_windows(lengths, window)
+        waveforms = np.empty((batch, length, self.signal_shape[-1]), "float32")
+        for part in self._windows(frames, window, overlap, lambda: network_reach(self.decoder) * stride):
+            start, place = part.target.start * stride, part.inner.start * stride
+            used = min(part.target.stop * stride, length) - start
+            if used <= 0:
+                break
+            seen = tokens[:, part.source]
+            real = None if lengths is None else np.clip(lengths - part.source.start * stride, 0, seen.shape[1] * stride)
+            made = keras.ops.convert_to_numpy(_in_batches(self._decoding(count), seen, real, batch_size))
+            waveforms[:, start : start + used] = made[:, place : place + used]
+        return waveforms
+
+    def _windows(self, frames, window, overlap, reach):
+        """The windows of so many positions of tokens; `reach()` gives the samples that they overlap by at least."""
+        check_samples("window", window, 1)
+        if overlap is not None:
+            check_samples("overlap", overlap, 0)
+        overlap = reach() if overlap is None else overlap
+        return windows_along(frames, -(-window // self.stride), -(-overlap // self.stride))
+
+    def _frames(self, lengths):
+        return (lengths + (self.stride - 1)) // self.stride
+
+    def _checked_num_codebooks(self, num_codebooks):
+        """None for all of them; raises where the quantizer cannot leave any out."""
+        if num_codebooks is None:
+            return None
+        self._check_count_of_codebooks(num_codebooks)
+        if num_codebooks == self.num_codebooks:
+            return None
+        if "num_codebooks" not in inspect.signature(self.quantizer.encode).parameters:
+            raise ValueError(
+                f"A {type(self.quantizer).__name__} has {self.num_codebooks} codebooks and needs all of them. "
+                f"Received: num_codebooks={num_codebooks!r}. A ResidualQuantizer encodes with the first ones alone."
+            )
+        return int(num_codebooks)  # a NumPy integer would be traced
+
+    def _check_count_of_codebooks(self, count):
+        if not is_count(count):
+            raise ValueError(
+                f"`num_codebooks` is an integer from 1 to {self.num_codebooks}, of the first tokens to keep. Received: "
+                f"num_codebooks={shown(count)}. Leave it out for all of them."
+            )
+
+    def _checked_length(self, length, lengths, whole):
+        """The samples to keep of `whole` ones; raises where there are not so many. Tensors of a graph pass unseen."""
+        if length is None:
+            known = None if lengths is None else known_value(lengths)
+            if known is None:
+                return None if lengths is None else keras.ops.max(lengths)
+            return int(known.max()) if known.size else None
+        known = known_value(length) if hasattr(length, "shape") else length
+        if known is None:
+            return length
+        whole_number = np.ndim(known) == 0 and np.issubdtype(np.asarray(known).dtype, np.integer)
+        if not whole_number or known < 1 or (whole is not None and known > whole):
+            raise ValueError(
+                f"`length` is a number of samples from 1 to {whole}, which these tokens stand for. Received: "
+                f"length={shown(length)}"
+            )
+        return int(known)
+
+    # === Config ===
+    def get_config(self):
+        return {**super().get_config(), "sample_rate": self.sample_rate}
+
+
+def _mask(tensor, lengths):
+    """Which positions of (batch, positions, channels) are real: bool (batch, positions)."""
+    positions = keras.ops.arange(keras.ops.shape(tensor)[1], dtype="int32")
+    return keras.ops.expand_dims(positions, 0) < keras.ops.expand_dims(lengths, 1)
+
+
+def _checked_lengths(lengths, batch, most):
+    """Lengths as an int32 tensor; raises where they are none. Tensors of a graph pass unseen."""
+    if lengths is None:
+        return None
+    lengths = lengths if hasattr(lengths, "dtype") else np.asarray(lengths)
+    shape, dtype = tuple(lengths.shape), dtype_name(lengths)
+    if len(shape) != 1 or (None not in (*shape, batch) and shape != (batch,)) or not dtype.startswith(("int", "uint")):
+        raise ValueError(
+            f"`lengths` are integers of the shape (batch,), here ({batch},). Received: shape={shape}, dtype={dtype}. A "
+            "data set of pairs gives `map` two arguments: `dataset.map(lambda sound, label: tokenizer.encode(sound))`."
+        )
+    values = known_value(lengths)
+    if values is not None and values.size and not (values.min() > 0 and (most is None or values.max() <= most)):
+        raise ValueError(
+            f"`lengths` are numbers of samples from 1 to {most}, the length of the batch. Received: values from "
+            f"{values.min()} to {values.max()}. Leave empty items out."
+        )
+    return keras.ops.cast(lengths, "int32")
+
+
+def _value_in_windows(tensor, window):
+    """The numpy value; raises in a graph, whose sizes are not known."""
+    if tensor is None:
+        return None
+    value = known_value(tensor)
+    if value is None:
+        raise ValueError(
+            f"Windows are cut in eager calls. Received: window={shown(window)} inside a graph, such as that of "
+            "`dataset.map`. Leave `window` out there, or loop over the sounds in Python."
+        )
+    return value
+
+
+def _in_batches(function, tensor, lengths, batch_size):
+    if tensor.shape[0] == 0:  # convolutions refuse an empty batch: one example shows the shape
+        return function(keras.ops.zeros((1, *tensor.shape[1:]), tensor.dtype))[:0]
+    if lengths is not None:
+        lengths = keras.ops.convert_to_tensor(lengths, "int32")
+    if batch_size is None or tensor.shape[0] <= batch_size:
+        return function(tensor, lengths)
+    parts = []
+    for i in range(0, tensor.shape[0], batch_size):
+        some = slice(i, i + batch_size)
+        parts.append(function(tensor[some], None if lengths is None else lengths[some]))
+    return keras.ops.concatenate(parts)

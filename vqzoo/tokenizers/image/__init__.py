@@ -1,0 +1,1 @@
+"""Tokenizers of images. One page per paper."""

@@ -1,0 +1,393 @@
+"""The tokenizer of text."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from vqzoo.data import Pieces
+from vqzoo.data.text.pieces import checked_texts
+from vqzoo.networks.text import embedding_of
+from vqzoo.ops import dtype_name
+from vqzoo.ops import known_value
+from vqzoo.ops import largest
+from vqzoo.ops import mask_until
+from vqzoo.ops import masked_gradient
+from vqzoo.tokenizers.signal_checks import are_tokens
+from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_not_symbolic
+from vqzoo.tokenizers.signal_checks import shape_of
+from vqzoo.tokenizers.text.checks import LONGEST
+from vqzoo.tokenizers.text.checks import check_eager
+from vqzoo.tokenizers.text.checks import check_length
+from vqzoo.tokenizers.text.checks import check_networks
+from vqzoo.tokenizers.text.checks import check_padded
+from vqzoo.tokenizers.text.checks import checked_ids
+from vqzoo.tokenizers.text.checks import groups_by_length
+from vqzoo.tokenizers.text.checks import groups_of
+from vqzoo.tokenizers.text.checks import is_text
+from vqzoo.tokenizers.text.checks import rows_at_once
+from vqzoo.tokenizers.tokenizer import Reconstruction
+from vqzoo.tokenizers.tokenizer import Tokenizer
+from vqzoo.tokenizers.tokenizer import check_batch_size
+from vqzoo.tokenizers.tokenizer import reconstruction_of_none
+
+PIECES_FILE = "pieces.model"
+_PROBE = 5040  # pieces: a whole number of chunks of 1 to 10, 12, 14, 15 or 16
+
+
+@keras.saving.register_keras_serializable(package="vqzoo")
+class TextTokenizer(Tokenizer):
+    """Turns sentences into discrete tokens, and back.
+
+    A sentence becomes pieces, the last of which is the end piece, and `stride` pieces become one position of tokens, a
+    chunk. Arrays of piece ids are int32 (batch, length); what stands behind the first end piece is padding and changes
+    nothing. Tokens of chunks behind a sentence's last are 0.
+
+    Args:
+        pieces: `vqzoo.data.Pieces`. A `.keras` file has it as an asset and not in its config, and a tokenizer that is
+            made of its config alone has None until `load_assets`.
+        encoder: `keras.Model`, ids (batch, length) to latents (batch, chunks, latent_dim).
+        quantizer: `vqzoo.quantizers.Quantizer`.
+        decoder: `keras.Model`, latents to logits (batch, chunks * stride, pieces); or an
+            `AutoregressiveTextDecoder`. Either looks at no chunk behind its own.
+
+    Call arguments:
+        signal: int32 tensor (batch, length), ids of pieces.
+        training: bool. Defaults to False.
+
+    Returns:
+        `Reconstruction(signal, tokens, losses)`: float32 logits (batch, length, pieces), int32
+        (batch, ceil(length / stride), num_codebooks), and the quantizer's losses.
+
+    Raises:
+        ValueError: if a part is of the wrong kind, the networks are of other pieces, or (in `build`) the encoder's and
+            the decoder's strides differ.
+
+    Example:
+    >>> from vqzoo.networks.text import text_decoder, text_encoder
+    >>> from vqzoo.quantizers import EMAVectorQuantizer
+    >>> pieces = Pieces.train(["the cat sat on the mat", "a dog and a cat"], size=300, exact=False)
+    >>> encoder = text_encoder(pieces.size, 8, end=pieces.end, filters=16)
+    >>> tokenizer = TextTokenizer(pieces, encoder, EMAVectorQuantizer(32), text_decoder(pieces.size, 8, filters=16))
+    >>> tokenizer.build((None, None))
+    >>> tokens = tokenizer.encode(["the cat", ""])
+    >>> tokens.dtype, tokens.shape[0], tokenizer.chunks([""]), len(tokenizer.decode(tokens))
+    (tf.int32, 2, [1], 2)
+    """
+
+    modality = "text"
+    signal_dtype = "int32"
+
+    def __init__(self, pieces, encoder, quantizer, decoder, **kwargs):
+        super().__init__(encoder, quantizer, decoder, **kwargs)
+        self._pieces = None
+        self._stride = None  # once built
+        if pieces is not None:
+            self._set_pieces(pieces)
+
+    def build(self, input_shape):
+        if len(input_shape) != 2:
+            raise ValueError(f"Ids of pieces have the shape (batch, length). Received: {tuple(input_shape)}")
+        super().build((input_shape[0], None))
+        self._stride = self._find_stride()
+
+    def encode(self, signal, batch_size=None):
+        """Turns sentences into tokens.
+
+        Args:
+            signal: list of str; or ids as in `encode_ids`, inside graphs too.
+            batch_size: int, the most sentences at once, of about one length each. Defaults to what memory takes.
+
+        Returns:
+            int32 tensor (batch, chunks, num_codebooks), as many chunks as the longest has.
+
+        Raises:
+            ValueError: on what is neither, or a text of more than 32,768 pieces.
+        """
+        if not is_text(signal):
+            return self.encode_ids(signal, batch_size)
+        check_batch_size(batch_size)
+        rows = self._rows(signal)
+        lengths = np.array([len(row) for row in rows], "int64")
+        return self._in_groups(lengths, lambda some: self.pieces.pad([rows[i] for i in some], self.stride), batch_size)
+
+    def decode(self, tokens, batch_size=None):
+        """Turns tokens into sentences, each up to its first end piece.
+
+        A sentence whose end piece was lost goes on into what stands behind it in the batch.
+
+        Args:
+            tokens: integer array or tensor (batch, chunks, num_codebooks).
+            batch_size: int, the most sentences at once. Defaults to what memory takes.
+
+        Returns:
+            List of str.
+
+        Raises:
+            ValueError: on another dtype or last axis, tokens out of range, or inside a graph.
+        """
+        check_eager(tokens)
+        ids = keras.ops.convert_to_numpy(self.decode_ids(tokens, batch_size))
+        return self.pieces.decode(list(ids)) if len(ids) else []
+
+    def encode_ids(self, ids, batch_size=None):
+        """Turns ids of pieces into tokens. Works on arrays, and inside graphs: `dataset.map(tokenizer.encode_ids)`.
+
+        Args:
+            ids: integer array or tensor (batch, length), such as `pieces.pad(pieces.encode(texts), 1)`.
+            batch_size: int, the most sentences at once, of about one length each. Defaults to what memory takes.
+
+        Returns:
+            int32 tensor (batch, ceil(length / stride), num_codebooks).
+
+        Raises:
+            ValueError: on another shape or dtype, in eager calls also on ids that no piece has.
+        """
+        check_batch_size(batch_size)
+        check_not_symbolic(ids)
+        ids = self.checked_signal(ids)
+        values = known_value(ids)
+        if values is None:
+            return self._encode(ids)
+        lengths = np.sum(known_value(mask_until(ids, self.pieces.end)), axis=1)
+        chunks = -(-values.shape[1] // self.stride)
+        return self._in_groups(lengths, lambda some: values[some, : lengths[some].max()], batch_size, chunks)
+
+    def decode_ids(self, tokens, batch_size=None):
+        """Turns tokens into ids of pieces; behind the first end piece all are the end piece.
+
+        Args:
+            tokens: integer array or tensor (batch, chunks, num_codebooks).
+            batch_size: int, the most sentences at once. Defaults to what memory takes.
+
+        Returns:
+            int32 tensor (batch, chunks * stride).
+
+        Raises:
+            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
+        """
+        return super().decode(tokens, batch_size)
+
+    def call(self, signal, training=False):
+        if signal.shape[0] == 0:
+            return reconstruction_of_none(self, signal)
+        real = self.real_positions(signal)
+        quantized = self.quantizer(self.encoder(signal, training=training), training=training, mask=real)
+        # A tensor without the mask that Keras hands on: what looks back alone needs none.
+        latents = masked_gradient(quantized.latents, real)
+        teacher = (signal,) if self.is_autoregressive else ()
+        logits = self.decoder(latents, *teacher, training=training)
+        logits = keras.ops.cast(logits, "float32")[:, : keras.ops.shape(signal)[1]]
+        return Reconstruction(logits, quantized.tokens, quantized.losses)
+
+    def chunks(self, texts):
+        """How many positions of tokens each text has.
+
+        Args:
+            texts: list of str.
+
+        Returns:
+            List of int.
+        """
+        return [-(-len(row) // self.stride) for row in self._rows(texts)]
+
+    def ids_of(self, logits):
+        """The likeliest pieces; behind the first end piece all are the end piece.
+
+        Args:
+            logits: float tensor (batch, length, pieces).
+
+        Returns:
+            int32 tensor (batch, length).
+        """
+        if keras.backend.is_keras_tensor(logits):
+            ids = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")
+        else:
+            rows = keras.ops.reshape(logits, (-1, logits.shape[-1]))
+            ids = keras.ops.reshape(largest(rows), keras.ops.shape(logits)[:2])
+        return keras.ops.where(mask_until(ids, self.pieces.end), ids, self.pieces.end)
+
+    def real_positions(self, signal):
+        """Which chunks have a piece of the sentence.
+
+        Args:
+            signal: int32 tensor (batch, length).
+
+        Returns:
+            bool tensor (batch, ceil(length / stride)).
+        """
+        return mask_until(signal, self.pieces.end)[:, :: self.stride]
+
+    def judged(self, signal, reconstruction):
+        r"""The encoder's vectors of the pieces, against the mixtures of them that the logits stand for.
+
+        $$x_t = E_{y_t} / r, \qquad \hat x_t = \operatorname{softmax}(\ell_t) E / r$$
+
+        with y the ids, ℓ the logits, E the embedding and r the root of its mean square. Both are zeros behind the end
+        piece of y.
+
+        Args:
+            signal: int32 tensor (batch, length).
+            reconstruction: float32 tensor (batch, length, pieces), logits.
+
+        Returns:
+            Two float32 tensors (batch, length, embedding_dim); the first has no gradient.
+        """
+        table = keras.ops.stop_gradient(keras.ops.cast(embedding_of(self.encoder).embeddings, "float32"))
+        table = table * keras.ops.rsqrt(keras.ops.mean(keras.ops.square(table)) + 1e-12)
+        real = keras.ops.cast(keras.ops.expand_dims(mask_until(signal, self.pieces.end), -1), "float32")
+        likely = keras.ops.softmax(keras.ops.cast(reconstruction, "float32"), axis=-1)
+        mixed = keras.ops.matmul(likely, table)
+        return keras.ops.take(table, signal, axis=0) * real, mixed * real
+
+    def checked_signal(self, signal):
+        """Raises where `signal` is no array of ids; the values of a symbolic tensor pass unseen.
+
+        Args:
+            signal: array or tensor (batch, length).
+
+        Returns:
+            The ids as an int32 tensor.
+
+        Raises:
+            ValueError: on another shape or dtype; in eager calls also on ids that no piece has.
+        """
+        if are_tokens(signal, self._tokens_shape(), None):
+            raise ValueError(
+                "Ids of pieces have the shape (batch, length), and tokens go to `decode`. Received: "
+                f"shape={shape_of(as_array(signal))}. Call `tokenizer.decode(x)`."
+            )
+        return checked_ids(signal, self.pieces.size)
+
+    @property
+    def pieces(self):
+        """The `vqzoo.data.Pieces` of sentences."""
+        if self._pieces is None:
+            raise ValueError(
+                "A tokenizer made of its config alone has no pieces. Received: one without. They come with "
+                "`keras.models.load_model`, or from `load_assets`."
+            )
+        return self._pieces
+
+    @property
+    def stride(self):
+        """Pieces of a chunk, which one position of tokens stands for."""
+        if self._stride is None:
+            raise ValueError(
+                "Only a tokenizer that is built knows its stride. Received: one that is not. Train it, or call "
+                "`tokenizer.build((None, None))`."
+            )
+        return self._stride
+
+    @property
+    def is_autoregressive(self):
+        """Whether the decoder also sees the pieces before, and makes them one after another."""
+        return hasattr(self.decoder, "generate")
+
+    def save_assets(self, folder):
+        """Writes the pieces: Keras calls it for its file."""
+        pathlib.Path(folder, PIECES_FILE).write_bytes(self.pieces.model)
+
+    def load_assets(self, folder):
+        """Reads the pieces: Keras calls it for its file."""
+        self._set_pieces(Pieces(pathlib.Path(folder, PIECES_FILE).read_bytes()))
+
+    def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
+        """As `Tokenizer.save_to_preset`; the metadata tell also the number of pieces and the stride."""
+        if self.built:
+            metadata = {"pieces": self.pieces.size, "stride": self.stride, **(metadata or {})}
+        super().save_to_preset(folder, metadata, recipe, seal)
+
+    def _shapes(self, input_shape):
+        for name, part, shape in super()._shapes(input_shape):
+            if name == "decoder" and self.is_autoregressive and not part.built:
+                part.build(shape)  # a symbolic call would need the ids
+            yield name, part, shape
+
+    def _check_tokens(self, tokens):
+        array = as_array(tokens)
+        shape = None if array is None or dtype_name(array).startswith("float") else shape_of(array)
+        if shape and len(shape) == 2 and self.num_codebooks != 1 and shape[1] != self.num_codebooks:
+            raise ValueError(
+                "Tokens have the shape (batch, chunks, num_codebooks), and ids of pieces (batch, length). Received: "
+                f"shape={shape}. If they are ids: call `tokenizer.pieces.decode(x)`."
+            )
+        super()._check_tokens(tokens)
+        most = getattr(self.decoder, "max_length", LONGEST)
+        chunks = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)[1]
+        if chunks and chunks * self.stride > most:
+            raise ValueError(
+                f"This tokenizer's decoder makes at most {most} pieces of a text. Received: {chunks} chunks of "
+                f"{self.stride}. Encode a text by sentences; an autoregressive decoder may have another `max_length`."
+            )
+
+    def _find_stride(self):
+        latents = self.encoder.compute_output_spec(keras.KerasTensor((1, _PROBE), "int32"))
+        chunks = latents.shape[1] if len(latents.shape) == 3 else None
+        made = None
+        if chunks and _PROBE % chunks == 0:
+            quantized = self.quantizer.compute_output_spec(latents).latents
+            made = chunks * self.decoder.stride if self.is_autoregressive else self._made_of(quantized)
+        if made != _PROBE:
+            raise ValueError(
+                "The encoder makes one latent vector of `stride` pieces, and the decoder as many pieces of one. "
+                f"Received: latents {tuple(latents.shape)} of {_PROBE} pieces, and {made} pieces back. Give both the "
+                "same stride."
+            )
+        return _PROBE // chunks
+
+    def _made_of(self, latents):
+        return self.decoder.compute_output_spec(keras.KerasTensor(tuple(latents.shape))).shape[1]
+
+    def _encode(self, signal):
+        signal = keras.ops.clip(signal, 0, self.pieces.size - 1)
+        return self.quantizer.encode(self.encoder(signal, training=False), self.real_positions(signal))
+
+    def _decode(self, tokens):
+        latents = self.quantizer.decode(tokens)
+        if self.is_autoregressive:
+            return self.decoder.generate(latents)
+        return self.ids_of(self.decoder(latents, training=False))
+
+    def _at_once(self, tokens, batch_size):
+        return rows_at_once(tokens.shape[1] * self.stride, batch_size)
+
+    def _in_groups(self, lengths, ids_of_rows, batch_size, chunks=None):
+        """Tokens of all rows, at most `batch_size` of about one length at a time."""
+        chunks = -(-int(max(lengths, default=1)) // self.stride) if chunks is None else chunks
+        check_padded(len(lengths), chunks, self.num_codebooks)
+        tokens = np.zeros((len(lengths), chunks, self.num_codebooks), "int32")
+        for some in groups_by_length(-(-lengths // self.stride) * self.stride, batch_size):
+            found = self._compiled_encode(keras.ops.convert_to_tensor(ids_of_rows(some), "int32"))
+            tokens[some, : found.shape[1]] = keras.ops.convert_to_numpy(found)
+        return keras.ops.convert_to_tensor(tokens)
+
+    def _rows(self, texts):
+        """The ids of each text."""
+        if hasattr(texts, "dtype") and known_value(texts) is None:
+            raise ValueError(
+                "Strings become pieces in eager calls. Received: strings of a graph, such as that of `dataset.map`. "
+                "Make a data set of ids: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`."
+            )
+        rows = []
+        for some in groups_of(checked_texts(texts)):  # a text that is too long is found before all are pieces
+            rows += self.pieces.encode(some)
+            check_length(max(map(len, rows[-len(some) :])))
+        return rows
+
+    def _set_pieces(self, pieces):
+        if not isinstance(pieces, Pieces):
+            raise ValueError(f"`pieces` is a vqzoo.data.Pieces. Received: {pieces!r}")
+        check_networks(self.encoder, self.decoder, pieces)
+        self._pieces = pieces
+
+    def _copy(self, config, weights=None):
+        copy = super()._copy(config, weights)
+        copy._set_pieces(self.pieces)
+        return copy
+
+    # === Config ===
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({"pieces": None, **config})
