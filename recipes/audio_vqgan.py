@@ -21,7 +21,7 @@ import keras
 from vqzoo.networks.discriminators import combined_discriminator
 from vqzoo.networks.discriminators import multi_period_discriminator
 from vqzoo.networks.discriminators import multi_resolution_discriminator
-from vqzoo.runs import AudioRun
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs import TokenizerSettings
 from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
@@ -97,7 +97,8 @@ VARIANTS = {
 }
 
 
-def build(config):
+def build(context):
+    config = context.settings
     tokenizer = build_tokenizer(config)
     tokenizer.encoder.trainable = tokenizer.quantizer.trainable = not config.freeze_encoder
     opponents = [
@@ -135,7 +136,7 @@ def build_tokenizer(config):
 
 
 def main(config):
-    run = AudioRun(config, "audio_vqgan", NETWORKS)
+    run = TokenizerRun(config, "audio", "audio_vqgan", NETWORKS)
     trainer = run.fit(build)
     run.finish(trainer, marks={"discriminators start": trainer.discriminator_start})
 

@@ -16,7 +16,7 @@ os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would sta
 import vqzoo  # isort: skip
 import keras
 
-from vqzoo.runs import AudioRun
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs import TokenizerSettings
 from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
@@ -72,7 +72,8 @@ VARIANTS = {
 }
 
 
-def build(config):
+def build(context):
+    config = context.settings
     tokenizer = build_tokenizer(config)
     losses = {
         "mel": vqzoo.losses.MelLoss(config.sample_rate, FRAMES, BANDS),
@@ -100,7 +101,7 @@ def build_tokenizer(config):
 
 
 def main(config):
-    run = AudioRun(config, "audio_vqvae", NETWORKS)
+    run = TokenizerRun(config, "audio", "audio_vqvae", NETWORKS)
     trainer = run.fit(build)
     run.finish(trainer)
 

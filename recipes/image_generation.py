@@ -17,7 +17,6 @@ https://arxiv.org/abs/2202.04200 (masked); Ho, Salimans 2022, https://arxiv.org/
 """
 
 import dataclasses
-import functools
 import math
 import os
 
@@ -28,6 +27,7 @@ import keras
 
 from vqzoo.generation import Generator
 from vqzoo.networks import Transformer
+from vqzoo.runs import ImagePriorData
 from vqzoo.runs import PriorRun
 from vqzoo.runs import RunSettings
 from vqzoo.runs import run_recipe
@@ -95,7 +95,8 @@ VARIANTS = {
 }
 
 
-def build(config, space, grid, start=None):
+def build(context):
+    config, space, grid = context.settings, context.space, context.grid
     transformer = Transformer(
         config.depth, config.heads, causal=config.kind == "autoregressive", dropout=config.dropout
     )
@@ -106,8 +107,8 @@ def build(config, space, grid, start=None):
     prior = KINDS[config.kind](space, transformer, "image", config.width, grid, **options)
     trainer = vqzoo.PriorTrainer(prior, None, config.label_smoothing, config.average_decay)
     trainer.build((None, *grid, codebooks))
-    if start is not None:
-        prior.set_weights(start.get_weights())
+    if context.start is not None:
+        prior.set_weights(context.start.get_weights())
     rate = warmup_cosine(config.learning_rate, config.epochs * config.steps_per_epoch, config.warmup)
     trainer.compile(keras.optimizers.AdamW(rate, config.weight_decay, beta_2=0.95, global_clipnorm=1.0))
     return trainer
@@ -129,8 +130,8 @@ def main(config):
     sampling = {"guidance": guidance, "temperature": config.temperature, "top_p": config.top_p}
     if config.kind == "masked":
         sampling |= {"steps": config.sampling_steps, "noise": config.noise}
-    run = PriorRun(config, "image_generation", sampling, start)
-    trainer = run.fit(functools.partial(build, start=start and start.prior))
+    run = PriorRun(config, "image_generation", ImagePriorData(config), sampling, start)
+    trainer = run.fit(build)
     run.finish(trainer)
 
 

@@ -28,9 +28,10 @@ from vqzoo.generation import classical_repairs
 from vqzoo.generation import random_masks
 from vqzoo.networks import Transformer
 from vqzoo.plots import save_picture_rows
+from vqzoo.runs import ImagePriorData
 from vqzoo.runs import PriorRun
 from vqzoo.runs import RunSettings
-from vqzoo.runs import held_out_pictures
+from vqzoo.runs import held_out_images
 from vqzoo.runs import run_recipe
 from vqzoo.runs import save_report
 from vqzoo.trainers import warmup_cosine
@@ -89,7 +90,8 @@ VARIANTS = {
 }
 
 
-def build(config, space, grid):
+def build(context):
+    config, space, grid = context.settings, context.space, context.grid
     transformer = Transformer(config.depth, config.heads, dropout=config.dropout)
     steps = math.prod(grid) * len(space.sizes["image"])
     options = {"learnt_positions": steps, "condition_dropout": 0.1 if "label" in space.sizes else 0.0}
@@ -113,12 +115,12 @@ def judged(images, masks, repaired, metric):
 def main(config):
     out = pathlib.Path(os.path.expanduser(config.out))
     sampling = {"temperature": config.temperature, "steps": config.sampling_steps, "noise": config.noise}
-    run = None if config.prior else PriorRun(config, "image_inpainting", sampling)
+    run = None if config.prior else PriorRun(config, "image_inpainting", ImagePriorData(config), sampling)
     metric = vqzoo.losses.PerceptualLoss(keras.models.load_model(config.features)) if config.features else None
     if run and run.finish(run.fit(build)) is None:
         return  # a worker that writes nothing
     generator = Generator.from_preset(config.prior or out)
-    images = held_out_pictures(config, generator.size, generator.tokenizer.encoder.input_shape[-1], config.repaired)
+    images = held_out_images(config, generator.size, generator.tokenizer.encoder.input_shape[-1], config.repaired)
     masks = random_masks(len(images), images.shape[1:3], config.share, config.seed)
     pairs = zip(np.where(masks[..., None], 0.0, images), masks, strict=True)
     repaired = [vqzoo.inpaint(generator, x, mask, seed=config.seed, rim=config.rim, **sampling) for x, mask in pairs]

@@ -22,7 +22,7 @@ from vqzoo.losses import PerceptualLoss
 from vqzoo.networks import group_normalization
 from vqzoo.networks.discriminators import batch_norm
 from vqzoo.networks.discriminators import patch_discriminator
-from vqzoo.runs import ImageRun
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs import TokenizerSettings
 from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
@@ -93,7 +93,8 @@ VARIANTS = {
 }
 
 
-def build(config):
+def build(context):
+    config = context.settings
     tokenizer = build_tokenizer(config)
     tokenizer.encoder.trainable = tokenizer.quantizer.trainable = not config.freeze_encoder
     norm = batch_norm if config.discriminator_batch_norm else group_normalization
@@ -133,7 +134,7 @@ def build_tokenizer(config):
 
 
 def main(config):
-    run = ImageRun(config, "image_vqgan", NETWORKS)
+    run = TokenizerRun(config, "image", "image_vqgan", NETWORKS)
     trainer = run.fit(build)
     run.finish(trainer, marks={"discriminator starts": trainer.discriminator_start})
 

@@ -17,7 +17,7 @@ import vqzoo  # isort: skip
 import keras
 
 from vqzoo.losses import l2_loss
-from vqzoo.runs import ImageRun
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs import TokenizerSettings
 from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
@@ -63,7 +63,8 @@ VARIANTS = {
 }
 
 
-def build(config):
+def build(context):
+    config = context.settings
     quantizer = vqzoo.EMAVectorQuantizer(config.codebook_size, decay=config.decay, name="quantizer")
     if config.gaussian:
         quantizer = vqzoo.quantizers.GaussianQuantizer(quantizer, config.latent_dim, config.seed, name="gaussian")
@@ -95,7 +96,7 @@ def build(config):
 
 
 def main(config):
-    run = ImageRun(config, "image_vqvae", NETWORKS)
+    run = TokenizerRun(config, "image", "image_vqvae", NETWORKS)
     trainer = run.fit(build)
     run.finish(trainer)
 

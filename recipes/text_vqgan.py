@@ -19,7 +19,7 @@ import vqzoo  # isort: skip
 import keras
 
 from vqzoo.networks.discriminators import text_discriminator
-from vqzoo.runs import TextRun
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs import TokenizerSettings
 from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
@@ -87,7 +87,8 @@ VARIANTS = {
 }
 
 
-def build(config, pieces):
+def build(context):
+    config, pieces = context.settings, context.pieces
     tokenizer = build_tokenizer(config, pieces)
     tokenizer.encoder.trainable = tokenizer.quantizer.trainable = not config.freeze_encoder
     opponent = text_discriminator(tokenizer.encoder.get_layer("embedding").output_dim, config.discriminator_filters)
@@ -131,7 +132,7 @@ def build_tokenizer(config, pieces):
 
 
 def main(config):
-    run = TextRun(config, "text_vqgan", NETWORKS)
+    run = TokenizerRun(config, "text", "text_vqgan", NETWORKS)
     trainer = run.fit(build)
     run.finish(trainer, marks={"discriminator starts": trainer.discriminator_start})
 

@@ -18,7 +18,7 @@ import vqzoo  # isort: skip
 import keras
 
 from vqzoo.networks.text import AutoregressiveTextDecoder
-from vqzoo.runs import TextRun
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs import TokenizerSettings
 from vqzoo.runs import run_recipe
 from vqzoo.trainers import warmup_cosine
@@ -78,7 +78,8 @@ VARIANTS = {
 }
 
 
-def build(config, pieces):
+def build(context):
+    config, pieces = context.settings, context.pieces
     tokenizer = build_tokenizer(config, pieces)
     losses = {"cross_entropy": vqzoo.losses.PieceCrossEntropy(pieces.end, config.label_smoothing)}
     weights = dict.fromkeys((*losses, *tokenizer.quantizer.loss_names), 1.0)  # a preset may bring another quantizer
@@ -120,7 +121,7 @@ def build_tokenizer(config, pieces):
 
 
 def main(config):
-    run = TextRun(config, "text_vqvae", NETWORKS)
+    run = TokenizerRun(config, "text", "text_vqvae", NETWORKS)
     trainer = run.fit(build)
     run.finish(trainer)
 

@@ -12,6 +12,7 @@ ROWS = [
     {"generation"},
     {"trainers"},
     {"converters", "export"},
+    {"modalities"},
     {"runs"},
     {"cli"},
 ]

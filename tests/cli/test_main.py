@@ -111,8 +111,8 @@ def test_one_bad_file_is_named_and_the_rest_is_done(pictures, tmp_path, capsys):
 
 
 def test_large_pictures_go_in_tiles(preset, tmp_path, monkeypatch):
-    monkeypatch.setattr("vqzoo.cli.signals.ImageSignals.at_once", 2_000)
-    monkeypatch.setattr("vqzoo.cli.signals.ImageSignals.tile_size", 64)
+    monkeypatch.setattr("vqzoo.modalities.ImageModality.at_once", 2_000)
+    monkeypatch.setattr("vqzoo.modalities.ImageModality.tile_size", 64)
     rows, columns = np.mgrid[:96, :130]
     waves = np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 11)], -1).astype("float32")
     vqzoo.data.save_image(tmp_path / "large.png", waves)

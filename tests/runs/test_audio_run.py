@@ -8,7 +8,7 @@ from vqzoo.data import sample_audio
 from vqzoo.data import save_audio
 from vqzoo.data.audio import files
 from vqzoo.export import EXPORT_FORMS
-from vqzoo.runs import AudioRun
+from vqzoo.runs import TokenizerRun
 
 RATE = 8000
 
@@ -42,6 +42,10 @@ class Config:
     forms = EXPORT_FORMS
 
 
+def run_of(config):
+    return TokenizerRun(config, "audio", "test").prepare()
+
+
 @pytest.fixture
 def recordings(tmp_path):
     folder = tmp_path / "recordings"
@@ -53,12 +57,12 @@ def recordings(tmp_path):
 
 def test_other_endings_are_counted(recordings, tmp_path, capsys):
     (recordings / "a.xyz").touch()
-    AudioRun(Config(str(tmp_path / "out"), str(recordings)), "test")._print_skipped()
+    run_of(Config(str(tmp_path / "out"), str(recordings)))._print_skipped()
     assert "ignored in the folders of the data: 1 .xyz" in capsys.readouterr().out
 
 
 def test_clips_of_the_folder_are_split_by_file_and_changed_in_training_alone(recordings, tmp_path):
-    run = AudioRun(Config(str(tmp_path / "out"), str(recordings), normalize="peak", gain=(-20.0, -20.0)), "test")
+    run = run_of(Config(str(tmp_path / "out"), str(recordings), normalize="peak", gain=(-20.0, -20.0)))
     assert run.samples.shape == (8, 2000, 1)
     assert set(run.batches.files).isdisjoint(run.validation_batches.files)
     assert len(run.batches.files) + len(run.validation_batches.files) == 6
@@ -72,29 +76,29 @@ def test_clips_of_the_folder_are_split_by_file_and_changed_in_training_alone(rec
 
 def test_without_data_and_without_recordings_it_says_what_it_trains_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(files, "_from_wheel", lambda: [])
-    AudioRun(Config(str(tmp_path / "out")), "test")
+    run_of(Config(str(tmp_path / "out")))
     assert capsys.readouterr().err == f"{files.SYNTHETIC} Give --data to train on recordings.\n"
 
 
 def test_without_data_the_last_sample_validates(tmp_path):
-    run = AudioRun(Config(str(tmp_path / "out")), "test")
+    run = run_of(Config(str(tmp_path / "out")))
     assert [*run.batches.files, *run.validation_batches.files] == sample_audio()
     assert run.validation_batches.files == sample_audio()[-1:]
-    assert sample_audio()[0].name in run.default_data
+    assert sample_audio()[0].name in run.about()["data"]
 
 
 def test_settings_out_of_range(recordings, tmp_path):
     with pytest.raises(ValueError, match="--validation_clips is 1 or more. Received: 0"):
-        AudioRun(Config(str(tmp_path / "out"), str(recordings), validation_clips=0), "test")
+        run_of(Config(str(tmp_path / "out"), str(recordings), validation_clips=0))
     with pytest.raises(ValueError, match="--sample_rate is 1 or more. Received: 0"):
-        AudioRun(Config(str(tmp_path / "out"), str(recordings), sample_rate=0), "test")
+        run_of(Config(str(tmp_path / "out"), str(recordings), sample_rate=0))
     with pytest.raises(ValueError, match="no/such"):
-        AudioRun(Config(str(tmp_path / "out"), "no/such"), "test")
+        run_of(Config(str(tmp_path / "out"), "no/such"))
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_a_preset_of_another_rate_is_refused(recordings, tmp_path):
-    run = AudioRun(Config(str(tmp_path / "out"), str(recordings), init="speech"), "test")
+    run = run_of(Config(str(tmp_path / "out"), str(recordings), init="speech"))
     trainer = types.SimpleNamespace(tokenizer=types.SimpleNamespace(sample_rate=24000))
-    with pytest.raises(ValueError, match="'speech' hears 24000 Hz. Received: --sample_rate 8000"):
-        run.fit(lambda config: trainer)
+    with pytest.raises(ValueError, match="'speech' expects 24000 Hz. Received: --sample_rate 8000"):
+        run.fit(lambda context: trainer)

@@ -8,7 +8,7 @@ from vqzoo.data import save_image
 from vqzoo.data import split_images
 from vqzoo.data import write_image_shards
 from vqzoo.export import EXPORT_FORMS
-from vqzoo.runs import ImageRun
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs import run as run_module
 
 
@@ -41,6 +41,10 @@ class Config:
     forms = EXPORT_FORMS
 
 
+def run_of(config):
+    return TokenizerRun(config, "image", "test").prepare()
+
+
 @pytest.fixture
 def pictures(tmp_path):
     folder = tmp_path / "pictures"
@@ -53,7 +57,7 @@ def pictures(tmp_path):
 def test_other_endings_are_counted(pictures, tmp_path, capsys):
     for name in ("a.xyz", "b.xyz", "README"):
         (pictures / name).touch()
-    ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")._print_skipped()
+    run_of(Config(str(tmp_path / "out"), str(pictures)))._print_skipped()
     assert "ignored in the folders of the data: 2 .xyz, 1 no ending" in capsys.readouterr().out
 
 
@@ -61,7 +65,7 @@ def test_a_bad_picture_that_validates_alone_gives_way_and_is_named(pictures, tmp
     _, validation = split_images(sorted(pictures.iterdir()))
     for file in validation:
         file.write_text("no picture")
-    run = ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")
+    run = run_of(Config(str(tmp_path / "out"), str(pictures)))
     assert run.samples.shape == (8, 16, 16, 3)
     assert not set(run.validation_batches.files) & set(validation)
     for step in range(8):
@@ -73,24 +77,24 @@ def test_a_folder_of_bad_pictures_is_told_before_tensorflow_reads_it(pictures, t
     for file in pictures.iterdir():
         file.write_text("no picture")
     with pytest.raises(ValueError, match="None of the .* files can be read"):
-        ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")
+        run_of(Config(str(tmp_path / "out"), str(pictures)))
 
 
 @pytest.mark.parametrize("name", ["size", "batch_size", "epochs", "steps_per_epoch", "validation_crops"])
 def test_settings_of_0_are_named(name, tmp_path):
     with pytest.raises(ValueError, match=f"--{name} is 1 or more. Received: 0"):
-        ImageRun(Config(str(tmp_path / "out"), **{name: 0}), "test")
+        run_of(Config(str(tmp_path / "out"), **{name: 0}))
 
 
 def test_other_precisions_are_refused(tmp_path):
     with pytest.raises(ValueError, match="--precision is one of float32, mixed_bfloat16, .* Received: float16"):
-        ImageRun(Config(str(tmp_path / "out"), precision="float16"), "test")
+        run_of(Config(str(tmp_path / "out"), precision="float16"))
     assert run_module.PRECISIONS[0] == Config.precision
 
 
 def test_other_strategies_are_refused(tmp_path):
     with pytest.raises(ValueError, match="A strategy is one of none, mirrored, multiworker. Received: 'tpu'"):
-        ImageRun(Config(str(tmp_path / "out"), strategy="tpu"), "test")
+        run_of(Config(str(tmp_path / "out"), strategy="tpu"))
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path, monkeypatch):
@@ -99,7 +103,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path, monkeypatch)
 
     monkeypatch.setattr(run_module, "strategy_named", lambda name: Devices())
     with pytest.raises(ValueError, match="over all 3 devices.*Received: batch_size=2"):
-        ImageRun(Config(str(tmp_path / "out")), "test")
+        run_of(Config(str(tmp_path / "out")))
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
@@ -107,14 +111,14 @@ def test_determinism_is_asked_for_first_of_all(deterministic, pictures, tmp_path
     asked = []
     monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: asked.append("determinism"))
     monkeypatch.setattr(run_module, "is_chief", lambda strategy: asked.append("strategy") or True)
-    ImageRun(Config(str(tmp_path / "out"), str(pictures), deterministic=deterministic), "test")
+    run_of(Config(str(tmp_path / "out"), str(pictures), deterministic=deterministic))
     assert asked == ["determinism", "strategy"][not deterministic :]
 
 
 def test_further_workers_write_nothing(pictures, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run_module, "is_chief", lambda strategy: False)
     out = tmp_path / "out"
-    run = ImageRun(Config(str(out), str(pictures)), "test")
+    run = run_of(Config(str(out), str(pictures)))
     trainer = run.fit(trainer_of)
     assert int(trainer.steps.numpy()) == 1
     assert run.finish(trainer) is None
@@ -124,13 +128,14 @@ def test_further_workers_write_nothing(pictures, tmp_path, monkeypatch, capsys):
 
 
 def test_workers_that_see_other_checkpoints_are_told(pictures, tmp_path, monkeypatch):
-    run = ImageRun(Config(str(tmp_path / "out"), str(pictures)), "test")
+    run = run_of(Config(str(tmp_path / "out"), str(pictures)))
     monkeypatch.setattr(run_module, "worker_values", lambda strategy, value: [20, value])
-    with pytest.raises(ValueError, match=r"go on after different steps: \[20, 0\].*one folder that they share"):
+    with pytest.raises(ValueError, match=r"resume after different steps: \[20, 0\].*one folder that they share"):
         run.fit(trainer_of)
 
 
-def trainer_of(config):
+def trainer_of(context):
+    config = context.settings
     tokenizer = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=2)
     weights = {"l2": 1.0, **dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)}
     trainer = vqzoo.ReconstructionTrainer(tokenizer, {"l2": vqzoo.losses.l2_loss}, weights)
@@ -142,12 +147,12 @@ def trainer_of(config):
 def test_shards_are_noticed_and_split_as_their_files(pictures, tmp_path):
     files = [(path, path.name) for path in sorted(pictures.iterdir())]
     write_image_shards(files, tmp_path / "shards", shard_bytes=3_000)
-    of_files = ImageRun(Config(str(tmp_path / "a"), str(pictures)), "test")
-    of_shards = ImageRun(Config(str(tmp_path / "b"), str(tmp_path / "shards")), "test")
+    of_files = run_of(Config(str(tmp_path / "a"), str(pictures)))
+    of_shards = run_of(Config(str(tmp_path / "b"), str(tmp_path / "shards")))
     np.testing.assert_array_equal(of_shards.samples, of_files.samples)
     np.testing.assert_array_equal(of_shards.batches.batch(3), of_files.batches.batch(3))
-    given = ImageRun(Config(str(tmp_path / "c"), str(tmp_path / "shards"), str(pictures)), "test")
-    assert len(given.files) == 8
+    given = run_of(Config(str(tmp_path / "c"), str(tmp_path / "shards"), str(pictures)))
+    assert len(given.split.train) == 8
     (tmp_path / "shards" / "manifest.json").unlink()
     with pytest.raises(ValueError, match="the run that wrote its shards did not end: repeat its command"):
-        ImageRun(Config(str(tmp_path / "d"), str(tmp_path / "shards")), "test")
+        run_of(Config(str(tmp_path / "d"), str(tmp_path / "shards")))

@@ -15,13 +15,14 @@ from vqzoo.data import TokenRow
 from vqzoo.data import save_image
 from vqzoo.generation import Generator
 from vqzoo.networks import Transformer
+from vqzoo.runs import ImagePriorData
 from vqzoo.runs import PriorRun
-from vqzoo.runs.image_tokens import class_of
-from vqzoo.runs.image_tokens import nearest
-from vqzoo.runs.image_tokens import others_of
-from vqzoo.runs.image_tokens import picture_rows_of
-from vqzoo.runs.image_tokens import shard_rows_of
-from vqzoo.runs.image_tokens import small_copies
+from vqzoo.runs.priors.data import class_of
+from vqzoo.runs.priors.image_tokens import image_rows_of
+from vqzoo.runs.priors.image_tokens import nearest
+from vqzoo.runs.priors.image_tokens import others_of
+from vqzoo.runs.priors.image_tokens import shard_rows_of
+from vqzoo.runs.priors.image_tokens import small_copies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Config:
     tensorboard: bool = False
 
 
+def run_of(config, sampling=None, start=None):
+    return PriorRun(config, "test", ImagePriorData(config), sampling, start).prepare()
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     keras.utils.set_random_seed(0)
@@ -78,7 +83,8 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def build(config, space, grid):
+def build(context):
+    space, grid = context.space, context.grid
     labels = len(space.names) > 1
     prior = vqzoo.AutoregressivePrior(
         space, Transformer(1, 2, causal=True), "image", 8, grid, condition_dropout=0.2 if labels else 0.0, seed=0
@@ -92,17 +98,19 @@ def build(config, space, grid):
 @pytest.fixture(scope="module")
 def finished(tokenizer, pictures, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "prior-tiny"
-    run = PriorRun(Config(str(out), str(tokenizer), str(pictures)), "test", {"guidance": 1.5, "top_k": None})
+    run = run_of(Config(str(out), str(tokenizer), str(pictures)), {"guidance": 1.5, "top_k": None})
     return run, run.finish(run.fit(build)), out
 
 
 def test_the_tokens_are_those_of_each_class(finished, tokenizer, pictures):
     run, report, _ = finished
-    assert run.conditions.known == ("cat", "dog") and run.grid == (2, 3) and run.size == (8, 12)
+    assert run.data.conditions[0].known == ("cat", "dog") and run.data.grid == (2, 3) and run.data.size == (8, 12)
     # As many crops of each picture, 24 at least; brightness tells the class.
-    assert len(run.rows.tokens) % len(run.files) == 0 and 24 <= len(run.rows.tokens) < 24 + len(run.files)
-    bright = run.rows.small.mean(axis=1) > 127
-    np.testing.assert_array_equal(bright, [name == "dog" for name in run.rows.conditions])
+    assert len(run.data.train.tokens) % len(run.split.train) == 0 and 24 <= len(run.data.train.tokens) < 24 + len(
+        run.split.train
+    )
+    bright = run.data.train.small.mean(axis=1) > 127
+    np.testing.assert_array_equal(bright, [name == "dog" for name in run.data.train.asked])
     labels = run.batches.prefix[:, 0] - run.space.first("label")
     np.testing.assert_array_equal(labels, bright)
     assert run.space.owners["image"] == vqzoo.presets.describe_tokens(tokenizer)["sha256"]
@@ -166,12 +174,12 @@ def table(pictures, tmp_path):
 def test_captions_are_learnt_and_any_text_is_taken(tokenizer, table, tmp_path, capsys):
     out = tmp_path / "prior"
     config = Config(str(out), str(tokenizer), captions=str(table), caption_length=7, epochs=1)
-    run = PriorRun(config, "test", {"guidance": 1.5})
-    rows, captions = run.rows, run.conditions
+    run = run_of(config, {"guidance": 1.5})
+    rows, captions = run.data.train, run.data.conditions[0]
     bright = rows.small.mean(axis=1) > 127
-    assert set(rows.conditions) == {"a dark cat", "a bright and glowing dog"}
-    np.testing.assert_array_equal(bright, ["dog" in text for text in rows.conditions])
-    np.testing.assert_array_equal(run.batches.prefix, run.space.prefix(text=captions.tokens(rows.conditions)))
+    assert set(rows.asked) == {"a dark cat", "a bright and glowing dog"}
+    np.testing.assert_array_equal(bright, ["dog" in text for text in rows.asked])
+    np.testing.assert_array_equal(run.batches.prefix, run.space.prefix(text=captions.tokens(rows.asked)))
     assert captions.length == 7 and "have a longer one, which is cut" in capsys.readouterr().out.replace("\n", "")
     assert all(captions.count(text) <= 7 for text in captions.known)
     assert run.space.owners["text"] == captions.sha256
@@ -198,35 +206,36 @@ def test_shards_take_captions_too(tokenizer, pictures, table, tmp_path):
     assert main(["encode", str(tokenizer), str(pictures / "dog"), "--shards", "--out", str(tmp_path / "shards")]) == 0
     (tmp_path / "it.tsv").write_text("file\tname\n0.png\tred\n2.png\tblue\n4.png\tgreen\n")
     config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"))
-    run = PriorRun(dataclasses.replace(config, captions=str(tmp_path / "it.tsv")), "test")
-    assert sorted([*run.rows.conditions, *run.held_out.conditions]) == ["blue", "green", "red"]
+    run = run_of(dataclasses.replace(config, captions=str(tmp_path / "it.tsv")))
+    assert sorted([*run.data.train.asked, *run.data.held_out.asked]) == ["blue", "green", "red"]
     with pytest.raises(ValueError, match="No row of the token shards, such as '0.png', is named in the table"):
-        PriorRun(dataclasses.replace(config, captions=str(table)), "test")
+        run_of(dataclasses.replace(config, captions=str(table)))
 
 
 def test_shards_are_learnt_from_without_pictures(tokenizer, pictures, tmp_path):
     assert main(["encode", str(tokenizer), str(pictures), "--shards", "--out", str(tmp_path / "shards")]) == 0
     config = Config(str(tmp_path / "out"), str(tokenizer), tokens=str(tmp_path / "shards"), validation_examples=50)
-    run = PriorRun(config, "test")
-    assert run.conditions.known == ("cat", "dog") and run.grid == (3, 4)
-    assert len(run.rows.tokens) + len(run.held_out.tokens) == 16
-    assert run.validation_count() == len(run.held_out.tokens) < 16
+    run = run_of(config)
+    assert run.data.conditions[0].known == ("cat", "dog") and run.data.grid == (3, 4)
+    assert len(run.data.train.tokens) + len(run.data.held_out.tokens) == 16
+    assert run.validation_count() == len(run.data.held_out.tokens) < 16
     # The size is the pictures', not that of the tokenizer's example.
-    assert run.size == (10, 14) and run.about()["example"] == {"signal": [10, 14, 3], "tokens": [3, 4, 1]}
-    generator = run._generator(build(config, run.space, run.grid).fitted)
-    assert run._neighbours(generator, run.rows.tokens[:3])["nearest_in_training"] == 0.0
+    assert run.data.size == (10, 14) and run.about()["example"] == {"signal": [10, 14, 3], "tokens": [3, 4, 1]}
+    generator = run._generator(build(run.context).fitted)
+    run.data._generated = lambda generator: run.data.train.tokens[:3]
+    assert run.data.judge(generator)["nearest_in_training"] == 0.0
     # Each row has the class of its picture.
     own = vqzoo.Tokenizer.from_preset(tokenizer)
-    for row, name in zip(run.rows.tokens, run.rows.pictures, strict=True):
+    for row, name in zip(run.data.train.tokens, run.data.train.names, strict=True):
         np.testing.assert_array_equal(row, own.encode(vqzoo.data.load_image(pictures / name)[None])[0])
-    assert run.rows.conditions == [name.split("/")[0] for name in run.rows.pictures]
+    assert run.data.train.asked == [name.split("/")[0] for name in run.data.train.names]
     # What is held out is what is held out of the pictures, so that these may judge repairs.
     held_out = [path.name for path in vqzoo.data.split_images(sorted(pictures.glob("*/*.png")), 0.3)[1]]
-    assert sorted(name.split("/")[1] for name in run.held_out.pictures) == sorted(held_out)
+    assert sorted(name.split("/")[1] for name in run.data.held_out.names) == sorted(held_out)
     # Another tokenizer, or other tokens of pictures of the same names, are another training.
     assert {name.split()[0] for name in run.data_names[16:]} == {"tokenizer", "tokens"}
     with pytest.raises(ValueError, match="have 10x14 pixels. Received: --size 8. Leave it out"):
-        PriorRun(dataclasses.replace(config, out=str(tmp_path / "b"), size=8), "test")
+        run_of(dataclasses.replace(config, out=str(tmp_path / "b"), size=8))
 
 
 class Rows(list):
@@ -261,8 +270,8 @@ class Zeros:
 def test_the_configuration_of_a_public_data_set_is_no_class():
     crop = {"size": (8, 12), "channels": 3, "scale": (1.0, 1.0), "max_side": 64, "seed": 0, "flip": False}
     for source in (Tfds(), Tfds().subset([1, 3])):
-        rows = picture_rows_of(source, source.name(0).split(" ")[0], Zeros(), crop, 4)
-        assert rows.conditions == [""] * 4 and rows.size == (8, 12)
+        rows = image_rows_of(source, source.name(0).split(" ")[0], Zeros(), crop, 4)
+        assert rows.asked == [""] * 4 and rows.size == (8, 12)
 
 
 @pytest.fixture
@@ -273,21 +282,21 @@ def half():
 
 def test_what_is_saved_is_what_is_evaluated_by_the_chief_alone(tokenizer, pictures, tmp_path, monkeypatch, half):
     config = Config(str(tmp_path / "out"), str(tokenizer), str(pictures), precision="mixed_bfloat16")
-    run = PriorRun(config, "test", {"top_p": 0.0})
+    run = run_of(config, {"top_p": 0.0})
     with monkeypatch.context() as patched, pytest.raises(ValueError, match="`top_p` is a number above 0 and at most 1"):
         patched.setattr(vqzoo.PriorTrainer, "fit", lambda *a, **k: pytest.fail("hours pass"))
         run.fit(build)
     run.sampling = {}
-    trainer = build(config, run.space, run.grid)
+    trainer = build(run.context)
     monkeypatch.setattr(trainer, "evaluate", lambda *a, **k: pytest.fail("waits for workers that have ended"))
     seen = []
     evaluate = run.evaluate
     monkeypatch.setattr(run, "evaluate", lambda prior: seen.append(prior) or evaluate(prior))
 
-    def fails(generator, made):
+    def fails(generator):
         raise MemoryError("too many neighbours")
 
-    monkeypatch.setattr(run, "_neighbours", fails)
+    monkeypatch.setattr(run.data, "judge", fails)
     with pytest.raises(MemoryError):
         run.finish(trainer)
     vqzoo.presets.verify_preset(tmp_path / "out")  # the prior is there all the same
@@ -303,31 +312,31 @@ def test_what_is_saved_is_what_is_evaluated_by_the_chief_alone(tokenizer, pictur
 def test_a_run_goes_on_from_a_preset_of_the_same_tokens_and_conditions(finished, tokenizer, pictures, table, tmp_path):
     start = Generator.from_preset(finished[2])
     config = Config(str(tmp_path / "on"), str(tokenizer), str(pictures))
-    assert PriorRun(config, "test", start=start).space == start.prior.space
+    assert run_of(config, start=start).space == start.prior.space
     (tmp_path / "mine").mkdir()
     shutil.copytree(pictures / "cat", tmp_path / "mine" / "tiger")
     with pytest.raises(
         ValueError, match=r"--init is a prior of tokens \(2, 3\).*'dog'.*Received.*'tiger'.*--tokenizer"
     ):
-        PriorRun(dataclasses.replace(config, data=str(tmp_path / "mine")), "test", start=start)
+        run_of(dataclasses.replace(config, data=str(tmp_path / "mine")), start=start)
     config = Config(str(tmp_path / "texts"), str(tokenizer), captions=str(table), caption_length=7, epochs=1)
     with pytest.raises(ValueError, match=r"--init is a prior .*'dog'.*Received.*labels \[\]"):
-        PriorRun(config, "test", start=start)
-    first = PriorRun(config, "test")
+        run_of(config, start=start)
+    first = run_of(config)
     first.finish(first.fit(build))
     (tmp_path / "other.tsv").write_text(table.read_text().replace("bright", "sunny"))
     others = dataclasses.replace(config, out=str(tmp_path / "others"), captions=str(tmp_path / "other.tsv"))
     others = dataclasses.replace(others, data=str(table.parent), pieces=290, caption_length=5)
-    again = PriorRun(others, "test", start=Generator.from_preset(tmp_path / "texts"))
-    assert again.space == first.space and again.conditions.length == 7
+    again = run_of(others, start=Generator.from_preset(tmp_path / "texts"))
+    assert again.space == first.space and again.data.conditions[0].length == 7
 
 
 def test_without_folders_or_on_request_there_are_no_classes(tokenizer, pictures, tmp_path):
-    flat = PriorRun(Config(str(tmp_path / "a"), str(tokenizer), str(pictures / "cat")), "test")
-    assert flat.conditions is None and "label" not in flat.space.sizes
+    flat = run_of(Config(str(tmp_path / "a"), str(tokenizer), str(pictures / "cat")))
+    assert not flat.data.conditions and "label" not in flat.space.sizes
     assert flat.batches.batch(0).shape == (4, 2, 3, 1)
-    plain = PriorRun(Config(str(tmp_path / "b"), str(tokenizer), str(pictures), classes=False), "test")
-    assert plain.conditions is None
+    plain = run_of(Config(str(tmp_path / "b"), str(tokenizer), str(pictures), classes=False))
+    assert not plain.data.conditions
     report = plain.finish(plain.fit(build))
     assert report["images"] == 4
     assert vqzoo.generate(tmp_path / "b", 2).shape == (2, 8, 12, 3)
@@ -335,39 +344,39 @@ def test_without_folders_or_on_request_there_are_no_classes(tokenizer, pictures,
 
 def test_styles_are_other_crops_of_the_same_picture(tokenizer, pictures, tmp_path, monkeypatch):
     config = Config(str(tmp_path / "out"), str(tokenizer), str(pictures), styles=True, examples=48)
-    run = PriorRun(config, "test")
-    others = others_of(run.rows.pictures)
-    assert run.space.names == ("style", "image") and run.conditions is None
+    run = run_of(config)
+    others = others_of(run.data.train.names)
+    assert run.space.names == ("style", "image") and not run.data.conditions
     assert (others != np.arange(len(others))).all()
-    assert [run.rows.pictures[i] for i in others] == run.rows.pictures
-    expected = run.space.prefix(style=run.rows.tokens[others])
+    assert [run.data.train.names[i] for i in others] == run.data.train.names
+    expected = run.space.prefix(style=run.data.train.tokens[others])
     np.testing.assert_array_equal(run.batches.prefix, expected)
-    generator = run._generator(build(config, run.space, run.grid).fitted)
+    generator = run._generator(build(run.context).fitted)
     monkeypatch.setattr(
         generator.prior, "generate", lambda prefix, seed: np.asarray(prefix)[:, :6].reshape(-1, 2, 3, 1) - 5
     )
-    drawn, columns, _ = run._drawn(generator)  # made here: the style itself
+    drawn, columns, _ = run.data.drawn(generator)  # made here: the style itself
     rows = drawn.reshape(-1, columns, 8, 12, 3)
     np.testing.assert_allclose(rows, rows[:, :1].repeat(columns, axis=1), atol=1e-5)
-    with pytest.raises(ValueError, match="--styles takes crops of pictures, and no conditions"):
-        PriorRun(dataclasses.replace(config, captions="it.tsv"), "test")
+    with pytest.raises(ValueError, match="--styles takes crops of images, and no conditions"):
+        run_of(dataclasses.replace(config, captions="it.tsv"))
 
 
 def test_what_does_not_fit_is_told(tokenizer, pictures, tmp_path):
     with pytest.raises(ValueError, match="holds the preset of a tokenizer, which a prior would destroy. Give another"):
-        PriorRun(Config(str(tokenizer), str(tokenizer), str(pictures)), "test")
+        run_of(Config(str(tokenizer), str(tokenizer), str(pictures)))
     shutil.copytree(tokenizer, tmp_path / "prior")
     (tmp_path / "prior" / "prior.keras").touch()
     with pytest.raises(ValueError, match="--out is the tokenizer's own folder"):
-        PriorRun(Config(str(tmp_path / "prior" / ".." / "prior"), str(tmp_path / "prior"), str(pictures)), "test")
+        run_of(Config(str(tmp_path / "prior" / ".." / "prior"), str(tmp_path / "prior"), str(pictures)))
     with pytest.raises(ValueError, match="--examples is 1 or more. Received: 0"):
-        PriorRun(Config(str(tmp_path / "out"), str(tokenizer), examples=0), "test")
-    with pytest.raises(ValueError, match=r"takes pictures of \(28, 28\) pixels.*Received: --size 32"):
-        PriorRun(Config(str(tmp_path / "out"), "image-vqvae-fashion-28", str(pictures), size=32), "test")
+        run_of(Config(str(tmp_path / "out"), str(tokenizer), examples=0))
+    with pytest.raises(ValueError, match=r"takes images of \(28, 28\) pixels.*Received: --size 32"):
+        run_of(Config(str(tmp_path / "out"), "image-vqvae-fashion-28", str(pictures), size=32))
     assert main(["encode", str(tokenizer), str(pictures), "--shards", "--out", str(tmp_path / "shards")]) == 0
     config = Config(str(tmp_path / "out"), "image-vqgan-photos-f4", tokens=str(tmp_path / "shards"))
     with pytest.raises(ValueError, match="was encoded by another model"):
-        PriorRun(config, "test")
+        run_of(config)
 
 
 def test_classes_are_the_first_folders():

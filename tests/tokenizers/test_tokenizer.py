@@ -169,7 +169,7 @@ def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
         vqzoo.data.save_image(tmp_path / "again.png", decoded[0])
     finally:
         sys.setprofile(None)
-    helpers = {"known_value", "dtype_name", "crop", "atomic_path", "as_path", "as_paths"}
+    helpers = {"known_value", "in_batches", "dtype_name", "crop", "atomic_path", "as_path", "as_paths"}
     helpers |= {"Tokenizer.checked_signal", "check_batch_size", "is_dense"}
     helpers |= {"Quantizer.check_tokens", "Quantizer.num_codebooks", "LookUpQuantizer.codebook_sizes"}
     helpers |= {"checked_channels", "to_pixels", "to_floats", "user_path", "checked_path"}

@@ -43,6 +43,8 @@ else:
     from vqzoo.data.text.corpus import find_text
     from vqzoo.data.text.corpus import read_sentences
     from vqzoo.data.text.corpus import split_sentences
+    from vqzoo.data.text.pairs import Pairs
+    from vqzoo.data.text.pairs import read_pairs
     from vqzoo.data.text.pieces import Pieces
     from vqzoo.data.text.prose import sample_sentences
     from vqzoo.data.text.vectors import WordVectors
@@ -59,6 +61,7 @@ __all__ = [
     "CaptionTable",
     "ImageCrops",
     "ImageSource",
+    "Pairs",
     "Pieces",
     "SentenceBatches",
     "ShardedImages",
@@ -85,6 +88,7 @@ __all__ = [
     "random_gain",
     "random_noise",
     "random_polarity",
+    "read_pairs",
     "read_sentences",
     "sample_audio",
     "sample_images",

@@ -58,8 +58,8 @@ def portable_models(tokenizer):
         found = tokenizer.quantizer.portable_encode(encoder.outputs[0])
         found = masked_tokens(found, tokenizer.real_positions(signal))
         made = decoder(tokenizer.quantizer.portable_decode(tokens))
-        made = tokenizer.ids_of(made) if tokenizer.modality == "text" else made
-        return keras.Model(signal, found, name="encoder"), keras.Model(tokens, made, name="decoder")
+        decoded = keras.Model(tokens, tokenizer.signal_of(made), name="decoder")
+        return keras.Model(signal, found, name="encoder"), decoded
 
 
 @contextlib.contextmanager

@@ -52,8 +52,8 @@ def export_preset(tokenizer, folder, signal, forms=EXPORT_FORMS):
             export_litert_files(tokenizer, {precision: new / LITERT_FILES[precision] for precision in precisions})
         if "portable" in forms and not getattr(tokenizer, "is_autoregressive", False):
             export_portable(tokenizer, new)
-        if tokenizer.modality == "text":
-            tokenizer.save_assets(new)
+        for name, content in tokenizer.asset_files.items():
+            (new / name).write_bytes(content)
         agreements = _verified(tokenizer, folder, new, signal)
         write_metadata(folder, new, exports={a.form: _told(a) for a in agreements if a.verified})
     return agreements

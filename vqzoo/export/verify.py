@@ -11,8 +11,6 @@ import numpy as np
 
 from vqzoo.export import loaders
 from vqzoo.export.litert import LITERT_FORMS
-from vqzoo.export.saved_model import to_signal_of
-from vqzoo.ops import mask_until
 from vqzoo.presets.layout import LITERT_FILES
 
 # What shows that a form is in the folder.
@@ -80,7 +78,7 @@ def verify_exports(tokenizer, folder, signal):
     if not signal.size:
         raise ValueError(f"Exports are verified on one example or more. Received: signal of the shape {signal.shape}")
     tokens = np.asarray(tokenizer.encode(signal))
-    decoded = np.asarray(to_signal_of(tokenizer)(tokens))
+    decoded = np.asarray(tokenizer.decode_signal(tokens))
     results = _run(folder, runnable, signal, tokens)
     agreements = []
     for form in forms:
@@ -115,11 +113,8 @@ def _check(form, folder, examples, same, difference):
 def _quality(tokenizer, signal, again):
     """PSNR and accuracy of the signal that came back, cut to its size and clipped as a file would hold it."""
     again = again[tuple(slice(0, length) for length in signal.shape)]
-    if tokenizer.modality == "text":
-        real = np.asarray(mask_until(signal, tokenizer.pieces.end))
-        return float("nan"), float(np.mean((again == signal)[real]))
-    error = np.mean(np.square(np.clip(again, -1.0, 1.0) - signal))
-    return float(10.0 * np.log10(4.0 / max(error, 1e-10))), float("nan")
+    name, value = tokenizer.likeness(signal, again)
+    return tuple(value if name == field else float("nan") for field in ("psnr", "accuracy"))
 
 
 def _bytes(folder, form):

@@ -11,6 +11,7 @@ from vqzoo.plots.image import reconstruction_grid
 from vqzoo.plots.image import save_picture_rows
 from vqzoo.plots.image import save_reconstructions
 from vqzoo.plots.text import save_sentences
+from vqzoo.plots.text import save_texts
 
 __all__ = [
     "picture_rows",
@@ -21,6 +22,7 @@ __all__ = [
     "save_sentences",
     "save_sounds",
     "save_spectrograms",
+    "save_texts",
     "save_usage_histogram",
     "token_colours",
     "token_map",

@@ -41,6 +41,40 @@ def save_sentences(path, originals, reconstructions):
     return path
 
 
+def save_texts(path, texts, sources=()):
+    """Writes generated texts, as a list of Markdown, or beside what each was asked by as a table.
+
+    Args:
+        path: str or path of the file.
+        texts: list of str.
+        sources: list of str, as many. Defaults to none.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        ValueError: if there are sources, and not as many.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> path = save_texts(pathlib.Path(tempfile.mkdtemp(), "a.md"), ["Abra."], ["Open."])
+    >>> print(path.read_text().splitlines()[-1])
+    | Open. | Abra. |
+    """
+    if sources and len(sources) != len(texts):
+        raise ValueError(f"Each text has one source. Received: {len(texts)} texts and {len(sources)} sources.")
+    shown = [" ".join(_escaped(word) for word in text.split()) for text in texts]
+    if sources:
+        asked = [" ".join(_escaped(word) for word in source.split()) for source in sources]
+        lines = ["| asked | generated |", "|---|---|", *(f"| {a} | {b} |" for a, b in zip(asked, shown, strict=True))]
+    else:
+        lines = [f"- {text}" for text in shown]
+    path = user_path(path)
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
+    return path
+
+
 def _marked(one, other):
     """Both as cells, the words that differ bold."""
     words = one.split(), other.split()

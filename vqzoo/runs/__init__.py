@@ -6,24 +6,36 @@ from vqzoo.startup import on_first_use as _on_first_use
 if _is_command():
     __getattr__ = _on_first_use(__name__)
 else:
-    from vqzoo.runs.audio_run import AudioRun
+    from vqzoo.modalities.image import held_out_images
     from vqzoo.runs.flags import parse_config
-    from vqzoo.runs.image_run import ImageRun
-    from vqzoo.runs.image_run import held_out_pictures
+    from vqzoo.runs.former import AudioRun
+    from vqzoo.runs.former import ImageRun
+    from vqzoo.runs.former import TextRun
+    from vqzoo.runs.former import held_out_pictures
     from vqzoo.runs.prior_run import PriorRun
+    from vqzoo.runs.priors.data import PriorData
+    from vqzoo.runs.priors.image import ImagePriorData
+    from vqzoo.runs.priors.signals import SignalPriorData
+    from vqzoo.runs.priors.text import TextPriorData
     from vqzoo.runs.recipe import run_recipe
     from vqzoo.runs.recipe import save_report
     from vqzoo.runs.settings import RunSettings
     from vqzoo.runs.settings import TokenizerSettings
-    from vqzoo.runs.text_run import TextRun
+    from vqzoo.runs.tokenizer_run import TokenizerRun
 
 __all__ = [
     "AudioRun",
+    "ImagePriorData",
     "ImageRun",
+    "PriorData",
     "PriorRun",
     "RunSettings",
+    "SignalPriorData",
+    "TextPriorData",
     "TextRun",
+    "TokenizerRun",
     "TokenizerSettings",
+    "held_out_images",
     "held_out_pictures",
     "parse_config",
     "run_recipe",

@@ -291,3 +291,26 @@ def _unwrapped(thing):
     elif isinstance(thing, dict) and "tokens" in thing:
         thing, code = thing["tokens"], 'x["tokens"]'
     return plain_array(thing, code) if isinstance(thing, np.matrix) else (thing, code)
+
+
+def check_decoded(signal, latents, decoded):
+    """Raises where the decoder enlarges less or more than the encoder reduces; unknown sizes pass unseen.
+
+    Args:
+        signal: tensor (batch, *size, channels).
+        latents: tensor (batch, *grid, latent_dim).
+        decoded: tensor (batch, *size, channels), whole strides large.
+
+    Raises:
+        ValueError: if the strides differ.
+    """
+    sizes = [tuple(x.shape[1:-1]) for x in (signal, latents, decoded)]
+    grid = sizes[1] if len(sizes[1]) == len(sizes[0]) else (1,) * len(sizes[0])
+    for want, rows, have in zip(sizes[0], grid, sizes[2], strict=True):
+        # The last row of latents must be needed, and no row more.
+        known = all(isinstance(x, int) for x in (want, rows, have))
+        if known and not (have >= want and (rows - 1) * have < rows * want):
+            raise ValueError(
+                f"The decoder makes signals of the size {sizes[2]} of those of {sizes[0]}, by latents of "
+                f"{sizes[1]}. The encoder's and the decoder's strides have to be the same."
+            )

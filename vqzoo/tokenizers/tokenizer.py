@@ -6,7 +6,6 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from vqzoo.data.stream import is_count
 from vqzoo.jsons import shown
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
@@ -18,8 +17,11 @@ from vqzoo.presets.precision import in_float32
 from vqzoo.presets.precision import in_half_precision
 from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
+from vqzoo.tokenizers.batches import check_batch_size
+from vqzoo.tokenizers.batches import in_batches
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_decoded
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import fits
 from vqzoo.tokenizers.signal_checks import shape_of
@@ -112,7 +114,7 @@ class Tokenizer(keras.Model):
         signal = self.checked_signal(signal)
         if known_value(signal[:0]) is None:
             return self._encode(signal)
-        return _in_batches(self._compiled_encode, signal, batch_size)
+        return in_batches(self._compiled_encode, signal, batch_size=batch_size)
 
     def decode(self, tokens, batch_size=None):
         """Turns tokens into signals; the result is not clipped to [-1, 1].
@@ -133,7 +135,7 @@ class Tokenizer(keras.Model):
         tokens = keras.ops.cast(tokens, "int32")
         if known_value(tokens[:0]) is None:
             return self._decode(tokens)
-        return _in_batches(self._compiled_decode, tokens, self._at_once(tokens, batch_size))
+        return in_batches(self._compiled_decode, tokens, batch_size=self._at_once(tokens, batch_size))
 
     def __call__(self, signal, *args, **options):
         return super().__call__(self.checked_signal(signal), *args, **options)
@@ -143,7 +145,7 @@ class Tokenizer(keras.Model):
             return reconstruction_of_none(self, signal)
         quantized = self.quantizer(self.encoder(signal, training=training), training=training)
         decoded = keras.ops.cast(self.decoder(quantized.latents, training=training), "float32")
-        self._check_decoded(signal, quantized.latents, decoded)
+        check_decoded(signal, quantized.latents, decoded)
         decoded = crop(decoded, keras.ops.shape(signal)[1:-1])
         return Reconstruction(decoded, quantized.tokens, quantized.losses)
 
@@ -154,6 +156,32 @@ class Tokenizer(keras.Model):
     def judged(self, signal, reconstruction):
         """What a discriminator sees of a signal and of `Reconstruction.signal`: here the two as they are."""
         return signal, reconstruction
+
+    def signal_of(self, outputs):
+        """The signal that the decoder's outputs stand for: here the outputs as they are."""
+        return outputs
+
+    def decode_signal(self, tokens):
+        """Tokens to what the networks take as the signal, which may be less than what `decode` returns."""
+        return self.decode(tokens)
+
+    def likeness(self, signal, reconstruction):
+        """How near a reconstruction is to its signal, as one number.
+
+        Args:
+            signal: float32 array (batch, *size, channels) in [-1, 1].
+            reconstruction: float32 array of the same shape, not clipped.
+
+        Returns:
+            Tuple of the name of the number and its value: "psnr", in dB.
+        """
+        error = np.mean(np.square(np.clip(reconstruction, -1.0, 1.0) - signal))
+        return "psnr", float(10.0 * np.log10(4.0 / max(error, 1e-10)))
+
+    @property
+    def asset_files(self):
+        """Dict file name -> bytes that exports need beside their own files: here none."""
+        return {}
 
     @property
     def codebook_sizes(self):
@@ -339,19 +367,6 @@ class Tokenizer(keras.Model):
         same = len(latents) == self._tokens_rank
         return (*(latents[:-1] if same else (None,) * (self._tokens_rank - 1)), self.num_codebooks)
 
-    def _check_decoded(self, signal, latents, decoded):
-        """Raises where the decoder enlarges less or more than the encoder reduces; unknown sizes pass unseen."""
-        sizes = [tuple(x.shape[1:-1]) for x in (signal, latents, decoded)]
-        grid = sizes[1] if len(sizes[1]) == len(sizes[0]) else (1,) * len(sizes[0])
-        for want, rows, have in zip(sizes[0], grid, sizes[2], strict=True):
-            # The last row of latents must be needed, and no row more.
-            known = all(isinstance(x, int) for x in (want, rows, have))
-            if known and not (have >= want and (rows - 1) * have < rows * want):
-                raise ValueError(
-                    f"The decoder makes signals of the size {sizes[2]} of those of {sizes[0]}, by latents of "
-                    f"{sizes[1]}. The encoder's and the decoder's strides have to be the same."
-                )
-
     # === Config ===
     def get_config(self):
         parts = {name: getattr(self, name) for name in ("encoder", "quantizer", "decoder")}
@@ -378,21 +393,3 @@ def reconstruction_of_none(tokenizer, signal):
     one = tokenizer.call(keras.ops.zeros((1, *keras.ops.shape(signal)[1:]), signal.dtype))
     losses = {name: keras.ops.zeros_like(loss) for name, loss in one.losses.items()}
     return Reconstruction(one.signal[:0], one.tokens[:0], losses)
-
-
-def check_batch_size(batch_size):
-    """Raises where `batch_size` is neither None nor a positive integer."""
-    if batch_size is not None and not is_count(batch_size):
-        raise ValueError(
-            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
-            "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
-        )
-
-
-def _in_batches(function, tensor, batch_size):
-    if tensor.shape[0] == 0:  # convolutions refuse an empty batch: one example shows the shape
-        return function(keras.ops.zeros((1, *tensor.shape[1:]), tensor.dtype))[:0]
-    if batch_size is None or tensor.shape[0] <= batch_size:
-        return function(tensor)
-    parts = [function(tensor[i : i + batch_size]) for i in range(0, tensor.shape[0], batch_size)]
-    return keras.ops.concatenate(parts)

@@ -11,6 +11,7 @@ from vqzoo.trainers.callbacks.logs import RunLog
 from vqzoo.trainers.callbacks.logs import StopOnNonFinite
 from vqzoo.trainers.callbacks.logs import read_log
 from vqzoo.trainers.callbacks.progress import Progress
+from vqzoo.trainers.callbacks.samples import Generated
 from vqzoo.trainers.callbacks.text import Sentences
 from vqzoo.trainers.prior import PriorTrainer
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
@@ -25,6 +26,7 @@ from vqzoo.trainers.trainer import Trainer
 __all__ = [
     "AdversarialTrainer",
     "Checkpoints",
+    "Generated",
     "GeneratedPictures",
     "Pictures",
     "Position",

@@ -7,8 +7,8 @@ import pytest
 
 import vqzoo
 from vqzoo.cli.main import main
-from vqzoo.cli.signals import ImageSignals
 from vqzoo.data import TokenShards
+from vqzoo.modalities import ImageModality
 
 
 def contents(folder):
@@ -50,15 +50,15 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(pictures, tmp_path, 
     assert main([*command, str(tmp_path / "once")]) == 1
     told = capsys.readouterr().err
     assert "encoded into 3 shards: 7 files, 1 failed:" in told and "bad.png" in told
-    whole, calls = ImageSignals.encode, []
+    whole, calls = ImageModality.encode, []
 
-    def stops(self, signals):
+    def stops(self, tokenizer, signals):
         calls.append(len(signals))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return whole(self, signals)
+        return whole(self, tokenizer, signals)
 
-    monkeypatch.setattr(ImageSignals, "encode", stops)
+    monkeypatch.setattr(ImageModality, "encode", stops)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         main([*command, str(tmp_path / "twice")])
     assert not (tmp_path / "twice" / "manifest.json").exists()

@@ -17,10 +17,10 @@ from PIL import Image
 
 import vqzoo
 from vqzoo.cli.main import main
-from vqzoo.cli.signals import SIGNALS
-from vqzoo.cli.signals import ImageSignals
 from vqzoo.data import Pieces
 from vqzoo.data import TokenShards
+from vqzoo.modalities import ImageModality
+from vqzoo.modalities import modality_named
 
 SUFFIX = {"image": ".png", "audio": ".wav", "text": ".txt"}
 VERBS = ("encode", "shards", "reconstruct", "decode", "evaluate")
@@ -161,14 +161,14 @@ ERRORS = [MemoryError(), RuntimeError("odd"), TypeError("odd"), KeyError("odd"),
 def test_an_error_of_any_kind_is_that_of_one_file(verb, modality, presets, tmp_path, capsys, monkeypatch):
     folder, out = tmp_path / "in", tmp_path / "out"
     sources(verb, presets, modality, folder, ["a", *(f"m{number}" for number in range(len(ERRORS))), "z"])
-    load = SIGNALS[modality].load
+    load = modality_named(modality).load
 
-    def fails(self, path):
+    def fails(tokenizer, path):
         if path.stem.startswith("m"):
             raise ERRORS[int(path.stem[1:])]
-        return load(self, path)
+        return load(tokenizer, path)
 
-    monkeypatch.setattr(SIGNALS[modality], "load", fails)
+    monkeypatch.setattr(modality_named(modality), "load", fails)
     assert main(command(verb, presets, modality, [folder], out)) == 1
     told = capsys.readouterr().err
     assert f"{len(ERRORS)} failed" in told and all(f"m{number}" in told for number in range(len(ERRORS)))
@@ -181,15 +181,15 @@ def test_an_error_of_any_kind_is_that_of_one_file(verb, modality, presets, tmp_p
 @pytest.mark.parametrize("modality", SUFFIX)
 def test_a_file_that_fails_in_a_batch_leaves_the_others_their_tokens(modality, presets, tmp_path, capsys, monkeypatch):
     sources("encode", presets, modality, tmp_path / "in", ["a", "m", "z"])
-    encode, calls = SIGNALS[modality].encode, []
+    encode, calls = modality_named(modality).encode, []
 
-    def fails(self, signals):
+    def fails(tokenizer, signals):
         calls.append(len(signals))
         if len(calls) in (1, 3):  # the batch of three, then the second file alone
             raise RuntimeError("odd")
-        return encode(self, signals)
+        return encode(tokenizer, signals)
 
-    monkeypatch.setattr(SIGNALS[modality], "encode", fails)
+    monkeypatch.setattr(modality_named(modality), "encode", fails)
     assert main(command("encode", presets, modality, [tmp_path / "in"], tmp_path / "out")) == 1
     assert calls == [3, 1, 1, 1] and results(tmp_path / "out") == ["a.npz", "z.npz"]
     assert "RuntimeError: odd" in capsys.readouterr().err
@@ -269,16 +269,16 @@ def test_without_force_nothing_is_overwritten_that_came_in_the_meantime(verb, pr
     sources(verb, presets, "image", folder, ["a", "z"])
     module = sys.modules[f"vqzoo.cli.verbs.{verb}"]
     name, function = ("save_tokens", module.save_tokens) if verb == "encode" else (None, None)
-    save = ImageSignals.save
+    save = ImageModality.save
 
     def racing(*arguments, **options):
-        path = arguments[0] if verb == "encode" else arguments[1]
+        path = arguments[0] if verb == "encode" else arguments[2]
         target = out / pathlib.Path(path).name
         if target.stem == "a":
             target.write_bytes(b"the other's")
         return (function if verb == "encode" else save)(*arguments, **options)
 
-    monkeypatch.setattr(*((module, name) if verb == "encode" else (ImageSignals, "save")), racing)
+    monkeypatch.setattr(*((module, name) if verb == "encode" else (ImageModality, "save")), racing)
     assert main(command(verb, presets, "image", [folder], out)) == 1
     assert "is there already. Give --force" in capsys.readouterr().err
     first, second = results(out)

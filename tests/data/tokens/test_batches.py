@@ -31,7 +31,7 @@ def test_the_dataset_goes_on_at_any_step_and_workers_share():
 
 
 def test_rows_that_do_not_fit_are_told():
-    with pytest.raises(ValueError, match="Received: 7 rows of tokens, 6 prefixes"):
+    with pytest.raises(ValueError, match="Received: 7 rows of tokens, 6 of prefix"):
         TokenBatches(TOKENS, 4, PREFIX[1:])
-    with pytest.raises(ValueError, match="Received: 0 rows of tokens, no prefixes"):
+    with pytest.raises(ValueError, match="Received: no rows of tokens"):
         TokenBatches(TOKENS[:0], 4)

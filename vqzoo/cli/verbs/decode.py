@@ -51,7 +51,7 @@ class _Tokenizers:
 
     def decode(self, path, target):
         """Writes the signal of a token file."""
-        from vqzoo.cli.signals import signals_of
+        from vqzoo.modalities import modality_of
         from vqzoo.tokenizers import Tokenizer
 
         file = load_tokens(path)
@@ -68,23 +68,23 @@ class _Tokenizers:
         folder = self.folders[name]
         check_tokens_of(file, folder, path)
         if name not in self.loaded:
-            self.loaded[name] = signals_of(Tokenizer.from_preset(folder), name)
-        modality = self.loaded[name].tokenizer.modality
-        if file.modality != modality:
+            self.loaded[name] = Tokenizer.from_preset(folder)
+        tokenizer = self.loaded[name]
+        modality = modality_of(tokenizer, name)
+        if file.modality != modality.name:
             raise ValueError(
-                f"{str(path)!r} says that it holds tokens of {shown(file.modality)}, and its preset is of {modality}. "
-                "The file is damaged: encode the signal again."
+                f"{str(path)!r} says that it holds tokens of {shown(file.modality)}, and its preset is of "
+                f"{modality.name}. The file is damaged: encode the signal again."
             )
-        decoded = self.loaded[name].decode(file.tokens, file.size)
-        self.loaded[name].save(target, decoded)
+        modality.save(tokenizer, target, modality.decode(tokenizer, file.tokens, file.size))
 
 
 def _suffix(path):
     """What the tokens of a file become; of a damaged one, which is named when its turn comes, anything."""
-    from vqzoo.cli.signals import SIGNALS
+    from vqzoo.modalities import modality_named
 
     try:
-        return SIGNALS[load_tokens(path).modality].suffix
+        return modality_named(load_tokens(path).modality).suffix
     except Exception:
         return ".png"
 

@@ -10,6 +10,7 @@ sentence. A run that was stopped goes on after the last whole shard when its com
 """
 
 import contextlib
+import functools
 
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
@@ -43,25 +44,25 @@ def add_arguments(parser):
 
 def run(arguments):
     """Encodes every file; exit status 1 if one failed."""
-    from vqzoo.cli.signals import signals_of
+    from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
     folder = find_preset(arguments.preset)
     tokenizer = Tokenizer.from_preset(folder)
-    signals = signals_of(tokenizer, arguments.preset)
+    coder = _Coder(modality_of(tokenizer, arguments.preset), tokenizer)
     # A token file names a folder by its whole path, or it would be found from one place only.
     preset = str(folder.resolve()) if user_path(arguments.preset).exists() else arguments.preset
     if arguments.paths == ["-"]:
-        return _pipe(preset, folder, signals)
+        return _pipe(preset, folder, coder)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the tokens. Leave it out only with - for the path.")
     if arguments.shards is not None:
-        return _shards(preset, folder, signals, arguments)
-    pairs = pair_files(arguments.paths, arguments.out, ".npz", signals.find)
+        return _shards(preset, folder, coder, arguments)
+    pairs = pair_files(arguments.paths, arguments.out, ".npz", coder.modality.find)
     with FileRun(pairs, arguments.json) as progress:
         free = _free(pairs, arguments.force, progress)
-        for group in _groups(free, signals, arguments.batch_size, progress):
-            for source, target, signal, tokens in _encoded(group, signals, progress):
+        for group in _groups(free, coder, arguments.batch_size, progress):
+            for source, target, signal, tokens in _encoded(group, coder, progress):
                 with progress.kept_going(source):
                     with result_path(target, arguments.force) as temporary:
                         save_tokens(temporary, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
@@ -69,19 +70,29 @@ def run(arguments):
     return progress.conclude("encoded")
 
 
-def _shards(preset, folder, signals, arguments):
+class _Coder:
+    """A modality and the tokenizer that it is asked about."""
+
+    def __init__(self, modality, tokenizer):
+        self.modality = modality
+        self.load = functools.partial(modality.load, tokenizer)
+        self.encode = functools.partial(modality.encode, tokenizer)
+        self.rows = functools.partial(modality.rows, tokenizer)
+
+
+def _shards(preset, folder, coder, arguments):
     from vqzoo.data import write_token_shards
 
-    files = named_files(arguments.paths, signals.find)
+    files = named_files(arguments.paths, coder.modality.find)
     about = {"preset": preset, **describe_tokens(folder)}
     with FileRun(files, arguments.json) as progress:
 
         def encode(files, failed):
             rows = {}
-            for group in _groups(files, signals, arguments.batch_size, progress):
-                for path, name, signal, tokens in _encoded(group, signals, progress):
+            for group in _groups(files, coder, arguments.batch_size, progress):
+                for path, name, signal, tokens in _encoded(group, coder, progress):
                     with progress.kept_going(path):
-                        rows[path] = signals.rows(name, signal, tokens)
+                        rows[path] = coder.rows(name, signal, tokens)
                         progress.succeeded(path, shape=list(tokens.shape))
             failed |= {name: progress.failures[str(path)] for path, name in files if path not in rows}
             return [row for path, _ in files for row in rows.get(path, ())]
@@ -92,21 +103,21 @@ def _shards(preset, folder, signals, arguments):
     return progress.conclude(f"encoded into {len(manifest['shards'])} shards:")
 
 
-def _groups(pairs, signals, batch_size, progress):
+def _groups(pairs, coder, batch_size, progress):
     """Lists of (source, target, signal) of one size each; a source that cannot be read has failed."""
     waiting = {}
     for source, target in pairs:
         signal = None
         with progress.kept_going(source):
-            signal = signals.load(source)
+            signal = coder.load(source)
         if signal is None:
             continue
         group = waiting.setdefault(signal.shape, [])
         group.append((source, target, signal))
         values = signal[..., 0].size
-        if len(group) >= batch_size or (len(group) + 1) * values > signals.at_once:
+        if len(group) >= batch_size or (len(group) + 1) * values > coder.modality.at_once:
             yield waiting.pop(signal.shape)
-        elif sum(len(g) * g[0][2][..., 0].size for g in waiting.values()) > 8 * signals.at_once:
+        elif sum(len(g) * g[0][2][..., 0].size for g in waiting.values()) > 8 * coder.modality.at_once:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()
 
@@ -122,27 +133,27 @@ def _free(pairs, force, progress):
             yield source, target
 
 
-def _encoded(group, signals, progress):
+def _encoded(group, coder, progress):
     """The group with its tokens; where the whole of it fails, each file alone, so that one does not end the others."""
     if len(group) > 1:
         with contextlib.suppress(Exception):
-            return _with_tokens(group, signals)
+            return _with_tokens(group, coder)
     done = []
     for one in group:
         with progress.kept_going(one[0]):
-            done += _with_tokens([one], signals)
+            done += _with_tokens([one], coder)
     return done
 
 
-def _with_tokens(group, signals):
-    tokens = signals.encode([signal for _, _, signal in group])
+def _with_tokens(group, coder):
+    tokens = coder.encode([signal for _, _, signal in group])
     return [(*one, row) for one, row in zip(group, tokens, strict=True)]
 
 
-def _pipe(preset, folder, signals):
+def _pipe(preset, folder, coder):
     with piped_file("standard input") as source:
-        signal = signals.load(source)
-        tokens = signals.encode([signal])[0]
+        signal = coder.load(source)
+        tokens = coder.encode([signal])[0]
         target = source.with_name("tokens.npz")
         save_tokens(target, tokens, size=signal.shape[:-1], preset=preset, folder=folder)
         write_output(target.read_bytes())

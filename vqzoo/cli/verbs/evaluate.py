@@ -37,25 +37,23 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints the numbers, and what they were measured on; exit status 1 if a file was skipped."""
-    from vqzoo.cli.evaluation import evaluate_sample
-    from vqzoo.cli.evaluation import evaluate_whole
-    from vqzoo.cli.signals import signals_of
+    from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
     given = [name for name in ("size", *_DEFAULTS) if getattr(arguments, name) is not None]
     if arguments.whole and given:
         raise ValueError(f"--whole measures files as they are: leave out {' '.join(f'--{name}' for name in given)}.")
     tokenizer = Tokenizer.from_preset(find_preset(arguments.preset))
-    signals = signals_of(tokenizer, arguments.preset)
+    modality = modality_of(tokenizer, arguments.preset)
     if arguments.whole:
-        evaluation = evaluate_whole(signals, arguments.path)
+        evaluation = modality.evaluate_whole(tokenizer, arguments.path)
     else:
         size = arguments.size or 2 * getattr(tokenizer, "sample_rate", 64)
         scale, count, seed = (
             default if getattr(arguments, name) is None else getattr(arguments, name)
             for name, default in _DEFAULTS.items()
         )
-        evaluation = evaluate_sample(signals, arguments.path, size, scale, count, seed)
+        evaluation = modality.evaluate_sample(tokenizer, arguments.path, size, scale, count, seed)
     if arguments.json:
         skipped = {str(path): reason for path, reason in evaluation.skipped.items()}
         about = {"measured": evaluation.measured, "whole": arguments.whole, "files": evaluation.files}

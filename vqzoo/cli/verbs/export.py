@@ -51,19 +51,19 @@ def run(arguments):
 
 def _exported(folder, of_prior, arguments):
     """Exports in place; returns a line for each form."""
-    from vqzoo.cli.signals import signals_of
     from vqzoo.export import EXPORT_FORMS
     from vqzoo.export import LITERT_FORMS
     from vqzoo.export import export_preset
     from vqzoo.export import export_prior_preset
     from vqzoo.generation import Generator
+    from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
     if of_prior:
         line = export_prior_preset(Generator.from_preset(folder), folder)
         return [json_text({"form": "generator", "told": line}) if arguments.json else f"generator: {line}"]
     tokenizer = Tokenizer.from_preset(folder)
-    examples = signals_of(tokenizer, arguments.preset).examples()
+    examples = modality_of(tokenizer, arguments.preset).examples(tokenizer)
     precisions = arguments.litert or tuple(LITERT_FILES)
     forms = [form for form in EXPORT_FORMS if LITERT_FORMS.get(form, precisions[0]) in precisions]
     agreements = export_preset(tokenizer, folder, examples, forms)

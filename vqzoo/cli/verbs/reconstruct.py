@@ -17,18 +17,19 @@ def add_arguments(parser):
 
 def run(arguments):
     """Reconstructs every file; exit status 1 if one failed."""
-    from vqzoo.cli.signals import signals_of
+    from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
-    signals = signals_of(Tokenizer.from_preset(find_preset(arguments.preset)), arguments.preset)
+    tokenizer = Tokenizer.from_preset(find_preset(arguments.preset))
+    modality = modality_of(tokenizer, arguments.preset)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the reconstructions.")
-    pairs = pair_files(arguments.paths, arguments.out, signals.suffix, signals.find)
+    pairs = pair_files(arguments.paths, arguments.out, modality.suffix, modality.find)
 
     def reconstruct(source, target):
-        signal = signals.load(source)
-        again = signals.decode(signals.encode([signal])[0], signal.shape[:-1])
-        signals.save(target, again)
-        return signals.judge(signal, again)
+        signal = modality.load(tokenizer, source)
+        reconstruction = modality.decode(tokenizer, modality.encode(tokenizer, [signal])[0], signal.shape[:-1])
+        modality.save(tokenizer, target, reconstruction)
+        return modality.compare(tokenizer, signal, reconstruction)
 
     return run_each("reconstructed", pairs, arguments, reconstruct, "reconstruction")

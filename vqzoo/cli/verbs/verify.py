@@ -15,10 +15,10 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints a line for each form; what does not agree is an error."""
-    from vqzoo.cli.signals import signals_of
     from vqzoo.data import holds_shards
     from vqzoo.data import verify_shards
     from vqzoo.export import verify_exports
+    from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
     shards = user_path(arguments.preset)
@@ -38,6 +38,6 @@ def run(arguments):
     if not arguments.json:
         print(f"{folder}: {len(files)} files are whole")
     tokenizer = Tokenizer.from_preset(folder)
-    for agreement in verify_exports(tokenizer, folder, signals_of(tokenizer, arguments.preset).examples()):
+    for agreement in verify_exports(tokenizer, folder, modality_of(tokenizer, arguments.preset).examples(tokenizer)):
         print(json_text(agreement._asdict()) if arguments.json else told(agreement))
     return 0

@@ -20,10 +20,11 @@ class TokenBatches(StepBatches):
         tokens: int array (rows, *grid, num_codebooks).
         batch_size: int, rows of a batch.
         prefix: int array (rows, length), ids, as `TokenSpace.prefix` makes them. Default None: nothing.
+        context: int array (rows, length), ids for the prior's cross-attention, made in the same way. Default None.
         seed: int from 0 to 2**63 - 1. Default 0.
 
     Raises:
-        ValueError: There is no row, prefix and tokens are not equally many, or a number is out of range.
+        ValueError: There is no row, tokens and conditions are not equally many, or a number is out of range.
 
     Example:
     >>> batches = TokenBatches(np.arange(8).reshape(4, 2, 1), batch_size=2, prefix=[[5], [6], [7], [8]])
@@ -38,38 +39,45 @@ class TokenBatches(StepBatches):
     _dtype = tf.int64
     _shape = ()  # of a row's number, which stands for the row
 
-    def __init__(self, tokens, batch_size, prefix=None, *, seed=0):
+    def __init__(self, tokens, batch_size, prefix=None, context=None, *, seed=0):
         self.tokens = np.asarray(tokens, "int32")
-        self.prefix = None if prefix is None else np.asarray(prefix, "int32")
+        self.prefix, self.context = (None if ids is None else np.asarray(ids, "int32") for ids in (prefix, context))
         self.batch_size = batch_size
         self.seed = seed
-        if not len(self.tokens) or (prefix is not None and len(self.prefix) != len(self.tokens)):
-            count = "no" if prefix is None else len(self.prefix)
-            raise ValueError(
-                f"Each row of tokens has a prefix, or none has, and there is one row or more. Received: "
-                f"{len(self.tokens)} rows of tokens, {count} prefixes."
-            )
+        for name, ids in (("prefix", self.prefix), ("context", self.context)):
+            if ids is not None and len(ids) != len(self.tokens):
+                raise ValueError(
+                    f"Each row of tokens has a {name}, or none has. Received: {len(self.tokens)} rows of tokens, "
+                    f"{len(ids)} of {name}."
+                )
+        if not len(self.tokens):
+            raise ValueError("There is one row of tokens or more. Received: no rows of tokens.")
         self._order = Order(len(self.tokens), batch_size, seed)
 
     def __len__(self):
         return len(self.tokens)
 
     def batch(self, step, worker=0, workers=1):
-        """As `StepBatches`: tokens (rows, *grid, num_codebooks), or a pair of them and `{"prefix": ids}`."""
-        return self._taken(super().batch(step, worker, workers), self.tokens, self.prefix, np.take)
+        """As `StepBatches`: tokens (rows, *grid, num_codebooks), or a pair of them and a dict of ids."""
+        return self._taken(super().batch(step, worker, workers), self.tokens, self._conditions(), np.take)
 
     def dataset(self, start=0, steps=None, worker=0, workers=1):
         """As `StepBatches`, of what `batch` returns."""
         spec = tf.TensorSpec((self._order.rows(worker, workers),), self._dtype)
         numbers = functools.partial(super().batch, worker=worker, workers=workers)
         # Made once, outside of the data set's graph, which would hold a copy.
-        tokens, prefix = (None if rows is None else tf.constant(rows) for rows in (self.tokens, self.prefix))
-        return step_dataset(numbers, spec, start, steps).map(lambda n: self._taken(n, tokens, prefix, tf.gather))
+        tokens = tf.constant(self.tokens)
+        conditions = {name: tf.constant(ids) for name, ids in self._conditions().items()}
+        return step_dataset(numbers, spec, start, steps).map(lambda n: self._taken(n, tokens, conditions, tf.gather))
 
     def _example(self, number, order, position):
         return np.int64(order[position])
 
+    def _conditions(self):
+        given = {"prefix": self.prefix, "context": self.context}
+        return {name: ids for name, ids in given.items() if ids is not None}
+
     @staticmethod
-    def _taken(numbers, tokens, prefix, take):
+    def _taken(numbers, tokens, conditions, take):
         rows = take(tokens, numbers, axis=0)
-        return rows if prefix is None else (rows, {"prefix": take(prefix, numbers, axis=0)})
+        return (rows, {name: take(ids, numbers, axis=0) for name, ids in conditions.items()}) if conditions else rows

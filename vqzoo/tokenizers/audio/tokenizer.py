@@ -17,10 +17,11 @@ from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.tokenizers.audio.windows import check_samples
 from vqzoo.tokenizers.audio.windows import windows_along
+from vqzoo.tokenizers.batches import check_batch_size
+from vqzoo.tokenizers.batches import in_batches
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
-from vqzoo.tokenizers.tokenizer import check_batch_size
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -120,7 +121,7 @@ class AudioTokenizer(Tokenizer):
             signal = keras.ops.convert_to_tensor(signal, "float32")
             if known_value(signal[:0]) is None:
                 return self._encode(signal, lengths, num_codebooks)
-            return _in_batches(self._encoding(num_codebooks), signal, lengths, batch_size)
+            return in_batches(self._encoding(num_codebooks), signal, lengths, batch_size=batch_size)
         signal, lengths = _value_in_windows(signal, window), _value_in_windows(lengths, window)
         stride = self.stride
         frames = -(-signal.shape[1] // stride)
@@ -128,8 +129,8 @@ class AudioTokenizer(Tokenizer):
         for part in self._windows(frames, window, overlap, lambda: network_reach(self.encoder)):
             start = part.source.start * stride
             seen = keras.ops.convert_to_tensor(signal[:, start : part.source.stop * stride], "float32")
-            real = None if lengths is None else np.clip(lengths - start, 0, seen.shape[1])
-            found = _in_batches(self._encoding(num_codebooks), seen, real, batch_size)
+            real = None if lengths is None else _as_tensor(np.clip(lengths - start, 0, seen.shape[1]))
+            found = in_batches(self._encoding(num_codebooks), seen, real, batch_size=batch_size)
             tokens[:, part.target] = keras.ops.convert_to_numpy(found)[:, part.inner]
         return keras.ops.convert_to_tensor(tokens)
 
@@ -170,7 +171,7 @@ class AudioTokenizer(Tokenizer):
         if known_value(tokens[:0]) is None:
             waveforms = self._decode(tokens, lengths)
         else:
-            waveforms = _in_batches(self._decoding(count), tokens, lengths, batch_size)
+            waveforms = in_batches(self._decoding(count), tokens, lengths, batch_size=batch_size)
         return waveforms if length is None else crop(waveforms, (length,))
 
     def call(self, signal, training=False, mask=None):
@@ -266,8 +267,9 @@ class AudioTokenizer(Tokenizer):
             if used <= 0:
                 break
             seen = tokens[:, part.source]
-            real = None if lengths is None else np.clip(lengths - part.source.start * stride, 0, seen.shape[1] * stride)
-            made = keras.ops.convert_to_numpy(_in_batches(self._decoding(count), seen, real, batch_size))
+            most, start_of_source = seen.shape[1] * stride, part.source.start * stride
+            real = None if lengths is None else _as_tensor(np.clip(lengths - start_of_source, 0, most))
+            made = keras.ops.convert_to_numpy(in_batches(self._decoding(count), seen, real, batch_size=batch_size))
             waveforms[:, start : start + used] = made[:, place : place + used]
         return waveforms
 
@@ -326,6 +328,11 @@ class AudioTokenizer(Tokenizer):
         return {**super().get_config(), "sample_rate": self.sample_rate}
 
 
+def _as_tensor(lengths):
+    """An array as a tensor, which a compiled function is not traced for again."""
+    return keras.ops.convert_to_tensor(lengths, "int32")
+
+
 def _mask(tensor, lengths):
     """Which positions of (batch, positions, channels) are real: bool (batch, positions)."""
     positions = keras.ops.arange(keras.ops.shape(tensor)[1], dtype="int32")
@@ -363,17 +370,3 @@ def _value_in_windows(tensor, window):
             "`dataset.map`. Leave `window` out there, or loop over the sounds in Python."
         )
     return value
-
-
-def _in_batches(function, tensor, lengths, batch_size):
-    if tensor.shape[0] == 0:  # convolutions refuse an empty batch: one example shows the shape
-        return function(keras.ops.zeros((1, *tensor.shape[1:]), tensor.dtype))[:0]
-    if lengths is not None:
-        lengths = keras.ops.convert_to_tensor(lengths, "int32")
-    if batch_size is None or tensor.shape[0] <= batch_size:
-        return function(tensor, lengths)
-    parts = []
-    for i in range(0, tensor.shape[0], batch_size):
-        some = slice(i, i + batch_size)
-        parts.append(function(tensor[some], None if lengths is None else lengths[some]))
-    return keras.ops.concatenate(parts)

@@ -15,12 +15,12 @@ from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
+from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.image.tiles import bands_of_tiles
 from vqzoo.tokenizers.image.tiles import decoding_tiles
 from vqzoo.tokenizers.image.tiles import encoding_tiles
 from vqzoo.tokenizers.image.tiles import grid_of
 from vqzoo.tokenizers.tokenizer import Tokenizer
-from vqzoo.tokenizers.tokenizer import check_batch_size
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")

@@ -11,12 +11,14 @@ from vqzoo.data.received import described
 from vqzoo.data.received import is_dense
 from vqzoo.data.received import plain_array
 from vqzoo.data.received import without_values
+from vqzoo.data.text.pieces import checked_texts
 from vqzoo.data.text.repair import texts_way_out
 from vqzoo.networks.text import RealPieces
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
+from vqzoo.tokenizers.signal_checks import shape_of
 
 # Pieces of one text: the logits of so many take half a gigabyte.
 LONGEST = 2**15
@@ -296,3 +298,44 @@ def _with_two_axes(code, shape):
 def _shortened(thing):
     told = " ".join(repr(thing).split())  # an array takes several lines
     return told if len(told) <= 40 else f"{told[:37]}..."
+
+
+def check_not_ids(tokens, num_codebooks):
+    """Raises ValueError where what `decode` is given may be ids of pieces.
+
+    Args:
+        tokens: what a user passes as tokens.
+        num_codebooks: int, of the tokenizer.
+    """
+    array = as_array(tokens)
+    shape = None if array is None or dtype_name(array).startswith("float") else shape_of(array)
+    if shape and len(shape) == 2 and num_codebooks != 1 and shape[1] != num_codebooks:
+        raise ValueError(
+            "Tokens have the shape (batch, chunks, num_codebooks), and ids of pieces (batch, length). Received: "
+            f"shape={shape}. If they are ids: call `tokenizer.pieces.decode(x)`."
+        )
+
+
+def rows_of(texts, pieces):
+    """The ids of each text.
+
+    Args:
+        texts: list of str.
+        pieces: `vqzoo.data.Pieces`.
+
+    Returns:
+        List of int32 arrays.
+
+    Raises:
+        ValueError: if they are strings of a graph, or one is too long.
+    """
+    if hasattr(texts, "dtype") and known_value(texts) is None:
+        raise ValueError(
+            "Strings become pieces in eager calls. Received: strings of a graph, such as that of `dataset.map`. "
+            "Make a data set of ids: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`."
+        )
+    rows = []
+    for some in groups_of(checked_texts(texts)):  # a text that is too long is found before all are pieces
+        rows += pieces.encode(some)
+        check_length(max(map(len, rows[-len(some) :])))
+    return rows

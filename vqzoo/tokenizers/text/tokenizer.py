@@ -6,30 +6,28 @@ import keras
 import numpy as np
 
 from vqzoo.data import Pieces
-from vqzoo.data.text.pieces import checked_texts
 from vqzoo.networks.text import embedding_of
-from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.ops import largest
 from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
+from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import shape_of
 from vqzoo.tokenizers.text.checks import LONGEST
 from vqzoo.tokenizers.text.checks import check_eager
-from vqzoo.tokenizers.text.checks import check_length
 from vqzoo.tokenizers.text.checks import check_networks
+from vqzoo.tokenizers.text.checks import check_not_ids
 from vqzoo.tokenizers.text.checks import check_padded
 from vqzoo.tokenizers.text.checks import checked_ids
 from vqzoo.tokenizers.text.checks import groups_by_length
-from vqzoo.tokenizers.text.checks import groups_of
 from vqzoo.tokenizers.text.checks import is_text
 from vqzoo.tokenizers.text.checks import rows_at_once
+from vqzoo.tokenizers.text.checks import rows_of
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
-from vqzoo.tokenizers.tokenizer import check_batch_size
 from vqzoo.tokenizers.tokenizer import reconstruction_of_none
 
 PIECES_FILE = "pieces.model"
@@ -108,7 +106,7 @@ class TextTokenizer(Tokenizer):
         if not is_text(signal):
             return self.encode_ids(signal, batch_size)
         check_batch_size(batch_size)
-        rows = self._rows(signal)
+        rows = rows_of(signal, self.pieces)
         lengths = np.array([len(row) for row in rows], "int64")
         return self._in_groups(lengths, lambda some: self.pieces.pad([rows[i] for i in some], self.stride), batch_size)
 
@@ -190,7 +188,7 @@ class TextTokenizer(Tokenizer):
         Returns:
             List of int.
         """
-        return [-(-len(row) // self.stride) for row in self._rows(texts)]
+        return [-(-len(row) // self.stride) for row in rows_of(texts, self.pieces)]
 
     def ids_of(self, logits):
         """The likeliest pieces; behind the first end piece all are the end piece.
@@ -207,6 +205,32 @@ class TextTokenizer(Tokenizer):
             rows = keras.ops.reshape(logits, (-1, logits.shape[-1]))
             ids = keras.ops.reshape(largest(rows), keras.ops.shape(logits)[:2])
         return keras.ops.where(mask_until(ids, self.pieces.end), ids, self.pieces.end)
+
+    def signal_of(self, outputs):
+        """The ids of pieces that logits stand for, see `ids_of`."""
+        return self.ids_of(outputs)
+
+    def decode_signal(self, tokens):
+        """Tokens to ids of pieces, see `decode_ids`."""
+        return self.decode_ids(tokens)
+
+    def likeness(self, signal, reconstruction):
+        """The share of right pieces, as `Tokenizer.likeness` returns it: ("accuracy", value).
+
+        Args:
+            signal: int32 array (batch, length), ids of pieces.
+            reconstruction: int32 array of the same shape.
+
+        Returns:
+            Tuple of str and float.
+        """
+        real = np.asarray(mask_until(signal, self.pieces.end))
+        return "accuracy", float(np.mean((reconstruction == signal)[real]))
+
+    @property
+    def asset_files(self):
+        """Dict file name -> bytes that exports need beside their own files: the sentencepiece model."""
+        return {PIECES_FILE: self.pieces.model}
 
     def real_positions(self, signal):
         """Which chunks have a piece of the sentence.
@@ -287,7 +311,8 @@ class TextTokenizer(Tokenizer):
 
     def save_assets(self, folder):
         """Writes the pieces: Keras calls it for its file."""
-        pathlib.Path(folder, PIECES_FILE).write_bytes(self.pieces.model)
+        for name, content in self.asset_files.items():
+            pathlib.Path(folder, name).write_bytes(content)
 
     def load_assets(self, folder):
         """Reads the pieces: Keras calls it for its file."""
@@ -306,13 +331,7 @@ class TextTokenizer(Tokenizer):
             yield name, part, shape
 
     def _check_tokens(self, tokens):
-        array = as_array(tokens)
-        shape = None if array is None or dtype_name(array).startswith("float") else shape_of(array)
-        if shape and len(shape) == 2 and self.num_codebooks != 1 and shape[1] != self.num_codebooks:
-            raise ValueError(
-                "Tokens have the shape (batch, chunks, num_codebooks), and ids of pieces (batch, length). Received: "
-                f"shape={shape}. If they are ids: call `tokenizer.pieces.decode(x)`."
-            )
+        check_not_ids(tokens, self.num_codebooks)
         super()._check_tokens(tokens)
         most = getattr(self.decoder, "max_length", LONGEST)
         chunks = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)[1]
@@ -362,19 +381,6 @@ class TextTokenizer(Tokenizer):
             found = self._compiled_encode(keras.ops.convert_to_tensor(ids_of_rows(some), "int32"))
             tokens[some, : found.shape[1]] = keras.ops.convert_to_numpy(found)
         return keras.ops.convert_to_tensor(tokens)
-
-    def _rows(self, texts):
-        """The ids of each text."""
-        if hasattr(texts, "dtype") and known_value(texts) is None:
-            raise ValueError(
-                "Strings become pieces in eager calls. Received: strings of a graph, such as that of `dataset.map`. "
-                "Make a data set of ids: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`."
-            )
-        rows = []
-        for some in groups_of(checked_texts(texts)):  # a text that is too long is found before all are pieces
-            rows += self.pieces.encode(some)
-            check_length(max(map(len, rows[-len(some) :])))
-        return rows
 
     def _set_pieces(self, pieces):
         if not isinstance(pieces, Pieces):

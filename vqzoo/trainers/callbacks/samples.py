@@ -42,3 +42,24 @@ class Samples(keras.callbacks.Callback):
     def write(self, path):
         """Writes the signals and what comes back of them to a file, or folder."""
         raise NotImplementedError
+
+
+class Generated(Samples):
+    """Writes what the same seed generates as training goes on, into the folders `epoch_0001`, ...
+
+    Args:
+        folder: str or path, made when missing.
+        save: callable that takes the path of a folder, and writes into it.
+        every: int, epochs from one folder to the next. Defaults to 1.
+
+    Raises:
+        ValueError: if `every` is not positive.
+    """
+
+    def __init__(self, folder, save, every=1):
+        super().__init__(folder, None, (), every)
+        self.save = save
+
+    def write(self, path):
+        """Writes the folder."""
+        self.save(path)

@@ -9,11 +9,7 @@ import pytest
 import soundfile
 
 import vqzoo
-from vqzoo.cli import evaluation
 from vqzoo.cli.main import main
-from vqzoo.cli.signals import AudioSignals
-from vqzoo.cli.signals import ImageSignals
-from vqzoo.cli.signals import signals_of
 from vqzoo.data import ImageCrops
 from vqzoo.data import Pieces
 from vqzoo.data import find_images
@@ -22,11 +18,24 @@ from vqzoo.data import save_image
 from vqzoo.data import write_image_shards
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import evaluate_images
-from vqzoo.metrics import image as image_metrics
+from vqzoo.metrics.image import similarity
+from vqzoo.modalities import AudioModality
+from vqzoo.modalities import ImageModality
+from vqzoo.modalities import Split
+from vqzoo.modalities import modality_of
+from vqzoo.runs import TokenizerRun
 from vqzoo.runs.failures import failure_line
-from vqzoo.runs.run import Run
 
 RNG = np.random.default_rng(0)
+MEANS = "means over the files, and the bits of all of them together"
+
+
+def evaluate_sample(tokenizer, *arguments):
+    return modality_of(tokenizer).evaluate_sample(tokenizer, *arguments)
+
+
+def evaluate_whole(tokenizer, *arguments):
+    return modality_of(tokenizer).evaluate_whole(tokenizer, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +100,18 @@ def run(tokenizers, monkeypatch, capsys, modality, *arguments, status=1):  # one
 MEASURED = {
     "image": (
         ["--size", "32", "--crops", "20", "--scale", "0.7"],
-        "20 crops of 32x32 pixels, cut at random from 3 of 4 files at 0.7 to 1.33 of their resolution (13 of pictures "
-        "that are too small for 0.7), 6 of the crops enlarged, pictures beyond 1024 "
+        "20 crops of 32x32 pixels, cut at random from 3 of 4 files at 0.7 to 1.33 of their resolution (13 of images "
+        "that are too small for 0.7), 6 of the crops enlarged, images beyond 1024 "
         "pixels a side being reduced to that first (--whole measures each file as it is)",
         ("crops", 20),
-        f"3 of 4 files, every pixel of each; {evaluation._MEANS}",
+        f"3 of 4 files, every pixel of each; {MEANS}",
         ("images", 3),
     ),
     "audio": (
         ["--size", "4000", "--crops", "20"],
         "20 clips of 4000 samples (0.5 s), cut at random from 4 files (--whole measures each file as it is)",
         ("clips", 20),
-        f"3 of 4 files, every sample of each; {evaluation._MEANS}",
+        f"3 of 4 files, every sample of each; {MEANS}",
         ("recordings", 3),
     ),
     "text": (
@@ -137,19 +146,21 @@ def test_the_report_says_what_it_was_measured_on(tokenizers, folder, monkeypatch
 @pytest.mark.parametrize(
     ("sides", "scale", "told"),
     [
-        ([64], 0.5, "at 0.5 of their resolution, pictures"),
-        ([32], 0.5, "at 1 of their resolution (4 of pictures that are too small for 0.5), pictures"),
-        ([16], 1, "at 2 of their resolution (4 of pictures that are too small for 1), 4 of the crops e"),
-        ([64], 2, "at 2 of their resolution, 4 of the crops enlarged, pictures"),
-        ([16, 64], 0.5, "at 0.5 to 2 of their resolution (2 of pictures that are too small for 0.5), 2"),
+        ([64], 0.5, "at 0.5 of their resolution, images"),
+        ([32], 0.5, "at 1 of their resolution (4 of images that are too small for 0.5), images"),
+        ([16], 1, "at 2 of their resolution (4 of images that are too small for 1), 4 of the crops e"),
+        ([64], 2, "at 2 of their resolution, 4 of the crops enlarged, images"),
+        ([16, 64], 0.5, "at 0.5 to 2 of their resolution (2 of images that are too small for 0.5), 2"),
     ],
 )
 def test_crops_are_said_to_be_of_the_resolution_that_they_are_of(sides, scale, told, tokenizers, tmp_path, monkeypatch):
     for side in sides:
         save_image(tmp_path / f"{side}.png", np.zeros((side, side, 3), "float32"))
-    signals = signals_of(tokenizers["image"], "")
-    monkeypatch.setattr(evaluation, "evaluate_images", lambda tokenizer, batches: {"images": sum(map(len, batches))})
-    measured = evaluation.evaluate_sample(signals, tmp_path, 32, scale, 4, 0).measured
+    tokenizer = tokenizers["image"]
+    monkeypatch.setattr(
+        "vqzoo.modalities.image.evaluate_images", lambda tokenizer, batches: {"images": sum(map(len, batches))}
+    )
+    measured = evaluate_sample(tokenizer, tmp_path, 32, scale, 4, 0).measured
     assert told in measured and len(sides) == int(measured.split(" files")[0].split()[-1])
 
 
@@ -161,28 +172,28 @@ def test_a_scale_that_is_none(scale, tokenizers, folder, monkeypatch, capsys):
 
 
 def test_short_sounds_are_said_to_be_padded(tokenizers, folder):
-    signals = signals_of(tokenizers["audio"], "preset")
+    tokenizer = tokenizers["audio"]
     for samples, told in (
         (16_000, "from 4 files, 2 of which are shorter and padded with silence ("),
         (4000, "4 files ("),
     ):
-        assert told in evaluation.evaluate_sample(signals, folder / "audio", samples, None, 4, 0).measured
+        assert told in evaluate_sample(tokenizer, folder / "audio", samples, None, 4, 0).measured
 
 
 def test_rates_are_of_all_files_together(tokenizers, folder):
     pixels, positions = zip(
         *[(h * w, -(-h // 4) * -(-w // 4)) for h, w in [(40, 60), (170, 200), (24, 24)]], strict=True
     )
-    report = evaluation.evaluate_whole(signals_of(tokenizers["image"], ""), str(folder / "image")).report
+    report = evaluate_whole(tokenizers["image"], str(folder / "image")).report
     assert report["bits_per_pixel"] == pytest.approx(4 * sum(positions) / sum(pixels))
 
 
 @pytest.mark.parametrize("at_once", [2**20, 1000])
 def test_whole_pictures_are_measured_each_once_also_in_tiles(tokenizers, folder, monkeypatch, at_once):
     tokenizer = tokenizers["image"]
-    monkeypatch.setattr(ImageSignals, "at_once", at_once)
-    monkeypatch.setattr(ImageSignals, "tile_size", 64)
-    report = evaluation.evaluate_whole(signals_of(tokenizer, "preset"), str(folder / "image")).report
+    monkeypatch.setattr(ImageModality, "at_once", at_once)
+    monkeypatch.setattr(ImageModality, "tile_size", 64)
+    report = evaluate_whole(tokenizer, str(folder / "image")).report
     batches = [load_image(folder / "image" / f"{i}.png")[None] for i in range(3)]
     expected = evaluate_images(tokenizer, batches)
     assert set(expected) - set(report) == {"images_per_second"}
@@ -193,38 +204,38 @@ def test_whole_pictures_are_measured_each_once_also_in_tiles(tokenizers, folder,
 
 def test_large_pictures_are_given_to_the_networks_in_tiles_alone(tokenizers, folder, monkeypatch):
     tokenizer, seen = tokenizers["image"], []
-    monkeypatch.setattr(ImageSignals, "at_once", 1000)
-    monkeypatch.setattr(ImageSignals, "tile_size", 32)
+    monkeypatch.setattr(ImageModality, "at_once", 1000)
+    monkeypatch.setattr(ImageModality, "tile_size", 32)
     latents = tokenizer._compiled_latents
     monkeypatch.setattr(tokenizer, "_compiled_latents", lambda x: seen.append(x.shape) or latents(x))
-    evaluation.evaluate_whole(signals_of(tokenizer, "preset"), str(folder / "image" / "1.png"))
+    evaluate_whole(tokenizer, str(folder / "image" / "1.png"))
     assert len(seen) > 10 and max(shape[1] * shape[2] for shape in seen) < 170 * 200 / 2
 
 
 def test_whole_pictures_of_shards(tokenizers, folder):
     write_image_shards([(folder / "image" / f"{i}.png", f"{i}.png") for i in range(3)], folder / "shards")
-    signals = signals_of(tokenizers["image"], "preset")
-    found, expected = (evaluation.evaluate_whole(signals, str(folder / name)) for name in ("shards", "image"))
+    tokenizer = tokenizers["image"]
+    found, expected = (evaluate_whole(tokenizer, str(folder / name)) for name in ("shards", "image"))
     assert found.report == pytest.approx(expected.report) and found.files == 3 and expected.files == 4
 
 
 def test_as_many_crops_as_were_asked_for(tokenizers, folder, monkeypatch, capsys):
     files = find_images(folder / "image")
-    report = evaluation.evaluate_sample(signals_of(tokenizers["image"], ""), folder / "image", 32, 1.0, 21, 0).report
+    report = evaluate_sample(tokenizers["image"], folder / "image", 32, 1.0, 21, 0).report
     crops = ImageCrops(files, 32, 16, scale=(1.0, 1.0), flip=False, max_side=1024)
     expected = evaluate_images(tokenizers["image"], [crops.batch(0), crops.batch(1)[:5]])
     assert report["crops"] == 21 and "images" not in report and report["psnr"] == pytest.approx(expected["psnr"])
 
 
 def test_whole_sounds_also_in_pieces(tokenizers, folder, monkeypatch):
-    signals = signals_of(tokenizers["audio"], "preset")
+    tokenizer = tokenizers["audio"]
     expected = evaluate_audio(
-        tokenizers["audio"], [signals.load(folder / "audio" / f"{i}.wav")[None] for i in range(3)]
+        tokenizers["audio"], [AudioModality().load(tokenizer, folder / "audio" / f"{i}.wav")[None] for i in range(3)]
     )
     for at_once in (2**20, 6000):
         monkeypatch.setitem(evaluate_audio.__globals__, "_AT_ONCE", at_once)
-        monkeypatch.setattr(AudioSignals, "at_once", at_once)
-        report = evaluation.evaluate_whole(signals, str(folder / "audio")).report
+        monkeypatch.setattr(AudioModality, "at_once", at_once)
+        report = evaluate_whole(tokenizer, str(folder / "audio")).report
         assert report.pop("recordings") == 3 and set(expected) - set(report) == {"times_real_time", "clips"}
         for name, value in report.items():
             assert value == pytest.approx(expected[name], rel=1e-5 if at_once == 2**20 else 0.03), name
@@ -234,9 +245,9 @@ def test_whole_sounds_also_in_pieces(tokenizers, folder, monkeypatch):
 def test_similarity_in_bands_is_that_of_the_whole(rows, monkeypatch):
     x = RNG.uniform(0, 2, (2, 170, 180, 3)).astype("float32")
     y = (x + RNG.normal(0, 0.3, x.shape)).astype("float32")
-    expected = [np.asarray(f(x, y)) for f in (image_metrics.ssim, image_metrics.ms_ssim)]
-    monkeypatch.setattr(image_metrics, "_AT_ONCE", rows * 2 * 180 * 3)
-    for function, values in zip((image_metrics.ssim, image_metrics.ms_ssim), expected, strict=True):
+    expected = [np.asarray(f(x, y)) for f in (similarity.ssim, similarity.ms_ssim)]
+    monkeypatch.setattr(similarity, "_AT_ONCE", rows * 2 * 180 * 3)
+    for function, values in zip((similarity.ssim, similarity.ms_ssim), expected, strict=True):
         np.testing.assert_allclose(function(x, y), values, rtol=1e-5)
 
 
@@ -252,13 +263,13 @@ def test_a_folder_of_damaged_files_alone(tokenizers, tmp_path, modality):
     suffix = {"image": "png", "audio": "wav", "text": "txt"}[modality]
     (tmp_path / f"a.{suffix}").write_bytes(b"\xff\xfebroken\0\0")
     with pytest.raises(ValueError, match=r"None of the 1 files can be (measured|read)\. The first.*"):
-        evaluation.evaluate_whole(signals_of(tokenizers[modality], "preset"), str(tmp_path))
+        evaluate_whole(tokenizers[modality], str(tmp_path))
 
 
 def test_a_file_that_the_preset_does_not_take_is_skipped(folder, tokenizers):
     keras.utils.set_random_seed(0)
     fixed = vqzoo.tokenizers.image.vqvae.image_vqvae_dense((24, 24, 3), 4, (16,), 8, vqzoo.VectorQuantizer(16))
-    found = evaluation.evaluate_whole(signals_of(fixed, "preset"), str(folder / "image"))
+    found = evaluate_whole(fixed, str(folder / "image"))
     assert found.report["images"] == 1 and len(found.skipped) == 3
 
 
@@ -291,6 +302,8 @@ def test_skipped_files_of_a_run_are_named_once(capsys, tmp_path):
     bad.write_bytes(b"broken")
     with pytest.raises(ValueError) as caught:
         load_image(bad)
-    run = types.SimpleNamespace(skipped={bad: str(caught.value)}, ignored={}, skipped_are=None, files_are="pictures")
-    Run._print_skipped(run)
+    run = TokenizerRun(types.SimpleNamespace(out=str(tmp_path)), "image", "test")
+    run.split = Split([], [], skipped={bad: str(caught.value)})
+    run.batches = run.validation_batches = types.SimpleNamespace(skipped={})
+    run._print_skipped()
     assert capsys.readouterr().out.count(str(bad)) == 1

@@ -1,5 +1,6 @@
 """Sounds of any length and files of lines through the verbs."""
 
+import functools
 import re
 import socket
 import types
@@ -9,25 +10,41 @@ import pytest
 import soundfile
 
 import vqzoo
-from vqzoo.cli import signals as signals_module
-from vqzoo.cli.evaluation import evaluate_sample
-from vqzoo.cli.signals import AudioSignals
-from vqzoo.cli.signals import ImageSignals
-from vqzoo.cli.signals import TextSignals
 from vqzoo.data import Pieces
 from vqzoo.data import load_audio
 from vqzoo.data.audio import files
 from vqzoo.data.audio import read
 from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
+from vqzoo.modalities import AudioModality
+from vqzoo.modalities import ImageModality
+from vqzoo.modalities import TextModality
+from vqzoo.modalities import text as text_module
 
 RNG = np.random.default_rng(0)
+
+
+class Tokenizer:
+    """What a modality asks of a tokenizer."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+class Bound:
+    """A modality that is asked about one tokenizer."""
+
+    def __init__(self, modality, tokenizer):
+        self.modality, self.tokenizer = modality, tokenizer
+
+    def __getattr__(self, name):
+        return functools.partial(getattr(self.modality, name), self.tokenizer)
 
 
 @pytest.fixture
 def signals():
     encoder = types.SimpleNamespace(input_shape=(None, None, 1))
-    return AudioSignals(types.SimpleNamespace(encoder=encoder, sample_rate=8000, modality="audio"))
+    return Bound(AudioModality(), Tokenizer(encoder=encoder, sample_rate=8000, modality="audio"))
 
 
 def test_sounds_are_loaded_in_pieces(signals, tmp_path, monkeypatch):
@@ -63,8 +80,10 @@ def test_files_that_lie_are_counted_as_skipped(signals, tmp_path, monkeypatch):
     content = save(tmp_path / "good.wav").read_bytes()
     for name, rate in (("fast.wav", 2**31 - 1), ("slow.wav", 1)):
         (tmp_path / name).write_bytes(content[:24] + rate.to_bytes(4, "little") + content[28:])
-    monkeypatch.setattr("vqzoo.cli.evaluation.evaluate_audio", lambda tokenizer, batches: {"clips": len(list(batches))})
-    evaluation = evaluate_sample(signals, tmp_path, 4000, None, 8, 0)
+    monkeypatch.setattr(
+        "vqzoo.modalities.audio.evaluate_audio", lambda tokenizer, batches: {"clips": len(list(batches))}
+    )
+    evaluation = signals.evaluate_sample(tmp_path, 4000, None, 8, 0)
     assert evaluation.report["clips"] == 1 and {path.name for path in evaluation.skipped} == {"fast.wav", "slow.wav"}
 
 
@@ -75,16 +94,16 @@ def test_what_came_back_is_judged_in_pieces_as_in_one(signals, noise, monkeypatc
     y = (1.5 * x + noise * RNG.normal(size=x.shape) - 0.02).astype("float32")
     pair = x[None], y.clip(-1, 1)[None]
     expected = {"mel_distance": float(mel_distance(*pair, 8000)[0]), "si_sdr": float(si_sdr(*pair)[0])}
-    assert signals.judge(x, y) == pytest.approx(expected, rel=1e-4)
+    assert signals.compare(x, y) == pytest.approx(expected, rel=1e-4)
     lengths = []
 
     def counted(a, b, sample_rate):
         lengths.append(a.shape[1])
         return mel_distance(a, b, sample_rate)
 
-    monkeypatch.setattr("vqzoo.cli.signals.mel_distance", counted)
-    monkeypatch.setattr(AudioSignals, "judged_at_once", 9_000)
-    judged = signals.judge(x, y)
+    monkeypatch.setattr("vqzoo.modalities.audio.mel_distance", counted)
+    monkeypatch.setattr(AudioModality, "compared_at_once", 9_000)
+    judged = signals.compare(x, y)
     assert lengths == [8334, 8334, 8334, 8333, 8333, 8333]
     assert judged["si_sdr"] == pytest.approx(expected["si_sdr"], rel=1e-4)
     assert judged["mel_distance"] == pytest.approx(expected["mel_distance"], rel=0.01)
@@ -94,7 +113,7 @@ def test_what_came_back_is_judged_in_pieces_as_in_one(signals, noise, monkeypatc
 def text_signals():
     pieces = Pieces.train(["the cat sat on the mat", "a dog and a cat"], 300, exact=False)
     quantizer = vqzoo.EMAVectorQuantizer(16)
-    return TextSignals(vqzoo.text_vqvae(pieces, stride=2, filters=8, blocks=1, quantizer=quantizer))
+    return Bound(TextModality(), vqzoo.text_vqvae(pieces, stride=2, filters=8, blocks=1, quantizer=quantizer))
 
 
 def test_a_text_file_is_lines_and_comes_back_in_their_order(text_signals, tmp_path, monkeypatch):
@@ -107,7 +126,7 @@ def test_a_text_file_is_lines_and_comes_back_in_their_order(text_signals, tmp_pa
     again = text_signals.decode(tokens[0], (3,))
     assert again.shape == (3, 1) and again[0, 0] == text_signals.decode(tokens[1], (1,))[0, 0]
     same = {"exact_match": 1.0, "character_error_rate": 0.0}
-    assert text_signals.judge(lines, lines) == same and text_signals.judge(lines, again) != same
+    assert text_signals.compare(lines, lines) == same and text_signals.compare(lines, again) != same
     broken = lines.copy()
     broken[1, 0] = "a\ndog"
     text_signals.save(tmp_path / "b.txt", broken)
@@ -116,7 +135,7 @@ def test_a_text_file_is_lines_and_comes_back_in_their_order(text_signals, tmp_pa
         text_signals.decode(tokens[0], (3, 4))
     with pytest.raises(ValueError, match="A text of 4 lines has a row of tokens for each. Received: 3 rows"):
         text_signals.decode(tokens[0], (4,))
-    monkeypatch.setattr(signals_module, "_PIECES", 1)
+    monkeypatch.setattr(text_module, "_PIECES", 1)
     np.testing.assert_array_equal(text_signals.decode(tokens[0], (3,)), again)
 
 
@@ -135,7 +154,7 @@ def test_a_sound_is_decoded_from_the_tokens_of_its_length_alone(size, frames, to
     encoder = types.SimpleNamespace(input_shape=(None, None, 2))
     decode = lambda tokens, length: np.zeros((1, length, 2))  # noqa: E731
     parts = {"encoder": encoder, "stride": 8, "decode": decode}
-    signals = AudioSignals(types.SimpleNamespace(sample_rate=8000, **parts))
+    signals = Bound(AudioModality(), Tokenizer(sample_rate=8000, **parts))
     tokens = np.zeros((frames, 1), "int32")
     if told is None:
         assert signals.decode(tokens, size).shape == (*size, 2)
@@ -147,14 +166,14 @@ def test_a_sound_is_decoded_from_the_tokens_of_its_length_alone(size, frames, to
 @pytest.mark.parametrize(
     ("kind", "fixed", "size"),
     [
-        *((ImageSignals, (28, 28), size) for size in ((27, 28), (28, 27), (1, 1), (29, 28), (56, 56))),
-        *((ImageSignals, fixed, (28, 27)) for fixed in ((28, 28), (None, 28))),
-        *((AudioSignals, (800,), size) for size in ((799,), (1,), (1600,))),
+        *((ImageModality, (28, 28), size) for size in ((27, 28), (28, 27), (1, 1), (29, 28), (56, 56))),
+        *((ImageModality, fixed, (28, 27)) for fixed in ((28, 28), (None, 28))),
+        *((AudioModality, (800,), size) for size in ((799,), (1,), (1600,))),
     ],
 )
 def test_a_preset_of_one_size_says_so_of_a_damaged_size(kind, fixed, size):
     encoder = types.SimpleNamespace(input_shape=(None, *fixed, 1))
-    signals = kind(types.SimpleNamespace(encoder=encoder, stride=4, sample_rate=8000))
-    told = f"takes signals of the size {fixed} alone. Received: a size of {size}. The file is damaged: encode the"
+    signals = Bound(kind(), Tokenizer(encoder=encoder, stride=4, sample_rate=8000))
+    told = f"only takes signals of the size {fixed}. Received: a size of {size}. The file is damaged: encode the"
     with pytest.raises(ValueError, match=re.escape(told)):
         signals.decode(np.zeros((7,) * len(fixed) + (1,), "int32"), size)

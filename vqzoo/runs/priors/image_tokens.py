@@ -1,9 +1,9 @@
 """The tokens of pictures, once for a training, with what each shows and a small copy to find neighbours by."""
 
 import collections
+import dataclasses
 import pathlib
 import sys
-from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -12,25 +12,28 @@ from rich.progress import Progress
 from vqzoo.data import ImageCrops
 from vqzoo.data import ImageSource
 from vqzoo.data import TfdsImages
-from vqzoo.files import user_path
+from vqzoo.runs.priors.data import Rows
+from vqzoo.runs.priors.data import class_of
 
 _AT_ONCE = 64
 _SMALL = 16  # pixels a side, at least, of a small copy
 _BLOCK = 4096  # small copies compared at once
 
 
-class TokenRows(NamedTuple):
-    """Tokens of crops, in rows."""
+@dataclasses.dataclass
+class ImageRows(Rows):
+    """Rows of tokens of images.
 
-    tokens: np.ndarray  # int32 (rows, *grid, num_codebooks)
-    conditions: list  # str of each row, its class or caption, "" for none
-    small: np.ndarray  # uint8 (rows, values), copies of the pictures
-    pictures: list  # name of each row's picture
-    skipped: dict  # path -> reason
-    size: tuple  # (height, width) of the pictures, pixels
+    Attributes:
+        asked: list of str, the class or the caption of each row, "" for none.
+        small: uint8 array (rows, values), small copies of the images.
+    """
+
+    asked: list = dataclasses.field(default_factory=list)
+    small: np.ndarray = None
 
 
-def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, captions=None):
+def image_rows_of(files, root, tokenizer, crop, examples, quiet=False, captions=None):
     """Encodes random crops of pictures.
 
     Args:
@@ -44,7 +47,7 @@ def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, caption
             classes. Defaults to none.
 
     Returns:
-        `TokenRows`.
+        `ImageRows`.
     """
     each = -(-examples // len(files))
     tokens, small, conditions, pictures, skipped = [], [], [], [], {}
@@ -67,9 +70,8 @@ def picture_rows_of(files, root, tokenizer, crop, examples, quiet=False, caption
             conditions += _in_turn(own[:count], captions) if captions else [name] * count
             pictures += own[:count]
             skipped |= crops.skipped
-    return TokenRows(
-        np.concatenate(tokens), conditions, np.concatenate(small), pictures, skipped, tuple(batch.shape[1:3])
-    )
+    size = tuple(batch.shape[1:3])
+    return ImageRows(np.concatenate(tokens), pictures, {}, skipped, size, conditions, np.concatenate(small))
 
 
 def shard_rows_of(shards, tokenizer, validation, captions=None):
@@ -82,7 +84,7 @@ def shard_rows_of(shards, tokenizer, validation, captions=None):
         captions: callable, name of a row -> tuple of its captions: rows without are left out. Defaults to none.
 
     Returns:
-        Two `TokenRows`, for training and for validation.
+        Two `ImageRows`, for training and for validation.
 
     Raises:
         ValueError: if there are rows of several shapes or pictures of several sizes, none has a caption, or there is
@@ -179,23 +181,6 @@ def others_of(pictures):
     return others
 
 
-def class_of(name, root):
-    """The class of a picture: the first folder below `root`, or of a name in shards the first folder of it.
-
-    Args:
-        name: path, or str.
-        root: path, or None where names are relative.
-
-    Returns:
-        str, "" for none.
-    """
-    path = pathlib.PurePath(name)
-    if root is not None:
-        root = user_path(root)
-        path = path.relative_to(root) if path.is_relative_to(root) and path != root else pathlib.PurePath(path.name)
-    return path.parts[0] if len(path.parts) > 1 else ""
-
-
 def _by_class(files, root):
     """Dict class -> the files of it, or a source of them."""
     whole = getattr(files, "source", files)  # of a part
@@ -229,4 +214,4 @@ def _shard_rows(rows, tokenizer, captions):
     small = np.concatenate([small_copies(np.asarray(part)) for part in parts])
     names = [row.name for row in rows]
     conditions = _in_turn(names, captions) if captions else [class_of(name, None) for name in names]
-    return TokenRows(tokens, conditions, small, names, {}, size)
+    return ImageRows(tokens, names, {}, {}, size, conditions, small)

@@ -1,0 +1,1 @@
+"""What priors learn from: rows of tokens, from files, shards or tables."""

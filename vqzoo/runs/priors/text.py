@@ -1,0 +1,135 @@
+"""What a prior of text learns from: lines of text files, or a table of pairs."""
+
+import collections
+
+import numpy as np
+
+from vqzoo.data import Pieces
+from vqzoo.data import find_text
+from vqzoo.data import read_pairs
+from vqzoo.data import sample_sentences
+from vqzoo.data import split_sentences
+from vqzoo.data.text.corpus import readable_sentences
+from vqzoo.generation import TextPart
+from vqzoo.modalities import Split
+from vqzoo.modalities import modality_named
+from vqzoo.runs.priors.data import PriorData
+from vqzoo.runs.priors.data import Rows
+from vqzoo.trainers import Generated
+
+_SHOWN = 20  # texts that are generated after each epoch, and for the card
+TARGET, SOURCE = "text", "source"
+
+
+class TextPriorData(PriorData):
+    """Lines of text by their pieces; or pairs of texts, of which the second is generated from the first.
+
+    Args:
+        settings: dataclass with `data` (a text file, a folder of them, or a table of pairs: tsv, csv, jsonl),
+            `validation_data`, `validation_share`, `source` and `target` (columns of a table; empty: the first two),
+            `pieces`, `length` (pieces of a text at most; longer ones are left out), `validation_examples` and `seed`.
+    """
+
+    noun = "texts"
+    files_noun = "text files"
+    sample_files = ("samples.md",)
+    counts = ("validation_examples", "pieces", "length")
+    as_context = True
+
+    # === Data ===
+    def read(self, folder):
+        settings = self.settings
+        self.paired = settings.data.lower().endswith((".tsv", ".csv", ".jsonl"))
+        ignored, skipped = collections.Counter(), {}
+
+        def opened(path):
+            if self.paired:
+                pairs = read_pairs(path, settings.source, settings.target)
+                skipped.update(pairs.skipped)
+                return pairs.rows
+            files = find_text(path)
+            ignored.update(files.ignored)
+            sentences, unread = readable_sentences(files)
+            skipped.update(unread)
+            return sentences
+
+        rows = opened(settings.data) if settings.data else sample_sentences()
+        if settings.validation_data:
+            train, held_out = rows, opened(settings.validation_data)
+        elif self.paired:  # by the source, so that no held-out source is learnt with another target
+            _, held = split_sentences([source for source, _ in rows], settings.validation_share, settings.seed)
+            held = set(held)
+            train, held_out = ([row for row in rows if (row[0] in held) == side] for side in (False, True))
+        else:
+            train, held_out = split_sentences(rows, settings.validation_share, settings.seed)
+        some = np.random.default_rng(settings.seed).permutation(len(held_out))[: settings.validation_examples]
+        return Split(train, [held_out[i] for i in some], dict(ignored), skipped)
+
+    def names(self, split):
+        return ["\t".join(row) for row in split.train] if self.paired else split.train
+
+    def validation_count(self, split):
+        return len(split.validation)
+
+    def open(self, split, start, quiet):
+        settings = self.settings
+        self.target = self._part(TARGET, [self._target(row) for row in split.train], start)
+        self.conditions = ()
+        if self.paired:
+            self.conditions = (self._part(SOURCE, [row[0] for row in split.train], start),)
+        self.train, self.held_out = (self._rows(side, settings) for side in (split.train, split.validation))
+
+    def _target(self, row):
+        return row[1] if self.paired else row
+
+    def _part(self, name, texts, start):
+        """The pieces of the preset that the run continues from, or those learnt from the texts."""
+        if start is not None:
+            return start.parts[name]
+        pieces = Pieces.train(texts, self.settings.pieces, self.settings.seed, exact=False)
+        return TextPart(name, pieces, self.settings.length)
+
+    def _rows(self, side, settings):
+        """Rows of the texts that are not too long; the others are counted."""
+        parts = [(self._target, self.target), *((lambda row: row[0], part) for part in self.conditions)]
+        lengths = [[len(ids) for ids in part.pieces.encode([of(row) for row in side])] for of, part in parts]
+        kept = [row for row, *counts in zip(side, *lengths, strict=True) if max(counts) <= settings.length]
+        if not kept:
+            raise ValueError(
+                f"All {len(side)} texts have more than {settings.length} pieces. Give a larger --length, or --pieces."
+            )
+        skipped = {}
+        if len(kept) < len(side):
+            skipped[f"{len(side) - len(kept)} of {len(side)} texts"] = f"they have more than {settings.length} pieces"
+        tokens = self.target.tokens([self._target(row) for row in kept])
+        longest = int((tokens >= 0).any(axis=-1).sum(axis=1).max())
+        values = {SOURCE: [row[0] for row in kept]} if self.paired else {}
+        return Rows(tokens[:, :longest], [self._target(row) for row in kept], values, skipped)
+
+    @property
+    def grid(self):
+        """None: text has any length."""
+        return None
+
+    # === Results ===
+    def describe(self, split):
+        what = "Generates a text from another" if self.paired else "Generates texts"
+        return {
+            "modality": "text",
+            "description": f"{what}, of up to {self.train.tokens.shape[1]} pieces.",
+            "data": f"{len(self.train.tokens)} {'pairs' if self.paired else 'lines'}: "
+            f"{self.settings.data or 'the English prose of docstrings in Python, Keras and NumPy'}",
+            "example": {"tokens": list(self.train.tokens.shape[1:])},
+        }
+
+    def watcher(self, generator, folder):
+        return Generated(folder / "generated", lambda path: self._write(generator, path))
+
+    def save_samples(self, generator, folder):
+        self._write(generator, folder)
+
+    def _write(self, generator, folder):
+        sources = self.held_out.values[SOURCE][:_SHOWN] if self.paired else []
+        count = len(sources) or _SHOWN
+        texts = generator.generate(count, sources or None, seed=self.settings.seed)
+        modality_named("text").save_generated(None, folder, texts, sources)

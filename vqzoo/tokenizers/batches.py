@@ -1,0 +1,38 @@
+"""Batches through a compiled function, of bounded size and also empty."""
+
+import keras
+
+from vqzoo.data.stream import is_count
+from vqzoo.jsons import shown
+
+
+def check_batch_size(batch_size):
+    """Raises where `batch_size` is neither None nor a positive integer."""
+    if batch_size is not None and not is_count(batch_size):
+        raise ValueError(
+            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
+            "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
+        )
+
+
+def in_batches(function, tensor, *others, batch_size):
+    """Calls a function on a batch, some examples at a time.
+
+    Args:
+        function: callable of tensors (batch, ...) -> tensor (batch, ...).
+        tensor: tensor (batch, ...).
+        *others: tensors (batch, ...) that belong to it; or None, which is passed on.
+        batch_size: int, examples at once; or None for all.
+
+    Returns:
+        Tensor (batch, ...).
+    """
+    if tensor.shape[0] == 0:  # convolutions refuse an empty batch: one example shows the shape
+        return function(keras.ops.zeros((1, *tensor.shape[1:]), tensor.dtype), *(None for _ in others))[:0]
+    if batch_size is None or tensor.shape[0] <= batch_size:
+        return function(tensor, *others)
+    parts = []
+    for first in range(0, tensor.shape[0], batch_size):
+        some = slice(first, first + batch_size)
+        parts.append(function(tensor[some], *(None if other is None else other[some] for other in others)))
+    return keras.ops.concatenate(parts)
