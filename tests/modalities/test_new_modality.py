@@ -7,11 +7,14 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import vqzoo
 from vqzoo import modalities
 from vqzoo.cli.main import main
 from vqzoo.data.files import listed_files
+from vqzoo.data.stream import Order
+from vqzoo.data.stream import StepBatches
 from vqzoo.files import atomic_path
 from vqzoo.modalities import Evaluation
 from vqzoo.modalities import Modality
@@ -50,8 +53,8 @@ class NoteSignal:
         return np.asarray(self.tokenizer.encode(notes[None]))[0]
 
     def decode(self, tokens, batch_size=None):
-        real = (tokens >= 0).all(axis=-1)
-        return [np.asarray(self.tokenizer.decode(row[keep][None]))[0] for row, keep in zip(tokens, real, strict=True)]
+        kept = [row[(row >= 0).all(axis=-1)] for row in tokens]
+        return [np.asarray(self.tokenizer.decode(row[None]))[0] if len(row) else np.zeros((0, 3)) for row in kept]
 
     def grid(self, length=None):
         return (length,)
@@ -60,29 +63,25 @@ class NoteSignal:
         return {}
 
 
-class NotesOfOneFile:
-    """Batches of windows of notes, each a pure function of its step."""
+class NoteWindows(StepBatches):
+    """Batches of random windows of notes, each a pure function of its step."""
 
+    _dtype = tf.float32
     skipped = {}
 
     def __init__(self, files, events, batch_size, load, seed):
         self.rows = [load(file) for file in files]
         self.events, self.batch_size, self.seed = events, batch_size, seed
+        self._order = Order(len(self.rows), batch_size, seed)
 
-    def batch(self, step, worker=0, workers=1):
-        rng = np.random.default_rng((self.seed, step))
-        rows = [self.rows[i] for i in rng.integers(len(self.rows), size=self.batch_size)]
-        starts = [rng.integers(len(row) - self.events + 1) for row in rows]
-        return np.stack([row[start : start + self.events] for row, start in zip(rows, starts, strict=True)])
+    @property
+    def _shape(self):
+        return (self.events, 3)
 
-    def dataset(self, start=0, steps=None, worker=0, workers=1):
-        import itertools
-
-        import tensorflow as tf
-
-        numbers = range(start, start + steps) if steps is not None else itertools.count(start)
-        spec = tf.TensorSpec((self.batch_size, self.events, 3), tf.float32)
-        return tf.data.Dataset.from_generator(lambda: map(self.batch, numbers), output_signature=spec)
+    def _example(self, number, order, position):
+        row = self.rows[int(order[position])]
+        start = int(self._order.random(number, stream=1).integers(len(row) - self.events + 1))
+        return row[start : start + self.events]
 
 
 class NoteModality(Modality):
@@ -124,7 +123,7 @@ class NoteModality(Modality):
 
     def datasets(self, settings, split, validation_batch):
         def made(files, batch_size):
-            return NotesOfOneFile(files, settings.events, batch_size, lambda file: self.load(None, file), settings.seed)
+            return NoteWindows(files, settings.events, batch_size, lambda file: self.load(None, file), settings.seed)
 
         return made(split.train, settings.batch_size), made(split.validation, validation_batch)
 

@@ -153,7 +153,7 @@ def test_the_preset_makes_pictures_wherever_it_is(finished, tmp_path, capsys):
         told = vqzoo.presets.describe_tokens(moved)
         assert told["sha256"] == run.space.owners["image"] and told["codebook_sizes"] == (8,)
         metadata = vqzoo.presets.read_metadata(moved)
-        assert metadata["labels"] == ["cat", "dog"] and metadata["sampling"] == {"guidance": 1.5}
+        assert metadata["parts"]["label"]["names"] == ["cat", "dog"] and metadata["sampling"] == {"guidance": 1.5}
         assert metadata["metrics"] == report
     finally:
         moved.rename(out)
@@ -346,7 +346,7 @@ def test_styles_are_other_crops_of_the_same_picture(tokenizer, pictures, tmp_pat
     config = Config(str(tmp_path / "out"), str(tokenizer), str(pictures), styles=True, examples=48)
     run = run_of(config)
     others = others_of(run.data.train.names)
-    assert run.space.names == ("style", "image") and not run.data.conditions
+    assert run.space.names == ("style", "image") and [part.name for part in run.data.conditions] == ["style"]
     assert (others != np.arange(len(others))).all()
     assert [run.data.train.names[i] for i in others] == run.data.train.names
     expected = run.space.prefix(style=run.data.train.tokens[others])

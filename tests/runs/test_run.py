@@ -17,6 +17,8 @@ def images(settings):
 
 
 class Trainer:
+    fitted = SimpleNamespace(count_params=lambda: 2000)
+
     def __init__(self, ends=None):
         self.ends = ends
 
@@ -31,7 +33,7 @@ def fit(monkeypatch):
     monkeypatch.setattr("vqzoo.runs.run.distributed_dataset", lambda strategy, make: None)
 
     def call(kind, devices, trainer, chief=True, resuming=False, step=0):
-        settings = SimpleNamespace(batch_size=8, epochs=1, steps_per_epoch=1, out="out")
+        settings = SimpleNamespace(batch_size=8, epochs=1, steps_per_epoch=1, out="out", precision="float32")
         run = kind(settings)
         run.split = Split([], [])  # as if prepared
         run.strategy = SimpleNamespace(num_replicas_in_sync=devices, scope=contextlib.nullcontext)
@@ -42,6 +44,8 @@ def fit(monkeypatch):
         monkeypatch.setattr(type(run), "_watching", lambda self, trainer: [])
         monkeypatch.setattr(type(run), "check", lambda self, trainer: None)  # has tests of its own
         monkeypatch.setattr(type(run), "context", None)
+        monkeypatch.setattr(type(run), "data_line", lambda self: "5 files")
+        monkeypatch.setattr(type(run), "tokens_line", lambda self, trainer: "4 tokens")
         return run.fit(lambda context: trainer)
 
     return call
@@ -60,15 +64,20 @@ def fit(monkeypatch):
 def test_several_devices_and_their_shares_are_told(kind, noun, devices, share, fit, capsys):
     trainer = Trainer()
     assert fit(kind, devices, trainer) is trainer
-    expected = "" if share is None else f"{devices} devices, {share} of the {noun} of each batch on each\n"
-    assert capsys.readouterr().out == expected
+    where = "" if share is None else f" on {devices} devices, {share} of a batch on each"
+    assert capsys.readouterr().out.splitlines() == [
+        "data      5 files",
+        "model     0.002 M parameters, 4 tokens",
+        f"training  1 epochs of 1 steps of 8 {noun}{where}, in float32",
+        "results   out",
+    ]
 
 
 def test_what_a_resumed_and_a_stopped_run_say(fit, capsys):
     with pytest.raises(SystemExit):
         fit(images, 1, Trainer(SystemExit(143)), resuming=True, step=7)
     expected = "resumed after 7 steps\nStopped, and saved. Resume with the same command and --resume.\n"
-    assert capsys.readouterr().out == expected
+    assert capsys.readouterr().out.endswith(expected)
 
 
 def test_only_the_first_worker_speaks(fit, capsys):

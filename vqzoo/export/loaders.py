@@ -6,12 +6,16 @@ comes last. EXAMPLES holds `signal` and `tokens`; RESULTS receives `FORM/tokens`
 what it decodes to the size of `signal`, from the forms that crop. The signal of text are ids of pieces.
 """
 
+import importlib.util
 import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+
+CLASS_FILE = "VQZOO_CLASS_FILE"
+"""str, the variable that names the Python file of a tokenizer class which vqzoo does not have."""
 
 
 def saved_model(folder, signal, tokens):
@@ -78,8 +82,11 @@ def tokenizer(folder, signal, tokens):
 
     import vqzoo  # noqa: F401  registers the classes
 
+    if os.environ.get(CLASS_FILE):  # of a tokenizer class that is not one of vqzoo's
+        spec = importlib.util.spec_from_file_location("class_of_tokenizer", os.environ[CLASS_FILE])
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
     model = keras.models.load_model(os.path.join(folder, "tokenizer.keras"), compile=False)
-    own, decode = model.encode(signal), getattr(model, "decode_ids", model.decode)
+    own, decode = model.encode(signal), model.decode_signal
     outputs = {"tokens": own, "signal": decode(tokens), "again": decode(own)}
     return {name: np.asarray(value) for name, value in outputs.items()}
 

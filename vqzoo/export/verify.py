@@ -1,6 +1,7 @@
 """Checks that exported files give the tokens of their source: one check for export, presets and the command line."""
 
 import importlib.util
+import os
 import pathlib
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def verify_exports(tokenizer, folder, signal):
         raise ValueError(f"Exports are verified on one example or more. Received: signal of the shape {signal.shape}")
     tokens = np.asarray(tokenizer.encode(signal))
     decoded = np.asarray(tokenizer.decode_signal(tokens))
-    results = _run(folder, runnable, signal, tokens)
+    results = _run(folder, runnable, signal, tokens, _class_file(tokenizer))
     agreements = []
     for form in forms:
         if form not in runnable:
@@ -134,14 +135,21 @@ def _difference(results, form, decoded, size):
     return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 
-def _run(folder, forms, signal, tokens):
+def _class_file(tokenizer):
+    """The Python file of a tokenizer class that is not one of vqzoo's; "" for those, and where there is no file."""
+    module = sys.modules[type(tokenizer).__module__]
+    return "" if module.__name__.split(".")[0] == "vqzoo" else getattr(module, "__file__", None) or ""
+
+
+def _run(folder, forms, signal, tokens, class_file):
     """What each form gives in a child process."""
     with tempfile.TemporaryDirectory() as scratch:
         examples, results = pathlib.Path(scratch, "examples.npz"), pathlib.Path(scratch, "results.npz")
         np.savez(examples, signal=signal, tokens=tokens)
         # -P keeps the script's folder off sys.path, where its neighbours would shadow other modules.
         command = [sys.executable, "-P", loaders.__file__, str(folder), str(examples), str(results), *forms]
-        child = subprocess.run(command, capture_output=True, text=True)
+        environment = {**os.environ, loaders.CLASS_FILE: class_file}
+        child = subprocess.run(command, capture_output=True, text=True, env=environment)
         if child.returncode:
             said = child.stderr.strip()[-2000:]
             killed = f"It was ended by signal {-child.returncode}. " if child.returncode < 0 else ""

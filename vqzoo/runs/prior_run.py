@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 
 import keras
 import numpy as np
@@ -11,12 +12,16 @@ from vqzoo.generation import Generator
 from vqzoo.metrics import TokenEntropy
 from vqzoo.ops import compiled
 from vqzoo.plots import save_loss_curves
+from vqzoo.presets import read_manifest
 from vqzoo.presets import seal_preset
 from vqzoo.presets import update_metadata
+from vqzoo.presets.layout import PIECES_FILE
+from vqzoo.presets.layout import TOKENIZER_FILE
 from vqzoo.priors import TokenSpace
 from vqzoo.priors.settings import checked_settings
 from vqzoo.runs.run import COUNTS
 from vqzoo.runs.run import Run
+from vqzoo.runs.run import tokens_line
 from vqzoo.trainers import read_log
 
 
@@ -92,6 +97,16 @@ class PriorRun(Run):
     def check(self, trainer):
         checked_settings(trainer.fitted, self.sampling)  # raises now, not after the first epoch
 
+    def data_line(self):
+        train, held_out = len(self.data.train.tokens), len(self.data.held_out.tokens)
+        parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
+        return f"{train} rows of tokens for training and {held_out} held out" + (f"; asked by {parts}" if parts else "")
+
+    def tokens_line(self, trainer):
+        grid = self.data.grid or self.data.train.tokens.shape[1:-1]
+        most = "" if self.data.grid else ", or fewer"
+        return tokens_line(self.noun, grid, self.data.target.codebook_sizes) + most
+
     def watcher(self, fitted):
         return self.data.watcher(self._generator(fitted), self.folder / "run")
 
@@ -122,7 +137,7 @@ class PriorRun(Run):
                 recipe={"recipe": self.name, **dataclasses.asdict(self.settings)},
                 seal=False,
             )
-            files = generator.save_parts(self.folder)
+            generator.save_parts(self.folder)
             try:
                 report |= self.data.judge(generator)
                 update_metadata(self.folder, metrics=report)
@@ -132,8 +147,8 @@ class PriorRun(Run):
             finally:
                 seal_preset(self.folder)  # also where something failed: the prior itself is whole
         self.run_folder.end()
-        paths = ["prior.keras", *files, "generator", *self.data.sample_files, "README.md", "run/curves.png"]
-        self._print(report, {"generator": exported}, paths)
+        files = ["prior.keras", *self._part_files(), "generator", *self.data.sample_files, "README.md"]
+        self._print(report, {"generator": exported}, [*files, "run/curves.png"])
         return report
 
     def about(self):
@@ -158,6 +173,11 @@ class PriorRun(Run):
             data.noun: steps * batch,
         }
 
+    def _part_files(self):
+        """The files of the parts in the preset."""
+        names = sorted(read_manifest(self.folder)["files"])
+        return [name for name in names if pathlib.PurePath(name).name in (TOKENIZER_FILE, PIECES_FILE)]
+
     def _generator(self, prior):
         return Generator(prior, self.data.target, self.data.conditions, sampling=self.sampling)
 
@@ -173,6 +193,11 @@ class PriorRun(Run):
                 f"{grid} of {self.space.sizes}, labels {own}. Give its --tokenizer, --size, and --data with the same "
                 "classes or captions; two tokenizers of the same sizes may still be different ones."
             )
+
+
+def _size_of(part):
+    sizes = [f"{size:,}" for size in dict.fromkeys(part.codebook_sizes)]
+    return f"{' and '.join(sizes)} {'codes' if part.owner else 'labels'}"
 
 
 def _labels_of(parts):

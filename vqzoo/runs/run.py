@@ -3,6 +3,7 @@
 import abc
 import functools
 import importlib.util
+import math
 import types
 
 import keras
@@ -88,6 +89,14 @@ class Run(abc.ABC):
     def watcher(self, fitted):
         """The callback that shows what the trained model makes as training goes on."""
 
+    @abc.abstractmethod
+    def data_line(self):
+        """How much there is to train and to validate on, a str."""
+
+    @abc.abstractmethod
+    def tokens_line(self, trainer):
+        """How many tokens an example has, of which codebooks, and how many bits that is, a str."""
+
     def check(self, trainer):  # noqa: B027
         """Raises ValueError where what `build` returned does not fit the data. Called before training."""
 
@@ -152,16 +161,34 @@ class Run(abc.ABC):
         with self.strategy.scope():
             trainer = build(self.context)
         self.check(trainer)
+        self.announce(trainer)
         return self._trained(trainer)
+
+    def announce(self, trainer):
+        """Prints what was found and is about to be trained: data, model, devices, and where results go.
+
+        Args:
+            trainer: what `build` returned.
+        """
+        if not self.chief:
+            return
+        settings, devices = self.settings, self.strategy.num_replicas_in_sync
+        steps = f"{settings.epochs} epochs of {settings.steps_per_epoch} steps of {settings.batch_size} {self.noun}"
+        where = f" on {devices} devices, {settings.batch_size // devices} of a batch on each" if devices > 1 else ""
+        lines = {
+            "data": self.data_line(),
+            "model": f"{trainer.fitted.count_params() / 1e6:.3g} M parameters, {self.tokens_line(trainer)}",
+            "training": f"{steps}{where}, in {settings.precision}",
+            "results": str(self.folder),
+        }
+        console = rich.console.Console()
+        for name, line in lines.items():
+            console.print(f"{name:9s} {line}", highlight=False, markup=False, soft_wrap=True)
 
     def _trained(self, trainer):
         start = self.run_folder.start(trainer)
         self._check_agreed(start)
         console = rich.console.Console(quiet=not self.chief)
-        devices = self.strategy.num_replicas_in_sync
-        if devices > 1:
-            share = self.settings.batch_size // devices
-            console.print(f"{devices} devices, {share} of the {self.noun} of each batch on each", highlight=False)
         if self.run_folder.resuming:
             console.print(f"resumed after {start.step} steps", highlight=False)
         try:
@@ -246,3 +273,26 @@ def _check_settings(settings, counts):
         raise ValueError(f"--precision is one of {', '.join(PRECISIONS)}. Received: {settings.precision}")
     if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise ValueError("--tensorboard needs the package tensorboard: pip install tensorboard")
+
+
+def tokens_line(noun, grid, codebook_sizes):
+    """How many tokens an example has, and how many bits that is.
+
+    Args:
+        noun: str, what examples are called, in the plural.
+        grid: tuple of int, of the tokens of one example.
+        codebook_sizes: tuple of int.
+
+    Returns:
+        str.
+
+    Example:
+    >>> tokens_line("images", (16, 16), (1024,))
+    'images are 16 x 16 tokens of 1,024 codes (2,560 bits)'
+    >>> tokens_line("clips", (50,), (256, 256))
+    'clips are 50 x 2 tokens of 256 codes (800 bits)'
+    """
+    shape = [*grid, *([len(codebook_sizes)] if len(codebook_sizes) > 1 else [])]
+    bits = math.prod(grid) * sum(math.log2(size) for size in codebook_sizes)
+    codes = " and ".join(f"{size:,}" for size in dict.fromkeys(codebook_sizes))
+    return f"{noun} are {' x '.join(map(str, shape))} tokens of {codes} codes ({bits:,.0f} bits)"

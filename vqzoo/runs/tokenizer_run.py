@@ -2,8 +2,10 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
+from vqzoo.data.files import counted
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.metrics import CodebookUsage
@@ -13,6 +15,7 @@ from vqzoo.plots import save_usage_histogram
 from vqzoo.presets import seal_preset
 from vqzoo.runs.run import COUNTS
 from vqzoo.runs.run import Run
+from vqzoo.runs.run import tokens_line
 from vqzoo.trainers import read_log
 
 SAMPLES = 8
@@ -74,6 +77,18 @@ class TokenizerRun(Run):
 
     def check(self, trainer):
         self.modality.check(self.settings, self.split, trainer.tokenizer)
+
+    def data_line(self):
+        noun, train, held_out = self.modality.files_noun, len(self.split.train), len(self.split.validation)
+        ignored = f"; ignored {counted(self.split.ignored)}" if self.split.ignored else ""
+        return f"{train + held_out} {noun}, {train} for training and {held_out} held out{ignored}"
+
+    def tokens_line(self, trainer):
+        tokenizer = trainer.tokenizer
+        signal = keras.KerasTensor((1, *self.samples.shape[1:]), tokenizer.signal_dtype)
+        latents = tokenizer.encoder.compute_output_spec(signal)
+        grid = tokenizer.quantizer.compute_output_spec(latents).tokens.shape[1:-1]
+        return tokens_line(self.modality.noun, grid, tokenizer.codebook_sizes)
 
     def watcher(self, fitted):
         shown = self.modality.shown(self.split, self.samples)

@@ -29,7 +29,6 @@ from vqzoo.runs.priors.image_tokens import nearest
 from vqzoo.runs.priors.image_tokens import others_of
 from vqzoo.runs.priors.image_tokens import shard_rows_of
 from vqzoo.runs.priors.image_tokens import small_copies
-from vqzoo.tokenizers import ImageTokenizer
 from vqzoo.trainers import GeneratedPictures
 
 _COLUMNS, _ROWS = 8, 12  # of the images that are shown; more classes than rows are left out
@@ -67,7 +66,12 @@ class ImagePriorData(PriorData):
         self.preset = find_preset(settings.tokenizer)
         if folder.resolve() == self.preset.resolve():
             raise ValueError(f"--out is the tokenizer's own folder, {str(folder)!r}. Give another one.")
-        self.tokenizer = ImageTokenizer.from_preset(self.preset)
+        part = SignalPart.from_preset("image", self.preset)
+        self.tokenizer, self._file = part.tokenizer, part.file
+        if self.tokenizer.modality != "image":
+            raise ValueError(
+                f"The tokenizer {settings.tokenizer!r} is of {self.tokenizer.modality}. Give --tokenizer one of images."
+            )
         self.table = CaptionTable(self.captions, settings.caption_column) if self.captions else None
         if not settings.tokens:
             self.size = self._size()
@@ -113,7 +117,7 @@ class ImagePriorData(PriorData):
             held_out = settings.validation_data or settings.data
             self.train = self._rows(split.train, settings.data, settings.examples, settings.flip, quiet)
             self.held_out = self._rows(split.validation, held_out, settings.validation_examples, False, quiet)
-        self.target = SignalPart("image", self.tokenizer, self.size, owner=describe_tokens(self.preset)["sha256"])
+        self.target = SignalPart("image", self.tokenizer, self.size, file=self._file)
         self.conditions = self._conditions(start, quiet)
         for rows in (self.train, self.held_out):
             rows.values = {part.name: rows.asked for part in self.conditions}
@@ -169,7 +173,7 @@ class ImagePriorData(PriorData):
     def _conditions(self, start, quiet):
         """The parts that the prior can be asked by."""
         if self.styles:
-            return (SignalPart(STYLE, self.tokenizer, self.size, owner=self.target.owner),)
+            return (SignalPart(STYLE, self.tokenizer, self.size, file=self._file),)
         if self.table is None:
             names = sorted({name for name in self.train.asked if name}) if self.settings.classes else []
             return (Labels(names),) if names else ()
