@@ -16,6 +16,7 @@ from vqzoo.data.files import counted
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
 from vqzoo.files import user_path
+from vqzoo.measures import metric_rows
 from vqzoo.metrics import CodebookUsage
 from vqzoo.plots import save_loss_curves
 from vqzoo.plots import save_usage_histogram
@@ -283,8 +284,8 @@ class Run(abc.ABC):
         """Prints the numbers, what is told of each export, and where the files are."""
         console = rich.console.Console()
         table = rich.table.Table(title=f"{self.name} on held-out {self.unit}", show_header=False)
-        for name, value in report.items():
-            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        for row in metric_rows(report):
+            table.add_row(*row)
         for form, told in exports.items():
             table.add_row(f"export {form}", told)
         console.print(table)
