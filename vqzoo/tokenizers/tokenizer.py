@@ -18,6 +18,7 @@ from vqzoo.presets.precision import in_float32
 from vqzoo.presets.precision import in_half_precision
 from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
+from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
@@ -60,6 +61,7 @@ class Tokenizer(keras.Model):
 
     modality = None
     signal_dtype = "float32"
+    __repr__ = tokenizer_line
 
     def __init__(self, encoder, quantizer, decoder, **kwargs):
         super().__init__(**kwargs)
