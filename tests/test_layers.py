@@ -5,7 +5,7 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).parents[1]
 ROWS = [
-    {"names", "quiet", "startup"},
+    {"measures", "names", "quiet", "startup"},
     {"ops", "files", "jsons", "npz"},
     {"quantizers", "networks", "losses", "metrics", "data", "presets"},
     {"tokenizers", "priors", "plots"},

@@ -222,7 +222,9 @@ def test_damage_is_named_in_one_line_and_the_others_are_listed(zoo, capsys, name
         names, lines = listed()
         assert names == ["whole"] and len(lines) == 1 and told in lines[0]
         status, out, err = run(["list", "--json"], capsys)
-        assert status == 1 and [json.loads(line)["name"] for line in out] == ["whole"]
+        about = json.loads("\n".join(out))
+        assert status == 1 and [preset["name"] for preset in about["presets"]] == ["whole"]
+        assert list(about["failed"]) == ["bad"] and told in about["failed"]["bad"]
         assert len(err) == 1 and err[0].startswith("error: ") and told in err[0]
     if name != "recipe.json":
         status, out, err = run(["info", str(zoo / "bad")], capsys)
@@ -268,7 +270,7 @@ def test_folders_of_any_name_are_listed(zoo, capsys, name):
     assert status == 0 and not err and any("whole" in line for line in out)
     assert not any("\x1b" in line for line in out)
     status, out, _ = run(["list", "--json"], capsys)
-    assert status == 0 and len([json.loads(line) for line in out]) == 2
+    assert status == 0 and len(json.loads("\n".join(out))["presets"]) == 2
     assert run(["info", str(folder)], capsys)[0] == run(["info", "--json", str(folder)], capsys)[0] == 0
     assert f"# {METADATA['name']}\n" in card_text(folder)
     status, out, err = run(["info", "nothing"], capsys)

@@ -184,4 +184,5 @@ def test_a_line_of_json_stays_one_whatever_the_name(preset, tmp_path, capsys):
     arguments = ["encode", str(preset), str(tmp_path / 'bad\n"name".png'), "--out", str(tmp_path / "o"), "--json"]
     assert main(arguments) == 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert "the file is empty" in json.loads(line)["error"]
+    (reason,) = json.loads(line)["failed"].values()
+    assert "the file is empty" in reason

@@ -51,13 +51,13 @@ def test_list_and_info(preset, capsys):
     told = capsys.readouterr().out
     assert "image-tiny" in told and "64x64x3" in told and "256 of 16" in told and "21.2 dB" in told
     assert main(["list", "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {"image-tiny"} <= {row["name"] for row in rows}
+    about = json.loads(capsys.readouterr().out)
+    assert {"image-tiny"} <= {preset["name"] for preset in about["presets"]} and about["failed"] == {}
     assert main(["info", "image-tiny", "--json"]) == 0
     about = json.loads(capsys.readouterr().out)
     assert about["folder"] == str(preset) and about["codebook_sizes"] == [16] and "tokenizer.keras" in about["files"]
     assert main(["info", str(preset)]) == 0
-    assert "psnr: 21.25" in capsys.readouterr().out
+    assert "PSNR dB, higher is better: 21.25" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,16 @@ def test_no_preset_breaks_the_table(metadata, told, preset, tmp_path, capsys, mo
 def test_a_folder_becomes_the_same_tree_of_tokens_and_of_pictures(preset, pictures, tmp_path, capsys):
     assert main(["encode", "image-tiny", str(pictures), "--out", str(tmp_path / "tokens")]) == 0
     assert tree(tmp_path / "tokens") == ["a.npz", "b.npz", "deep/c.jpg.npz", "deep/c.png.npz"]
-    assert "encoded 4 files" in capsys.readouterr().err
+    assert capsys.readouterr() == ("encoded 4 files\n", "")
     tokenizer = vqzoo.Tokenizer.from_preset(preset)
     image = vqzoo.data.load_image(pictures / "b.png")
     tokens = vqzoo.presets.load_tokens(tmp_path / "tokens" / "b.npz")
     np.testing.assert_array_equal(tokens.tokens, np.asarray(tokenizer.encode(image[None]))[0])
     assert tokens.size == (20, 30) and tokens.preset == "image-tiny"
     assert main(["decode", str(tmp_path / "tokens"), "--out", str(tmp_path / "again"), "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(rows) == 4 and all(set(row) == {"file", "decoded"} for row in rows)
+    about = json.loads(capsys.readouterr().out)
+    assert (about["done"], about["failed"], about["ignored"]) == (4, {}, {})
+    assert len(about["files"]) == 4 and all(set(file) == {"file", "decoded"} for file in about["files"])
     again = vqzoo.data.load_image(tmp_path / "again" / "b.png")
     expected = np.clip(tokenizer.decode(tokenizer.encode(image[None]), size=(20, 30))[0], -1, 1)
     np.testing.assert_allclose(again, expected, atol=1 / 127)
@@ -167,8 +168,8 @@ def test_export_does_not_replace_a_folder_of_other_files(preset, tmp_path, capsy
 
 def test_reconstruct_and_evaluate(pictures, tmp_path, capsys):
     assert main(["reconstruct", "image-tiny", str(pictures), "--out", str(tmp_path / "again"), "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(tree(tmp_path / "again")) == 4 and all(0 < row["psnr"] < 40 for row in rows)
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert len(tree(tmp_path / "again")) == len(files) == 4 and all(0 < file["psnr"] < 40 for file in files)
     assert main(["evaluate", "image-tiny", str(pictures), "--size", "16", "--crops", "8", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["crops"] == 8 and report["skipped"] == 0 and 0 < report["psnr"] < 40

@@ -71,7 +71,8 @@ COMMANDS = {
     "decode a-image tokens --out d": "decode tokens --out d --preset a-image",
     "shard a-image photos --out s": "encode a-image photos --out s --shards",
     "verify tokens": "decode tokens --out decoded",
-    "info tokens/a.npz": "decode tokens/a.npz --out decoded",
+    "info tokens": "decode tokens --out decoded",
+    "export tokens/a.npz": "decode tokens/a.npz --out decoded",
     "verify texts": "evaluate a-text texts",
     "export texts/a.txt": "evaluate a-text texts/a.txt",
 }
@@ -94,6 +95,7 @@ RIGHT = (
     "encode a-image photos --out t",
     "encode a-image photos talks --out t",  # named by the verb, file by file or folder by folder
     "info a-image",
+    "info tokens/a.npz",
     "decode tokens --out d",
 )
 

@@ -43,7 +43,7 @@ def test_the_card_tells_what_it_is_and_how_to_load_it(folder):
     assert "\n# image-tiny\n\nA VQGAN for photographs.\n" in text
     assert 'tokenizer = vqzoo.Tokenizer.from_preset("image-tiny")  # or a preset\'s folder\n' in text
     assert "\ntokens = tokenizer.encode(image[None])  # int32 (1, rows, columns, 1)\n" in text
-    assert "\n| psnr | 23.123 |\n| images | 100 |\n" in text
+    assert "\n| PSNR dB, higher is better | 23.123 |\n| images | 100 |\n" in text
     assert "\n| data | 100 photographs of a \\| b |\n" in text
     assert "\n| parameters | 21 |\n" in text
     assert "\n| learning_rate | 0.0001 |\n| filters | [32, 64] |\n" in text
@@ -67,7 +67,12 @@ def test_a_prior_is_loaded_by_its_file(model, tmp_path):
 
 def test_an_update_is_on_the_card(folder):
     update_metadata(folder, metrics={"psnr": 30.0})
-    assert "| psnr | 30 |" in card(folder) and "23.123" not in card(folder)
+    assert "| PSNR dB, higher is better | 30 |" in card(folder) and "23.123" not in card(folder)
+
+
+def test_metrics_of_equal_labels_are_all_on_the_card(folder):
+    update_metadata(folder, metrics={"my_score": 1.5, "my score": None})
+    assert "| my score | 1.5 |\n| my score | none |" in card(folder)
 
 
 def test_a_card_of_nothing_has_no_empty_parts(folder):

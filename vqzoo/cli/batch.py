@@ -7,19 +7,15 @@ import pathlib
 import sys
 import tempfile
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn
-from rich.progress import Progress
-from rich.progress import TextColumn
-from rich.progress import TimeRemainingColumn
-
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
+from vqzoo.cli.progress import Progress
 from vqzoo.data.files import FileList
 from vqzoo.data.files import counted
 from vqzoo.data.files import kept_going
 from vqzoo.data.files import reason_of
 from vqzoo.files import atomic_path
 from vqzoo.files import user_path
-from vqzoo.jsons import json_text
 from vqzoo.priors.settings import Setting
 from vqzoo.priors.settings import reader
 from vqzoo.runs.failures import failure_line
@@ -38,7 +34,7 @@ def add_batch_arguments(parser, what="pictures, sounds or texts", pipe=False):
     parser.add_argument("paths", nargs="+", metavar="PATH", help=f"{what}, and folders of them{piped}")
     parser.add_argument("--out", help="folder for the results, in the tree of PATH")
     parser.add_argument("--force", action="store_true", help="overwrite results that are there")
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each file")
+    add_json_argument(parser)
 
 
 positive = reader(Setting(int, 1, 2**31 - 1))
@@ -124,6 +120,19 @@ def _find(paths, find):
     return FileList(found.values(), ignored)
 
 
+def check_pipe(arguments):
+    """Raises where the result and the JSON document would both go to standard output.
+
+    Args:
+        arguments: the verb's parsed arguments, with `json`.
+
+    Raises:
+        ValueError: --json was given with the path "-".
+    """
+    if arguments.json:
+        raise ValueError("The path - writes the result to standard output, where --json writes. Leave one of them out.")
+
+
 @contextlib.contextmanager
 def piped_file(name, most_bytes=2**30):
     """Yields a file that holds all of standard input, in a folder that is deleted afterwards.
@@ -173,43 +182,39 @@ def write_output(data):
 
 
 class FileRun:
-    """Shows how far a verb is, and collects what failed.
+    """Shows how far a verb is, and collects what was done and what failed.
 
     Args:
         files: `FileList` of the files, with those that were ignored.
-        as_json: bool, whether a line of JSON is printed for each file.
+        as_json: bool, whether one document of JSON is printed at the end.
     """
 
     def __init__(self, files, as_json):
         self.as_json = as_json
         self.ignored = files.ignored
+        self.results = []
         self.failures = {}
         self.done = 0
-        columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
-        # On standard error, because standard output may be data.
-        self._progress = Progress(
-            *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-        )
-        self._task = self._progress.add_task("files", total=len(files))
+        self._progress = Progress("files", len(files))
 
     def __enter__(self):
-        self._progress.start()
+        self._progress.__enter__()
         return self
 
     def __exit__(self, *error):
-        self._progress.stop()
+        self._progress.__exit__(*error)
 
     def succeeded(self, source, **result):
         """Notes a file that is done.
 
         Args:
             source: path.
-            **result: what the line of JSON holds.
+            **result: what JSON says of it.
         """
         self.done += 1
-        self._progress.advance(self._task)
+        self._progress.advance()
         if self.as_json:
-            print(json_text({"file": str(source), **result}), flush=True)
+            self.results.append({"file": str(source), **result})
 
     def failed(self, source, reason):
         """Notes a file that failed.
@@ -219,9 +224,7 @@ class FileRun:
             reason: str, one line.
         """
         self.failures[str(source)] = reason
-        self._progress.advance(self._task)
-        if self.as_json:
-            print(json_text({"file": str(source), "error": reason}), flush=True)
+        self._progress.advance(failed=True)
 
     def kept_going(self, *sources):
         """A context for what concerns some of the files: an error of any kind is their failure, and ends nothing else.
@@ -239,21 +242,35 @@ class FileRun:
 
         return kept_going(note)
 
-    def conclude(self, verb):
-        """Names the failures, and counts what was ignored.
+    def conclude(self, verb, **more):
+        """Prints the summary: what was done, what failed and why, how many files of which endings were ignored.
+
+        It goes to standard output, and with failures to standard error.
 
         Args:
             verb: str, in the past tense.
+            **more: what JSON says of all of them.
 
         Returns:
             The exit status: 1 if a file failed.
         """
-        if not self.as_json:
-            failed = f", {len(self.failures)} failed" if self.failures else ""
-            ignored = f", ignored {counted(self.ignored)}" if self.ignored else ""
-            print(f"{verb} {self.done} files{failed}{ignored}" + (":" if self.failures else ""), file=sys.stderr)
-            for source, error in self.failures.items():
-                print(f"  {failure_line(source, error)}", file=sys.stderr)
+        if self.as_json:
+            print_json(
+                {
+                    "files": self.results,
+                    "done": self.done,
+                    "failed": self.failures,
+                    "ignored": self.ignored,
+                    **more,
+                }
+            )
+            return 1 if self.failures else 0
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        ignored = f", ignored {counted(self.ignored)}" if self.ignored else ""
+        file = sys.stderr if self.failures else sys.stdout
+        print(f"{verb} {self.done} files{failed}{ignored}" + (":" if self.failures else ""), file=file)
+        for source, error in self.failures.items():
+            print(f"  {failure_line(source, error)}", file=file)
         return 1 if self.failures else 0
 
 
@@ -264,8 +281,8 @@ def run_each(verb, pairs, arguments, function, key):
         verb: str, in the past tense.
         pairs: `FileList` of (source, target), as from `pair_files`.
         arguments: the verb's parsed arguments, with `force` and `json`.
-        function: callable (source, path) that writes the result at the path -> dict for the line of JSON.
-        key: str, what the line of JSON calls the result's own path.
+        function: callable (source, path) that writes the result at the path -> dict, what JSON says of it.
+        key: str, what JSON calls the result's own path.
 
     Returns:
         The exit status: 1 if a file failed.

@@ -1,6 +1,7 @@
 """`vqzoo VERB`: tokens from the command line."""
 
 import argparse
+import contextlib
 import importlib
 import sys
 
@@ -8,6 +9,7 @@ import vqzoo
 from vqzoo import quiet
 from vqzoo import startup
 from vqzoo.cli.mistakes import check_command
+from vqzoo.cli.output import print_error
 from vqzoo.runs.flags import Parser
 from vqzoo.runs.flags import joined_numbers
 from vqzoo.runs.recipe import told_errors
@@ -43,12 +45,25 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     if startup.is_command():
         quiet.begin()
-    with told_errors():
+    with told_errors(), _told_as_json(given.json):
         if given.verb not in WITHOUT_MODELS:
             _check_backend(given.verb)
             _register_classes()
         check_command(given, [*map(str, sys.argv[1:] if arguments is None else arguments)])
         return given.run(given)
+
+
+@contextlib.contextmanager
+def _told_as_json(as_json):
+    """Lets a verb that ends by an error print a document of it, so that --json always prints one."""
+    try:
+        yield
+    except BrokenPipeError:  # nobody reads it
+        raise
+    except Exception as error:
+        if as_json:
+            print_error(error)
+        raise
 
 
 def _register_classes():

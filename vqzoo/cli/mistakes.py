@@ -61,6 +61,8 @@ def _found(given, words, preset, paths):
     if named and not _is_preset(preset):
         return f"The preset comes first. Received: {preset!r} in its place.", _with_first(named[0], preset, words)
     kinds = {path: _kind(path) for path in paths}
+    if verb == "info" and _kind(preset) == "tokens" and os.path.isfile(user_path(preset)):
+        return None
     if verb in _OF_PRESETS and not _is_preset(preset) and not _is_of_shards(preset):
         return _not_a_preset(preset)
     if verb in _ENCODING:

@@ -30,6 +30,9 @@ class Conditions(abc.ABC):
     length = None
     """int, tokens of one condition."""
 
+    noun = None
+    """str, what the conditions are called."""
+
     known = ()
     """tuple of str, what is made in turn where nothing is asked for."""
 
@@ -95,6 +98,7 @@ class Labels(Conditions):
 
     part = LABEL
     length = 1
+    noun = "labels"
 
     def __init__(self, names):
         self.known = tuple(names)
@@ -143,6 +147,7 @@ class Captions(Conditions):
     """
 
     part = TEXT
+    noun = "texts"
 
     def __init__(self, pieces, length, examples=()):
         self.pieces = pieces

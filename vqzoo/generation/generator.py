@@ -76,6 +76,14 @@ class Generator:
         self.sampling = checked_settings(prior, sampling or {}, (*_DECIDED, "count", "seed", "context", "known"))
         self.conditions = self._checked_conditions(conditions)
 
+    def __repr__(self):
+        if self.conditions is None:
+            asked = "no conditions"
+        else:
+            count = "any" if self.conditions.part != LABEL else self.conditions.size
+            asked = f"{count} {self.conditions.noun}"
+        return f"Generator({self.prior!r}, {self.tokenizer!r}, {asked})"
+
     def _checked_conditions(self, conditions):
         """`Conditions`, or None where there is nothing to ask for."""
         sizes = self.prior.space.sizes

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 from vqzoo.files import atomic_path
+from vqzoo.measures import metric_rows
 from vqzoo.presets.manifest import name_of
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
@@ -48,9 +49,9 @@ def card_text(folder, name=None):
         "![samples](samples.png)" if (folder / "samples.png").is_file() else "",
         _sentences(folder / "samples.md"),
         _usage(name or name_of(folder), metadata),
-        _table("Metrics", {key: f"{v:.5g}" if isinstance(v, float) else v for key, v in metrics.items()}),
-        _table("About", {key: value for key, value in metadata.items() if key not in _PLACED}),
-        _table("Recipe", recipe),
+        _table("Metrics", metric_rows(metrics, digits=5)),
+        _table("About", [item for item in metadata.items() if item[0] not in _PLACED]),
+        _table("Recipe", recipe.items()),
         _origin(metadata),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
@@ -153,10 +154,10 @@ def _example(metadata, name):
     return tuple(shape) if isinstance(shape, list | tuple) else ()
 
 
-def _table(title, values):
-    if not values:
+def _table(title, pairs):
+    if not pairs:
         return ""
-    rows = [f"| {_cell(key)} | {_cell(value)} |" for key, value in values.items()]
+    rows = [f"| {_cell(key)} | {_cell(value)} |" for key, value in pairs]
     return "\n".join([f"## {title}", "", "| | |", "|---|---|", *rows])
 
 

@@ -83,19 +83,34 @@ def list_presets():
 
     Returns:
         A list of `PresetInfo`, sorted by name; of two of one name that which `find_preset` takes. Their files are not
-        verified; one whose metadata cannot be read is left out, with a warning.
+        verified; one whose metadata cannot be read is left out, with a warning. The list prints as a table, and in a
+        notebook as HTML.
 
     Example:
     >>> all(find_preset(preset.name).name == preset.name for preset in list_presets())
     True
     """
-    found = []
+    found, failed = read_presets()
+    for reason in failed.values():
+        warnings.warn(reason, stacklevel=2)
+    return found
+
+
+def read_presets():
+    """What `list_presets` returns, and what it leaves out.
+
+    Returns:
+        `PresetList`, and a dict name -> reason of the presets whose metadata cannot be read.
+    """
+    from vqzoo.presets.listing import PresetList  # which imports rich
+
+    found, failed = PresetList(), {}
     for name in _names():
         try:
             found.append(_info(name))
         except (ValueError, OSError) as error:  # of one preset, and no reason to leave out the others
-            warnings.warn(str(error), stacklevel=2)
-    return found
+            failed[name] = str(error)
+    return found, failed
 
 
 def _names():

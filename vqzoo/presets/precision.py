@@ -56,6 +56,7 @@ def with_config(model, config, *shapes, weights=None):
     copy = type(model).from_config(config)
     copy.build(*shapes)
     copy.set_weights(model.get_weights() if weights is None else weights)
+    copy.preset_name = getattr(model, "preset_name", None)
     return copy
 
 

@@ -19,6 +19,7 @@ from vqzoo.presets.card import CARD
 from vqzoo.presets.changes import METADATA
 from vqzoo.presets.changes import changed_preset
 from vqzoo.presets.find import find_preset
+from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.layout import LITERT_FILES
 from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
@@ -250,7 +251,7 @@ def load_preset(name, filename=_TOKENIZER, files=None):
             are; `verify_preset` checks all.
 
     Returns:
-        The Keras model, of the class that was saved.
+        The Keras model, of the class that was saved. Its attribute `preset_name` is the preset's name.
 
     Raises:
         ValueError: no such preset or file in it, a damaged file, a class that nothing imported has
@@ -274,6 +275,7 @@ def load_preset(name, filename=_TOKENIZER, files=None):
                 "training diverged before it was saved. Train it again, with a lower learning rate for "
                 "instance."
             )
+    model.preset_name = str(name) if str(name).startswith(PREFIX) else name_of(folder)
     return model
 
 

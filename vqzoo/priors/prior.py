@@ -13,6 +13,7 @@ from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
 from vqzoo.presets.precision import in_float32
 from vqzoo.presets.precision import with_config
+from vqzoo.priors.description import prior_line
 from vqzoo.priors.patterns import FlattenPattern
 from vqzoo.priors.patterns import Pattern
 from vqzoo.priors.sampling import NEVER
@@ -59,6 +60,7 @@ class Prior(keras.Model):
     """
 
     causal = None  # whether the transformer is
+    __repr__ = prior_line
 
     def __init__(
         self,
@@ -358,10 +360,9 @@ class Prior(keras.Model):
         """
         prior = load_preset(name, filename=FILE)
         if not isinstance(prior, cls):
-            raise ValueError(
-                f"The preset {str(name)!r} holds a {type(prior).__name__}, not a {cls.__name__}. Load it with "
-                f"`vqzoo.priors.{type(prior).__name__}.from_preset`."
-            )
+            kind = type(prior).__name__
+            way_out = f"Load it with `vqzoo.priors.{kind}.from_preset`."
+            raise ValueError(f"The preset {str(name)!r} holds a {kind}, not a {cls.__name__}. {way_out}")
         return prior
 
     def in_float32(self):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from vqzoo.data.files import counted
 from vqzoo.files import user_path
+from vqzoo.measures import metric_rows
 from vqzoo.presets import check_folder
 from vqzoo.runs.failures import failure_line
 from vqzoo.runs.run_folder import RunFolder
@@ -245,8 +246,8 @@ class Run(abc.ABC):
         """Prints the numbers, the agreement of each export, and where the files are."""
         console = rich.console.Console()
         table = rich.table.Table(title=f"{self.name} on held-out {self.noun}", show_header=False)
-        for name, value in report.items():
-            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        for row in metric_rows(report):
+            table.add_row(*row)
         for form, line in exports.items():
             table.add_row(f"export {form}", line)
         console.print(table)

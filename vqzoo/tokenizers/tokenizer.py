@@ -19,6 +19,7 @@ from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
 from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.batches import in_batches
+from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.signal_checks import check_decoded
@@ -62,6 +63,7 @@ class Tokenizer(keras.Model):
 
     modality = None
     signal_dtype = "float32"
+    __repr__ = tokenizer_line
 
     def __init__(self, encoder, quantizer, decoder, **kwargs):
         super().__init__(**kwargs)

@@ -17,7 +17,7 @@ def contents(folder):
 
 def test_the_tokens_are_those_of_the_tokenizer_in_the_order_of_the_files(tiny_preset, pictures, tmp_path, capsys):
     assert main(["encode", "image-tiny", str(pictures), "--out", str(tmp_path / "out"), "--shards", "3"]) == 0
-    assert "encoded into 3 shards: 7 files" in capsys.readouterr().err
+    assert "encoded into 3 shards: 7 files" in capsys.readouterr().out
     shards = TokenShards(tmp_path / "out")
     names = [path.relative_to(pictures).as_posix() for path in vqzoo.data.find_images(pictures)]
     assert [row.name for row in shards] == names
@@ -91,7 +91,7 @@ def test_a_text_has_a_row_of_its_own_chunks_for_each_sentence(tmp_path, capsys):
         (tmp_path / name).write_text("\n\n".join(lines))
     files = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
     assert main(["encode", str(tmp_path / "text"), *files, "--out", str(tmp_path / "out"), "--shards"]) == 0
-    assert "encoded into 1 shards: 2 files" in capsys.readouterr().err
+    assert "encoded into 1 shards: 2 files" in capsys.readouterr().out
     shards = TokenShards(tmp_path / "out")
     assert [row.name for row in shards] == ["a.txt:1", "a.txt:2", "b.txt:1"]
     for row, sentence in zip(shards, sentences, strict=True):

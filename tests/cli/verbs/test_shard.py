@@ -28,8 +28,8 @@ def test_pictures_are_packed_and_the_bad_ones_named(pictures, tmp_path, capsys):
 def test_nothing_is_overwritten_without_force(pictures, tmp_path, capsys):
     command = ["shard", "--out", str(tmp_path / "out")]
     assert main([*command, str(pictures), "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(rows) == 7 and all("error" not in row for row in rows)
+    about = json.loads(capsys.readouterr().out)
+    assert len(about["files"]) == about["done"] == 7 and about["failed"] == {} and about["shards"] == 1
     with pytest.raises(SystemExit):
         main([*command, str(pictures / "deep")])
     assert "with other pictures. Repeat that command to complete them, give --force" in capsys.readouterr().err

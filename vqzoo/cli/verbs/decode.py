@@ -7,6 +7,7 @@ vqzoo decode - < photo.npz > photo.png
 import pathlib
 
 from vqzoo.cli.batch import add_batch_arguments
+from vqzoo.cli.batch import check_pipe
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import run_each
@@ -29,6 +30,7 @@ def run(arguments):
     """Decodes every file; exit status 1 if one failed."""
     tokenizers = _Tokenizers(arguments.preset)
     if arguments.paths == ["-"]:
+        check_pipe(arguments)
         return _pipe(tokenizers)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for what is decoded. Leave it out only with - for the path.")

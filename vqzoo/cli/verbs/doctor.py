@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 
-from vqzoo.jsons import json_text
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
 
 PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "librosa", "sentencepiece")
 # package -> what it is for, what installs it
@@ -28,7 +29,7 @@ EXTRAS = {
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    add_json_argument(parser)
 
 
 def run(arguments):
@@ -45,7 +46,7 @@ def run(arguments):
         "extras": {name: _probe(name) for name in EXTRAS},
     }
     if arguments.json:
-        print(json_text(report))
+        print_json(report)
     else:
         _print(report)
     return 0 if report["backend"] == "tensorflow" else 1

@@ -15,6 +15,7 @@ import functools
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import check_free
+from vqzoo.cli.batch import check_pipe
 from vqzoo.cli.batch import named_files
 from vqzoo.cli.batch import pair_files
 from vqzoo.cli.batch import piped_file
@@ -53,6 +54,7 @@ def run(arguments):
     # A token file names a folder by its whole path, or it would be found from one place only.
     preset = str(folder.resolve()) if user_path(arguments.preset).exists() else arguments.preset
     if arguments.paths == ["-"]:
+        check_pipe(arguments)
         return _pipe(preset, folder, coder)
     if not arguments.out:
         raise ValueError("--out DIR is the folder for the tokens. Leave it out only with - for the path.")
@@ -100,7 +102,8 @@ def _shards(preset, folder, coder, arguments):
         manifest = write_token_shards(files, arguments.out, about, encode, arguments.shards, arguments.force)
     progress.done = len(files) - len(manifest["failed"])  # with those of a run that was stopped
     progress.failures = manifest["failed"]
-    return progress.conclude(f"encoded into {len(manifest['shards'])} shards:")
+    count = len(manifest["shards"])
+    return progress.conclude(f"encoded into {count} shards:", folder=arguments.out, shards=count)
 
 
 def _groups(pairs, coder, batch_size, progress):

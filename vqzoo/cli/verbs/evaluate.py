@@ -11,9 +11,12 @@ each file is measured as it is and counts once, large ones in tiles or windows.
 import sys
 
 from vqzoo.cli.batch import positive
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
+from vqzoo.cli.progress import Progress
 from vqzoo.data.files import counted
 from vqzoo.data.image.bounds import MAX_SCALE
-from vqzoo.jsons import json_text
+from vqzoo.measures import metric_rows
 from vqzoo.presets import find_preset
 from vqzoo.priors.settings import Setting
 from vqzoo.priors.settings import reader
@@ -32,7 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--scale", type=_SCALE, help="resize of a picture before the crop (default: 0.5)")
     parser.add_argument("--crops", type=positive, help="crops, clips or sentences to measure on (default: 256)")
     parser.add_argument("--seed", type=reader("seed"), help="of the crops, clips or sentences (default: 0)")
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    add_json_argument(parser)
 
 
 def run(arguments):
@@ -45,27 +48,33 @@ def run(arguments):
         raise ValueError(f"--whole measures files as they are: leave out {' '.join(f'--{name}' for name in given)}.")
     tokenizer = Tokenizer.from_preset(find_preset(arguments.preset))
     modality = modality_of(tokenizer, arguments.preset)
-    if arguments.whole:
-        evaluation = modality.evaluate_whole(tokenizer, arguments.path)
-    else:
-        size = arguments.size or 2 * getattr(tokenizer, "sample_rate", 64)
-        scale, count, seed = (
-            default if getattr(arguments, name) is None else getattr(arguments, name)
-            for name, default in _DEFAULTS.items()
-        )
-        evaluation = modality.evaluate_sample(tokenizer, arguments.path, size, scale, count, seed)
+    with Progress("measuring"):
+        evaluation = _measured(modality, tokenizer, arguments)
     if arguments.json:
-        skipped = {str(path): reason for path, reason in evaluation.skipped.items()}
+        failed = {str(path): reason for path, reason in evaluation.skipped.items()}
         about = {"measured": evaluation.measured, "whole": arguments.whole, "files": evaluation.files}
-        about |= {"skipped": len(skipped), "skipped_files": skipped, "ignored": evaluation.ignored}
-        print(json_text({**evaluation.report, **about}))
-        return int(bool(skipped))
+        about |= {"skipped": len(failed), "failed": failed, "ignored": evaluation.ignored}
+        print_json({**evaluation.report, **about})
+        return int(bool(failed))
     print(f"measured on {evaluation.measured}")
-    for name, value in evaluation.report.items():
-        print(f"{name:20s} {value:.4g}" if isinstance(value, float) else f"{name:20s} {value}")
-    print(f"{'skipped':20s} {len(evaluation.skipped)}")
+    rows = metric_rows({**evaluation.report, "skipped": len(evaluation.skipped)})
+    width = max(len(label) for label, _ in rows)
+    for label, value in rows:
+        print(f"{label:{width}s}  {value}")
     if evaluation.ignored:
-        print(f"ignored {counted(evaluation.ignored)}", file=sys.stderr)
+        file = sys.stderr if evaluation.skipped else sys.stdout
+        print(f"ignored {counted(evaluation.ignored)}", file=file)
     for path, reason in evaluation.skipped.items():
         print(f"  {failure_line(path, reason)}", file=sys.stderr)
     return int(bool(evaluation.skipped))
+
+
+def _measured(modality, tokenizer, arguments):
+    """`Evaluation` of what was asked for."""
+    if arguments.whole:
+        return modality.evaluate_whole(tokenizer, arguments.path)
+    size = arguments.size or 2 * getattr(tokenizer, "sample_rate", 64)
+    scale, count, seed = (
+        default if getattr(arguments, name) is None else getattr(arguments, name) for name, default in _DEFAULTS.items()
+    )
+    return modality.evaluate_sample(tokenizer, arguments.path, size, scale, count, seed)

@@ -8,8 +8,10 @@ import shutil
 
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import result_path
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
+from vqzoo.cli.progress import Progress
 from vqzoo.files import user_path
-from vqzoo.jsons import json_text
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
@@ -23,7 +25,7 @@ def add_arguments(parser):
     parser.add_argument("--out", help="folder of the copy")
     parser.add_argument("--litert", nargs="+", choices=list(LITERT_FILES), help="of a tokenizer (default: all)")
     parser.add_argument("--force", action="store_true", help="overwrite the folder of --out")
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each form")
+    add_json_argument(parser)
 
 
 def run(arguments):
@@ -32,25 +34,29 @@ def run(arguments):
     of_prior = "prior.keras" in read_manifest(folder)["files"]
     if of_prior and arguments.litert:
         raise ValueError("--litert is of tokenizers: a prior is exported as a SavedModel alone. Leave it out.")
-    if arguments.out:
-        out = user_path(arguments.out)
-        _check_replaced(out, arguments.force)
-        with result_path(out, arguments.force) as temporary:
-            _copy(folder, temporary)
-            try:
-                lines = _exported(temporary, of_prior, arguments)
-            except ValueError as error:  # which names a folder that is gone
-                raise ValueError(str(error).replace(str(temporary), str(out))) from error
-        folder = out
-    else:
-        lines = _exported(folder, of_prior, arguments)
-    for line in [*lines, *([] if arguments.json else [folder])]:
+    with Progress("exporting"):
+        if arguments.out:
+            out = user_path(arguments.out)
+            _check_replaced(out, arguments.force)
+            with result_path(out, arguments.force) as temporary:
+                _copy(folder, temporary)
+                try:
+                    forms = _exported(temporary, of_prior, arguments)
+                except ValueError as error:  # which names a folder that is gone
+                    raise ValueError(str(error).replace(str(temporary), str(out))) from error
+            folder = out
+        else:
+            forms = _exported(folder, of_prior, arguments)
+    if arguments.json:
+        print_json({"folder": str(folder), "forms": [form for form, _ in forms]})
+        return 0
+    for line in [*(line for _, line in forms), folder]:
         print(line)
     return 0
 
 
 def _exported(folder, of_prior, arguments):
-    """Exports in place; returns a line for each form."""
+    """Exports in place; returns a dict and a line of each form."""
     from vqzoo.export import EXPORT_FORMS
     from vqzoo.export import LITERT_FORMS
     from vqzoo.export import export_preset
@@ -61,13 +67,13 @@ def _exported(folder, of_prior, arguments):
 
     if of_prior:
         line = export_prior_preset(Generator.from_preset(folder), folder)
-        return [json_text({"form": "generator", "told": line}) if arguments.json else f"generator: {line}"]
+        return [({"form": "generator", "told": line}, f"generator: {line}")]
     tokenizer = Tokenizer.from_preset(folder)
     examples = modality_of(tokenizer, arguments.preset).examples(tokenizer)
     precisions = arguments.litert or tuple(LITERT_FILES)
     forms = [form for form in EXPORT_FORMS if LITERT_FORMS.get(form, precisions[0]) in precisions]
     agreements = export_preset(tokenizer, folder, examples, forms)
-    return [json_text(agreement._asdict()) if arguments.json else told(agreement) for agreement in agreements]
+    return [(agreement._asdict(), told(agreement)) for agreement in agreements]
 
 
 def told(agreement):

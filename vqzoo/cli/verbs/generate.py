@@ -11,8 +11,10 @@ import re
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
+from vqzoo.cli.progress import Progress
 from vqzoo.files import user_path
-from vqzoo.jsons import json_text
 from vqzoo.priors.settings import SETTINGS
 from vqzoo.priors.settings import reader
 
@@ -36,7 +38,7 @@ def add_arguments(parser):
         told = f"of sampling{kind}: {setting.range} (default: the preset's)"
         parser.add_argument(f"--{name}", type=reader(name), help=told)
     parser.add_argument("--force", action="store_true", help="overwrite pictures that are there")
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each picture")
+    add_json_argument(parser)
 
 
 def run(arguments):
@@ -58,16 +60,19 @@ def run(arguments):
         check_free(target, arguments.force)
     asked = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in asked.items() if value is not None}
-    pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
-    for target, picture, name in zip(targets, pictures, names, strict=False):  # without --out no targets
+    with Progress(f"making {count} images"):
+        pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
+    for target, picture in zip(targets, pictures, strict=False):  # without --out no targets
         with result_path(target, arguments.force) as temporary:
             save_image(temporary, picture)
-        if arguments.json:
-            print(json_text({"file": str(target), "condition": name, "seed": arguments.seed}))
     if grid:
         with result_path(grid, arguments.force) as temporary:
             save_picture_rows(temporary, pictures, min(_COLUMNS, count))
-    if not arguments.json:
+    if arguments.json:
+        files = [{"file": str(target), "condition": name} for target, name in zip(targets, names, strict=False)]
+        about = {"count": count, "conditions": names, "seed": arguments.seed}
+        print_json({"files": files, "grid": str(grid) if grid else None, **about})
+    else:
         written = [str(pathlib.Path(path)) for path in (arguments.out, arguments.grid) if path]
         print(f"made {count} pictures: {', '.join(written)}")
     return 0

@@ -11,6 +11,9 @@ import numpy as np
 
 from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
+from vqzoo.cli.progress import Progress
 from vqzoo.files import user_path
 from vqzoo.jsons import shown
 from vqzoo.priors.settings import RIM
@@ -30,6 +33,7 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=reader("seed"), default=0, help="another makes another picture (default: 0)")
     parser.add_argument("--out", required=True, help="file for the result")
     parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")
+    add_json_argument(parser)
 
 
 def run(arguments):
@@ -68,10 +72,14 @@ def run(arguments):
         )
     sides = ((arguments.pad, arguments.pad), (arguments.pad, arguments.pad))
     image, mask = np.pad(image, (*sides, (0, 0))), np.pad(mask, sides, constant_values=True)
-    repaired = inpaint(generator, image, mask, arguments.condition, seed=arguments.seed, rim=arguments.rim)
+    with Progress("repairing"):
+        repaired = inpaint(generator, image, mask, arguments.condition, seed=arguments.seed, rim=arguments.rim)
     with result_path(out, arguments.force) as temporary:
         save_image(temporary, repaired)
-    print(f"made {int(mask.sum())} of {mask.size} pixels: {out}")
+    if arguments.json:
+        print_json({"file": str(out), "made": int(mask.sum()), "pixels": mask.size, "seed": arguments.seed})
+    else:
+        print(f"made {int(mask.sum())} of {mask.size} pixels: {out}")
     return 0
 
 

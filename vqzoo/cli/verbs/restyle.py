@@ -6,6 +6,9 @@ vqzoo restyle saved_models/styles house.jpg sunset.jpg --strength 0.7 --seed 1 -
 
 from vqzoo.cli.batch import check_picture
 from vqzoo.cli.batch import result_path
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
+from vqzoo.cli.progress import Progress
 from vqzoo.files import user_path
 from vqzoo.priors.settings import reader
 
@@ -21,6 +24,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--out", required=True, help="file for the result")
     parser.add_argument("--force", action="store_true", help="overwrite the result if it is there")
+    add_json_argument(parser)
 
 
 def run(arguments):
@@ -36,8 +40,12 @@ def run(arguments):
     channels = tokenizer.encoder.input_shape[-1]
     content, style = (load_image(path, channels=channels) for path in (arguments.content, arguments.style))
     options = {} if arguments.seed is None else {"seed": arguments.seed}
-    restyled = restyle(arguments.preset, content, style, arguments.strength, **options)
+    with Progress("restyling"):
+        restyled = restyle(arguments.preset, content, style, arguments.strength, **options)
     with result_path(out, arguments.force) as temporary:
         save_image(temporary, restyled)
-    print(f"restyled: {out}")
+    if arguments.json:
+        print_json({"file": str(out), "strength": arguments.strength})
+    else:
+        print(f"restyled: {out}")
     return 0

@@ -43,4 +43,5 @@ def run(arguments):
         manifest = write_image_shards(files, arguments.out, shard_bytes, arguments.force, note)
     progress.done = manifest["rows"]  # with those of a run that was stopped
     progress.failures = manifest["failed"]
-    return progress.conclude(f"packed into {len(manifest['shards'])} shards:")
+    count = len(manifest["shards"])
+    return progress.conclude(f"packed into {count} shards:", folder=arguments.out, shards=count)

@@ -1,8 +1,10 @@
 """Checks that a preset is whole, and that each of its exports gives its tokens; or that shards are whole."""
 
+from vqzoo.cli.output import add_json_argument
+from vqzoo.cli.output import print_json
+from vqzoo.cli.progress import Progress
 from vqzoo.cli.verbs.export import told
 from vqzoo.files import user_path
-from vqzoo.jsons import json_text
 from vqzoo.presets import find_preset
 from vqzoo.presets import verify_preset
 
@@ -10,7 +12,7 @@ from vqzoo.presets import verify_preset
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="name, or folder; also of shards")
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each form")
+    add_json_argument(parser)
 
 
 def run(arguments):
@@ -23,21 +25,32 @@ def run(arguments):
 
     shards = user_path(arguments.preset)
     if holds_shards(shards):
-        manifest = verify_shards(shards)
+        with Progress("verifying"):
+            manifest = verify_shards(shards)
         about = {
             "form": "shards",
             "kind": manifest["kind"],
             "shards": len(manifest["shards"]),
             "rows": manifest["rows"],
         }
-        whole = f"{shards}: {about['rows']} {about['kind']} in {about['shards']} shards are whole"
-        print(json_text(about) if arguments.json else whole)
+        if arguments.json:
+            print_json(about)
+        else:
+            print(f"{shards}: {about['rows']} {about['kind']} in {about['shards']} shards are whole")
         return 0
     folder = find_preset(arguments.preset)
     files = verify_preset(folder)["files"]
     if not arguments.json:
         print(f"{folder}: {len(files)} files are whole")
     tokenizer = Tokenizer.from_preset(folder)
-    for agreement in verify_exports(tokenizer, folder, modality_of(tokenizer, arguments.preset).examples(tokenizer)):
-        print(json_text(agreement._asdict()) if arguments.json else told(agreement))
+    examples = modality_of(tokenizer, arguments.preset).examples(tokenizer)
+    with Progress("verifying"):
+        agreements = verify_exports(tokenizer, folder, examples)
+    if arguments.json:
+        sizes = {name: file["bytes"] for name, file in files.items()}
+        forms = [agreement._asdict() for agreement in agreements]
+        print_json({"folder": str(folder), "files": sizes, "forms": forms})
+        return 0
+    for agreement in agreements:
+        print(told(agreement))
     return 0

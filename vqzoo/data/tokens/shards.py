@@ -76,6 +76,11 @@ class TokenShards:
     def __len__(self):
         return len(self._shards)
 
+    @property
+    def row_shapes(self):
+        """The shape of each row's tokens, a list of tuples, without reading them."""
+        return list(self._shapes)
+
     def __getitem__(self, number):
         """One `TokenRow`; ValueError where it is damaged, or holds tokens that its codebooks do not have."""
         record = self._shards.record(number)

@@ -19,6 +19,8 @@ from vqzoo.tokenizers.audio.windows import check_samples
 from vqzoo.tokenizers.audio.windows import windows_along
 from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.batches import in_batches
+from vqzoo.tokenizers.description import stride_line
+from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
@@ -86,6 +88,10 @@ class AudioTokenizer(Tokenizer):
             )
         super().build(input_shape)
         self._stride = self._find_stride(tuple(input_shape))
+
+    def __repr__(self):
+        stride = stride_line(self.stride, f"samples at {self.sample_rate} Hz", self) if self.built else ""
+        return tokenizer_line(self, stride)
 
     def encode(self, signal, lengths=None, num_codebooks=None, batch_size=None, window=None, overlap=None):
         """Turns waveforms into tokens; long ones in windows, so that the networks' memory does not grow with them.

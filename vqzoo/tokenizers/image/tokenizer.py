@@ -16,6 +16,9 @@ from vqzoo.ops import crop
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 from vqzoo.tokenizers.batches import check_batch_size
+from vqzoo.tokenizers.description import pixels_line
+from vqzoo.tokenizers.description import tokenizer_line
+from vqzoo.tokenizers.image.tiles import PROBE
 from vqzoo.tokenizers.image.tiles import bands_of_tiles
 from vqzoo.tokenizers.image.tiles import decoding_tiles
 from vqzoo.tokenizers.image.tiles import encoding_tiles
@@ -63,6 +66,9 @@ class ImageTokenizer(Tokenizer):
         self._compiled_latents = compiled(self._latents)
         self._compiled_tokens = compiled(self.quantizer.encode)
         self._warned = False  # of images in [0, 1], once
+
+    def __repr__(self):
+        return tokenizer_line(self, pixels_line(self, PROBE))
 
     def encode(self, signal, batch_size=None, tile_size=None, tile_margin=None):
         """Turns images into tokens; large ones in tiles, so that the networks' memory does not grow with them.

@@ -12,6 +12,8 @@ from vqzoo.ops import largest
 from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
 from vqzoo.tokenizers.batches import check_batch_size
+from vqzoo.tokenizers.description import stride_line
+from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
@@ -89,6 +91,9 @@ class TextTokenizer(Tokenizer):
             raise ValueError(f"Ids of pieces have the shape (batch, length). Received: {tuple(input_shape)}")
         super().build((input_shape[0], None))
         self._stride = self._find_stride()
+
+    def __repr__(self):
+        return tokenizer_line(self, stride_line(self.stride, "pieces", self) if self.built else "")
 
     def encode(self, signal, batch_size=None):
         """Turns sentences into tokens.
