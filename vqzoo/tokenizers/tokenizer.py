@@ -324,7 +324,7 @@ class Tokenizer(keras.Model):
                 return
             except ValueError as error:
                 shape, cause = shape_of(as_array(tokens)), error
-                wrong_axis = shape[-1] not in (None, self.num_codebooks)
+                wrong_axis = shape[-1] not in (None, *self.quantizer.codebook_prefixes)
                 fault = token_shape_fault(shape, self.num_codebooks, expected) if wrong_axis else str(error)
         known = self.num_codebooks, expected, self._expected_shape(), self._repairs(), max(self.codebook_sizes)
         way_out = token_way_out(tokens, *known)
