@@ -133,3 +133,18 @@ def test_audio_has_the_bit_rates_of_the_quantizer_inside():
         np.testing.assert_array_equal(first, tokens[..., :n])
         np.testing.assert_array_equal(tokenizer.encode(signal, num_codebooks=n, window=200), first)
         assert np.any(tokenizer.decode(first) != whole)
+
+
+@pytest.mark.parametrize("entry", zoo.TOKENIZERS, ids=lambda entry: entry.name)
+def test_a_tokenizer_declares_what_exports_and_tiles_ask(entry):
+    tokenizer = entry.built()
+    expected = tokenizer.expected_shape
+    assert expected[1:] == entry.dynamic[1:] and len(expected) == len(entry.shape)
+    tokens = tokenizer.encode(entry.inputs())
+    made = keras.ops.convert_to_numpy(tokenizer.decode_signal(tokens))
+    if tokenizer.modality == "text":
+        np.testing.assert_array_equal(made, tokenizer.decode_ids(tokens))
+    else:
+        np.testing.assert_array_equal(made, tokenizer.decode(tokens))
+    network = type(tokenizer.decoder).__name__
+    assert tokenizer.is_autoregressive == (network == "AutoregressiveTextDecoder")

@@ -5,7 +5,6 @@ import math
 import tensorflow as tf
 
 from vqzoo.export.empty import of_any_size
-from vqzoo.export.saved_model import to_signal_of
 from vqzoo.files import atomic_path
 from vqzoo.priors import in_graph
 
@@ -113,4 +112,4 @@ def _ids(space, name, tokens):
 
 def _signal(tokenizer, tokens):
     """What the tokens decode to; those that are not there, as code 0."""
-    return of_any_size(to_signal_of(tokenizer), tf.maximum(tokens, 0))
+    return of_any_size(tokenizer.decode_signal, tf.maximum(tokens, 0))

@@ -79,7 +79,7 @@ def tokenizer(folder, signal, tokens):
     import vqzoo  # noqa: F401  registers the classes
 
     model = keras.models.load_model(os.path.join(folder, "tokenizer.keras"), compile=False)
-    own, decode = model.encode(signal), getattr(model, "decode_ids", model.decode)
+    own, decode = model.encode(signal), model.decode_signal
     outputs = {"tokens": own, "signal": decode(tokens), "again": decode(own)}
     return {name: np.asarray(value) for name, value in outputs.items()}
 

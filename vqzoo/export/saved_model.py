@@ -41,7 +41,6 @@ def _endpoints(tokenizer):
     module = tf.Module()
     module.tokenizer_variables = [variable.value for variable in tokenizer.variables]
     signal, tokens = signal_spec(tokenizer), tokens_spec(tokenizer)
-    to_signal = to_signal_of(tokenizer)
 
     @tf.function(input_signature=[signal], autograph=False)
     def encode(signal):
@@ -49,7 +48,7 @@ def _endpoints(tokenizer):
 
     @tf.function(input_signature=[tokens], autograph=False)
     def decode(tokens):
-        return {"signal": of_any_size(to_signal, tokens)}
+        return {"signal": of_any_size(tokenizer.decode_signal, tokens)}
 
     module.encode, module.decode = encode, decode
     if "decode_to_size" not in signature_names(tokenizer):
@@ -66,19 +65,13 @@ def _endpoints(tokenizer):
 
 def signal_spec(tokenizer):
     """The `tf.TensorSpec` of the tokenizer's signal."""
-    shape = getattr(tokenizer.encoder, "input_shape", tokenizer.signal_shape)
-    return tf.TensorSpec((None, *shape[1:]), tokenizer.signal_dtype, name="signal")
+    return tf.TensorSpec((None, *tokenizer.expected_shape[1:]), tokenizer.signal_dtype, name="signal")
 
 
 def signature_names(tokenizer):
     """The signatures that a tokenizer's SavedModel has."""
     has_size = len(signal_spec(tokenizer).shape) > 2
     return ["encode", "decode", "decode_to_size"] if has_size else ["encode", "decode"]
-
-
-def to_signal_of(tokenizer):
-    """The function from tokens to what the networks know as the signal: of text ids of pieces, not sentences."""
-    return getattr(tokenizer, "decode_ids", tokenizer.decode)
 
 
 def tokens_spec(tokenizer):

@@ -11,7 +11,6 @@ import numpy as np
 
 from vqzoo.export import loaders
 from vqzoo.export.litert import LITERT_FORMS
-from vqzoo.export.saved_model import to_signal_of
 from vqzoo.ops import mask_until
 from vqzoo.presets.layout import LITERT_FILES
 
@@ -80,7 +79,7 @@ def verify_exports(tokenizer, folder, signal):
     if not signal.size:
         raise ValueError(f"Exports are verified on one example or more. Received: signal of the shape {signal.shape}")
     tokens = np.asarray(tokenizer.encode(signal))
-    decoded = np.asarray(to_signal_of(tokenizer)(tokens))
+    decoded = np.asarray(tokenizer.decode_signal(tokens))
     results = _run(folder, runnable, signal, tokens)
     agreements = []
     for form in forms:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from vqzoo.data.stream import is_count
 from vqzoo.jsons import shown
 from vqzoo.ops import compiled
 from vqzoo.ops import crop
@@ -20,6 +19,7 @@ from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import fits
 from vqzoo.tokenizers.signal_checks import shape_of
@@ -60,6 +60,7 @@ class Tokenizer(keras.Model):
 
     modality = None
     signal_dtype = "float32"
+    is_autoregressive = False  # whether the decoder makes a signal part by part, each from those before it
 
     def __init__(self, encoder, quantizer, decoder, **kwargs):
         super().__init__(**kwargs)
@@ -135,6 +136,10 @@ class Tokenizer(keras.Model):
             return self._decode(tokens)
         return _in_batches(self._compiled_decode, tokens, self._at_once(tokens, batch_size))
 
+    def decode_signal(self, tokens):
+        """Turns tokens into what the networks make of them: what `decode` returns, but ids of pieces for text."""
+        return self.decode(tokens)
+
     def __call__(self, signal, *args, **options):
         return super().__call__(self.checked_signal(signal), *args, **options)
 
@@ -164,6 +169,12 @@ class Tokenizer(keras.Model):
     def num_codebooks(self):
         """Number of tokens at each position of the grid."""
         return self.quantizer.num_codebooks
+
+    @property
+    def expected_shape(self):
+        """The shape of batches of signals that `encode` takes, None for any size; None where it is not known yet."""
+        # A network that is no Functional model has no shape of its own.
+        return getattr(self.encoder, "input_shape", None) or getattr(self, "signal_shape", None)
 
     @classmethod
     def from_preset(cls, name, precision="float32"):
@@ -278,7 +289,7 @@ class Tokenizer(keras.Model):
 
     def _checked_array(self, signal):
         """`checked_signal`, but as it came: a large picture is not copied."""
-        expected = self._expected_shape()
+        expected = self.expected_shape
         fault = signal_fault(signal, expected)
         if fault:
             if expected and are_tokens(signal, self._tokens_shape(), expected[-1]):
@@ -300,15 +311,11 @@ class Tokenizer(keras.Model):
             ValueError: as `checked_signal`.
         """
         array = as_array(example)
-        fault = signal_fault(example if array is None else array[None], self._expected_shape())
+        fault = signal_fault(example if array is None else array[None], self.expected_shape)
         if fault:
             repairs = self._repairs(batched=False)
             raise ValueError(f"{fault} {repairs.way_out(example)}" if repairs else fault)
         return keras.ops.convert_to_tensor(array[None], "float32")
-
-    def _expected_shape(self):
-        """The shape of batches of signals, None for any length; None where it is not known."""
-        return getattr(self.encoder, "input_shape", None) or getattr(self, "signal_shape", None)
 
     def _repairs(self, batched=True):
         """`vqzoo.data.repair.Repairs` of the modality, which end the errors; None for none."""
@@ -326,7 +333,7 @@ class Tokenizer(keras.Model):
                 shape, cause = shape_of(as_array(tokens)), error
                 wrong_axis = shape[-1] not in (None, *self.quantizer.codebook_prefixes)
                 fault = token_shape_fault(shape, self.num_codebooks, expected) if wrong_axis else str(error)
-        known = self.num_codebooks, expected, self._expected_shape(), self._repairs(), max(self.codebook_sizes)
+        known = self.num_codebooks, expected, self.expected_shape, self._repairs(), max(self.codebook_sizes)
         way_out = token_way_out(tokens, *known)
         raise ValueError(f"{fault} {way_out}") from cause
 
@@ -378,15 +385,6 @@ def reconstruction_of_none(tokenizer, signal):
     one = tokenizer.call(keras.ops.zeros((1, *keras.ops.shape(signal)[1:]), signal.dtype))
     losses = {name: keras.ops.zeros_like(loss) for name, loss in one.losses.items()}
     return Reconstruction(one.signal[:0], one.tokens[:0], losses)
-
-
-def check_batch_size(batch_size):
-    """Raises where `batch_size` is neither None nor a positive integer."""
-    if batch_size is not None and not is_count(batch_size):
-        raise ValueError(
-            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
-            "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
-        )
 
 
 def _in_batches(function, tensor, batch_size):

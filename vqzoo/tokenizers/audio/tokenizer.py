@@ -17,10 +17,10 @@ from vqzoo.ops import known_value
 from vqzoo.quantizers.quantizer import only_first
 from vqzoo.tokenizers.audio.windows import check_samples
 from vqzoo.tokenizers.audio.windows import windows_along
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
-from vqzoo.tokenizers.tokenizer import check_batch_size
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -222,7 +222,7 @@ class AudioTokenizer(Tokenizer):
         super().save_to_preset(folder, metadata, recipe, seal)
 
     def _repairs(self, batched=True):
-        _, length, channels = self._expected_shape() or (None,) * 3
+        _, length, channels = self.expected_shape or (None,) * 3
         call = "tokenizer.encode" if batched else None
         return AudioRepairs(channels, length, self.sample_rate, batched=batched, call=call)
 

@@ -19,8 +19,8 @@ from vqzoo.tokenizers.image.tiles import bands_of_tiles
 from vqzoo.tokenizers.image.tiles import decoding_tiles
 from vqzoo.tokenizers.image.tiles import encoding_tiles
 from vqzoo.tokenizers.image.tiles import grid_of
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.tokenizer import Tokenizer
-from vqzoo.tokenizers.tokenizer import check_batch_size
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -188,7 +188,7 @@ class ImageTokenizer(Tokenizer):
         )
 
     def _repairs(self, batched=True):
-        _, *size, channels = self._expected_shape() or (None,) * 4
+        _, *size, channels = self.expected_shape or (None,) * 4
         return ImageRepairs(channels, size, batched=batched, call="tokenizer.encode" if batched else None)
 
     def _latents(self, signal):

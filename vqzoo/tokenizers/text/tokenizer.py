@@ -7,6 +7,7 @@ import numpy as np
 
 from vqzoo.data import Pieces
 from vqzoo.data.text.pieces import checked_texts
+from vqzoo.networks.text import AutoregressiveTextDecoder
 from vqzoo.networks.text import embedding_of
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
@@ -15,6 +16,7 @@ from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import shape_of
 from vqzoo.tokenizers.text.checks import LONGEST
@@ -29,7 +31,6 @@ from vqzoo.tokenizers.text.checks import is_text
 from vqzoo.tokenizers.text.checks import rows_at_once
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
-from vqzoo.tokenizers.tokenizer import check_batch_size
 from vqzoo.tokenizers.tokenizer import reconstruction_of_none
 
 PIECES_FILE = "pieces.model"
@@ -169,6 +170,10 @@ class TextTokenizer(Tokenizer):
         """
         return super().decode(tokens, batch_size)
 
+    def decode_signal(self, tokens):
+        """The ids of pieces: `decode_ids`."""
+        return self.decode_ids(tokens)
+
     def call(self, signal, training=False):
         if signal.shape[0] == 0:
             return reconstruction_of_none(self, signal)
@@ -283,7 +288,7 @@ class TextTokenizer(Tokenizer):
     @property
     def is_autoregressive(self):
         """Whether the decoder also sees the pieces before, and makes them one after another."""
-        return hasattr(self.decoder, "generate")
+        return isinstance(self.decoder, AutoregressiveTextDecoder)
 
     def save_assets(self, folder):
         """Writes the pieces: Keras calls it for its file."""
@@ -314,7 +319,7 @@ class TextTokenizer(Tokenizer):
                 f"shape={shape}. If they are ids: call `tokenizer.pieces.decode(x)`."
             )
         super()._check_tokens(tokens)
-        most = getattr(self.decoder, "max_length", LONGEST)
+        most = self.decoder.max_length if self.is_autoregressive else LONGEST
         chunks = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)[1]
         if chunks and chunks * self.stride > most:
             raise ValueError(
