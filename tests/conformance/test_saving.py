@@ -125,7 +125,7 @@ def test_every_export_agrees_in_a_new_process(entry, tmp_path):
     tokenizer = zoo.stirred(entry.built())
     tokenizer.save_to_preset(tmp_path / "preset")
     agreements = vqzoo.export.export_preset(tokenizer, tmp_path / "preset", entry.inputs(), FORMS)
-    portable = [] if getattr(tokenizer, "is_autoregressive", False) else ["portable"]
+    portable = [] if tokenizer.is_autoregressive else ["portable"]
     assert [a.form for a in agreements] == ["saved_model", "litert", *portable, "tokenizer"]
     assert all(a.verified and a.tokens == 1.0 and a.signal < 1e-4 for a in agreements), agreements
     vqzoo.presets.verify_preset(tmp_path / "preset")

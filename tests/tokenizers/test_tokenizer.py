@@ -174,6 +174,7 @@ def test_the_walk_takes_at_most_seven_of_our_calls(tmp_path):
     helpers |= {"Quantizer.check_tokens", "Quantizer.num_codebooks", "LookUpQuantizer.codebook_sizes"}
     helpers |= {"checked_channels", "to_pixels", "to_floats", "user_path", "checked_path"}
     helpers |= {"signal_fault", "token_fault", "as_array", "shape_of", "fits", "has_unit_range"}
+    helpers |= {"Tokenizer.expected_shape", "Quantizer.codebook_prefixes", "Quantizer.check_num_codebooks"}
     helpers |= {"Tokenizer.num_codebooks", "target_path", "drafted", "_Holder.close", "sweep_temporaries"}
     helpers |= {"check_regular", "open_deep_tiff", "read_png", "open_bounded", "_Counted.read", "shown_path"}
     helpers |= {"check_not_symbolic", "without_values", "is_count", "check_name", "check_path", "make_folder"}

@@ -263,3 +263,45 @@ def test_a_discriminator_of_several_parts_counts_as_their_mean():
     trainer.fit(waves, batch_size=2, epochs=2, verbose=0)
     moved = [np.abs(v.numpy() - old).max() > 0 for v, old in zip(both.trainable_variables, before, strict=True)]
     assert np.mean(moved) > 0.8  # of a single filter some never fire
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_both_steps_go_through_losses_on(start, monkeypatch):
+    it, seen = trainer(discriminator_start=start), []
+    losses_on = it.losses_on
+
+    def counted(signal, training, *options):
+        seen.append(training)
+        return losses_on(signal, training, *options)
+
+    monkeypatch.setattr(it, "losses_on", counted)
+    it.train_step(images(2))
+    it.test_step(images(2))
+    assert seen == [True, False]
+
+
+class Decoder(keras.layers.Layer):
+    """A decoder that is no Functional model and declares nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.up = keras.layers.Conv2DTranspose(3, 4, 4, padding="same")
+
+    def call(self, latents):
+        return self.up(latents)
+
+
+def test_a_decoder_without_a_last_kernel_is_refused_when_built_unless_nothing_is_balanced():
+    def build(adaptive):
+        it = vqzoo.ImageTokenizer(tokenizer().encoder, vqzoo.VectorQuantizer(4), Decoder())
+        it = vqzoo.AdversarialTrainer(
+            it, patch_discriminator(filters=8, depth=1), {"l1": l1_loss}, ALL_WEIGHTS, adaptive=adaptive
+        )
+        it.build((None, 12, 12, 3))
+        return it
+
+    with pytest.raises(ValueError, match="Give it a property `last_kernel`, or train with `adaptive=False`"):
+        build(True)
+    it = build(False)
+    it.compile(keras.optimizers.SGD(0.05), keras.optimizers.SGD(0.05))
+    assert it.fit(images(), batch_size=4, verbose=0).history["adaptive_weight"] == [1.0]

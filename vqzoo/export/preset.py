@@ -50,7 +50,7 @@ def export_preset(tokenizer, folder, signal, forms=EXPORT_FORMS):
         precisions = [precision for form, precision in LITERT_FORMS.items() if form in forms]
         if precisions:
             export_litert_files(tokenizer, {precision: new / LITERT_FILES[precision] for precision in precisions})
-        if "portable" in forms and not getattr(tokenizer, "is_autoregressive", False):
+        if "portable" in forms and not tokenizer.is_autoregressive:
             export_portable(tokenizer, new)
         for name, content in tokenizer.asset_files.items():
             (new / name).write_bytes(content)

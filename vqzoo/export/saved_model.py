@@ -65,8 +65,7 @@ def _endpoints(tokenizer):
 
 def signal_spec(tokenizer):
     """The `tf.TensorSpec` of the tokenizer's signal."""
-    shape = getattr(tokenizer.encoder, "input_shape", tokenizer.signal_shape)
-    return tf.TensorSpec((None, *shape[1:]), tokenizer.signal_dtype, name="signal")
+    return tf.TensorSpec((None, *tokenizer.expected_shape[1:]), tokenizer.signal_dtype, name="signal")
 
 
 def signature_names(tokenizer):

@@ -5,6 +5,7 @@ from vqzoo.networks import discriminators
 from vqzoo.networks import image
 from vqzoo.networks import sequence
 from vqzoo.networks import text
+from vqzoo.networks.last_kernel import last_kernel
 from vqzoo.networks.normalization import FastGroupNormalization
 from vqzoo.networks.normalization import GroupNormalizationSwish
 from vqzoo.networks.normalization import group_normalization
@@ -22,6 +23,7 @@ __all__ = [
     "group_normalization",
     "group_normalization_swish",
     "image",
+    "last_kernel",
     "sequence",
     "text",
 ]

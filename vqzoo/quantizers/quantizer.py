@@ -26,9 +26,10 @@ class Quantizer(keras.layers.Layer):
     """Turns continuous latents into integer tokens, and back.
 
     A subclass writes `encode`, `decode`, `call`, `codebook_sizes`, `loss_names`, `portable_encode` and
-    `portable_decode`; one that holds other quantizers also `inner_quantizers`, and one that learns a map of the latents
-    `maps_latents`. `call(latents).latents` equals `decode(encode(latents))` in inference. Losses are returned and never
-    added with `add_loss`: replica threads share that list.
+    `portable_decode`; one that holds other quantizers also `inner_quantizers`, one that learns a map of the latents
+    `maps_latents`, and one whose first codebooks can be used without the others `codebook_prefixes`.
+    `call(latents).latents` equals `decode(encode(latents))` in inference. Losses are returned and never added with
+    `add_loss`: replica threads share that list.
 
     A mask tells which positions are real, as Keras passes it: padded positions do not count in the losses, train no
     codebook, and have token 0. `trainable = False` freezes a codebook also where no gradient moves it.
@@ -58,6 +59,15 @@ class Quantizer(keras.layers.Layer):
     def num_codebooks(self):
         """Number of tokens at each position of the grid."""
         return len(self.codebook_sizes)
+
+    @property
+    def codebook_prefixes(self):
+        """Tuple of the numbers n of first codebooks that can be used without the others; the last is all of them.
+
+        For each n, `encode(latents, num_codebooks=n)` equals the first n tokens of `encode(latents)`, and `decode`
+        takes them.
+        """
+        return (self.num_codebooks,)
 
     @property
     def loss_names(self):
@@ -91,12 +101,23 @@ class Quantizer(keras.layers.Layer):
         """
         return [None] * self.num_codebooks
 
-    def encode(self, latents, mask=None):
-        """Latents (batch, *grid, latent_dim) to int32 tokens (batch, *grid, num_codebooks)."""
+    def encode(self, latents, mask=None, num_codebooks=None):
+        """Latents (batch, *grid, latent_dim) to int32 tokens (batch, *grid, num_codebooks).
+
+        Args:
+            latents: float tensor, shape (batch, *grid, latent_dim).
+            mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+            num_codebooks: int, one of `codebook_prefixes`: only the first so many. Defaults to all.
+        """
         raise NotImplementedError
 
-    def decode(self, tokens):
-        """Tokens (batch, *grid, num_codebooks) to float32 latents (batch, *grid, latent_dim)."""
+    def decode(self, tokens, num_codebooks=None):
+        """Tokens (batch, *grid, num_codebooks) to float32 latents (batch, *grid, latent_dim).
+
+        Args:
+            tokens: integer tensor, shape (batch, *grid, n), n one of `codebook_prefixes`.
+            num_codebooks: int, one of `codebook_prefixes`: use only the first so many. Defaults to all that are given.
+        """
         raise NotImplementedError
 
     def portable_encode(self, latents):
@@ -172,11 +193,27 @@ class Quantizer(keras.layers.Layer):
         """The mask that the quantized latents carry on: that of the latents."""
         return previous_mask  # goes to the first of what `call` returns
 
+    def check_num_codebooks(self, num_codebooks):
+        """Raises where the first `num_codebooks` codebooks cannot be used without the others.
+
+        Args:
+            num_codebooks: int, or None for all.
+
+        Raises:
+            ValueError: if it is not one of `codebook_prefixes`.
+        """
+        if num_codebooks is not None and num_codebooks not in self.codebook_prefixes:
+            raise ValueError(
+                f"{type(self).__name__} has {self.num_codebooks} codebooks, of which the first "
+                f"{list(self.codebook_prefixes)} can be used without the others. Received: {num_codebooks} codebooks. "
+                "Keep one of these numbers of tokens on the last axis, which stays also when it is 1."
+            )
+
     def check_tokens(self, tokens):
         """Raises where `tokens` cannot be tokens of this quantizer; a symbolic value passes unseen.
 
         Args:
-            tokens: integer array or tensor, shape (batch, *grid, num_codebooks).
+            tokens: integer array or tensor, shape (batch, *grid, n), n one of `codebook_prefixes`.
 
         Raises:
             ValueError: on another dtype, last axis or range.
@@ -186,15 +223,17 @@ class Quantizer(keras.layers.Layer):
         if not dtype.startswith(("int", "uint")):
             raise ValueError(f"Tokens are integers. Received: dtype={dtype}. Pass what `encode` returned.")
         shape = tuple(tokens.shape)
-        if len(shape) < 2 or shape[-1] not in (None, self.num_codebooks):
+        all_or_none = self.codebook_prefixes == (self.num_codebooks,)
+        if len(shape) < 2 or (all_or_none and shape[-1] not in (None, self.num_codebooks)):
             raise ValueError(
                 f"Tokens have the shape (batch, *grid, num_codebooks) with num_codebooks={self.num_codebooks}. "
                 f"Received: shape={shape}. The last axis stays also when it is 1: `tokens[..., None]` adds it."
             )
+        self.check_num_codebooks(shape[-1])
         values = known_value(tokens)
         if values is None or values.size == 0:
             return
-        for level, size in enumerate(self.codebook_sizes):
+        for level, size in enumerate(self.codebook_sizes[: shape[-1]]):
             low, high = int(values[..., level].min()), int(values[..., level].max())
             if low < 0 or high >= size:
                 raise ValueError(
@@ -224,3 +263,8 @@ def known_width(input_shape):
             f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer a fixed number of channels."
         )
     return int(input_shape[-1])
+
+
+def only_first(num_codebooks):
+    """The keyword argument of a part's `encode` or `decode`; none for all, which every quantizer takes."""
+    return {} if num_codebooks is None else {"num_codebooks": num_codebooks}

@@ -2,18 +2,6 @@
 
 import keras
 
-from vqzoo.data.stream import is_count
-from vqzoo.jsons import shown
-
-
-def check_batch_size(batch_size):
-    """Raises where `batch_size` is neither None nor a positive integer."""
-    if batch_size is not None and not is_count(batch_size):
-        raise ValueError(
-            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
-            "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
-        )
-
 
 def in_batches(function, tensor, *others, batch_size):
     """Calls a function on a batch, some examples at a time.

@@ -8,6 +8,8 @@ from vqzoo.data.received import described
 from vqzoo.data.received import is_dense
 from vqzoo.data.received import is_path
 from vqzoo.data.received import plain_array
+from vqzoo.data.stream import is_count
+from vqzoo.jsons import shown
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
@@ -135,6 +137,25 @@ def fits(shape, expected):
     return len(shape) == len(expected) and all(
         want is None or have is None or have == want for have, want in zip(shape[1:], expected[1:], strict=True)
     )
+
+
+def check_batch_size(batch_size):
+    """Raises where `batch_size` is neither None nor a positive integer.
+
+    Args:
+        batch_size: anything.
+
+    Raises:
+        ValueError: it is neither.
+
+    Example:
+    >>> check_batch_size(8)
+    """
+    if batch_size is not None and not is_count(batch_size):
+        raise ValueError(
+            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
+            "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
+        )
 
 
 def token_fault(tokens, num_codebooks, expected):

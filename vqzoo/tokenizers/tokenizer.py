@@ -17,11 +17,11 @@ from vqzoo.presets.precision import in_float32
 from vqzoo.presets.precision import in_half_precision
 from vqzoo.presets.precision import with_config
 from vqzoo.quantizers import Quantizer
-from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.batches import in_batches
 from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.signal_checks import check_decoded
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import fits
@@ -64,6 +64,7 @@ class Tokenizer(keras.Model):
     modality = None
     signal_dtype = "float32"
     __repr__ = tokenizer_line
+    is_autoregressive = False  # whether the decoder makes a signal part by part, each from those before it
 
     def __init__(self, encoder, quantizer, decoder, **kwargs):
         super().__init__(**kwargs)
@@ -139,6 +140,10 @@ class Tokenizer(keras.Model):
             return self._decode(tokens)
         return in_batches(self._compiled_decode, tokens, batch_size=self._at_once(tokens, batch_size))
 
+    def decode_signal(self, tokens):
+        """Turns tokens into what the networks make of them: what `decode` returns, but ids of pieces for text."""
+        return self.decode(tokens)
+
     def __call__(self, signal, *args, **options):
         return super().__call__(self.checked_signal(signal), *args, **options)
 
@@ -162,10 +167,6 @@ class Tokenizer(keras.Model):
     def signal_of(self, outputs):
         """The signal that the decoder's outputs stand for: here the outputs as they are."""
         return outputs
-
-    def decode_signal(self, tokens):
-        """Tokens to what the networks take as the signal, which may be less than what `decode` returns."""
-        return self.decode(tokens)
 
     def likeness(self, signal, reconstruction):
         """How near a reconstruction is to its signal, as one number.
@@ -194,6 +195,12 @@ class Tokenizer(keras.Model):
     def num_codebooks(self):
         """Number of tokens at each position of the grid."""
         return self.quantizer.num_codebooks
+
+    @property
+    def expected_shape(self):
+        """The shape of batches of signals that `encode` takes, None for any size; None where it is not known yet."""
+        # A network that is no Functional model has no shape of its own.
+        return getattr(self.encoder, "input_shape", None) or getattr(self, "signal_shape", None)
 
     @classmethod
     def from_preset(cls, name, precision="float32"):
@@ -308,7 +315,7 @@ class Tokenizer(keras.Model):
 
     def _checked_array(self, signal):
         """`checked_signal`, but as it came: a large picture is not copied."""
-        expected = self._expected_shape()
+        expected = self.expected_shape
         fault = signal_fault(signal, expected)
         if fault:
             if expected and are_tokens(signal, self._tokens_shape(), expected[-1]):
@@ -330,15 +337,11 @@ class Tokenizer(keras.Model):
             ValueError: as `checked_signal`.
         """
         array = as_array(example)
-        fault = signal_fault(example if array is None else array[None], self._expected_shape())
+        fault = signal_fault(example if array is None else array[None], self.expected_shape)
         if fault:
             repairs = self._repairs(batched=False)
             raise ValueError(f"{fault} {repairs.way_out(example)}" if repairs else fault)
         return keras.ops.convert_to_tensor(array[None], "float32")
-
-    def _expected_shape(self):
-        """The shape of batches of signals, None for any length; None where it is not known."""
-        return getattr(self.encoder, "input_shape", None) or getattr(self, "signal_shape", None)
 
     def _repairs(self, batched=True):
         """`vqzoo.data.repair.Repairs` of the modality, which end the errors; None for none."""
@@ -354,9 +357,9 @@ class Tokenizer(keras.Model):
                 return
             except ValueError as error:
                 shape, cause = shape_of(as_array(tokens)), error
-                wrong_axis = shape[-1] not in (None, self.num_codebooks)
+                wrong_axis = shape[-1] not in (None, *self.quantizer.codebook_prefixes)
                 fault = token_shape_fault(shape, self.num_codebooks, expected) if wrong_axis else str(error)
-        known = self.num_codebooks, expected, self._expected_shape(), self._repairs(), max(self.codebook_sizes)
+        known = self.num_codebooks, expected, self.expected_shape, self._repairs(), max(self.codebook_sizes)
         way_out = token_way_out(tokens, *known)
         raise ValueError(f"{fault} {way_out}") from cause
 

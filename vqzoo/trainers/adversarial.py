@@ -9,6 +9,7 @@ from vqzoo.losses import HingeLoss
 from vqzoo.losses import adaptive_weight
 from vqzoo.losses import discriminator_parts
 from vqzoo.losses import feature_matching_loss
+from vqzoo.networks import last_kernel
 from vqzoo.ops import replica_mean
 from vqzoo.trainers.reconstruction import ReconstructionTrainer
 
@@ -23,9 +24,9 @@ class AdversarialTrainer(ReconstructionTrainer):
     + w_\text{adv} \lambda_\text{adv} L_G), \qquad
     \lambda = \frac{\lVert \nabla L_\text{signal} \rVert}{\lVert \nabla L_\text{fm or G} \rVert + 10^{-4}}$$
 
-    with the gradients at the decoder's last kernel. A weight is thus the length of that loss's gradient as a fraction
-    of the reconstruction's: while the two weights sum to less than 1, reconstruction leads. Without λ the
-    gradients of a discriminator can be a thousand times larger.
+    with the gradients at the decoder's last kernel (`vqzoo.networks.last_kernel`). A weight is thus the length of that
+    loss's gradient as a fraction of the reconstruction's: while the two weights sum to less than 1, reconstruction
+    leads. Without λ the gradients of a discriminator can be a thousand times larger.
 
     Before step `discriminator_start` the discriminator is not even run and the steps are those of
     `ReconstructionTrainer`. From there on it learns at its full rate, while its share in the tokenizer's loss r(t)
@@ -51,7 +52,8 @@ class AdversarialTrainer(ReconstructionTrainer):
             0.999.
 
     Raises:
-        ValueError: if `loss_weights` does not name exactly the losses, or a number is out of range.
+        ValueError: if `loss_weights` does not name exactly the losses, or a number is out of range; in `build` if
+            `adaptive` and the decoder has no `vqzoo.networks.last_kernel`.
 
     Example:
     >>> import vqzoo
@@ -108,6 +110,8 @@ class AdversarialTrainer(ReconstructionTrainer):
         if not self.discriminator.built:
             self.discriminator.build(input_shape)
         super().build(input_shape)
+        if self.adaptive:
+            last_kernel(self.tokenizer.decoder)  # raises here where there is none, not in a later step
 
     def compile(self, optimizer, discriminator_optimizer, **kwargs):
         """Sets both optimizers, and what else `Trainer.compile` takes (`jit_compile`, `steps_per_execution`, ...).
@@ -192,18 +196,22 @@ class AdversarialTrainer(ReconstructionTrainer):
         # One tape for each thing that gradients are taken in: a tape records only what depends on what it watches, so
         # that no gradient is traced through a network that it does not need.
         variables, opponents = self.tokenizer.trainable_variables, self.discriminator.trainable_variables
-        with _tape(variables) as tape, _tape([self._last_kernel()]) as last_tape:
-            result = self.tokenizer(signal, training=True)
+        last = [last_kernel(self.tokenizer.decoder)] if self.adaptive else []
+        with (
+            _tape(variables) as tape,
+            _tape(last) as last_tape,
+            _tape(opponents) as opponent_tape,
+            _tape() as made_tape,
+        ):
+            losses, result = self.losses_on(signal, True, lambda result: made_tape.watch(result.signal))
             quantizer = self.weighted(result.losses)
-        with _tape([result.signal]) as signal_tape, _tape(opponents) as opponent_tape:
-            losses = self._losses_of(signal, result, training=True)
             own = self.weighted({name: losses[name] for name in self.signal_losses})
             opposing = ("discriminator", *self.regularizers)
             discriminator = self.weighted({name: losses[name] for name in opposing})
         scale = self._scale(self.optimizer)
-        by_own = _gradient(signal_tape, own, result.signal, scale)
+        by_own = _gradient(made_tape, own, result.signal, scale)
         by_others = {
-            name: _gradient(signal_tape, losses[name], result.signal, scale)
+            name: _gradient(made_tape, losses[name], result.signal, scale)
             for name in ("feature_matching", "adversarial")
         }
         balances = self._balances(last_tape, result.signal, by_own, by_others, scale)
@@ -224,14 +232,11 @@ class AdversarialTrainer(ReconstructionTrainer):
         step = tf.cast(self.steps.value - self.discriminator_start + 1, tf.float32)
         return tf.clip_by_value(step / max(1, self.discriminator_warmup), 0.0, 1.0)
 
-    def _last_kernel(self):
-        return [v for v in self.tokenizer.decoder.weights if len(v.shape) > 1][-1]
-
     def _balances(self, tape, reconstruction, by_own, by_others, scale):
         """λ of each loss, from the gradients in the reconstruction; the same in every replica."""
         if not self.adaptive:
             return dict.fromkeys(by_others, tf.ones(()))
-        kernel = self._last_kernel()
+        kernel = last_kernel(self.tokenizer.decoder)
         own, *others = replica_mean(
             *(_gradient(tape, reconstruction, kernel, by) / scale for by in (by_own, *by_others.values()))
         )
@@ -282,8 +287,8 @@ def _logits(parts):
 
 
 @contextlib.contextmanager
-def _tape(sources):
-    """A tape that records only what depends on `sources`, and gives several gradients."""
+def _tape(sources=()):
+    """A tape that records only what depends on `sources`, or what it watches later, and gives several gradients."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch([getattr(source, "value", source) for source in sources])  # also of Keras variables
         yield tape

@@ -54,18 +54,22 @@ class Trainer(BaseTrainer):
         """Tuple with the name of every loss, in the order in which they are reported."""
         return (*self.signal_losses, *self.tokenizer.quantizer.loss_names)
 
-    def losses_on(self, signal, training):
+    def losses_on(self, signal, training, on_reconstruction=None):
         """Computes every loss on a batch.
 
         Args:
             signal: tensor (batch, *size, channels), or what else the tokenizer takes.
             training: bool.
+            on_reconstruction: callable, called with the `Reconstruction` before losses are computed on it, such as to
+                watch it for gradients. Defaults to none.
 
         Returns:
             Dict name -> scalar float32, unweighted, with the names in `loss_names`, less those that this step does
             not compute, such as a discriminator's before its start; and the `Reconstruction`.
         """
         result = self.tokenizer(signal, training=training)
+        if on_reconstruction is not None:
+            on_reconstruction(result)
         return self._losses_of(signal, result, training), result
 
     def _losses_of(self, signal, result, training):

@@ -285,7 +285,7 @@ def test_levels_of_other_kinds_and_several_codebooks():
     # The moving average has no codebook loss: the mean over the levels that have one.
     assert float(quantized.losses["codebook"]) == pytest.approx(np.mean([p["codebook"] for p in parts[1:]]), rel=1e-5)
     np.testing.assert_array_equal(layer.decode(tokens[..., :3]), first.latents + second.latents)
-    message = r"4 codebooks, and the first \[1, 3, 4\] of them are whole levels. Received: 2 codebooks"
+    message = r"4 codebooks, of which the first \[1, 3, 4\] can be used without the others. Received: 2 codebooks"
     for cut in (
         lambda: layer.decode(tokens[..., :2]),
         lambda: layer.decode(tokens, num_codebooks=2),
@@ -341,7 +341,7 @@ def test_tokens_out_of_range_name_their_level():
         ([[[4]]], r"Tokens of codebook 0 lie in \[0, 4\). Received: values from 4 to 4"),
         ([[[-1, 0]]], "codebook 0.*values from -1 to -1"),
         ([[[0.5]]], "Tokens are integers"),
-        ([[[0, 0, 0]]], r"the first \[1, 2\] of them are whole levels. Received: 3 codebooks"),
+        ([[[0, 0, 0]]], r"the first \[1, 2\] can be used without the others. Received: 3 codebooks"),
     ):
         with pytest.raises(ValueError, match=message):
             layer.decode(tokens)

@@ -116,6 +116,11 @@ class AutoregressiveTextDecoder(keras.layers.Layer):
         x = known + self.from_embedding(self.hide(self.embedding(before), training=training))
         return self._logits(self.transformer(x, training=training))
 
+    @property
+    def last_kernel(self):
+        """The kernel before the products with the pieces' vectors, which the input shares where they are tied."""
+        return self.to_embedding.kernel
+
     def generate(self, latents):
         """The likeliest piece each time, until every sentence has ended.
 

@@ -3,6 +3,7 @@
 import keras
 
 from vqzoo.quantizers.quantizer import Quantizer
+from vqzoo.quantizers.quantizer import only_first
 
 
 class AroundQuantizer(Quantizer):
@@ -23,17 +24,22 @@ class AroundQuantizer(Quantizer):
             raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {quantizer!r}")
         self.quantizer = quantizer
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """The inner quantizer's tokens: (batch, *grid, latent_dim) to int32 (batch, *grid, num_codebooks)."""
-        return self.quantizer.encode(latents, mask)
+        return self.quantizer.encode(latents, mask, **only_first(num_codebooks))
 
-    def decode(self, tokens):
+    def decode(self, tokens, num_codebooks=None):
         """The inner quantizer's codes: tokens to its float32 latents."""
-        return self.quantizer.decode(tokens)
+        return self.quantizer.decode(tokens, **only_first(num_codebooks))
 
     @property
     def codebook_sizes(self):
         return self.quantizer.codebook_sizes
+
+    @property
+    def codebook_prefixes(self):
+        """The inner quantizer's."""
+        return self.quantizer.codebook_prefixes
 
     @property
     def loss_names(self):

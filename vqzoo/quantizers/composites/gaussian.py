@@ -6,6 +6,7 @@ from vqzoo.ops import masked_mean
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
 from vqzoo.quantizers.quantizer import known_width
+from vqzoo.quantizers.quantizer import only_first
 
 # Bounds of the log-variance: standard deviations from 3e-7 to 22,000 keep the exponential finite in float32.
 MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -30.0, 20.0
@@ -83,14 +84,14 @@ class GaussianQuantizer(Quantizer):
             self.quantizer.build((*input_shape[:-1], self.latent_dim))
         self.keep_frozen()
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Quantizes the mean: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""
         latents = self.check_latents(latents, self.made_in_build("channels"), mask)
-        return self.quantizer.encode(self.mean(latents), mask)
+        return self.quantizer.encode(self.mean(latents), mask, **only_first(num_codebooks))
 
-    def decode(self, tokens):
+    def decode(self, tokens, num_codebooks=None):
         """The inner quantizer's `decode`: tokens to float32 (batch, *grid, latent_dim)."""
-        return self.quantizer.decode(tokens)
+        return self.quantizer.decode(tokens, **only_first(num_codebooks))
 
     def call(self, latents, training=False, mask=None):
         latents = self.check_latents(latents, self.made_in_build("channels"), mask)
@@ -108,6 +109,11 @@ class GaussianQuantizer(Quantizer):
     @property
     def codebook_sizes(self):
         return self.quantizer.codebook_sizes
+
+    @property
+    def codebook_prefixes(self):
+        """The inner quantizer's."""
+        return self.quantizer.codebook_prefixes
 
     @property
     def loss_names(self):

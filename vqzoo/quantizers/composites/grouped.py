@@ -63,35 +63,40 @@ class GroupedQuantizer(CompositeQuantizer):
             )
         self._build_quantizers((*input_shape[:-1], self.channels // groups))
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Finds the tokens of each group.
 
         Args:
             latents: float tensor, shape (batch, *grid, channels).
             mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, *grid, num_codebooks), group-major; 0 where a position is padded.
 
         Raises:
-            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
         """
+        self.check_num_codebooks(num_codebooks)
         parts = self._split(latents, mask)
         tokens = [quantizer.encode(part, mask) for quantizer, part in zip(self.quantizers, parts, strict=True)]
         return keras.ops.concatenate(tokens, axis=-1)
 
-    def decode(self, tokens):
+    def decode(self, tokens, num_codebooks=None):
         """Decodes each group and puts the results side by side.
 
         Args:
             tokens: integer tensor, shape (batch, *grid, num_codebooks).
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: in eager calls, if the tokens are not this quantizer's. In a graph they are clipped.
+            ValueError: on another number of codebooks; in eager calls, if the tokens are not this quantizer's. In a
+                graph they are clipped.
         """
+        self.check_num_codebooks(num_codebooks)
         self.check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
         parts = [tokens[..., start:end] for start, end in self._sections()]

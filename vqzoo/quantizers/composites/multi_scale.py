@@ -105,19 +105,22 @@ class MultiScaleResidualQuantizer(Quantizer):
             convolution.build(shape)
         self.keep_frozen()
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Finds the tokens, scale by scale.
 
         Args:
             latents: float tensor, shape (batch, rows, columns, latent_dim).
             mask: must be None.
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, positions of all scales, num_codebooks).
 
         Raises:
-            ValueError: on another grid, width or dtype, or a mask; in eager calls, on values that are not finite.
+            ValueError: on another grid, width, dtype or number of codebooks, or a mask; in eager calls, on values that
+                are not finite.
         """
+        self.check_num_codebooks(num_codebooks)
         latents = self._checked_latents(latents, mask)
         total, tokens = 0.0, []
         for scale in range(len(self.scales)):
@@ -126,20 +129,22 @@ class MultiScaleResidualQuantizer(Quantizer):
             total = total + self._enlarge(self.quantizer.decode(found), scale)
         return keras.ops.concatenate(tokens, axis=1)
 
-    def decode(self, tokens):
+    def decode(self, tokens, num_codebooks=None):
         """Adds the codes of all scales, or of the first ones.
 
         Args:
             tokens: integer tensor, shape (batch, positions, num_codebooks), positions those of all scales or of the
                 first ones.
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             float32 tensor, shape (batch, rows, columns, latent_dim), the grid of the last scale.
 
         Raises:
-            ValueError: on positions that end inside a scale; in eager calls, if the tokens are not this quantizer's.
-                In a graph they are clipped.
+            ValueError: on positions that end inside a scale, or another number of codebooks; in eager calls, if the
+                tokens are not this quantizer's. In a graph they are clipped.
         """
+        self.check_num_codebooks(num_codebooks)
         self.check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
         ends = self._ends()

@@ -6,6 +6,7 @@ from vqzoo.ops import masked_gradient
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import Quantizer
 from vqzoo.quantizers.quantizer import known_width
+from vqzoo.quantizers.quantizer import only_first
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -66,14 +67,15 @@ class ProjectedQuantizer(Quantizer):
         self.project_out.build(coded.latents.shape)
         self.keep_frozen()
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Quantizes the map: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""
         latents = self.check_latents(latents, self.made_in_build("project_out").units, mask)
-        return self.quantizer.encode(self.project_in(latents), mask)
+        return self.quantizer.encode(self.project_in(latents), mask, **only_first(num_codebooks))
 
-    def decode(self, tokens):
+    def decode(self, tokens, num_codebooks=None):
         """The inner quantizer's codes, mapped back: tokens to float32 (batch, *grid, channels)."""
-        return self.made_in_build("project_out")(self.quantizer.decode(tokens))
+        codes = self.quantizer.decode(tokens, **only_first(num_codebooks))
+        return self.made_in_build("project_out")(codes)
 
     def call(self, latents, training=False, mask=None):
         latents = self.check_latents(latents, self.project_out.units, mask)
@@ -84,6 +86,11 @@ class ProjectedQuantizer(Quantizer):
     @property
     def codebook_sizes(self):
         return self.quantizer.codebook_sizes
+
+    @property
+    def codebook_prefixes(self):
+        """The inner quantizer's."""
+        return self.quantizer.codebook_prefixes
 
     @property
     def loss_names(self):

@@ -1,15 +1,14 @@
 """Residual quantization: each quantizer takes what the ones before it left over."""
 
 import keras
-import numpy as np
 
-from vqzoo.ops import known_value
 from vqzoo.quantizers.composites.composite import CompositeQuantizer
 from vqzoo.quantizers.composites.composite import nested
 from vqzoo.quantizers.composites.composite import of_width
 from vqzoo.quantizers.composites.composite import portable_parts
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.quantizer import known_width
+from vqzoo.quantizers.quantizer import only_first
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -74,6 +73,15 @@ class ResidualQuantizer(CompositeQuantizer):
         # Only where it is used: a generator is state.
         self.generator = keras.random.SeedGenerator(seed) if dropout else None
 
+    @property
+    def codebook_prefixes(self):
+        """Whole levels, and of the last of them what it can do with itself."""
+        return tuple(
+            start + count
+            for quantizer, (start, _) in zip(self.quantizers, self._sections(), strict=True)
+            for count in quantizer.codebook_prefixes
+        )
+
     def build(self, input_shape):
         self.latent_dim = known_width(input_shape)
         self._build_quantizers(input_shape)
@@ -84,19 +92,19 @@ class ResidualQuantizer(CompositeQuantizer):
         Args:
             latents: float tensor, shape (batch, *grid, latent_dim).
             mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
-            num_codebooks: int, only the first so many. Defaults to all.
+            num_codebooks: int, one of `codebook_prefixes`: only the first so many. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, *grid, num_codebooks); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width or dtype, or a number of codebooks that ends inside a level; in eager calls,
-                on values that are not finite.
+            ValueError: on another width or dtype, or a number of codebooks that cannot be used without the others; in
+                eager calls, on values that are not finite.
         """
         residual = self.check_latents(latents, self.made_in_build("latent_dim"), mask)
         tokens = []
-        for quantizer in self._first(num_codebooks):
-            tokens.append(quantizer.encode(residual, mask))
+        for quantizer, count in self._first(num_codebooks):
+            tokens.append(quantizer.encode(residual, mask, **only_first(count)))
             residual = residual - of_width(self.latent_dim, quantizer.decode(tokens[-1]), quantizer)
         return keras.ops.concatenate(tokens, axis=-1)
 
@@ -105,21 +113,22 @@ class ResidualQuantizer(CompositeQuantizer):
 
         Args:
             tokens: integer tensor, shape (batch, *grid, num_codebooks), or only the first of the last axis.
-            num_codebooks: int, use only the first so many. Defaults to all that are given.
+            num_codebooks: int, one of `codebook_prefixes`: use only the first so many. Defaults to all that are given.
 
         Returns:
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: on a number of codebooks that ends inside a level; in eager calls, if the tokens are not this
-                quantizer's. In a graph they are clipped.
+            ValueError: on a number of codebooks that cannot be used without the others; in eager calls, if the tokens
+                are not this quantizer's. In a graph they are clipped.
         """
         self.check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
         given = tokens.shape[-1] if num_codebooks is None else num_codebooks
-        total = 0.0
-        for quantizer, (start, end) in zip(self._first(given), self._sections(), strict=False):
-            total = total + quantizer.decode(tokens[..., start:end])
+        total, start = 0.0, 0
+        for quantizer, count in self._first(given):
+            end = start + (count or quantizer.num_codebooks)
+            total, start = total + quantizer.decode(tokens[..., start:end]), end
         return total
 
     def call(self, latents, training=False, mask=None):
@@ -153,27 +162,6 @@ class ResidualQuantizer(CompositeQuantizer):
             residual = residual - keras.ops.stop_gradient(quantizer.decode(own))
         return found
 
-    def check_tokens(self, tokens):
-        """Raises where `tokens` cannot be tokens of this quantizer or of its first levels.
-
-        Args:
-            tokens: integer array or tensor, shape (batch, *grid, n), n such that no level is cut in two.
-
-        Raises:
-            ValueError: on another dtype, last axis or range.
-        """
-        tokens = tokens if hasattr(tokens, "dtype") else np.asarray(tokens)
-        shape = tuple(tokens.shape)
-        if len(shape) >= 2 and shape[-1] is not None:
-            self._first(shape[-1])
-            # The levels that are missing pass as zeros.
-            values, missing = known_value(tokens), self.num_codebooks - shape[-1]
-            if values is None:
-                tokens = keras.KerasTensor((*shape[:-1], self.num_codebooks), tokens.dtype)
-            else:
-                tokens = np.pad(values, [(0, 0)] * (len(shape) - 1) + [(0, missing)])
-        super().check_tokens(tokens)
-
     def portable_encode(self, latents):
         residual, tokens = latents, []
         for level, quantizer in enumerate(self.quantizers):
@@ -194,17 +182,15 @@ class ResidualQuantizer(CompositeQuantizer):
         return sum(codes[1:], codes[0])
 
     def _first(self, num_codebooks):
-        """The levels that have the first `num_codebooks` tokens; None means all."""
+        """The levels that have the first `num_codebooks` tokens, each with how many of its own; None means all."""
+        self.check_num_codebooks(num_codebooks)
         if num_codebooks is None:
-            return self.quantizers
-        ends = [end for _, end in self._sections()]
-        if num_codebooks not in ends:
-            raise ValueError(
-                f"This quantizer has {self.num_codebooks} codebooks, and the first {ends} of them are whole levels. "
-                f"Received: {num_codebooks} codebooks. Keep one of these numbers of tokens on the last axis, which "
-                "stays also when it is 1."
-            )
-        return self.quantizers[: ends.index(num_codebooks) + 1]
+            return [(quantizer, None) for quantizer in self.quantizers]
+        return [
+            (quantizer, None if end <= num_codebooks else num_codebooks - start)
+            for quantizer, (start, end) in zip(self.quantizers, self._sections(), strict=True)
+            if start < num_codebooks
+        ]
 
     def _levels_kept(self, latents):
         """How many levels each example uses in this step: int32 (batch, 1, ..., 1), as many axes as the latents."""

@@ -39,34 +39,39 @@ class ScalarQuantizer(Quantizer):
                 f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer {self.latent_dim} channels."
             )
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Rounds each channel of the latents.
 
         Args:
             latents: float tensor, shape (batch, *grid, latent_dim).
             mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
         """
+        self.check_num_codebooks(num_codebooks)
         latents = self.check_latents(latents, self.latent_dim, mask)
         return masked_tokens(digits_to_tokens(self._digits(latents), self.levels), mask)
 
-    def decode(self, tokens):
+    def decode(self, tokens, num_codebooks=None):
         """Computes the code of each token.
 
         Args:
             tokens: integer tensor, shape (batch, *grid, 1).
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: in eager calls, if the tokens are not this quantizer's. In a graph they are clipped.
+            ValueError: on another number of codebooks; in eager calls, if the tokens are not this quantizer's. In a
+                graph they are clipped.
         """
+        self.check_num_codebooks(num_codebooks)
         self.check_tokens(tokens)
         tokens = keras.ops.clip(keras.ops.cast(tokens, "int32"), 0, self.codebook_size - 1)
         return self._codes(tokens_to_digits(tokens, self.levels))

@@ -71,19 +71,21 @@ class CodebookQuantizer(TableQuantizer):
     def call(self, latents, training=False, mask=None):
         return self._quantized(self._compared(self.check_latents(latents, self.latent_dim, mask)), training, mask)
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Finds the nearest code of each latent vector.
 
         Args:
             latents: float tensor, shape (batch, *grid, latent_dim).
             mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
         """
+        self.check_num_codebooks(num_codebooks)
         return self._choose(self._compared(self.check_latents(latents, self.latent_dim, mask)), False, mask)
 
     def soft_tokens(self, latents, tokens, mask=None):

@@ -105,19 +105,21 @@ class GumbelQuantizer(LookUpQuantizer):
             self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
         self.keep_frozen()
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Finds the likeliest token of each latent vector.
 
         Args:
             latents: float tensor, shape (batch, *grid, channels).
             mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
         """
+        self.check_num_codebooks(num_codebooks)
         latents = self.check_latents(latents, self.made_in_build("channels"), mask)
         vectors = keras.ops.reshape(latents, (-1, latents.shape[-1]))
         tokens = highest_scores(vectors, keras.ops.transpose(self.logits.kernel), self.logits.bias)

@@ -64,19 +64,21 @@ class IndexPropagationQuantizer(TableQuantizer):
             initializer = keras.initializers.RandomNormal(stddev=1.0)
         super().__init__(codebook_size, initializer, extra_losses, **kwargs)
 
-    def encode(self, latents, mask=None):
+    def encode(self, latents, mask=None, num_codebooks=None):
         """Finds the code of the largest dot product with each latent vector.
 
         Args:
             latents: float tensor, shape (batch, *grid, latent_dim).
             mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width or dtype; in eager calls, on values that are not finite.
+            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
         """
+        self.check_num_codebooks(num_codebooks)
         return self._choose(self.check_latents(latents, self.latent_dim, mask), mask)
 
     def call(self, latents, training=False, mask=None):

@@ -28,19 +28,21 @@ class LookUpQuantizer(Quantizer):
         self.codebook_size = codebook_size
         self.initializer = keras.initializers.get(initializer)
 
-    def decode(self, tokens):
+    def decode(self, tokens, num_codebooks=None):
         """Looks the codes up.
 
         Args:
             tokens: integer tensor, shape (batch, *grid, 1).
+            num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: before `build`; in eager calls, if the tokens are not this quantizer's. In a graph they are
-                clipped.
+            ValueError: before `build`, or on another number of codebooks; in eager calls, if the tokens are not this
+                quantizer's. In a graph they are clipped.
         """
+        self.check_num_codebooks(num_codebooks)
         self.made_in_build(self._stored)
         self.check_tokens(tokens)
         return self._look_up(keras.ops.clip(keras.ops.cast(tokens, "int32"), 0, self.codebook_size - 1))

@@ -1,7 +1,6 @@
 """The tokenizer of sounds."""
 
 import functools
-import inspect
 
 import keras
 import numpy as np
@@ -15,12 +14,13 @@ from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
+from vqzoo.quantizers.quantizer import only_first
 from vqzoo.tokenizers.audio.windows import check_samples
 from vqzoo.tokenizers.audio.windows import windows_along
-from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.batches import in_batches
 from vqzoo.tokenizers.description import stride_line
 from vqzoo.tokenizers.description import tokenizer_line
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
@@ -103,8 +103,8 @@ class AudioTokenizer(Tokenizer):
             signal: float array or tensor (batch, samples, channels) in [-1, 1], of `sample_rate`.
             lengths: int array or tensor (batch,), samples of each item that are real; what stands behind them changes
                 no token, and its own tokens are 0. Defaults to all.
-            num_codebooks: int, only the first so many tokens of each position, at a smaller bit rate; for quantizers
-                that can, such as `ResidualQuantizer`. Defaults to all.
+            num_codebooks: int, one of `quantizer.codebook_prefixes`: only the first so many tokens of each position, at
+                a smaller bit rate. Defaults to all.
             batch_size: int, items at once, to bound memory. Defaults to all.
             window: int, samples of a window without its overlap, rounded up to whole strides. Defaults to the whole
                 waveform.
@@ -144,8 +144,7 @@ class AudioTokenizer(Tokenizer):
         """Turns tokens into waveforms; the result is not clipped to [-1, 1].
 
         Args:
-            tokens: integer array or tensor (batch, frames, num_codebooks); for quantizers that can, such as
-                `ResidualQuantizer`, also the first ones of the last axis alone.
+            tokens: integer array or tensor (batch, frames, n), n one of `quantizer.codebook_prefixes`.
             length: int or integer tensor, samples to keep. Tokens do not know how long their waveform was. Defaults to
                 the largest of `lengths`, and without them to whole strides.
             lengths: int array or tensor (batch,), samples of each item; what stands behind is zero, and its tokens
@@ -230,7 +229,7 @@ class AudioTokenizer(Tokenizer):
         super().save_to_preset(folder, metadata, recipe, seal)
 
     def _repairs(self, batched=True):
-        _, length, channels = self._expected_shape() or (None,) * 3
+        _, length, channels = self.expected_shape or (None,) * 3
         call = "tokenizer.encode" if batched else None
         return AudioRepairs(channels, length, self.sample_rate, batched=batched, call=call)
 
@@ -247,7 +246,7 @@ class AudioTokenizer(Tokenizer):
         return self.decoder.compute_output_spec(quantized.latents).shape[1] // latents.shape[1]
 
     def _encode(self, signal, lengths=None, num_codebooks=None):
-        first = {} if num_codebooks is None else {"num_codebooks": num_codebooks}
+        first = only_first(num_codebooks)
         if lengths is None:
             return self.quantizer.encode(self.encoder(signal, training=False), **first)
         latents = self.encoder(signal, training=False, mask=_mask(signal, lengths))
@@ -295,14 +294,9 @@ class AudioTokenizer(Tokenizer):
         if num_codebooks is None:
             return None
         self._check_count_of_codebooks(num_codebooks)
-        if num_codebooks == self.num_codebooks:
-            return None
-        if "num_codebooks" not in inspect.signature(self.quantizer.encode).parameters:
-            raise ValueError(
-                f"A {type(self.quantizer).__name__} has {self.num_codebooks} codebooks and needs all of them. "
-                f"Received: num_codebooks={num_codebooks!r}. A ResidualQuantizer encodes with the first ones alone."
-            )
-        return int(num_codebooks)  # a NumPy integer would be traced
+        self.quantizer.check_num_codebooks(num_codebooks)
+        # A NumPy integer would be traced.
+        return None if num_codebooks == self.num_codebooks else int(num_codebooks)
 
     def _check_count_of_codebooks(self, count):
         if not is_count(count):

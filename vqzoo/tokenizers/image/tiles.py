@@ -158,7 +158,7 @@ def grid_of(tokenizer):
             "`tokenizer.build((None, None, None, channels))`."
         )
     channels = tokenizer.signal_shape[-1]
-    shape = tuple(getattr(tokenizer.encoder, "input_shape", (None, None, None, channels)))
+    shape = tuple(tokenizer.expected_shape)
     grid = latents = ()
     if shape[1:-1] == (None, None):
         latents = tokenizer.encoder.compute_output_spec(keras.KerasTensor((1, PROBE, PROBE, channels))).shape

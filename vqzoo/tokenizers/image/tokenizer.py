@@ -15,7 +15,6 @@ from vqzoo.ops import compiled
 from vqzoo.ops import crop
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
-from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.description import pixels_line
 from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.image.tiles import PROBE
@@ -23,6 +22,7 @@ from vqzoo.tokenizers.image.tiles import bands_of_tiles
 from vqzoo.tokenizers.image.tiles import decoding_tiles
 from vqzoo.tokenizers.image.tiles import encoding_tiles
 from vqzoo.tokenizers.image.tiles import grid_of
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.tokenizer import Tokenizer
 
 
@@ -194,7 +194,7 @@ class ImageTokenizer(Tokenizer):
         )
 
     def _repairs(self, batched=True):
-        _, *size, channels = self._expected_shape() or (None,) * 4
+        _, *size, channels = self.expected_shape or (None,) * 4
         return ImageRepairs(channels, size, batched=batched, call="tokenizer.encode" if batched else None)
 
     def _latents(self, signal):

@@ -13,6 +13,7 @@ from vqzoo.data.received import plain_array
 from vqzoo.data.received import without_values
 from vqzoo.data.text.pieces import checked_texts
 from vqzoo.data.text.repair import texts_way_out
+from vqzoo.networks.text import AutoregressiveTextDecoder
 from vqzoo.networks.text import RealPieces
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
@@ -124,10 +125,11 @@ def check_networks(encoder, decoder, pieces):
     >>> check_networks(encoder, text_decoder(pieces.size, 8, filters=16), pieces)
     """
     ends = {layer.end for layer in getattr(encoder, "layers", ()) if isinstance(layer, RealPieces)}
-    ends |= {getattr(decoder, "end", pieces.end)}
-    sizes = {layer.input_dim for layer in getattr(encoder, "layers", ()) if hasattr(layer, "input_dim")}
-    output = getattr(decoder, "output_shape", None) or (getattr(decoder, "pieces", None),)
-    sizes |= {output[-1]} - {None}
+    sizes = {layer.input_dim for layer in getattr(encoder, "layers", ()) if isinstance(layer, keras.layers.Embedding)}
+    if isinstance(decoder, AutoregressiveTextDecoder):
+        ends, sizes = ends | {decoder.end}, sizes | {decoder.pieces}
+    else:
+        sizes |= {(getattr(decoder, "output_shape", None) or (None,))[-1]} - {None}
     if ends - {pieces.end} or sizes - {pieces.size}:
         raise ValueError(
             f"There are {pieces.size} pieces, and the end piece is {pieces.end}. Received: networks of {sizes} "

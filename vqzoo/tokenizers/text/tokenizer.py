@@ -6,16 +6,17 @@ import keras
 import numpy as np
 
 from vqzoo.data import Pieces
+from vqzoo.networks.text import AutoregressiveTextDecoder
 from vqzoo.networks.text import embedding_of
 from vqzoo.ops import known_value
 from vqzoo.ops import largest
 from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
-from vqzoo.tokenizers.batches import check_batch_size
 from vqzoo.tokenizers.description import stride_line
 from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.signal_checks import are_tokens
 from vqzoo.tokenizers.signal_checks import as_array
+from vqzoo.tokenizers.signal_checks import check_batch_size
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import shape_of
 from vqzoo.tokenizers.text.checks import LONGEST
@@ -172,6 +173,10 @@ class TextTokenizer(Tokenizer):
         """
         return super().decode(tokens, batch_size)
 
+    def decode_signal(self, tokens):
+        """The ids of pieces: `decode_ids`."""
+        return self.decode_ids(tokens)
+
     def call(self, signal, training=False):
         if signal.shape[0] == 0:
             return reconstruction_of_none(self, signal)
@@ -214,10 +219,6 @@ class TextTokenizer(Tokenizer):
     def signal_of(self, outputs):
         """The ids of pieces that logits stand for, see `ids_of`."""
         return self.ids_of(outputs)
-
-    def decode_signal(self, tokens):
-        """Tokens to ids of pieces, see `decode_ids`."""
-        return self.decode_ids(tokens)
 
     def likeness(self, signal, reconstruction):
         """The share of right pieces, as `Tokenizer.likeness` returns it: ("accuracy", value).
@@ -312,7 +313,7 @@ class TextTokenizer(Tokenizer):
     @property
     def is_autoregressive(self):
         """Whether the decoder also sees the pieces before, and makes them one after another."""
-        return hasattr(self.decoder, "generate")
+        return isinstance(self.decoder, AutoregressiveTextDecoder)
 
     def save_assets(self, folder):
         """Writes the pieces: Keras calls it for its file."""
@@ -338,7 +339,7 @@ class TextTokenizer(Tokenizer):
     def _check_tokens(self, tokens):
         check_not_ids(tokens, self.num_codebooks)
         super()._check_tokens(tokens)
-        most = getattr(self.decoder, "max_length", LONGEST)
+        most = self.decoder.max_length if self.is_autoregressive else LONGEST
         chunks = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)[1]
         if chunks and chunks * self.stride > most:
             raise ValueError(
