@@ -147,14 +147,14 @@ def test_the_base_class_has_no_distance():
 @pytest.mark.parametrize("floor", [0.0, -1e-5])
 def test_the_floor_is_positive(floor):
     with pytest.raises(
-        ValueError, match=f"`floor` is positive: the logarithm of 0 is infinite. Received: floor={floor}"
+        ValueError, match=rf"`floor` must be positive, because log\(0\) is infinite. Received: floor={floor}"
     ):
         MelLoss(16000, floor=floor)
 
 
 @pytest.mark.parametrize("wrong", [{"floor": 0.0}, {"seconds": -1.0}, {"floor": float("nan")}])
 def test_the_floor_and_the_seconds_of_levels_are_positive(wrong):
-    with pytest.raises(ValueError, match="`floor` and `seconds` are positive"):
+    with pytest.raises(ValueError, match="`floor` and `seconds` must be positive"):
         LevelLoss(16000, **wrong)
 
 
