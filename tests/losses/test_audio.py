@@ -159,9 +159,9 @@ def test_the_floor_and_the_seconds_of_levels_are_positive(wrong):
 
 
 def test_settings_are_checked_where_they_are_given():
-    with pytest.raises(ValueError, match="`frame_lengths` and `bands` hold one number for each scale"):
+    with pytest.raises(ValueError, match="`frame_lengths` and `bands` must hold one number per scale"):
         MelLoss(16000, (64,), (4, 5))
-    with pytest.raises(ValueError, match="A frame is even and at least as long as its hop and its window"):
+    with pytest.raises(ValueError, match="A frame must be even and at least as long as its hop and its window"):
         STFTLoss((64,), (16,), (65,))
 
 

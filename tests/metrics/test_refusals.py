@@ -51,7 +51,7 @@ AUDIO = {
         (CLIPS * 100).astype("int16"),
         "must be floating point. Received: dtype=int16. Pass `x / 32768`",
     ),
-    "other_shapes": (CLIPS, CLIPS[:1], "Both signals have one shape"),
+    "other_shapes": (CLIPS, CLIPS[:1], "Both signals must have the same shape"),
 }
 ROWS = [[5, 6, 2], [7, 2]]
 TEXTS = {
