@@ -186,23 +186,23 @@ CASES = [
     ("metadata.json", ("sampling", "guidance"), [1], "sampling="),
     ("metadata.json", ("name",), Raw('"\\ud800"'), "half of a character"),
     ("metadata.json", ("description",), Raw("[" * 200 + "]" * 200), "nested more than 100 times"),
-    ("metadata.json", (), [], "it holds no dict"),
-    ("manifest.json", ("files", "README.md", "bytes"), None, "its entry of README.md is"),
-    ("manifest.json", ("files", "README.md"), {"sha256": "0" * 64}, "its entry of README.md is"),
-    ("manifest.json", ("files", "README.md", "bytes"), True, "its entry of README.md is"),
-    ("manifest.json", ("files", "README.md", "bytes"), 10**400, "its entry of README.md is"),
-    ("manifest.json", ("files", "README.md", "bytes"), 1.0, "its entry of README.md is"),
-    ("manifest.json", ("files", "README.md", "sha256"), [], "its entry of README.md is"),
-    ("manifest.json", ("files", "README.md", "sha256"), "0", "its entry of README.md is"),
+    ("metadata.json", (), [], "it does not hold a dict"),
+    ("manifest.json", ("files", "README.md", "bytes"), None, "Its entry of README.md is"),
+    ("manifest.json", ("files", "README.md"), {"sha256": "0" * 64}, "Its entry of README.md is"),
+    ("manifest.json", ("files", "README.md", "bytes"), True, "Its entry of README.md is"),
+    ("manifest.json", ("files", "README.md", "bytes"), 10**400, "Its entry of README.md is"),
+    ("manifest.json", ("files", "README.md", "bytes"), 1.0, "Its entry of README.md is"),
+    ("manifest.json", ("files", "README.md", "sha256"), [], "Its entry of README.md is"),
+    ("manifest.json", ("files", "README.md", "sha256"), "0", "Its entry of README.md is"),
     ("manifest.json", ("files",), {"a\0b": {"bytes": 1, "sha256": "0" * 64}}, "not inside the folder: 'a\\x00b'"),
     ("manifest.json", ("files",), {"a" * 300: {"bytes": 1, "sha256": "0" * 64}}, "not inside the folder"),
     ("manifest.json", ("files",), {"a/" * 900 + "b": {"bytes": 1, "sha256": "0" * 64}}, "not inside the folder"),
     ("manifest.json", ("files",), Raw('{"\\udcff": {}}'), "half of a character"),
-    ("manifest.json", ("format_version",), True, "it is no manifest"),
-    ("manifest.json", ("format_version",), 1.0, "it is no manifest"),
-    ("manifest.json", ("format_version",), 10**400, "it is no manifest"),
+    ("manifest.json", ("format_version",), True, "it is not a manifest"),
+    ("manifest.json", ("format_version",), 1.0, "it is not a manifest"),
+    ("manifest.json", ("format_version",), 10**400, "it is not a manifest"),
     ("recipe.json", ("size",), Raw("-Infinity"), "-Infinity is not a number of JSON"),
-    ("recipe.json", (), 3, "it holds no dict"),
+    ("recipe.json", (), 3, "it does not hold a dict"),
 ]
 
 
@@ -327,7 +327,7 @@ def test_names_of_files_that_no_system_takes_are_not_sealed(zoo):
     import os
 
     (zoo / "bad" / os.fsdecode(b"\xff.txt")).write_text("x")
-    with pytest.raises(ValueError, match=r"has a name that every system takes. Received: '\\udcff.txt' in .* Rename"):
+    with pytest.raises(ValueError, match=r"must be valid on every system. Received: '\\udcff.txt' in .* Rename"):
         write_manifest(zoo / "bad")
 
 

@@ -155,7 +155,7 @@ DAMAGES = {
     "newer_format": (lambda f: edit(f, "manifest.json", format_version=2), "made by a newer vqzoo.*pip install"),
     "manifest_is_a_list": (lambda f: (f / "manifest.json").write_text("[]"), "manifest.json' is damaged"),
     "manifest_is_deep": (lambda f: (f / "manifest.json").write_text("[" * 10**6), "manifest.json' is damaged"),
-    "manifest_is_huge": (lambda f: os.truncate(f / "manifest.json", 2**31), "is damaged: 2147483648 bytes"),
+    "manifest_is_huge": (lambda f: os.truncate(f / "manifest.json", 2**31), "is damaged: it has 2147483648 bytes"),
     "manifest_leads_up": (lambda f: add_to_manifest(f, "../secret"), f"{OUTSIDE}: '../secret'"),
     "manifest_leads_up_inside": (lambda f: add_to_manifest(f, "a/../../secret"), OUTSIDE),
     "manifest_leads_to_the_root": (lambda f: add_to_manifest(f, "/etc/passwd"), OUTSIDE),
@@ -169,7 +169,7 @@ DAMAGES = {
     "another_zip": (lambda f: repack(f, lambda name, data: b""), REFUSED_BY_KERAS),
     "config_is_no_json": (lambda f: config(f, "{"), REFUSED_BY_KERAS),
     "config_is_deep": (lambda f: config(f, "[" * 10**6), REFUSED_BY_KERAS),
-    "bomb": (bomb, "claims to hold 3[0-9]*: no model, but a file made to fill the memory"),
+    "bomb": (bomb, "claims to hold 3[0-9]*: it is not a model, but made to fill the memory"),
     "huge_layer": (huge_layer, "holds [0-9]* bytes, and the networks that it describes need 10738"),
     "weights_of_another": (other_weights, REFUSED_BY_KERAS),
     "weights_with_nan": (holds_nan, f"{MODEL}holds NaN or infinity in the weight"),
@@ -234,9 +234,9 @@ def test_metadata_of_other_types_are_named(changes, preset, refused, monkeypatch
     edit(preset, "metadata.json", **changes)
     monkeypatch.setenv("VQZOO_PRESETS", str(preset.parent))
     told = f"metadata.json' is damaged: {next(iter(changes))}="
-    with pytest.warns(UserWarning, match=f"{told}.* is of another type than vqzoo writes"):
+    with pytest.warns(UserWarning, match=f"{told}.* has a wrong type and must be"):
         list_presets()
-    with pytest.raises(ValueError, match=f"{told}.* is of another type than vqzoo writes"):
+    with pytest.raises(ValueError, match=f"{told}.* has a wrong type and must be"):
         seal_preset(preset)
     write_manifest(preset)
     refused(["list"], "error: ", told)

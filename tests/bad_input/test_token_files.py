@@ -111,9 +111,9 @@ def bytes_behind(path):
             member.write(bytes(40))
 
 
-NOT_WHOLE = "is no whole token file"
+NOT_WHOLE = "is not an intact token file"
 DAMAGES = {
-    "missing": (lambda path: path.unlink(), "does not exist or is no file"),
+    "missing": (lambda path: path.unlink(), "does not exist or is not a file"),
     "empty": (lambda path: cut(path, 0), NOT_WHOLE),
     "one_byte": (lambda path: cut(path, 1), NOT_WHOLE),
     "half": (lambda path: cut(path, 300), NOT_WHOLE),
@@ -159,9 +159,12 @@ DAMAGES = {
     },
     "negative": (lambda path: rewrite(path, TOKENS - 1), "holds tokens from -1 to 10"),
     "too_large": (lambda path: rewrite(path, TOKENS + 9), "holds tokens from 9 to 20, where the codebooks have"),
-    "floats": (lambda path: rewrite(path, TOKENS * 1.0), "are integers .*Received: float64"),
-    "two_codebooks": (lambda path: rewrite(path, TOKENS.reshape(3, 2, 2)), "are integers .*Received: int64 .3, 2, 2."),
-    "none": (lambda path: rewrite(path, TOKENS[:0]), "and at least one. Received: int64 .0, 4, 1."),
+    "floats": (lambda path: rewrite(path, TOKENS * 1.0), "must be integers .*Received: float64"),
+    "two_codebooks": (
+        lambda path: rewrite(path, TOKENS.reshape(3, 2, 2)),
+        "must be integers .*Received: int64 .3, 2, 2.",
+    ),
+    "none": (lambda path: rewrite(path, TOKENS[:0]), "and not empty. Received: int64 .0, 4, 1."),
     "bomb": (lambda path: bomb(path, 320), "it claims 335544448 bytes, and at most 268435456 are read"),
     "lying_header": (lying_header, NOT_WHOLE),
     "lying_header_of_text": (lying_about, "about.npy claims <U"),
@@ -250,7 +253,7 @@ def test_tokens_of_another_model(file, preset, saved_once, tokenizer, refused, t
 def test_a_folder_of_the_name(file, refused):
     file.unlink()
     file.mkdir()
-    with pytest.raises(ValueError, match="photo.npz' does not exist or is no file. Token files are made by"):
+    with pytest.raises(ValueError, match="photo.npz' does not exist or is not a file. `vqzoo encode` writes"):
         load_tokens(file)
     refused(["decode", file, "--out", file.parent / "out"], "photo.npz and its subfolders hold no token files")
 
@@ -268,7 +271,7 @@ def test_a_good_file_among_bad_ones_is_decoded(file, tmp_path):
 
 @pytest.mark.parametrize("size", [(11.0, 14.0), ("11", "14"), (True, None), (0, 4), (11.5, 14), (2**40, 1)])
 def test_sizes_that_are_none_are_not_written(size, preset, tmp_path):
-    with pytest.raises(ValueError, match=r"`size` is the signal's, ints from 1 on. Received: size=\["):
+    with pytest.raises(ValueError, match=r"`size` must be that of the signal, positive ints. Received: size=\["):
         save_tokens(tmp_path / "a.npz", TOKENS, size=size, preset=str(preset), folder=preset)
     assert not (tmp_path / "a.npz").exists()
     save_tokens(tmp_path / "a.npz", TOKENS, size=np.array([11, 14]), preset=str(preset), folder=preset)

@@ -80,7 +80,7 @@ def test_pictures_follow_any_text(generator, captions):
 
 def test_other_pieces_are_refused(generator):
     others = Captions(Pieces.train([*TEXTS, "a green dog"], 300, exact=False), 12)
-    with pytest.raises(ValueError, match="The ids of these pieces of text are of a tokenizer with codebooks of"):
+    with pytest.raises(ValueError, match="The ids of these pieces of text come from a tokenizer with codebooks of"):
         Generator(generator.prior, generator.tokenizer, others)
 
 

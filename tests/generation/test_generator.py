@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_told(generator, make_generator, tmp_path):
         vqzoo.generate(generator.prior)
     other = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=4, quantizer=vqzoo.VectorQuantizer(16))
     other.build((None, 8, 8, 3))
-    with pytest.raises(ValueError, match="The tokens of `tokenizer` are of a tokenizer with codebooks of"):
+    with pytest.raises(ValueError, match="The tokens of `tokenizer` come from a tokenizer with codebooks of"):
         Generator(generator.prior, other)
     generator.prior.save_to_preset(tmp_path / "prior")
     with pytest.raises(ValueError, match="'.*prior' has no tokenizer.keras"):
@@ -105,7 +105,7 @@ def test_a_preset_holds_its_tokenizer_and_stays_loaded(make_generator, tmp_path)
     made.tokenizer.save_to_preset(tmp_path / "other")
     (folder / "tokenizer.keras").write_bytes((tmp_path / "other" / "tokenizer.keras").read_bytes())
     vqzoo.presets.seal_preset(folder)
-    with pytest.raises(ValueError, match="are of a tokenizer with codebooks of .8,. codes .sha256"):
+    with pytest.raises(ValueError, match="come from a tokenizer with codebooks of .8,. codes .sha256"):
         vqzoo.generate(folder, 1)
 
 

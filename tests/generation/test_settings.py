@@ -173,15 +173,15 @@ def test_a_prior_of_styles_checks_its_settings(make_generator):
 def test_unknown_settings_list_those_of_this_kind(kind, generators):
     generator = generators[kind]
     own = ", ".join(name for name, s in SETTINGS.items() if s.causal in (None, kind.causal) and name != "length")
-    other = "AutoregressivePrior" if kind is vqzoo.MaskedPrior else "MaskedPrior"
+    other = "an `AutoregressivePrior`" if kind is vqzoo.MaskedPrior else "a `MaskedPrior`"
     theirs = {True: "repetition_penalty", False: "steps"}[not kind.causal]
     cases = {
         "temprature": "Did you mean `temperature`?",
         "topk": "Did you mean `top_k`?",
         "callbak": "Did you mean `callback`?",
         "knwon": "Did you mean `known`?",
-        theirs: f"Only a prior of the kind {other} has it.",
-        "length": "Its grid of (2, 3) is what it makes.",
+        theirs: f"Only {other} has it.",
+        "length": "It generates its grid of (2, 3).",
         "zzz": f"here. Its settings are {own}. Received: zzz=1",
     }
     for name, hint in cases.items():
@@ -193,7 +193,7 @@ def test_unknown_settings_list_those_of_this_kind(kind, generators):
             assert hint in str(caught.value) and f"Its settings are {own}. Received: {name}=1" in str(caught.value)
     with pytest.raises(ValueError, match="This .* has no setting `prefix` here"):
         generator.generate(prefix=np.zeros((1, 1), int))
-    with pytest.raises(ValueError, match=r"only then, `length` says .* Received: length=6, grid=\(2, 3\)"):
+    with pytest.raises(ValueError, match=r"if and only if the prior has no grid. Received: length=6, grid=\(2, 3\)"):
         generator.prior.generate(length=6)
     with pytest.raises(ValueError, match="`sampling` is a dict of settings. Received: sampling=.'steps'."):
         Generator(generator.prior, generator.tokenizer, generator.conditions, sampling=["steps"])

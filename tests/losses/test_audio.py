@@ -147,21 +147,21 @@ def test_the_base_class_has_no_distance():
 @pytest.mark.parametrize("floor", [0.0, -1e-5])
 def test_the_floor_is_positive(floor):
     with pytest.raises(
-        ValueError, match=f"`floor` is positive: the logarithm of 0 is infinite. Received: floor={floor}"
+        ValueError, match=rf"`floor` must be positive, because log\(0\) is infinite. Received: floor={floor}"
     ):
         MelLoss(16000, floor=floor)
 
 
 @pytest.mark.parametrize("wrong", [{"floor": 0.0}, {"seconds": -1.0}, {"floor": float("nan")}])
 def test_the_floor_and_the_seconds_of_levels_are_positive(wrong):
-    with pytest.raises(ValueError, match="`floor` and `seconds` are positive"):
+    with pytest.raises(ValueError, match="`floor` and `seconds` must be positive"):
         LevelLoss(16000, **wrong)
 
 
 def test_settings_are_checked_where_they_are_given():
-    with pytest.raises(ValueError, match="`frame_lengths` and `bands` hold one number for each scale"):
+    with pytest.raises(ValueError, match="`frame_lengths` and `bands` must hold one number per scale"):
         MelLoss(16000, (64,), (4, 5))
-    with pytest.raises(ValueError, match="A frame is even and at least as long as its hop and its window"):
+    with pytest.raises(ValueError, match="A frame must be even and at least as long as its hop and its window"):
         STFTLoss((64,), (16,), (65,))
 
 

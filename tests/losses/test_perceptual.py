@@ -118,7 +118,7 @@ def test_comes_back_from_its_config():
 
 @pytest.mark.parametrize("layers", [[], ["conv_0", "conv_9"], "conv_0"])
 def test_layers_must_exist(layers):
-    message = r"`layers` names layers of the network: \['images', 'conv_0'.*Received: layers="
+    message = r"`layers` must name layers of the network: \['images', 'conv_0'.*Received: layers="
     with pytest.raises(ValueError, match=message):
         PerceptualLoss(network(), layers)
 
@@ -128,5 +128,7 @@ def test_layers_must_exist(layers):
     [[np.ones(4)], [np.ones(4), np.ones(3)], [np.ones((4, 1)), np.ones(2)], [np.ones(4), np.array([1.0, -0.1])]],
 )
 def test_heads_must_fit_the_layers_and_not_be_negative(heads):
-    with pytest.raises(ValueError, match=r"`heads` holds non-negative arrays of \[4, 2\] numbers.*Received: shapes \["):
+    with pytest.raises(
+        ValueError, match=r"`heads` must hold non-negative arrays of \[4, 2\] numbers.*Received: shapes \["
+    ):
         PerceptualLoss(network(), ["conv_0", "conv_1"], heads)

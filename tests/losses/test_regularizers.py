@@ -98,7 +98,7 @@ def test_lecams_averages_are_those_of_all_replicas(fresh_python):
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_decay_is_a_share(decay):
-    with pytest.raises(ValueError, match=r"`decay` lies in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"`decay` must be in \[0, 1\)"):
         LeCamRegularizer(decay)
 
 

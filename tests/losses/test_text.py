@@ -90,10 +90,12 @@ def test_it_is_compiled():
 
 
 def test_what_it_refuses():
-    with pytest.raises(ValueError, match="`end` is the id of the end piece, `pieces.end`. Received: end=-1"):
+    with pytest.raises(
+        ValueError, match="`end` must be the id of the end-of-sequence token, `pieces.end`. Received: end=-1"
+    ):
         PieceCrossEntropy(-1)
     for smoothing in (-0.1, 1.0):
-        with pytest.raises(ValueError, match=r"`label_smoothing` is a share in \[0, 1\). Received: label_smoothing="):
+        with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\). Received: label_smoothing="):
             PieceCrossEntropy(END, smoothing)
     ids, logits = random()
     for wrong in ((ids, logits[0]), (ids[0], logits), (logits, ids)):

@@ -89,7 +89,7 @@ def test_numbers_must_be_finite(value, which):
 
 
 def test_covariances_must_be_symmetric():
-    with pytest.raises(ValueError, match="A covariance is symmetric.*Received: cov2="):
+    with pytest.raises(ValueError, match="A covariance must be symmetric.*Received: cov2="):
         frechet_distance(np.zeros(2), np.eye(2), np.zeros(2), [[1.0, 0.5], [0.0, 1.0]])
 
 

@@ -26,7 +26,7 @@ def test_the_last_axis_must_be_the_codebooks(token_shape):
 
 
 def test_a_picture_must_have_pixels():
-    with pytest.raises(ValueError, match="A picture must have pixels. Received: height=0, width=16"):
+    with pytest.raises(ValueError, match="An image must have pixels. Received: height=0, width=16"):
         bits_per_pixel((1, 4, 4, 1), (1024,), 0, 16)
 
 
@@ -40,5 +40,5 @@ def test_kilobits_per_second(frame_rate, codebook_sizes, expected):
 
 @pytest.mark.parametrize("frame_rate", [0, -1.0])
 def test_a_frame_rate_is_positive(frame_rate):
-    with pytest.raises(ValueError, match=f"`frame_rate` is in Hz and positive. Received: frame_rate={frame_rate}"):
+    with pytest.raises(ValueError, match=f"`frame_rate` must be positive, in Hz. Received: frame_rate={frame_rate}"):
         kilobits_per_second(frame_rate, (1024,))

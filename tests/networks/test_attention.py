@@ -125,5 +125,5 @@ def test_dropout_drops_in_training_alone():
 @pytest.mark.parametrize("layer", [SelfAttention(3), CrossAttention(3)])
 def test_heads_that_do_not_divide_the_width_are_refused(layer):
     x = random(1, 2, 8)
-    with pytest.raises(ValueError, match="`heads` is a divisor of the width, here 8. Received: heads=3"):
+    with pytest.raises(ValueError, match="`heads` must divide the width, here 8. Received: heads=3"):
         layer(x) if isinstance(layer, SelfAttention) else layer(x, x)

@@ -127,5 +127,5 @@ def test_it_learns_to_copy_what_stands_two_before():
 
 
 def test_no_block_is_refused():
-    with pytest.raises(ValueError, match="a block or more. Received: depth=0"):
+    with pytest.raises(ValueError, match="at least one block. Received: depth=0"):
         Transformer(0, 2)

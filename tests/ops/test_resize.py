@@ -79,7 +79,9 @@ def test_sizes_are_positive_integers(matrix, name, sizes, wrong):
 
 
 def test_averaging_does_not_enlarge():
-    with pytest.raises(ValueError, match="no more values than there are. Received: n_in=3, n_out=4. `bicubic_matrix`"):
+    with pytest.raises(
+        ValueError, match="Averaging cannot increase the number of values. Received: n_in=3, n_out=4. `bicubic_matrix`"
+    ):
         area_matrix(3, 4)
 
 

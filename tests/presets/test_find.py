@@ -130,7 +130,7 @@ def test_an_unknown_path(tmp_path):
 def test_a_folder_without_a_manifest_is_incomplete(put, as_name):
     folder = put("checkout/saved_models", "image-tiny")
     (folder / "manifest.json").unlink()
-    with pytest.raises(ValueError, match="has no manifest.json, so it is incomplete.*Let the recipe run"):
+    with pytest.raises(ValueError, match="has no manifest.json, so it is incomplete.*Run the recipe"):
         find_preset("image-tiny" if as_name else folder)
 
 

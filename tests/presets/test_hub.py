@@ -175,7 +175,7 @@ def test_without_a_network_the_cache_is_used(hub, preset):
         ),
         ("hf://somebody/gated", "'somebody/gated' is gated. Accept its terms on https://huggingface.co/somebody/gated"),
         ("hf://somebody/plain@v9", "'somebody/plain' has no revision 'v9'. Give a branch, a tag or a whole commit"),
-        ("hf://somebody/plain", "hf://somebody/plain is no preset of vqzoo: the repository has no manifest.json"),
+        ("hf://somebody/plain", "hf://somebody/plain is not a preset of vqzoo: the repository has no manifest.json"),
         ("hf://somebody", "is hf://user/name or hf://user/name@revision. Received: 'hf://somebody'"),
         ("hf://../plain", "is hf://user/name or hf://user/name@revision"),
         ("hf://somebody/a/b", "is hf://user/name or hf://user/name@revision"),

@@ -165,5 +165,5 @@ def test_a_manifest_that_is_none(preset, text):
 @pytest.mark.parametrize("changes", [{"format_version": "1"}, {"format_version": 0}, {"files": {"README.md": 3}}])
 def test_a_manifest_with_wrong_entries(preset, changes):
     edit_manifest(preset, **changes)
-    with pytest.raises(ValueError, match="it is no manifest"):
+    with pytest.raises(ValueError, match="it is not a manifest"):
         verify_preset(preset)

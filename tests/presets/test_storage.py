@@ -289,7 +289,7 @@ def test_a_compiled_model_loads_without_its_optimizer(model, tmp_path):
 @pytest.mark.parametrize("name", ["README.md", "samples.png", "saved_model"])
 def test_somebody_s_files_are_not_replaced(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ValueError, match=f"is no preset and holds {name}.*Give a new or an empty folder"):
+    with pytest.raises(ValueError, match=f"is not a preset and holds {name}.*Give a new or an empty folder"):
         save_preset(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), tmp_path, metadata={})
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
@@ -328,6 +328,6 @@ def test_a_folder_of_somebody_else_s_manifest_is_no_preset(tmp_path):
     (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
     (tmp_path / "README.md").write_text("of the page")
     with pytest.raises(
-        ValueError, match="is no preset and holds README.md, manifest.json, which a preset would replace"
+        ValueError, match="is not a preset and holds README.md, manifest.json, which a preset would replace"
     ):
         check_folder(tmp_path)

@@ -52,7 +52,7 @@ def test_another_model_refuses_them(folder, file):
     [
         (TOKENS + 5, "photo.npz holds tokens from 5 to 16, where the codebooks have .16,. codes"),
         (TOKENS - 1, "holds tokens from -1 to 10"),
-        (TOKENS * 1.0, r"are integers \(\*grid, 1\), and at least one. Received: float64 \(3, 4, 1\)"),
+        (TOKENS * 1.0, r"must be integers \(\*grid, 1\), and not empty. Received: float64 \(3, 4, 1\)"),
         (TOKENS[..., 0], r"Received: int64 \(3, 4\)"),
         (TOKENS[:0], r"Received: int64 \(0, 4, 1\)"),
     ],
@@ -72,12 +72,15 @@ def rewritten(path, tokens=TOKENS, **changes):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.unlink(), "does not exist or is no file"),
-        (lambda path: path.write_bytes(b""), "is no whole token file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "is no whole token file"),
-        (lambda path: np.savez(path, tokens=TOKENS), "is no whole token file: it has no arrays named tokens and about"),
+        (lambda path: path.unlink(), "does not exist or is not a file"),
+        (lambda path: path.write_bytes(b""), "is not an intact token file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "is not an intact token file"),
+        (
+            lambda path: np.savez(path, tokens=TOKENS),
+            "is not an intact token file: it has no arrays named tokens and about",
+        ),
         (lambda path: np.savez(path, tokens=np.array([{}]), about=np.array("{}")), "allow_pickle=False"),
-        (lambda path: np.savez(path, tokens=TOKENS, about=np.array("[]")), "is no whole token file"),
+        (lambda path: np.savez(path, tokens=TOKENS, about=np.array("[]")), "is not an intact token file"),
         (lambda path: rewritten(path, format=2), "format 2 of a newer vqzoo; upgrade vqzoo"),
         (lambda path: rewritten(path, size=[0, 3]), r"its size is \[0, 3\], which"),
         (lambda path: rewritten(path, tokens=TOKENS + 9), "holds tokens from 9 to 20"),

@@ -266,8 +266,8 @@ def test_positions_of_a_picture_are_rows_and_columns_behind_the_prefix():
     ("call", "message"),
     [
         (lambda p: p.generate(temprature=1.0), "no setting `temprature` here. Did you mean `temperature`"),
-        (lambda p: p.generate(guidance=2.0), "Guidance moves away .* Received: guidance=2.0, no prefix"),
-        (lambda p: p.generate(3, prefix=PREFIX[:2]), "Each example has a condition .* count=3, 2 of prefix"),
+        (lambda p: p.generate(guidance=2.0), "Guidance needs a condition.* Received: guidance=2.0, no prefix"),
+        (lambda p: p.generate(3, prefix=PREFIX[:2]), "Give one condition for each example.* count=3, 2 of prefix"),
         (lambda p: p.generate(0), "`count` is an integer from 1 to 1000000. Received: count=0"),
         (
             lambda p: p.generate(2, batch_size=0),
@@ -276,7 +276,7 @@ def test_positions_of_a_picture_are_rows_and_columns_behind_the_prefix():
         (lambda p: p.generate(prefix=[1, 2]), r"A prefix is integer ids \(batch, length\)"),
         (lambda p: p.generate(context=PREFIX), "cross_attention=False: it takes no context. Received: context=one"),
         (lambda p: p(np.zeros((1, 3, 2, 1), "int32")), r"with a grid of \(2, 3\). Received: shape=\(1, 3, 2, 1\)"),
-        (lambda p: p(np.full((1, 2, 3, 1), 6)), r"Tokens of 'image' lie in \[0, 6\)"),
+        (lambda p: p(np.full((1, 2, 3, 1), 6)), r"Tokens of 'image' must be in \[0, 6\)"),
     ],
 )
 def test_wrong_requests_are_refused(call, message):
@@ -286,9 +286,9 @@ def test_wrong_requests_are_refused(call, message):
 
 def test_lengths_that_do_not_fit_are_refused():
     prior = prior_of("sound", pattern=ParallelPattern(), learnt_positions=4)
-    with pytest.raises(ValueError, match="`length` says how many positions are made. Received: length=None"):
+    with pytest.raises(ValueError, match="if and only if the prior has no grid. Received: length=None"):
         prior.generate()
-    with pytest.raises(ValueError, match="This prior has learnt 4 steps. Received: length=5"):
+    with pytest.raises(ValueError, match="This prior has learned 4 steps. Received: length=5"):
         prior.generate(length=5)
     with pytest.raises(ValueError, match="Received: 3 known positions, length=2"):
         prior.generate(length=2, known=np.zeros((1, 3, 3), "int32"))

@@ -75,15 +75,15 @@ def test_spans_are_read():
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([8, 15], "Id 15 at 1 is code 0 of codebook 1 of image. There code 0 of codebook 0 of image to code 4"),
-        ([8, *[10, 15] * 6, 10], "Id 10 at 13 is code 0 .* There the end of image is due"),
-        ([8, 10, 15, 9], "Id 9 at 3 is the end of image. There code 0"),
+        ([8, 15], "Id 15 at 1 is code 0 of codebook 1 of image. Expected: code 0 of codebook 0 of image to code 4"),
+        ([8, *[10, 15] * 6, 10], "Id 10 at 13 is code 0 .* Expected: the end of image"),
+        ([8, 10, 15, 9], "Id 9 at 3 is the end of image. Expected: code 0"),
         (
             [3],
-            "Id 3 at 0 is the start of label. There the end of everything or the start of image or the start of text",
+            "Id 3 at 0 is the start of label. Expected: the end of the sequence or the start of image or the start of",
         ),
-        ([STOP, 8], "Id 8 at 1 is the start of image. There padding is due"),
-        ([99], "Id 99 at 0 is no id of this space"),
+        ([STOP, 8], "Id 8 at 1 is the start of image. Expected: padding"),
+        ([99], "Id 99 at 0 is not an id of this space"),
     ],
 )
 def test_what_may_not_come_is_refused(ids, message):
@@ -94,7 +94,7 @@ def test_what_may_not_come_is_refused(ids, message):
 def test_wrong_spans_are_refused():
     with pytest.raises(ValueError, match="This space has the parts"):
         Grammar(SPACE, {"sound": 3})
-    with pytest.raises(ValueError, match="A span has a position or more. Received: 'image' with 0"):
+    with pytest.raises(ValueError, match="A span must have at least one position. Received: 'image' with 0"):
         Grammar(SPACE, {"image": 0})
     with pytest.raises(ValueError, match="This grammar has spans of image, text. Received: 'label'"):
         GRAMMAR.first("label")

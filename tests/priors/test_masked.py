@@ -186,7 +186,7 @@ def test_noise_makes_the_order_random():
         (lambda p: p.generate(noise=-1.0), "`noise` is a number from 0 to 1000000. Received: noise=-1.0"),
         (
             lambda p: p.generate(repetition_penalty=1.1),
-            "no setting `repetition_penalty` here. Only a prior of the kind Autoregress",
+            "no setting `repetition_penalty` here. Only an `Autoregress",
         ),
         (lambda p: p.generate(schedule="half"), "`schedule` is one of linear"),
         (

@@ -69,8 +69,8 @@ def test_a_pattern_is_saved(pattern):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: DelayPattern([1, 2]), "the smallest of them 0. Received: delays=.1, 2."),
-        (lambda: DelayPattern([0, 1]).slots(3, 3), "Each of the 3 codebooks has a delay. Received: delays=.0, 1."),
+        (lambda: DelayPattern([1, 2]), "the smallest is 0. Received: delays=.1, 2."),
+        (lambda: DelayPattern([0, 1]).slots(3, 3), "Each of the 3 codebooks needs a delay. Received: delays=.0, 1."),
         (lambda: FlattenPattern().revert(np.zeros((1, 7, 1), "int32"), 3, 2), "are .6, 1. steps .* shape=.1, 7, 1."),
         (lambda: ParallelPattern().revert(np.zeros((1, 2, 1), "int32"), 3, 2), "are .3, 2. steps .* shape=.1, 2, 1."),
     ],
@@ -87,5 +87,5 @@ def test_an_unknown_length_is_refused():
     def run(tokens):
         return FlattenPattern().apply(tokens)
 
-    with pytest.raises(ValueError, match="A pattern is a table for a known number of positions"):
+    with pytest.raises(ValueError, match="A pattern needs a static number of positions"):
         run(np.zeros((1, 3, 2), "int32"))

@@ -67,7 +67,7 @@ def test_a_prior_of_half_precision_is_saved_in_float32(tmp_path):
 
 
 def test_a_prior_without_weights_is_no_preset(tmp_path):
-    with pytest.raises(ValueError, match="A prior without weights is no preset"):
+    with pytest.raises(ValueError, match="A preset needs weights"):
         autoregressive().save_to_preset(tmp_path / "it")
 
 
@@ -77,10 +77,10 @@ def test_tokens_of_another_tokenizer_are_refused():
     prior.check_tokens_of(own)
     prior.check_tokens_of(types.SimpleNamespace(codebook_sizes=(6,)))
     own.sha256 = "b" * 64
-    with pytest.raises(ValueError, match="The shards are of a tokenizer .*sha256 bbbbbbbbbbbb"):
+    with pytest.raises(ValueError, match="The shards come from a tokenizer .*sha256 bbbbbbbbbbbb"):
         prior.check_tokens_of(own, "The shards")
     tokenizer = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=2, quantizer=vqzoo.VectorQuantizer(16))
-    with pytest.raises(ValueError, match=r"codebooks of \(16,\) codes .* made for one with \(6,\)"):
+    with pytest.raises(ValueError, match=r"codebooks of \(16,\) codes .* expects one with \(6,\)"):
         prior.check_tokens_of(tokenizer)
 
 
@@ -101,17 +101,19 @@ def test_learnt_positions_are_added_to_what_is_read():
 
 
 def test_more_steps_than_it_has_learnt_are_refused():
-    with pytest.raises(ValueError, match=r"has learnt 3 steps. Received: grid=\(2, 3\), which takes 6. Make the prior"):
+    with pytest.raises(
+        ValueError, match=r"has learned 3 steps. Received: grid=\(2, 3\), which needs 6. Make the prior"
+    ):
         autoregressive(learnt_positions=3)
     # The start of a signal that says where it ends is a step too.
     prior = autoregressive(grid=None, learnt_positions=4)
     assert prior(np.zeros((1, 3, 1), "int32")).shape == (1, 4, 1, 7)
     for training in (False, True):
-        with pytest.raises(ValueError, match="has learnt 4 steps. Received: a signal, which takes 5. .*positions=5`"):
+        with pytest.raises(ValueError, match="has learned 4 steps. Received: a signal, which needs 5. .*positions=5`"):
             prior.cross_entropy(np.zeros((1, 4, 1), "int32"), training=training)
     masked = MaskedPrior(SPACE, Transformer(1, 2), "image", 8, learnt_positions=4)
     assert masked(np.zeros((1, 4, 1), "int32")).shape == (1, 4, 1, 6)
-    with pytest.raises(ValueError, match="Received: a signal, which takes 5"):
+    with pytest.raises(ValueError, match="Received: a signal, which needs 5"):
         masked(np.zeros((1, 5, 1), "int32"))
 
 
@@ -122,15 +124,24 @@ def test_parts_that_do_not_fit_are_refused():
         with pytest.raises(ValueError, match=message):
             kind(*arguments, **options)
 
-    refused("`space` is a vqzoo.priors.TokenSpace", {"image": 6}, causal, "image", 8)
+    refused("`space` must be a vqzoo.priors.TokenSpace", {"image": 6}, causal, "image", 8)
     refused("This space has the parts label, image", SPACE, causal, "sound", 8)
     refused("of a AutoregressivePrior is a vqzoo.networks.Transformer with causal=True", SPACE, both, "image", 8)
     refused(
         "of a MaskedPrior is .* with causal=False. .* with causal=True", SPACE, causal, "image", 8, kind=MaskedPrior
     )
     refused("The `context_encoder` .* with causal=False", SPACE, causal, "image", 8, context_encoder=causal)
-    refused("A context encoder needs a transformer that looks", SPACE, causal, "image", 8, context_encoder=both)
-    refused("A grid has a position or more along each axis. Received: grid=.2, 0.", SPACE, causal, "image", 8, (2, 0))
+    refused(
+        "A context encoder needs a transformer with cross-attention", SPACE, causal, "image", 8, context_encoder=both
+    )
+    refused(
+        "A grid must have at least one position along each axis. Received: grid=.2, 0.",
+        SPACE,
+        causal,
+        "image",
+        8,
+        (2, 0),
+    )
     refused("Received: condition_dropout=1.0", SPACE, causal, "image", 8, condition_dropout=1.0)
 
 

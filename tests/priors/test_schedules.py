@@ -32,5 +32,5 @@ def test_every_schedule_falls_from_all_to_nothing(schedule):
 
 
 def test_an_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match="A schedule is one of linear, cosine, .* Received: schedule='half'"):
+    with pytest.raises(ValueError, match="`schedule` must be one of linear, cosine, .* Received: schedule='half'"):
         masked_share(0.5, "half")

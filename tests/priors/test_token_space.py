@@ -21,10 +21,10 @@ def test_every_id_stands_for_one_thing():
     assert SPACE.codes("image", 1).tolist() == [15, 16, 17, 18]
     told = [SPACE.told(i) for i in range(28)]
     assert len(set(told)) == 28
-    assert told[PADDING] == "padding" and told[MASK] == "a hole" and told[STOP] == "the end of everything"
+    assert told[PADDING] == "padding" and told[MASK] == "a masked token" and told[STOP] == "the end of the sequence"
     assert told[8] == "the start of image" and told[9] == "the end of image"
     assert told[16] == "code 1 of codebook 1 of image" and told[27] == "code 6 of codebook 0 of text"
-    assert SPACE.told(28) == "no id of this space, which has 28"
+    assert SPACE.told(28) == "not an id of this space, which has 28"
 
 
 def test_there_and_back():
@@ -49,7 +49,7 @@ def test_inside_a_graph_what_is_no_code_becomes_none():
 def test_a_prefix_is_its_parts_in_a_row():
     prefix = SPACE.prefix(label=np.array([2, 0]), image=np.array([[[[1, 2]]], [[[3, -1]]]]))
     np.testing.assert_array_equal(prefix, [[7, 11, 17], [5, 13, 0]])
-    with pytest.raises(ValueError, match="A prefix has a part or more. Received: none. This space has label, image"):
+    with pytest.raises(ValueError, match="A prefix needs a part or more. Received: none. This space has label, image"):
         SPACE.prefix()
 
 
@@ -64,12 +64,12 @@ def test_it_is_saved_with_its_order():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: TokenSpace({}), "A space has a part or more"),
-        (lambda: TokenSpace({"image": (5, 0)}), "each of their codebooks a code or more. Received: {'image': .5, 0.}"),
+        (lambda: TokenSpace({}), "A space needs at least one part"),
+        (lambda: TokenSpace({"image": (5, 0)}), "each codebook at least one code. Received: {'image': .5, 0.}"),
         (lambda: TokenSpace({"image": 5}, {"sound": ""}), "This space has the parts image. Received: 'sound'"),
         (lambda: SPACE.start("sound"), "This space has the parts label, image, text. Received: 'sound'"),
         (lambda: SPACE.first("image", 2), "'image' has the codebooks 0 to 1. Received: codebook=2"),
-        (lambda: SPACE.to_ids("image", [[5, 0]]), "lie in .0, 5 and 4., and -1 is none. Received: values from 0 to 5"),
+        (lambda: SPACE.to_ids("image", [[5, 0]]), "be in .0, 5 and 4., or -1 for none. Received: values from 0 to 5"),
         (lambda: SPACE.to_ids("image", [[0.5, 0]]), "Tokens are integers. Received: dtype=float64"),
         (lambda: SPACE.to_ids("image", [[0, 0, 0]]), "have a last axis of 2, .* Received: shape=.1, 3."),
         (lambda: SPACE.to_tokens("text", [[21], [9]]), "Received: 9 at .1, 0., which is the end of image"),
@@ -85,7 +85,7 @@ def test_another_tokenizers_tokens_are_refused():
     SPACE.check_owner("image", "", (5, 4), "Of an unknown model")
     SPACE.check_owner("text", "b" * 64, (7,), "Of a part without an owner")
     with pytest.raises(
-        ValueError, match="These are of a tokenizer with codebooks of .5, 4. codes .sha256 bbbbbbbbbbbb."
+        ValueError, match="These come from a tokenizer with codebooks of .5, 4. codes .sha256 bbbbbbbbbbbb."
     ):
         SPACE.check_owner("image", "b" * 64, (5, 4), "These")
     with pytest.raises(ValueError, match="codebooks of .5, 5. codes"):

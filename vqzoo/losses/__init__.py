@@ -1,4 +1,4 @@
-"""What is minimised. A loss returns a float32 scalar or one number an example; a trainer's `loss_weights` weighs it."""
+"""Training losses. A loss returns a float32 scalar or one value per example; a trainer's `loss_weights` weights it."""
 
 from vqzoo.losses.adversarial import AdversarialLoss
 from vqzoo.losses.adversarial import HingeLoss

@@ -1,20 +1,20 @@
-"""Losses of a generator against a discriminator, and the weight that balances them with the reconstruction."""
+"""Adversarial losses, and the adaptive weight that balances them with the reconstruction loss."""
 
 import keras
 
 
 class AdversarialLoss:
-    """A pair of losses on a discriminator's logits, one for each side.
+    """A pair of losses on a discriminator's logits, one for the generator and one for the discriminator.
 
-    A subclass writes `generator` and `discriminator`; a high logit means "real".
+    A subclass implements `generator` and `discriminator`. A high logit means "real".
     """
 
     def generator(self, fake):
-        """Loss of the generator on the logits of its own signals: scalar float32."""
+        """Loss of the generator on the logits of generated signals, scalar float32."""
         raise NotImplementedError
 
     def discriminator(self, real, fake):
-        """Loss of the discriminator on the logits of real and generated signals: scalar float32."""
+        """Loss of the discriminator on the logits of real and generated signals, scalar float32."""
         raise NotImplementedError
 
     def get_config(self):
@@ -29,7 +29,7 @@ class AdversarialLoss:
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class HingeLoss(AdversarialLoss):
-    r"""The discriminator stops learning from patches that it tells apart by a margin of 1.
+    r"""Hinge loss. The discriminator stops learning from patches that it separates by a margin of 1.
 
     $$L_D = \tfrac12 (\operatorname{mean}\max(0, 1 - r) + \operatorname{mean}\max(0, 1 + f)), \qquad
     L_G = -\operatorname{mean} f$$
@@ -53,7 +53,7 @@ class HingeLoss(AdversarialLoss):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class NonSaturatingLoss(AdversarialLoss):
-    r"""Binary cross-entropy for both sides: the generator maximises the probability of being called real.
+    r"""Binary cross-entropy for both sides. The generator maximises the probability of being classified as real.
 
     $$L_D = \tfrac12 (\operatorname{mean}\operatorname{softplus}(-r) + \operatorname{mean}\operatorname{softplus}(f)),
     \qquad L_G = \operatorname{mean}\operatorname{softplus}(-f)$$
@@ -77,10 +77,10 @@ class NonSaturatingLoss(AdversarialLoss):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class VanillaLoss(NonSaturatingLoss):
-    r"""Binary cross-entropy for the discriminator, and for the generator the mean logit.
+    r"""Binary cross-entropy for the discriminator, and the mean logit for the generator.
 
-    $L_D$ is `NonSaturatingLoss`'s, $L_G = -\operatorname{mean} f$ as in taming-transformers' "vanilla": the
-    generator's gradient does not fade as it wins.
+    $L_D$ is that of `NonSaturatingLoss`. $L_G = -\operatorname{mean} f$, as in the "vanilla" loss of
+    taming-transformers. The gradient of the generator does not vanish as it wins.
 
     Example:
     >>> float(VanillaLoss().generator(keras.ops.convert_to_tensor([2.0])))
@@ -92,13 +92,14 @@ class VanillaLoss(NonSaturatingLoss):
 
 
 def discriminator_parts(outputs):
-    """What a discriminator returns, as a list of the parts that it is made of.
+    """Splits the outputs of a discriminator into those of its sub-discriminators.
 
     Args:
-        outputs: logits; or a list of activations with the logits last; or a list of such lists, one for each part.
+        outputs: logits; or a list of activations with the logits last; or a list of such lists, one per
+            sub-discriminator.
 
     Returns:
-        List of (list of activations, logits), one for each part.
+        List of (list of activations, logits), one per sub-discriminator.
 
     Example:
     >>> discriminator_parts([["a", "b", "logits"], ["c", "logits"]])
@@ -112,15 +113,15 @@ def discriminator_parts(outputs):
 def feature_matching_loss(real, fake):
     r"""Mean absolute difference of a discriminator's activations, averaged over its layers.
 
-    The gradient reaches the generated signal alone. It stands in for a perceptual loss where no pretrained network is
-    at hand: the features are learnt from the user's own data.
+    The gradient reaches only the generated signal. This loss can replace a perceptual loss if no pretrained network is
+    available, because the features are learned from the user's own data.
 
     Args:
         real: list of float tensors, activations on real signals.
         fake: list of float tensors of the same shapes, on their reconstructions.
 
     Returns:
-        Scalar float32; 0 for a discriminator that gives logits alone.
+        Scalar float32; 0 for a discriminator that returns only logits.
 
     Example:
     >>> float(feature_matching_loss([keras.ops.ones((1, 2))], [keras.ops.zeros((1, 2))]))
@@ -137,18 +138,19 @@ def feature_matching_loss(real, fake):
 
 
 def adaptive_weight(reconstruction_gradient, adversarial_gradient, maximum=1e4):
-    r"""Balances the adversarial loss with the reconstruction by their gradients at the decoder's last layer.
+    r"""Balances the adversarial and reconstruction losses by their gradients at the decoder's last layer.
 
     $$\lambda = \operatorname{clip}\left(\frac{\lVert \nabla L_\text{rec} \rVert}{\lVert \nabla L_G \rVert + 10^{-4}},
     0, \lambda_\text{max}\right)$$
 
     Args:
-        reconstruction_gradient: tensor, of the weighted reconstruction losses in the last layer's kernel, unscaled.
-        adversarial_gradient: tensor of the same shape, of the generator's adversarial loss.
+        reconstruction_gradient: tensor, gradient of the weighted reconstruction losses with respect to the kernel of
+            the last layer, without loss scaling.
+        adversarial_gradient: tensor of the same shape, gradient of the generator's adversarial loss.
         maximum: float, the largest weight. Defaults to 1e4.
 
     Returns:
-        Scalar float32 without gradient; 0 where a gradient is not finite.
+        Scalar float32 without gradient; 0 if a gradient is not finite.
 
     Example:
     >>> float(adaptive_weight(keras.ops.ones((4,)) * 3.0, keras.ops.ones((4,)), maximum=2.0))

@@ -1,4 +1,4 @@
-"""Distances of a waveform and its reconstruction as they are heard: of spectra, of levels, and SI-SDR."""
+"""Losses between a waveform and its reconstruction: spectral distances, level distances and SI-SDR."""
 
 import math
 
@@ -8,10 +8,10 @@ from vqzoo.ops.audio import distances as spectral_distances
 
 
 class SpectralLoss:
-    """A loss whose settings are its constructor's arguments; a subclass writes `__call__` and `get_config`."""
+    """A loss configured by its constructor. A subclass implements `__call__` and `get_config`."""
 
     def __call__(self, signal, reconstruction):
-        """One number for each clip: float32 (batch,)."""
+        """One value per clip, float32 (batch,)."""
         raise NotImplementedError
 
     @classmethod
@@ -22,21 +22,21 @@ class SpectralLoss:
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class MelLoss(SpectralLoss):
-    r"""The distance of log-mel spectra at several resolutions, from short frames with few bands to long with many.
+    r"""Distance of log-mel spectra at several resolutions, from short frames with few bands to long frames with many.
 
     $$d(x, y) = \sum_s \operatorname{mean}_{i,m} \left| \log_{10} \max(\epsilon, M_s(x)_{im})
     - \log_{10} \max(\epsilon, M_s(y)_{im}) \right|$$
 
-    with $M_s$ the magnitudes of frames of N_s samples, N_s / 4 apart, through Slaney's filters. The defaults are DAC's,
-    which weighs it 15; one decibel off everywhere is a distance of 0.35. Where a scale's narrowest filters would see no
-    bin of the spectrum (its 5 bands at 48 kHz), it has as many bands as do. Beyond the clip's ends are zeros, where
-    DAC mirrors the clip.
+    with $M_s$ the magnitudes of frames of N_s samples with a hop of N_s / 4, filtered by Slaney's mel filters. The
+    defaults are those of DAC, which uses a weight of 15. An error of one decibel everywhere is a distance of 0.35.
+    If the narrowest filters of a scale would contain no bin of the spectrum (5 bands at 48 kHz), the scale uses fewer
+    bands. The clip is padded with zeros, while DAC pads by reflection.
 
     Args:
         sample_rate: int, Hz.
         frame_lengths: sequence of int, N_s, samples, even. Defaults to 32, 64, ..., 2048.
-        bands: sequence of int, as many. Defaults to 5, 10, ..., 320.
-        floor: float, ε, of magnitudes. Defaults to 1e-5.
+        bands: sequence of int, one per frame length. Defaults to 5, 10, ..., 320.
+        floor: float, ε, the smallest magnitude. Defaults to 1e-5.
 
     Call arguments:
         signal: float tensor (batch, samples, channels).
@@ -46,7 +46,7 @@ class MelLoss(SpectralLoss):
         float32 tensor (batch,), the mean over the channels of each clip.
 
     Raises:
-        ValueError: if the numbers are none of mel spectra, or the signals are not of that shape.
+        ValueError: if the settings do not define mel spectra, or the signals do not have that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 1600, 1))
@@ -66,7 +66,7 @@ class MelLoss(SpectralLoss):
         floor=1e-5,
     ):
         if floor <= 0.0:
-            raise ValueError(f"`floor` is positive: the logarithm of 0 is infinite. Received: floor={floor}")
+            raise ValueError(f"`floor` must be positive, because log(0) is infinite. Received: floor={floor}")
         self.sample_rate = sample_rate
         self.frame_lengths = tuple(frame_lengths)
         self.bands = tuple(bands)
@@ -88,19 +88,19 @@ class MelLoss(SpectralLoss):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class STFTLoss(SpectralLoss):
-    r"""Spectral convergence and the distance of log magnitudes, averaged over several resolutions.
+    r"""Spectral convergence and log-magnitude distance, averaged over several resolutions.
 
     $$d(x, y) = \frac1M \sum_{m=1}^M \left(
     \frac{\lVert |X_m| - |Y_m| \rVert_F}{\lVert |X_m| \rVert_F}
     + \operatorname{mean} \left|\ln |X_m| - \ln |Y_m|\right| \right)$$
 
-    The first weighs the loud, the second all alike. Powers count as 1e-7 at least, as in the paper's code. The defaults
-    are the paper's, for 24 kHz.
+    The first term emphasises loud bins, the second weights all bins equally. Powers are clipped to at least 1e-7, as in
+    the code of the paper. The defaults are those of the paper, for 24 kHz.
 
     Args:
-        frame_lengths: sequence of int, samples of a Fourier transform, even. Defaults to 512, 1024, 2048.
+        frame_lengths: sequence of int, samples per Fourier transform, even. Defaults to 512, 1024, 2048.
         hop_lengths: sequence of int, samples between frames. Defaults to 50, 120, 240.
-        window_lengths: sequence of int, samples of the Hann window in the middle of a frame. Defaults to 240, 600,
+        window_lengths: sequence of int, samples of the Hann window, centred in the frame. Defaults to 240, 600,
             1200.
 
     Call arguments:
@@ -111,7 +111,7 @@ class STFTLoss(SpectralLoss):
         float32 tensor (batch,), the mean over the channels of each clip.
 
     Raises:
-        ValueError: if the lengths do not fit, or the signals are not of that shape.
+        ValueError: if the lengths do not match, or the signals do not have that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
@@ -140,27 +140,27 @@ class STFTLoss(SpectralLoss):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class LevelLoss(SpectralLoss):
-    r"""The distance of levels in windows of time: of the whole sound, and of its bands.
+    r"""Distance of levels in time windows, over all frequencies and per mel band.
 
-    The distances of log spectra are least where each bin is guessed at its median, and the energy of noise, or of
-    phases that nobody knows, has a median below its mean: trained by them alone, sounds come back too quiet. Here the
-    logarithm is taken after the mean over many frames, which leaves no such gap; times inside a window are the other
-    losses' to judge.
+    Distances of log spectra are minimised by the median of each bin. The energy of noise and of unknown phases has a
+    median below its mean. A model trained only with such distances therefore reconstructs audio too quietly. Here the
+    logarithm is taken after the mean over many frames, which removes this bias. The timing inside a window is left to
+    the other losses.
 
     $$d(x, y) = \frac14 \sum_{s=1}^2 \operatorname{mean}_{w,b} \left|
     \log_{10} \left(\frac{E_s(x)_{wb} + \delta}{E(x) + \delta} + \epsilon\right)
     - \log_{10} \left(\frac{E_s(y)_{wb} + \delta}{E(x) + \delta} + \epsilon\right) \right|$$
 
     with E_1 the mean power of the frames of a window over all bins, E_2 that in each of Slaney's bands, E(x) that of
-    the whole clip, and δ a power of 1e-7, below which nothing matters, as in `STFTLoss`. Half a decibel off everywhere
-    is a distance of 0.025. Windows overlap by half, and are two frames long at least.
+    the whole clip, and δ = 1e-7 the smallest power that counts, as in `STFTLoss`. An error of half a decibel everywhere
+    is a distance of 0.025. Windows overlap by half and have at least two frames.
 
     Args:
         sample_rate: int, Hz.
-        frame_length: int, samples of a frame, even; frames are a quarter of it apart. Defaults to 1024.
-        bands: int; fewer where the narrowest would see no bin. Defaults to 24.
-        seconds: float, of a window. Defaults to 0.25.
-        floor: float, ε: a level of so small a share of the clip's does not matter. Defaults to 1e-5, 50 dB below.
+        frame_length: int, samples per frame, even. The hop is a quarter of it. Defaults to 1024.
+        bands: int, number of mel bands; reduced if the narrowest would contain no bin. Defaults to 24.
+        seconds: float, length of a window. Defaults to 0.25.
+        floor: float, ε, the smallest level that counts, relative to the clip's. Defaults to 1e-5, which is -50 dB.
 
     Call arguments:
         signal: float tensor (batch, samples, channels).
@@ -170,7 +170,7 @@ class LevelLoss(SpectralLoss):
         float32 tensor (batch,), the mean over the channels of each clip.
 
     Raises:
-        ValueError: if the numbers are none of mel spectra, or the signals are not of that shape.
+        ValueError: if the settings do not define mel spectra, or the signals do not have that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
@@ -181,7 +181,7 @@ class LevelLoss(SpectralLoss):
 
     def __init__(self, sample_rate, frame_length=1024, bands=24, seconds=0.25, floor=1e-5):
         if not 0.0 < floor < math.inf or not 0.0 < seconds < math.inf:
-            raise ValueError(f"`floor` and `seconds` are positive. Received: floor={floor}, seconds={seconds}")
+            raise ValueError(f"`floor` and `seconds` must be positive. Received: floor={floor}, seconds={seconds}")
         self.sample_rate = sample_rate
         self.frame_length = frame_length
         self.bands = bands
@@ -202,7 +202,7 @@ class LevelLoss(SpectralLoss):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 def si_sdr_loss(signal, reconstruction):
-    """The negative of `vqzoo.metrics.si_sdr`, in dB: it sees phases, which the spectral losses do not.
+    """The negative of `vqzoo.metrics.si_sdr`, in dB. It depends on phases, which the spectral losses ignore.
 
     Args:
         signal: float tensor (batch, samples, channels).
@@ -212,7 +212,7 @@ def si_sdr_loss(signal, reconstruction):
         float32 tensor (batch,), the mean over the channels of each clip.
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals do not have that shape.
 
     Example:
     >>> x, y = np.array([1.0, -1, 1, -1]), np.array([1.1, -0.9, 0.9, -1.1])

@@ -1,10 +1,10 @@
-"""Distance in the features of a network, unit-normalised as in LPIPS."""
+"""Distance between unit-normalised features of a network, as in LPIPS."""
 
 import keras
 import numpy as np
 
-# Inside the root, so that the gradient stays below 1e5 where all features are zero; LPIPS adds 1e-10 outside it and
-# gives NaN there.
+# Inside the root, so that the gradient stays below 1e5 where all features are zero. LPIPS adds 1e-10 outside the root,
+# which gives NaN there.
 EPSILON = 1e-10
 
 
@@ -15,14 +15,14 @@ class PerceptualLoss(keras.layers.Layer):
     $$d(x, y) = \sum_l \operatorname{mean}_{h,w} \sum_c w_{lc}
     \left(\frac{f_l(x)_c}{\lVert f_l(x) \rVert} - \frac{f_l(y)_c}{\lVert f_l(y) \rVert}\right)^2$$
 
-    with f_l the activations of layer l and the norm over channels. Name a number made with it after its network: it
-    is LPIPS only with LPIPS's network, layers and heads.
+    with f_l the activations of layer l and the norm over channels. Report the value together with the name of the
+    network. It is LPIPS only with the network, layers and heads of LPIPS.
 
     Args:
         network: `keras.Model` from signals in the tokenizer's range, [-1, 1] for images; a network that expects
-            another range gets its own rescaling layer in front. It is frozen.
-        layers: sequence of str, names of the layers whose outputs are compared. Defaults to the network's own outputs.
-        heads: sequence with an array (channels,) of non-negative w_l for each layer. Defaults to ones.
+            another range needs a rescaling layer in front. It is frozen.
+        layers: sequence of str, names of the layers whose outputs are compared. Defaults to the outputs of the network.
+        heads: sequence of arrays (channels,), the non-negative w_l of each layer. Defaults to ones.
 
     Call arguments:
         signal: float tensor (batch, *grid, channels).
@@ -32,7 +32,7 @@ class PerceptualLoss(keras.layers.Layer):
         Scalar float32, the mean over the batch.
 
     Raises:
-        ValueError: if a layer does not exist, or the heads do not fit the layers.
+        ValueError: if a layer does not exist, or the heads do not match the layers.
 
     Example:
     >>> images = keras.Input((8, 8, 3))
@@ -50,14 +50,14 @@ class PerceptualLoss(keras.layers.Layer):
         known = [layer.name for layer in network.layers]
         missing = layers is not None and [name for name in layers if name not in known]
         if missing or layers is not None and not layers:
-            raise ValueError(f"`layers` names layers of the network: {known}. Received: layers={list(layers)}")
+            raise ValueError(f"`layers` must name layers of the network: {known}. Received: layers={list(layers)}")
         outputs = network.outputs if layers is None else [network.get_layer(name).output for name in layers]
         if heads is not None:
             widths = [output.shape[-1] for output in outputs]
             given = [np.shape(head) for head in heads]
             if given != [(width,) for width in widths] or any(np.min(head) < 0 for head in heads):
                 raise ValueError(
-                    f"`heads` holds non-negative arrays of {widths} numbers, one array for each layer. "
+                    f"`heads` must hold non-negative arrays of {widths} numbers, one array per layer. "
                     f"Received: shapes {given}"
                 )
             heads = [np.asarray(head, "float32").tolist() for head in heads]

@@ -1,11 +1,11 @@
-"""Element-wise distances of a signal and its reconstruction."""
+"""Element-wise distances between a signal and its reconstruction."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 def l1_loss(signal, reconstruction):
-    """Mean absolute difference: less blur than `l2_loss`, and the VQGAN's choice.
+    """Mean absolute difference. It blurs less than `l2_loss`, and VQGAN uses it.
 
     Args:
         signal: float tensor of any shape.
@@ -23,7 +23,7 @@ def l1_loss(signal, reconstruction):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 def l2_loss(signal, reconstruction):
-    """Mean squared difference: what PSNR measures, and the VQ-VAE's choice.
+    """Mean squared difference. PSNR is a function of it, and VQ-VAE uses it.
 
     Args:
         signal: float tensor of any shape.
@@ -40,5 +40,5 @@ def l2_loss(signal, reconstruction):
 
 
 def _difference(signal, reconstruction):
-    # Means over many elements lose their digits in half precision.
+    # Means over many elements lose precision in float16 and bfloat16.
     return keras.ops.cast(signal, "float32") - keras.ops.cast(reconstruction, "float32")

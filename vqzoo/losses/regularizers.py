@@ -1,4 +1,4 @@
-"""Penalties on a discriminator that keep it from winning: R1 and LeCAM."""
+"""Regularizers that keep a discriminator from overpowering the generator: R1 and LeCAM."""
 
 import keras
 
@@ -9,20 +9,20 @@ from vqzoo.ops import replica_mean
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class R1Penalty:
-    r"""Squared gradient of the discriminator's logits at real signals.
+    r"""R1 penalty, the squared gradient of the discriminator's logits at real signals.
 
     $$L_\text{r1} = \tfrac12 \operatorname{mean}_n \lVert \nabla_x \textstyle\sum_p D(x_n)_p \rVert^2$$
 
-    with D's logits summed over the patches p of one signal. A discriminator with small gradients gives the generator a
-    smooth slope. It costs a second pass and its gradient: a PatchGAN's part of a step grows to about three times its
-    size. MaskGIT's tokenizer weighs it 10.
+    with D's logits summed over the patches p of one signal. A discriminator with small gradients gives the generator
+    smooth gradients. The penalty needs a second forward pass and its gradient, so that the cost of a PatchGAN in a step
+    grows about threefold. The tokenizer of MaskGIT uses a weight of 10.
 
     Call arguments:
-        real: float tensor, logits of `signal`; not read.
-        fake: float tensor, logits of the reconstructions; not read.
+        real: float tensor, logits of `signal`; not used.
+        fake: float tensor, logits of the reconstructions; not used.
         signal: float tensor (batch, *size, channels), real.
         discriminator: `keras.Model`, signals to logits, to a list with the logits last, or to a list of such lists.
-        training: bool, handed on to the discriminator. Defaults to False.
+        training: bool, passed to the discriminator. Defaults to False.
 
     Returns:
         Scalar float32.
@@ -56,14 +56,14 @@ class R1Penalty:
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class LeCamRegularizer(keras.layers.Layer):
-    r"""Keeps the discriminator's logits near moving averages of those of the other side; for small data sets.
+    r"""LeCAM penalty, which keeps real logits near the moving average of fake ones and vice versa; for small datasets.
 
     $$L_\text{lecam} = \operatorname{mean}\,(r - \alpha_F)^2 + \operatorname{mean}\,(f - \alpha_R)^2, \qquad
     \alpha_R \leftarrow d\,\alpha_R + (1 - d) \operatorname{mean} r, \quad
     \alpha_F \leftarrow d\,\alpha_F + (1 - d) \operatorname{mean} f$$
 
-    with r and f the logits of real and generated signals. The averages start at 0, move in training alone, and are the
-    same on every replica. Published weights: 0.3 (the paper, CIFAR), 0.05 (Open-MAGVIT2), 0.001 (TiTok).
+    with r and f the logits of real and generated signals. The averages start at 0, are updated only in training, and
+    are the same on every replica. Published weights are 0.3 (the paper, CIFAR), 0.05 (Open-MAGVIT2) and 0.001 (TiTok).
 
     Args:
         decay: float in [0, 1), d. Defaults to 0.99.
@@ -71,12 +71,12 @@ class LeCamRegularizer(keras.layers.Layer):
     Call arguments:
         real: float tensor of any shape, logits of real signals.
         fake: float tensor of the same shape, logits of the reconstructions.
-        signal: not read.
-        discriminator: not read.
-        training: bool, whether the averages move. Defaults to False.
+        signal: not used.
+        discriminator: not used.
+        training: bool, whether the averages are updated. Defaults to False.
 
     Returns:
-        Scalar float32, with the averages from before this call.
+        Scalar float32, computed with the averages before this call.
 
     Raises:
         ValueError: if `decay` is out of range.
@@ -94,7 +94,7 @@ class LeCamRegularizer(keras.layers.Layer):
     def __init__(self, decay=0.99, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         if not 0.0 <= decay < 1.0:
-            raise ValueError(f"`decay` lies in [0, 1). Received: decay={decay}")
+            raise ValueError(f"`decay` must be in [0, 1). Received: decay={decay}")
         self.decay = decay
         state = {"trainable": False, "autocast": False, "dtype": "float32", "aggregation": "only_first_replica"}
         self.real_average = self.add_weight(name="real_average", shape=(), initializer="zeros", **state)
@@ -103,7 +103,7 @@ class LeCamRegularizer(keras.layers.Layer):
 
     def call(self, real, fake, signal=None, discriminator=None, training=False):
         real, fake = keras.ops.cast(real, "float32"), keras.ops.cast(fake, "float32")
-        # Read before they move.
+        # Read before they are updated.
         by_fake = keras.ops.mean(keras.ops.square(real - keras.ops.convert_to_tensor(self.fake_average)))
         by_real = keras.ops.mean(keras.ops.square(fake - keras.ops.convert_to_tensor(self.real_average)))
         if training:

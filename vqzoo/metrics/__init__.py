@@ -1,4 +1,4 @@
-"""What is reported: how near pictures, sounds and texts come, how codebooks are used, how many bits tokens cost."""
+"""Evaluation metrics: quality of reconstructed images, audio and text, codebook usage, and the rate of tokens."""
 
 from vqzoo.metrics.audio.distances import level_difference
 from vqzoo.metrics.audio.distances import log_mel_distance

@@ -1,4 +1,4 @@
-"""The loop over batches that the pages of numbers of all modalities share."""
+"""The evaluation loop over batches that all modalities share."""
 
 import itertools
 import time
@@ -11,38 +11,38 @@ from keras import ops
 
 from vqzoo.metrics.codebook import CodebookUsage
 
-_MOST_CHANNELS = 8  # a longer last axis is not one of channels
+_MOST_CHANNELS = 8  # a longer last axis is not a channel axis
 
 
 class Evaluated(NamedTuple):
-    """What `evaluate_batches` returns."""
+    """The result of `evaluate_batches`."""
 
     report: dict  # name -> Python number
     codebook: Any  # `CodebookUsage` of all tokens
     count: int  # examples
-    seconds: float  # through encode and decode, compilation not counted
+    seconds: float  # of encode and decode, without compilation
 
 
 def evaluate_batches(tokenizer, batches, metrics, reserved, thing, decode, distances):
-    """Encodes and decodes batches and gathers what is measured of each example.
+    """Encodes and decodes batches and collects the metrics of each example.
 
     Args:
         tokenizer: has `encode(signal) -> tokens` and `codebook_sizes`.
         batches: iterable of numpy arrays (batch, *size, channels).
         metrics: dict name -> callable or object with `update_state`, see `evaluate_images`; None for none.
-        reserved: tuple of str, names that a metric may not have.
-        thing: str, what an example is called in errors.
+        reserved: tuple of str, names that a metric must not have.
+        thing: str, the noun for an example in errors.
         decode: callable (tokens, signal) -> reconstruction, an array of the signal's shape.
         distances: callable (signal, reconstruction, tokens) -> (reconstruction as it is saved, dict name -> array with
-            one number for each example that has such a number). Its names are reserved ones.
+            the values of the examples for which they are defined). Its names are reserved too.
 
     Returns:
-        `Evaluated(report, codebook, count, seconds)`. The report has means over the examples (a number that no example
-        has is left out), the metrics', and the usage of the codebooks. An example of which a callable of `metrics`
-        gives NaN or infinity has no such number.
+        `Evaluated(report, codebook, count, seconds)`. The report holds means over the examples, the metrics, and the
+        usage of the codebooks. A value that is defined for no example is left out. NaN and infinite values of a
+        callable in `metrics` are undefined.
 
     Raises:
-        ValueError: there is no example, a metric has a reserved name, or returns something else than told.
+        ValueError: there is no example, a metric has a reserved name, or returns a wrong shape.
 
     Example:
     >>> class Rounding:
@@ -96,44 +96,44 @@ def evaluate_batches(tokenizer, batches, metrics, reserved, thing, decode, dista
 
 
 def checked_batches(batches, max_batches, axes, things):
-    """Yields the batches as numpy arrays, at most so many.
+    """Yields at most `max_batches` batches as numpy arrays.
 
     Args:
         batches: iterable of arrays or tensors.
         max_batches: int, or None for all.
-        axes: tuple of str, what the axes of a batch are called.
-        things: str, what a batch holds.
+        axes: tuple of str, the names of the axes of a batch.
+        things: str, the noun for the examples of a batch.
 
     Yields:
         Numpy arrays.
 
     Raises:
-        ValueError: a batch has another number of axes.
+        ValueError: a batch has a different number of axes.
 
     Example:
     >>> [x.shape for x in checked_batches([np.zeros((2, 3)), np.ones((1, 3))], 1, ("batch", "size"), "rows")]
     [(2, 3)]
     """
-    rule = f"`batches` are arrays of {things} alone, each ({', '.join(axes)}). Received:"
+    rule = f"`batches` must hold only arrays of {things}, each ({', '.join(axes)}). Received:"
     for batch in itertools.islice(batches, max_batches):
         if isinstance(batch, tuple | dict):
             key = 0 if isinstance(batch, tuple) else max(batch, key=lambda name: np.ndim(batch[name]))
             raise ValueError(
                 f"{rule} a {type(batch).__name__} of {len(batch)}. Pass `[batch[{key!r}] for batch in x]`, where `x` "
-                "is what was received."
+                "is the received value."
             )
         batch = ops.convert_to_numpy(batch)
         if batch.ndim != len(axes):
             missing = len(axes) - batch.ndim
             index = "[..., None]" if batch.shape and batch.shape[-1] > _MOST_CHANNELS else "[None]"
             way_out = "[x]" if hasattr(batches, "shape") else f"[batch{index} for batch in x]"
-            way_out = f" Pass `{way_out}`, where `x` is what was received." if missing == 1 else ""
+            way_out = f" Pass `{way_out}`, where `x` is the received value." if missing == 1 else ""
             raise ValueError(f"{rule} a batch of shape {batch.shape}.{way_out}")
         yield batch
 
 
 def _split(metrics, reserved):
-    """Those that judge each example or batch by itself, and those that gather all, begun anew."""
+    """The metrics of single examples or batches, and those with a state, which is reset."""
     taken = sorted(set(metrics) & set(reserved))
     if taken:
         raise ValueError(f"`metrics` must have names that the report does not use itself. Received: {taken}")
@@ -144,11 +144,11 @@ def _split(metrics, reserved):
 
 
 def _for_each(name, value, count, thing):
-    """One number for the batch, or one for each example -> array (batch,)."""
+    """One value for the batch, or one per example -> array (batch,)."""
     shapes = [tuple(np.shape(x)) for x in keras.tree.flatten(value)]
     if shapes not in ([()], [(count,)]):
         raise ValueError(
             f"A metric must return one number for the batch or one for each of its {count} {thing}s. Received: from "
-            f"{name}, shapes {shapes}. A network alone is no metric: use FrechetDistance(network)."
+            f"{name}, shapes {shapes}. A network is not a metric. Use FrechetDistance(network)."
         )
     return np.broadcast_to(ops.convert_to_numpy(value), (count,))

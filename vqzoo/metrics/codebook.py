@@ -1,4 +1,4 @@
-"""How much of each codebook is used."""
+"""Codebook usage."""
 
 import keras
 import numpy as np
@@ -9,10 +9,10 @@ from vqzoo.ops import replica_sum
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class CodebookUsage(keras.metrics.Metric):
-    """Counts how often each code is used; reports usage, perplexity and dead codes since the last reset.
+    """Counts how often each code is used, and reports usage, perplexity and dead codes since the last reset.
 
     With the frequencies `p_k = counts_k / sum(counts)` of a codebook, its perplexity is
-    `exp(-sum_k p_k log p_k)`: the number of codes that, used equally often, would carry as much information.
+    `exp(-sum_k p_k log p_k)`. It is the number of equally frequent codes that would carry the same information.
 
     Args:
         codebook_sizes: tuple of ints, the number of codes of each codebook.
@@ -20,16 +20,16 @@ class CodebookUsage(keras.metrics.Metric):
 
     Call arguments:
         tokens: int tensor (batch, *grid, num_codebooks). A token outside its codebook is not counted.
-        mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
+        mask: bool tensor (batch, *grid), True where a position is not padding. Defaults to all.
 
     Returns:
-        A dict of float32 scalars: `usage`, the fraction of the codes that were used, and `perplexity`, both
-        the mean over the codebooks, and `dead_codes`, the number of codes never used, the sum over the
-        codebooks. Before the first token: 0, 1 and all of them.
+        A dict of float32 scalars: `usage`, the fraction of the codes that were used, and `perplexity`, both averaged
+        over the codebooks, and `dead_codes`, the number of codes never used, summed over the codebooks. Before the
+        first token they are 0, 1 and the number of all codes.
 
     Raises:
-        ValueError: a codebook size that is not positive, tokens that are not integers, or another number of
-            codebooks in the tokens.
+        ValueError: a codebook size is not positive, the tokens are not integers, or the tokens have a different
+            number of codebooks.
 
     Example:
     >>> import numpy as np
@@ -47,9 +47,10 @@ class CodebookUsage(keras.metrics.Metric):
                 "`codebook_sizes` must hold one positive int per codebook, for instance (1024,). "
                 f"Received: codebook_sizes={codebook_sizes}"
             )
-        # All codebooks in one vector, one after another. int64: a float32 count stops growing at 2^24 (65,536
-        # pictures of 256 tokens on one code), an int32 wraps at 2^31 (8 million), and no precision policy
-        # touches an integer. Every replica holds the counts of all: Keras averages what replicas report.
+        # The codebooks are concatenated in one vector. It is int64, because a float32 count stops growing at 2^24
+        # (65,536 images of 256 tokens on one code), an int32 count overflows at 2^31 (8 million images), and a
+        # precision policy does not change integers. Every replica holds the counts of all replicas, because Keras
+        # averages the values that replicas report.
         self.counts = self.add_variable(
             shape=(sum(self.codebook_sizes),),
             initializer="zeros",
@@ -63,8 +64,8 @@ class CodebookUsage(keras.metrics.Metric):
 
         Args:
             tokens: int tensor (batch, *grid, num_codebooks).
-            mask: bool tensor (batch, *grid), True where a position is real: padding has token 0, and would count as
-                that code. Defaults to all.
+            mask: bool tensor (batch, *grid), True where a position is not padding. Padding has token 0, and would
+                otherwise count as that code. Defaults to all.
         """
         tokens = ops.convert_to_tensor(tokens)
         dtype = keras.backend.standardize_dtype(tokens.dtype)
@@ -78,10 +79,10 @@ class CodebookUsage(keras.metrics.Metric):
             )
         sizes = np.array(self.codebook_sizes, "int64")
         total = int(sizes.sum())
-        # On a GPU TensorFlow computes int32 on the host and int64 on the device; its segment sum alone has a
-        # GPU kernel for int32 and none for int64.
+        # On a GPU, TensorFlow computes int32 on the host and int64 on the device. Only the segment sum has a GPU
+        # kernel for int32 and none for int64.
         tokens = ops.cast(tokens, "int64")
-        # Without a bin of its own, a token outside its codebook would count for the codebook beside it.
+        # Without a separate bin, a token outside its codebook would count for the adjacent codebook.
         inside = ops.logical_and(tokens >= 0, tokens < sizes)
         if mask is not None:
             inside = ops.logical_and(inside, ops.expand_dims(ops.cast(mask, "bool"), -1))
@@ -90,7 +91,7 @@ class CodebookUsage(keras.metrics.Metric):
         self.counts.assign_add(ops.cast(counts, "int64")[:total])
 
     def result(self):
-        """The dict of the class docstring."""
+        """The dict described in the class docstring."""
         statistics = [_statistics(counts) for counts in self._split(ops.convert_to_tensor(self.counts))]
         usage, perplexity, dead_codes = (ops.stack(values) for values in zip(*statistics, strict=True))
         return {
@@ -100,7 +101,7 @@ class CodebookUsage(keras.metrics.Metric):
         }
 
     def counts_per_codebook(self):
-        """How often each code was used, for `codebook_statistics` or a histogram.
+        """Counts of each code, for `codebook_statistics` or a histogram.
 
         Returns:
             A list with one int64 array (codebook_size,) per codebook.
@@ -117,7 +118,7 @@ class CodebookUsage(keras.metrics.Metric):
 
 
 def codebook_statistics(counts):
-    """Usage, perplexity and dead codes of one codebook from the counts of its codes, in numpy.
+    """Usage, perplexity and dead codes of one codebook, computed from the counts of its codes in numpy.
 
     Args:
         counts: array (codebook_size,), how often each code was used.
@@ -127,7 +128,7 @@ def codebook_statistics(counts):
         `dead_codes` (int, the number never used).
 
     Raises:
-        ValueError: counts that are not one axis, or negative.
+        ValueError: the counts do not have exactly one axis, or are negative.
 
     Example:
     >>> codebook_statistics([5, 5, 0, 0])
@@ -150,9 +151,9 @@ def codebook_statistics(counts):
 
 
 def _statistics(counts):
-    """`codebook_statistics` in the graph: three float32 scalars from int64 counts (codebook_size,)."""
+    """`codebook_statistics` in a graph: three float32 scalars from int64 counts (codebook_size,)."""
     used = ops.cast(counts > 0, "float32")
     frequencies = ops.cast(counts, "float32") / ops.cast(ops.maximum(ops.sum(counts), 1), "float32")
-    # log(1) = 0 stands in where the frequency is 0, because 0 log 0 would be NaN.
+    # log(1) = 0 replaces log(0) where the frequency is 0, because 0 log 0 would be NaN.
     entropy = -ops.sum(frequencies * ops.log(ops.where(counts > 0, frequencies, 1.0)))
     return ops.mean(used), ops.exp(entropy), ops.sum(1.0 - used)

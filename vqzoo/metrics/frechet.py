@@ -1,4 +1,4 @@
-"""How far apart two sets of signals are, as the features of a network see them."""
+"""Fréchet distance between the network features of two sets of signals."""
 
 import keras
 import numpy as np
@@ -8,25 +8,25 @@ from vqzoo.ops import compiled
 
 
 class FrechetDistance:
-    """Fréchet distance of the features of two sets of signals, fed batch by batch.
+    """Fréchet distance between the features of two sets of signals, updated batch by batch.
 
-    The features of each set are taken for samples of a Gaussian; `frechet_distance` tells how far the two are apart.
-    It judges sets, not pairs: 0 if the features of both have one mean and one covariance.
+    The features of each set are modelled as a Gaussian, and `frechet_distance` is the distance between the two. It
+    compares sets, not pairs. It is 0 if the features of both sets have the same mean and covariance.
 
-    The number depends on the network as much as on the signals: name it after the network. It is the FID of the
-    literature only with the pool3 features of the Inception network of that work, on pictures of 299 pixels. It
-    depends on the number of signals too. From n of each it comes out too large, by an amount that falls as 1 / n,
-    and the covariances have a rank of at most n - 1: compare only numbers from equally many signals, and take
-    several times as many as there are features.
+    The value depends on the network as much as on the signals, so report the name of the network with it. It is the
+    FID of the literature only with the pool3 features of the Inception network of that work, on images of 299 pixels.
+    It also depends on the number of signals. An estimate from n signals per set is too large, with a bias that
+    decreases as 1 / n, and the covariances have a rank of at most n - 1. Compare only values from equal numbers of
+    signals, and use several times more signals than features.
 
-    Sums are numpy's, in float64, so it is for evaluation alone: no `compile(metrics=...)`.
+    Sums are computed in numpy, in float64. Use it only for evaluation, not in `compile(metrics=...)`.
 
     Args:
         network: `keras.Model` from signals, for instance images (batch, height, width, 3) in [-1, 1], to one tensor
-            (batch, features). What else it needs, another size or range, belongs inside it.
+            (batch, features). A different size or range that it needs must be computed inside it.
 
     Raises:
-        ValueError: the network returns anything else, or there are fewer than two signals of a kind.
+        ValueError: the network returns anything else, or one of the sets has fewer than two signals.
 
     Example:
     >>> pool = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
@@ -51,18 +51,18 @@ class FrechetDistance:
 
         Args:
             signals: float tensor (batch, *grid, channels).
-            reconstructions: float tensor of the same axes; the two need not pair up, nor be equally many.
+            reconstructions: float tensor with the same axes. The two need not be pairs, nor have the same batch size.
         """
         for moments, batch in ((self._signals, signals), (self._reconstructions, reconstructions)):
-            if len(batch):  # compiled convolutions can fail on none
+            if len(batch):  # compiled convolutions can fail on an empty batch
                 moments.add(self._features_of(batch))
 
     def result(self):
-        """The distance of all signals since the last reset, a Python float."""
+        """The distance over all signals since the last reset, a Python float."""
         counts = self._signals.count, self._reconstructions.count
         if min(counts) < 2:
             raise ValueError(
-                "A covariance needs two signals at least, and a useful one several times as many as there are "
+                "A covariance needs at least two signals, and an accurate one several times more signals than "
                 f"features. Received: {counts[0]} signals and {counts[1]} reconstructions. Give `update_state` more."
             )
         return frechet_distance(
@@ -73,7 +73,7 @@ class FrechetDistance:
         )
 
     def reset_state(self):
-        """Forgets all signals."""
+        """Resets the state."""
         self._signals = _Moments()
         self._reconstructions = _Moments()
 
@@ -82,14 +82,14 @@ class FrechetDistance:
         shapes = [tuple(x.shape) for x in keras.tree.flatten(features)]
         if len(shapes) != 1 or len(shapes[0]) != 2:
             raise ValueError(
-                "`network` must return one tensor (batch, features); pool its grid, and choose one of its outputs by "
+                "`network` must return one tensor (batch, features). Pool its grid, and select one output by "
                 f"keras.Model(network.inputs, network.get_layer(...).output). Received: outputs of shapes {shapes}"
             )
         return ops.convert_to_numpy(keras.tree.flatten(features)[0]).astype("float64")
 
 
 class _Moments:
-    """Mean and covariance of rows that come in batches."""
+    """Running mean and covariance of batches of rows."""
 
     def __init__(self):
         self.count = 0
@@ -97,8 +97,8 @@ class _Moments:
         self.scatter = 0.0  # sum of (x - mean) (x - mean)^T
 
     def add(self, rows):
-        # About the mean of the batch, then moved to the mean of all: a plain sum of squares loses the covariance of
-        # features whose mean is large.
+        # Computed about the mean of the batch, then shifted to the mean of all rows. A plain sum of squares loses the
+        # covariance of features with a large mean.
         mean, total = rows.mean(axis=0), self.count + len(rows)
         shift = mean - self.mean
         self.scatter = self.scatter + (rows - mean).T @ (rows - mean)
@@ -111,15 +111,16 @@ class _Moments:
 
 
 def frechet_distance(mean1, cov1, mean2, cov2):
-    """Squared Fréchet distance of two Gaussians, in numpy: `|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`.
+    """Squared Fréchet distance between two Gaussians, in numpy: `|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`.
 
-    It is the square of their 2-Wasserstein distance too. The trace of the root is the sum of the singular values of
+    It is also the square of their 2-Wasserstein distance. The trace of the root is the sum of the singular values of
     `C1^(1/2) C2^(1/2)`, because that matrix times its transpose is the symmetric `C1^(1/2) C2 C1^(1/2)`, whose
     eigenvalues are those of `C1 C2`. Unlike a root of `C1 C2` itself, it exists and is exact without full rank.
 
     Args:
         mean1: array (features,).
-        cov1: array (features, features), symmetric with no negative eigenvalue; those from rounding count as 0.
+        cov1: array (features, features), symmetric and positive semidefinite; negative eigenvalues from rounding
+            count as 0.
         mean2: array (features,).
         cov2: array (features, features).
 
@@ -127,7 +128,7 @@ def frechet_distance(mean1, cov1, mean2, cov2):
         float, not negative; 0 for equal Gaussians.
 
     Raises:
-        ValueError: the shapes do not fit, a covariance is not symmetric, or a number is not finite.
+        ValueError: the shapes do not match, a covariance is not symmetric, or a value is not finite.
 
     Reference:
         Dowson, Landau 1982, The Fréchet distance between multivariate normal distributions.
@@ -148,13 +149,13 @@ def frechet_distance(mean1, cov1, mean2, cov2):
         raise ValueError("Means and covariances must be finite. Received: NaN or infinity; check the features.")
     for name, cov in (("cov1", cov1), ("cov2", cov2)):
         if not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-6 * np.abs(cov).max(initial=0.0)):
-            raise ValueError(f"A covariance is symmetric; np.cov(rows, rowvar=False) makes one. Received: {name}={cov}")
+            raise ValueError(f"A covariance must be symmetric; use np.cov(rows, rowvar=False). Received: {name}={cov}")
     trace_of_root = np.linalg.svd(_root(cov1) @ _root(cov2), compute_uv=False).sum()
     distance = np.sum((mean1 - mean2) ** 2) + np.trace(cov1) + np.trace(cov2) - 2.0 * trace_of_root
-    return max(float(distance), 0.0)  # rounding alone takes it below
+    return max(float(distance), 0.0)  # negative only by rounding
 
 
 def _root(cov):
-    """The symmetric root of a covariance."""
+    """The symmetric square root of a covariance."""
     values, vectors = np.linalg.eigh(cov)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

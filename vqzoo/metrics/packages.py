@@ -1,4 +1,4 @@
-"""Packages that some measures need: `pip install "vqzoo[metrics]"`."""
+"""Optional packages of some metrics. Install by `pip install "vqzoo[metrics]"`."""
 
 import importlib
 
@@ -13,7 +13,7 @@ def optional_package(name):
         The module.
 
     Raises:
-        ImportError: the package is not installed; the message tells how to get it.
+        ImportError: the package is not installed; the message states how to install it.
 
     Example:
     >>> optional_package("json").loads("1")
@@ -22,4 +22,4 @@ def optional_package(name):
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f'This measure needs the package `{name}`: pip install "vqzoo[metrics]"') from error
+        raise ImportError(f'This metric needs the package `{name}`: pip install "vqzoo[metrics]"') from error

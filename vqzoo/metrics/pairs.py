@@ -1,4 +1,4 @@
-"""What the measures of two signals are given: arrays of numbers, as tensors, or one clear line."""
+"""Checks the inputs of metrics of two signals and converts them to tensors."""
 
 import numpy as np
 from keras import ops
@@ -9,17 +9,17 @@ from vqzoo.ops import known_value
 
 
 def float_tensors(way_out=None, **arrays):
-    """Arrays as float32 tensors.
+    """Converts arrays to float32 tensors.
 
     Args:
-        way_out: str, what makes a signal of integers, for the error that refuses them. Default None, they are taken.
-        **arrays: name -> array or tensor; the values of those in graphs pass unseen.
+        way_out: str, the fix that the error for integers suggests. Default None, which accepts integers.
+        **arrays: name -> array or tensor; the values of symbolic tensors are not checked.
 
     Returns:
         List of float32 tensors.
 
     Raises:
-        ValueError: one is no array of numbers, or of integers that are refused.
+        ValueError: an argument is not an array of numbers, or has integers that are not accepted.
 
     Example:
     >>> [tuple(x.shape) for x in float_tensors(signal=np.zeros((1, 2, 1)), reconstruction=[[[0.5], [1]]])]
@@ -34,7 +34,7 @@ def float_tensors(way_out=None, **arrays):
         try:
             tensor = ops.convert_to_tensor(array)
             dtype = dtype_name(tensor)
-        except Exception:  # of other types in each backend
+        except Exception:  # each backend raises different types
             dtype = ""
         if not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):
             raise ValueError(
@@ -42,21 +42,21 @@ def float_tensors(way_out=None, **arrays):
                 "first, by `vqzoo.data.load_image` or `vqzoo.data.load_audio`."
             )
         if way_out and dtype.startswith(("int", "uint")):
-            raise ValueError(f"`{name}` is floating point. Received: dtype={dtype}. {way_out}")
+            raise ValueError(f"`{name}` must be floating point. Received: dtype={dtype}. {way_out}")
         tensors.append(ops.cast(tensor, "float32"))
     return tensors
 
 
 def check_magnitudes(most, way_out, **tensors):
-    """Raises where values are too far from 0; those in graphs and NaN pass.
+    """Raises if values are too large. Symbolic tensors and NaN are not checked.
 
     Args:
         most: float, the largest magnitude.
-        way_out: str, the end of the error.
+        way_out: str, the fix that the error suggests.
         **tensors: name -> tensor.
 
     Raises:
-        ValueError: a value is larger.
+        ValueError: a value exceeds `most`.
 
     Example:
     >>> check_magnitudes(3.0, "Divide them.", images=ops.ones(2))
@@ -65,4 +65,6 @@ def check_magnitudes(most, way_out, **tensors):
         values = known_value(tensor)
         largest = float(np.maximum(values.max(), -values.min())) if values is not None and values.size else 0.0
         if largest > most:
-            raise ValueError(f"`{name}` has magnitudes of at most {most:g}. Received: up to {largest:g}. {way_out}")
+            raise ValueError(
+                f"`{name}` must have magnitudes of at most {most:g}. Received: up to {largest:g}. {way_out}"
+            )

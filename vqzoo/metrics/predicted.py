@@ -1,4 +1,4 @@
-"""How well tokens are predicted: bits per token and perplexity."""
+"""Bits per token and perplexity of a prior."""
 
 import math
 
@@ -10,17 +10,17 @@ from vqzoo.ops import replica_sum
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class TokenEntropy(keras.metrics.Metric):
-    r"""Averages what each token costs a prior, over all tokens since the last reset.
+    r"""Averages the negative log-likelihood of tokens under a prior, over all tokens since the last reset.
 
     $$\text{bits per token} = \frac{-\sum \log_2 p}{n}, \quad \text{perplexity} = 2^{\text{bits per token}}$$
 
-    The perplexity is the number of tokens among which a guess of equal chances would be as hard.
+    The perplexity is the number of equally likely tokens that would be as hard to predict.
 
     Args:
         name: str, the metric's name.
 
     Call arguments:
-        nats: float tensor, -log p of each token, 0 where none is counted.
+        nats: float tensor, -log p of each token, 0 where no token is counted.
         counted: bool tensor of the same shape.
 
     Returns:
@@ -35,8 +35,8 @@ class TokenEntropy(keras.metrics.Metric):
 
     def __init__(self, name="tokens"):
         super().__init__(name=name)
-        # Sums of each step lose digits in float32 beside those of a million steps, so they are kept as a mean, which
-        # every replica holds of all.
+        # The sum of a step loses precision when it is added to the float32 sum of a million steps. The state is
+        # therefore a mean. Every replica holds the mean over all replicas.
         self.mean = self._variable("float32", "mean")
         self.count = self._variable("int64", "count")
 

@@ -1,4 +1,4 @@
-"""Signals to latents and back: encoder and decoder stacks, and discriminators. No quantizer, no loss."""
+"""Encoders, decoders and discriminators. No quantizers, no losses."""
 
 from vqzoo.networks import audio
 from vqzoo.networks import discriminators

@@ -1,4 +1,4 @@
-"""Attention over positions of a sequence, of its own or another one, with masks and with keys and values kept."""
+"""Self-attention and cross-attention over sequences, with masks and a key/value cache."""
 
 from typing import Any
 from typing import NamedTuple
@@ -8,43 +8,44 @@ import keras
 from vqzoo.networks.rotary import rotary_angles
 from vqzoo.networks.rotary import rotate
 
-# What a score becomes where nobody may look: e to it is 0, and where all are masked no NaN comes out.
+# The score of a masked position. Its exponential is 0, and a row with all positions masked gives no NaN.
 MASKED = -1e9
 
 
 class Cache(NamedTuple):
-    """Keys and values of positions that have been seen, all heads of all examples in a row.
+    """Keys and values of earlier positions, with batch and heads in one axis.
 
-    Three axes and not four: XLA multiplies batches of matrices of one batch axis, and would copy the whole cache twice
-    in every step to make one of two.
+    It has three axes instead of four, because XLA multiplies matrices with one batch axis. It would otherwise copy the
+    whole cache twice in every step to merge two axes.
     """
 
-    keys: Any  # (batch * heads, length, channels of a head), turned by their positions
+    keys: Any  # (batch * heads, length, channels per head), rotated by their positions
     values: Any  # the same shape
 
 
 class SelfAttention(keras.layers.Layer):
-    r"""Multi-head attention of a sequence to itself.
+    r"""Multi-head self-attention.
 
     $$y = W_o \operatorname{concat}_h \Big(\operatorname{softmax}\big(\tfrac{1}{\sqrt{d}} R(q_h) R(k_h)^\top\big)
     v_h\Big), \quad (q, k, v) = W x$$
 
-    with R the turn by rotary positions. The softmax is in float32.
+    with R the rotation of rotary position embeddings. The softmax is in float32.
 
     Args:
         heads: int, a divisor of the width.
-        causal: bool, whether a position sees itself and those before it alone. Defaults to False.
+        causal: bool, whether a position attends only to itself and earlier positions. Defaults to False.
         rotary_base: float, see `rotary_angles`; None for no positions. Defaults to 10000.
-        use_bias: bool, whether the products have offsets. Defaults to False.
-        dropout: float, share of the attention weights dropped in training. Defaults to 0.
-        output_scale: float, of the output weights at the start. Defaults to 1.
+        use_bias: bool, whether the projections have a bias. Defaults to False.
+        dropout: float, fraction of the attention weights dropped in training. Defaults to 0.
+        output_scale: float, scale of the initial output weights. Defaults to 1.
 
     Call arguments:
         inputs: float tensor (batch, length, width).
-        mask: bool tensor (batch, length), True where a position may be looked at. Defaults to all.
-        segments: int tensor (batch, length): a position sees those of its own number alone. Defaults to one.
-        allowed: bool tensor (batch or 1, length, length): which position (row) may look at which, on top of the
-            others. Defaults to all.
+        mask: bool tensor (batch, length), True where a position may be attended to. Defaults to all.
+        segments: int tensor (batch, length). A position attends only to positions of its own segment. Defaults to
+            one segment.
+        allowed: bool tensor (batch or 1, length, length), True where a position (row) may attend to another (column),
+            in addition to the other masks. Defaults to all.
         positions: int tensor (length, axes) or (batch, length, axes). Defaults to 0, 1, 2, ...
         training: bool. Defaults to False.
 
@@ -72,7 +73,7 @@ class SelfAttention(keras.layers.Layer):
 
     def build(self, input_shape):
         width = _checked_width(input_shape, self.heads)
-        # One product for all three: at one position a step, the weights are what is read.
+        # One product for all three. With one position per step, reading the weights dominates the time.
         self.inputs_to_heads = _dense(self, 3 * width, "query_key_value")
         self.heads_to_outputs = _dense(self, width, "output", self.output_scale)
         self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
@@ -90,13 +91,13 @@ class SelfAttention(keras.layers.Layer):
         return self.heads_to_outputs(mixed)
 
     def step(self, inputs, cache, index, mask=None, positions=None):
-        """Attention of the next positions to all so far, whose keys and values are kept.
+        """Attention of the next positions to all positions so far, with a key/value cache.
 
         Args:
             inputs: float tensor (batch, n, width), the positions `index` to `index + n - 1`.
             cache: `Cache` of `empty_cache`, filled up to `index`.
             index: int or int32 scalar tensor.
-            mask: bool tensor (batch, length of the cache), True where a position may be looked at. Defaults to all.
+            mask: bool tensor (batch, length of the cache), True where a position may be attended to. Defaults to all.
             positions: int tensor (n, axes) or (batch, n, axes), coordinates. Defaults to the index.
 
         Returns:
@@ -115,7 +116,7 @@ class SelfAttention(keras.layers.Layer):
         return Cache(*(keras.ops.zeros(shape, self.compute_dtype) for _ in range(2)))
 
     def _heads(self, inputs, positions, first):
-        """Queries, keys and values, each (batch * heads, length, channels of a head)."""
+        """Queries, keys and values, each (batch * heads, length, channels per head)."""
         parts = keras.ops.split(self.inputs_to_heads(inputs), 3, axis=-1)
         query, key, value = (split_heads(part, self.heads) for part in parts)
         if self.rotary_base is not None:
@@ -132,24 +133,24 @@ class SelfAttention(keras.layers.Layer):
 
 
 class CrossAttention(keras.layers.Layer):
-    r"""Multi-head attention of a sequence to another one, its context.
+    r"""Multi-head cross-attention of a sequence to a context.
 
     $$y = W_o \operatorname{concat}_h \Big(\operatorname{softmax}\big(\tfrac{1}{\sqrt{d}} q_h k_h^\top\big) v_h\Big),
     \quad q = W_q x, \; (k, v) = W_c c$$
 
-    Without positions: a context that has some carries them, as the output of a `Transformer` does. An example whose
-    context is masked as a whole adds nothing.
+    It uses no position embeddings. A context with an order carries its positions itself, as the output of a
+    `Transformer` does. If the whole context of an example is masked, the output is 0.
 
     Args:
         heads: int, a divisor of the width.
-        use_bias: bool, whether the products have offsets. Defaults to False.
-        dropout: float, share of the attention weights dropped in training. Defaults to 0.
-        output_scale: float, of the output weights at the start. Defaults to 1.
+        use_bias: bool, whether the projections have a bias. Defaults to False.
+        dropout: float, fraction of the attention weights dropped in training. Defaults to 0.
+        output_scale: float, scale of the initial output weights. Defaults to 1.
 
     Call arguments:
         inputs: float tensor (batch, length, width).
         context: float tensor (batch, context length, any width).
-        context_mask: bool tensor (batch, context length), True where it may be looked at. Defaults to all.
+        context_mask: bool tensor (batch, context length), True where it may be attended to. Defaults to all.
         training: bool. Defaults to False.
 
     Returns:
@@ -187,7 +188,7 @@ class CrossAttention(keras.layers.Layer):
         return self.look(inputs, self.prepared(context), context_mask, training)
 
     def look(self, inputs, prepared, context_mask=None, training=False):
-        """`call` with the context's keys and values, as `prepared` makes them."""
+        """`call` with the keys and values of the context, as returned by `prepared`."""
         query = in_a_row(split_heads(self.inputs_to_query(inputs), self.heads))
         seen = None if context_mask is None else keras.ops.expand_dims(context_mask, 1)
         found = attend(query, *prepared, self.heads, seen, self.drop, training)
@@ -197,7 +198,7 @@ class CrossAttention(keras.layers.Layer):
         return self.heads_to_outputs(found * keras.ops.cast(keras.ops.reshape(some, (-1, 1, 1)), found.dtype))
 
     def prepared(self, context):
-        """`Cache` of a context's keys and values: made once, for many steps."""
+        """`Cache` of the keys and values of a context, computed once for many steps."""
         parts = keras.ops.split(self.context_to_heads(context), 2, axis=-1)
         return Cache(*(in_a_row(split_heads(part, self.heads)) for part in parts))
 
@@ -215,12 +216,12 @@ def attend(query, key, value, heads, seen=None, drop=None, training=False):
         key: float tensor (batch * heads, m, d).
         value: float tensor (batch * heads, m, d).
         heads: int.
-        seen: bool tensor (batch or 1, n or 1, m), True where a query (row) may look at a key. Defaults to all.
+        seen: bool tensor (batch or 1, n or 1, m), True where a query (row) may attend to a key. Defaults to all.
         drop: `keras.layers.Dropout` of the weights. Defaults to none.
         training: bool. Defaults to False.
 
     Returns:
-        Tensor (batch, n, heads * d). A query that may look nowhere gets some finite mixture.
+        Tensor (batch, n, heads * d). A query without an allowed key gets an arbitrary finite mixture.
 
     Example:
     >>> import numpy as np
@@ -236,7 +237,7 @@ def attend(query, key, value, heads, seen=None, drop=None, training=False):
         by_head = keras.ops.reshape(scores, (-1, heads, n, m))
         scores = keras.ops.where(keras.ops.expand_dims(seen, 1), by_head, MASKED)
         scores = keras.ops.reshape(scores, (-1, n, m))
-    # Of one key Keras's softmax warns, that it is always 1.
+    # Keras's softmax warns that it is always 1 for a single key.
     weights = keras.ops.ones_like(scores) if scores.shape[-1] == 1 else keras.ops.softmax(scores, axis=-1)
     weights = keras.ops.cast(weights, query.dtype)
     if drop is not None and training:
@@ -282,7 +283,7 @@ def in_a_row(x):
 
 
 def _seen(slots, length, mask, causal):
-    """Which of `length` keys the queries at `slots` may look at: bool (batch or 1, queries or 1, keys), or None."""
+    """The keys that the queries at `slots` may attend to, bool (batch or 1, queries or 1, keys), or None."""
     seen = None
     if causal:
         before = keras.ops.expand_dims(keras.ops.arange(length), 0) <= keras.ops.expand_dims(slots, 1)
@@ -291,7 +292,7 @@ def _seen(slots, length, mask, causal):
 
 
 def _both(one, other):
-    """Where both masks are True; None stands for True everywhere."""
+    """The logical and of two masks. None means True everywhere."""
     if one is None or other is None:
         return other if one is None else one
     return keras.ops.logical_and(one, other)
@@ -306,5 +307,5 @@ def _dense(layer, units, name, scale=1.0):
 def _checked_width(input_shape, heads):
     width = input_shape[-1]
     if width % heads:
-        raise ValueError(f"`heads` is a divisor of the width, here {width}. Received: heads={heads}")
+        raise ValueError(f"`heads` must divide the width, here {width}. Received: heads={heads}")
     return width

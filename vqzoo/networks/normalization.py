@@ -1,4 +1,4 @@
-"""Group normalization that runs through memory as seldom as it can, alone and followed by swish."""
+"""Group normalization with few passes through memory, also combined with swish."""
 
 import functools
 import math
@@ -11,14 +11,14 @@ from vqzoo.ops import silu
 
 
 def group_normalization(channels, name):
-    """The VQGAN's group normalization: epsilon 1e-6, 32 groups, fewer where one would have under 4 channels.
+    """The group normalization of VQGAN: epsilon 1e-6 and 32 groups, or fewer so that a group has at least 4 channels.
 
-    A group of one channel forgets the mean of that channel, and with it the picture's brightness and colour; the
-    published networks have 4 channels a group at the least.
+    A group of one channel loses the mean of that channel, and with it the brightness and colour of the image. The
+    published networks have at least 4 channels per group.
 
     Args:
-        channels: int, of the activations.
-        name: str, of the layer.
+        channels: int, channels of the activations.
+        name: str, name of the layer.
 
     Returns:
         `FastGroupNormalization`.
@@ -31,15 +31,15 @@ def group_normalization(channels, name):
 
 
 def group_normalization_swish(channels, name, dtype=None):
-    """The VQGAN's group normalization followed by its activation, as one layer.
+    """The group normalization of VQGAN followed by its activation, as one layer.
 
     Args:
-        channels: int, of the activations.
-        name: str, of the layer.
-        dtype: str or policy, of the layer. Defaults to the global policy.
+        channels: int, channels of the activations.
+        name: str, name of the layer.
+        dtype: str or dtype policy. Defaults to the global policy.
 
     Returns:
-        `GroupNormalizationSwish`, with as many groups as `group_normalization`.
+        `GroupNormalizationSwish`, with the number of groups of `group_normalization`.
 
     Example:
     >>> group_normalization_swish(96, "norm").groups
@@ -54,12 +54,12 @@ def _groups(channels):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class FastGroupNormalization(keras.layers.GroupNormalization):
-    """`keras.layers.GroupNormalization` over channels last, from the means of each channel: faster on CPU.
+    """`keras.layers.GroupNormalization` over the last axis, computed from the means of each channel. Faster on CPU.
 
-    Keras's layer reshapes to groups and reduces over pixels and the group's channels at once; here mean and variance
-    are averages of (batch, channels) numbers, each of them an average over columns and then over rows, and are applied
-    as one scale and one offset. All in float32, also under a half-precision policy. Arguments as in Keras, with
-    `axis=-1`.
+    The Keras layer reshapes to groups and reduces over the pixels and channels of a group at once. Here mean and
+    variance are averages of (batch, channels) numbers, each averaged over columns and then over rows. They are applied
+    as one scale and one offset. All computations are in float32, also under a half-precision policy. The arguments are
+    those of Keras, with `axis=-1`.
 
     Args:
         groups: int, groups of channels. Defaults to 32.
@@ -99,13 +99,13 @@ class FastGroupNormalization(keras.layers.GroupNormalization):
         return keras.ops.cast(x * scale + offset, inputs.dtype)
 
     def _weights_of_channels(self, inputs):
-        """Gamma and beta in float32, ones and zeros where there are none."""
+        """Gamma and beta in float32, or ones and zeros if there are none."""
         gamma, beta = keras.ops.ones(inputs.shape[-1:]), keras.ops.zeros(inputs.shape[-1:])
         gamma = keras.ops.cast(self.gamma, "float32") if self.scale else gamma
         return gamma, keras.ops.cast(self.beta, "float32") if self.center else beta
 
     def portable(self):
-        """The Keras built-in layer with the same result."""
+        """The equivalent built-in Keras layer."""
         return keras.layers.GroupNormalization.from_config(self.get_config())
 
 
@@ -117,9 +117,9 @@ class GroupNormalizationSwish(FastGroupNormalization):
     - \hat{x} \operatorname{mean}(g \hat{x})\right), \quad
     g = \gamma \, s (1 + y (1 - s)) \frac{\partial L}{\partial \text{output}}, \quad s = \operatorname{sigmoid}(y)$$
 
-    with y the normalized value after scale and offset, x̂ the one before, and means over a group. For the way back
-    nothing but the input is kept, where the chain of the operations' own gradients keeps five tensors of its size and
-    takes twice the time.
+    with y the normalized value after scale and offset, x̂ the one before, and means over a group. The backward pass
+    keeps only the input. The gradients of the separate operations would keep five tensors of its size and take twice
+    the time.
 
     Args:
         groups: int, groups of channels. Defaults to 32.
@@ -154,14 +154,14 @@ class GroupNormalizationSwish(FastGroupNormalization):
         scale, offset = _affine(mean, inverse, gamma, beta)
         outputs = _swish(inputs, scale, offset)
 
-        def gradient(*args, upstream=None):  # PyTorch repeats the inputs and names the last
+        def gradient(*args, upstream=None):  # PyTorch passes the inputs again and the last by name
             upstream = args[0] if upstream is None else upstream
             return _swish_gradient(upstream, inputs, mean, inverse, gamma, beta, groups=self.groups)
 
         return outputs, gradient
 
     def portable(self):
-        """The two Keras built-in layers with the same result."""
+        """The two equivalent built-in Keras layers."""
         config = {key: value for key, value in self.get_config().items() if key != "name"}
         layers = [keras.layers.GroupNormalization.from_config(config), keras.layers.Activation("silu")]
         return keras.Sequential(layers, name=self.name)
@@ -174,7 +174,7 @@ def _swish(inputs, scale, offset):
 
 @functools.partial(fused, unknown_sizes=True)
 def _swish_gradient(upstream, inputs, mean, inverse, gamma, beta, groups):
-    """Gradients of swish(normalized) to its inputs, gamma and beta."""
+    """Gradients of swish(normalized) with respect to its inputs, gamma and beta."""
     x = keras.ops.cast(inputs, "float32") - mean
     y = x * inverse * gamma + beta
     s = keras.ops.sigmoid(y)
@@ -193,20 +193,20 @@ def _swish_gradient(upstream, inputs, mean, inverse, gamma, beta, groups):
 def _moments(x, groups, epsilon):
     """Mean and inverse deviation of each group, repeated for its channels: (batch, *ones, channels)."""
     mean = _group_mean(_grid_mean(x), groups)
-    # Not E[x^2] - E[x]^2, which loses its digits where the mean is larger than the deviation.
+    # Not E[x^2] - E[x]^2, which loses precision if the mean is larger than the standard deviation.
     variance = _group_mean(_grid_mean(keras.ops.square(x - mean)), groups)
     return mean, keras.ops.rsqrt(variance + epsilon)
 
 
 def _affine(mean, inverse, gamma, beta):
-    """What the input is multiplied by and what is added."""
+    """The scale and the offset that are applied to the input."""
     scale = inverse * gamma
     return scale, beta - mean * scale
 
 
 def _grid_mean(x):
-    """Mean over all axes but the first and the last, which stay."""
-    # One axis at a time, columns first: a row of them stays in the nearest cache, up to four times as fast on CPU.
+    """Mean over all axes except the first and the last."""
+    # One axis at a time, columns first. A row of columns stays in the nearest cache, up to four times faster on CPU.
     for axis in range(len(x.shape) - 2, 0, -1):
         x = keras.ops.mean(x, axis=axis, keepdims=True)
     return x

@@ -1,4 +1,4 @@
-"""Rotary positions: each pair of channels turns by an angle that grows with the position, along one axis or several."""
+"""Rotary position embeddings along one axis or several."""
 
 import keras
 import numpy as np
@@ -9,19 +9,19 @@ def rotary_angles(positions, width, base=10000.0):
 
     $$\theta_{t,a,i} = t_a \, b^{-2i / w}, \quad w = \text{width} / \text{axes}$$
 
-    with t_a the coordinate along axis a, each of which has an equal share of the pairs: time alone for a sentence, row
-    and column for a picture.
+    with t_a the coordinate along axis a. Each axis has an equal share of the pairs: time for a text, row and column for
+    an image.
 
     Args:
         positions: int tensor (..., length, axes), coordinates.
-        width: int, channels of a head, an even number for each axis.
-        base: float b, the slowest pair turns about once in 2 pi b positions. Defaults to 10000.
+        width: int, channels per head, an even number for each axis.
+        base: float b. The slowest pair rotates about once in 2 pi b positions. Defaults to 10000.
 
     Returns:
         float32 tensor (..., length, width / 2), in radians.
 
     Raises:
-        ValueError: if `width` cannot be shared by the axes in pairs.
+        ValueError: if `width` cannot be divided among the axes in pairs.
 
     Example:
     >>> np.asarray(rotary_angles(np.array([[0], [3]]), 4, base=100.0)).round(1)
@@ -35,23 +35,23 @@ def rotary_angles(positions, width, base=10000.0):
     axes = positions.shape[-1]
     if axes is None or width % (2 * axes):
         raise ValueError(
-            f"Rotary positions turn pairs of channels, as many for each of the {axes} axes. Received: heads of "
+            f"Rotary positions rotate an equal number of channel pairs for each of the {axes} axes. Received: heads of "
             f"{width} channels. Give heads a multiple of {2 * (axes or 1)} channels."
         )
     frequencies = base ** (-np.arange(0, width // axes, 2) * (axes / width))
-    # One row for each axis: its frequencies stand where its share of the pairs is, zeros elsewhere.
+    # One row per axis, with its frequencies at its share of the pairs and zeros elsewhere.
     table = np.kron(np.eye(axes), frequencies).astype("float32")
     return keras.ops.matmul(keras.ops.cast(positions, "float32"), table)
 
 
 def rotate(x, angles):
-    r"""Turns the channels i and i + width / 2 of each head by one angle.
+    r"""Rotates the channels i and i + width / 2 of each head by an angle.
 
     $$y_i = x_i \cos\theta_i - x_{i + w/2} \sin\theta_i, \quad
     y_{i + w/2} = x_{i + w/2} \cos\theta_i + x_i \sin\theta_i$$
 
-    Of two vectors turned by the angles of their positions, the product depends on the distance of these alone. In
-    float32, also where `x` is in half precision.
+    The product of two vectors rotated by the angles of their positions depends only on the distance of the positions.
+    It computes in float32, also if `x` is in half precision.
 
     Args:
         x: float tensor (batch, heads, length, width).

@@ -1,4 +1,4 @@
-"""Transformers over sequences, causal or looking both ways; causal ones also run step by step."""
+"""Transformers over sequences, causal or bidirectional. Causal ones also run step by step."""
 
 import keras
 
@@ -8,22 +8,22 @@ from vqzoo.networks.transformer_block import norm_of
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class Transformer(keras.layers.Layer):
-    r"""A stack of `TransformerBlock`s and a last norm.
+    r"""A stack of `TransformerBlock`s and a final normalization.
 
-    Takes and returns vectors: what they are made of, and what is made of them, is the user's. Causal, it also runs
-    step by step: `empty_cache`, `prepared` and `step`.
+    It takes and returns vectors. Embeddings and output projections are up to the user. A causal transformer also runs
+    step by step with `empty_cache`, `prepared` and `step`.
 
     Args:
         depth: int, blocks.
         heads: int, a divisor of the width.
         hidden_dim: int, see `TransformerBlock`. Defaults to 8/3 of the width, rounded up to a multiple of 32.
-        causal: bool, whether a position sees itself and those before it alone. Defaults to False.
-        cross_attention: bool, whether each block looks at a context. Defaults to False.
-        dropout: float, share of attention weights and of each branch that is dropped in training. Defaults to 0.
+        causal: bool, whether a position attends only to itself and earlier positions. Defaults to False.
+        cross_attention: bool, whether each block attends to a context. Defaults to False.
+        dropout: float, fraction of attention weights and of each branch dropped in training. Defaults to 0.
         rotary_base: float, see `rotary_angles`; None for no positions. Defaults to 10000.
         normalization: str, "rms" or "layer". Defaults to "rms".
         feed_forward: str, "swiglu" or "gelu". Defaults to "swiglu".
-        use_bias: bool, whether products have offsets. Defaults to False.
+        use_bias: bool, whether dense layers have a bias. Defaults to False.
 
     Call arguments:
         inputs: float tensor (batch, length, width).
@@ -62,7 +62,7 @@ class Transformer(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if depth < 1:
-            raise ValueError(f"A transformer has a block or more. Received: depth={depth}")
+            raise ValueError(f"A transformer must have at least one block. Received: depth={depth}")
         self.depth = depth
         self.heads = heads
         self.hidden_dim = hidden_dim
@@ -125,14 +125,14 @@ class Transformer(keras.layers.Layer):
         return self.norm(x)
 
     def step(self, inputs, cache, index, context=None, mask=None, context_mask=None, positions=None):
-        """The next positions of a causal stack, with the keys and values of those before: as `call` on all of them.
+        """Processes the next positions of a causal stack with a key/value cache, equivalent to `call` on all positions.
 
         Args:
-            inputs: float tensor (batch, n, width), the positions `index` to `index + n - 1`. Real ones: a padded
-                position may hold what it likes, but no NaN.
+            inputs: float tensor (batch, n, width), the positions `index` to `index + n - 1`. Padded positions may hold
+                any value except NaN.
             cache: tuple of `Cache` of `empty_cache`, filled up to `index`.
             index: int or int32 scalar tensor.
-            context: tuple of `Cache`, what `prepared` makes of the context; None without cross-attention.
+            context: tuple of `Cache`, as returned by `prepared`; None without cross-attention.
             mask: bool tensor (batch, length of the cache), True where a position is real. Defaults to all.
             context_mask: bool tensor (batch, context length). Defaults to all.
             positions: int tensor (n, axes) or (batch, n, axes), coordinates. Defaults to the index.
@@ -152,7 +152,7 @@ class Transformer(keras.layers.Layer):
 
         Args:
             batch_size: int or int32 scalar tensor.
-            length: int, positions that fit.
+            length: int, the largest number of positions.
 
         Returns:
             Tuple of `Cache`.
@@ -163,7 +163,7 @@ class Transformer(keras.layers.Layer):
         return tuple(block.empty_cache(batch_size, length) for block in self.blocks)
 
     def prepared(self, context):
-        """Each block's keys and values of a context, made once for many steps.
+        """Keys and values of a context for each block, computed once for many steps.
 
         Args:
             context: float tensor (batch, context length, width); None without cross-attention.
@@ -176,7 +176,7 @@ class Transformer(keras.layers.Layer):
         return tuple(block.prepared(keras.ops.cast(context, self.compute_dtype)) for block in self.blocks)
 
     def compute_mask(self, inputs, previous_mask):
-        """That of the input."""
+        """The shape of the input."""
         return previous_mask
 
     def compute_output_shape(self, inputs_shape, context_shape=None):

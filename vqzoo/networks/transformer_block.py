@@ -1,4 +1,4 @@
-"""A block of a transformer: pre-norm, rotary positions, a gated pair of dense layers, perhaps a context."""
+"""A transformer block: pre-norm, rotary positions, gated feed-forward layers and optional cross-attention."""
 
 import keras
 
@@ -7,42 +7,43 @@ from vqzoo.networks.attention import SelfAttention
 from vqzoo.networks.sequence.masks import real_alone
 from vqzoo.ops import silu
 
-EPSILON = {"rms": 1e-6, "layer": 1e-5}  # of the normalisations: Llama's and GPT-2's
+EPSILON = {"rms": 1e-6, "layer": 1e-5}  # of the normalizations, as in Llama and GPT-2
 FEED_FORWARDS = ("swiglu", "gelu")
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class TransformerBlock(keras.layers.Layer):
-    r"""Self-attention, perhaps attention to a context, and two dense layers, each added to what comes in.
+    r"""Self-attention, optional cross-attention and a feed-forward network, each with a residual connection.
 
     $$x \leftarrow x + \operatorname{SelfAttention}(\operatorname{Norm}(x)), \quad
     x \leftarrow x + \operatorname{CrossAttention}(\operatorname{Norm}(x), c), \quad
     x \leftarrow x + W_2 \, (\operatorname{swish}(W_g n) \odot W_1 n), \; n = \operatorname{Norm}(x)$$
 
-    Norms and softmax are in float32 under every policy. What stands where a mask is False changes nothing elsewhere.
+    Norms and softmax are in float32 under every dtype policy. Values where a mask is False do not affect others.
 
     Args:
         heads: int, a divisor of the width.
-        hidden_dim: int, width between the two dense layers. The gate makes a third one: 8/3 of the width has as many
-            weights as 4 times the width without.
-        causal: bool, whether a position sees itself and those before it alone. Defaults to False.
+        hidden_dim: int, width between the two dense layers. The gate is a third dense layer, so that 8/3 of the width
+            has the same number of weights as 4 times the width without a gate.
+        causal: bool, whether a position attends only to itself and earlier positions. Defaults to False.
         cross_attention: bool, whether there is a context. Defaults to False.
-        dropout: float, share of attention weights and of each branch that is dropped in training. Defaults to 0.
+        dropout: float, fraction of attention weights and of each branch dropped in training. Defaults to 0.
         rotary_base: float, see `rotary_angles`; None for no positions. Defaults to 10000.
-        normalization: str, "rms" or "layer" (with an offset). Defaults to "rms".
+        normalization: str, "rms" or "layer" (with a bias). Defaults to "rms".
         feed_forward: str, "swiglu", or "gelu" without a gate. Defaults to "swiglu".
-        use_bias: bool, whether products have offsets. Defaults to False.
-        output_scale: float, of the last weights of each branch at the start, 1 / sqrt(2 n) in a stack of n blocks, so
-            that the sum stays the same. Defaults to 1.
+        use_bias: bool, whether dense layers have a bias. Defaults to False.
+        output_scale: float, scale of the initial last weights of each branch, 1 / sqrt(2 n) in a stack of n blocks,
+            which keeps the variance of the sum. Defaults to 1.
 
     Call arguments:
         inputs: float tensor (batch, length, width).
         context: float tensor (batch, context length, any width), if `cross_attention`.
         mask: bool tensor (batch, length), True where a position is real. Defaults to all.
         context_mask: bool tensor (batch, context length). Defaults to all.
-        segments: int tensor (batch, length): a position sees those of its own number alone. Defaults to one.
-        allowed: bool tensor (batch or 1, length, length): which position (row) may look at which, on top of the
-            others. Defaults to all.
+        segments: int tensor (batch, length). A position attends only to positions of its own segment. Defaults to
+            one segment.
+        allowed: bool tensor (batch or 1, length, length), True where a position (row) may attend to another (column),
+            in addition to the other masks. Defaults to all.
         positions: int tensor (length, axes) or (batch, length, axes), coordinates. Defaults to 0, 1, 2, ...
         training: bool. Defaults to False.
 
@@ -50,8 +51,8 @@ class TransformerBlock(keras.layers.Layer):
         Tensor like `inputs`.
 
     Raises:
-        ValueError: if the heads do not divide the width, a name is none of those above, or a context is missing or not
-            wanted.
+        ValueError: if the heads do not divide the width, a name is not one of those above, or a context is missing or
+            not expected.
 
     Example:
     >>> block = TransformerBlock(heads=2, hidden_dim=16, causal=True)
@@ -144,13 +145,13 @@ class TransformerBlock(keras.layers.Layer):
         return self._fed_forward(x, training)
 
     def step(self, inputs, cache, index, context=None, mask=None, context_mask=None, positions=None):
-        """The next positions of a causal block, with the keys and values of those before: as `call` on all of them.
+        """Processes the next positions of a causal block with a key/value cache, equivalent to `call` on all positions.
 
         Args:
             inputs: float tensor (batch, n, width), the positions `index` to `index + n - 1`.
             cache: `Cache` of `empty_cache`, filled up to `index`.
             index: int or int32 scalar tensor.
-            context: `Cache`, what `prepared` makes of the context; None without cross-attention.
+            context: `Cache`, as returned by `prepared`; None without cross-attention.
             mask: bool tensor (batch, length of the cache), True where a position is real. Defaults to all.
             context_mask: bool tensor (batch, context length). Defaults to all.
             positions: int tensor (n, axes) or (batch, n, axes), coordinates. Defaults to the index.
@@ -166,28 +167,28 @@ class TransformerBlock(keras.layers.Layer):
         return self._fed_forward(x, False), cache
 
     def empty_cache(self, batch_size, length):
-        """`Cache` for `length` positions, of zeros; raises ValueError where the block is not causal."""
+        """`Cache` of zeros for `length` positions. Raises ValueError if the block is not causal."""
         if not self.causal:
             raise ValueError(
-                "Keys and values are kept where positions see those before them alone. Received: a block with "
-                "causal=False. Make it with causal=True."
+                "Only a causal block has a key/value cache. Received: a block with causal=False. Make it with "
+                "causal=True."
             )
         return self.attention.empty_cache(batch_size, length, self.project.units)
 
     def prepared(self, context):
-        """`Cache` of the context's keys and values, made once for many steps; None where the block takes none."""
+        """`Cache` of the keys and values of the context, computed once for many steps; None without cross-attention."""
         self._check_context(context)
         return self.context_attention.prepared(context) if self.cross_attention else None
 
     def compute_mask(self, inputs, previous_mask):
-        """That of the input."""
+        """The shape of the input."""
         return previous_mask
 
     def compute_output_shape(self, inputs_shape, context_shape=None):
         return inputs_shape
 
     def _fed_forward(self, x, training):
-        """The last branch."""
+        """The feed-forward branch."""
         hidden = self.expand(self.feed_forward_norm(x))
         if self.feed_forward == "swiglu":
             gate, hidden = keras.ops.split(hidden, 2, axis=-1)
@@ -217,9 +218,9 @@ class TransformerBlock(keras.layers.Layer):
 
 
 def norm_of(layer, name, shape):
-    """The built normalisation that a block or a stack asks for."""
+    """The built normalization layer of a block or a stack."""
     kinds = {"rms": keras.layers.RMSNormalization, "layer": keras.layers.LayerNormalization}
     norm = kinds[layer.normalization](epsilon=EPSILON[layer.normalization], name=name, dtype=layer.dtype_policy)
-    norm.supports_masking = True  # Keras's RMS norm does not say so, and a mask passes it unharmed
+    norm.supports_masking = True  # Keras's RMS norm does not declare it, but passes masks unchanged
     norm.build(shape)
     return norm

@@ -1,4 +1,4 @@
-"""Numbers only: functions of tensors, with no classes and no weights."""
+"""Pure functions of tensors, without classes and weights."""
 
 from vqzoo.ops.audio.griffin_lim import griffin_lim
 from vqzoo.ops.audio.sinc import resample_signal

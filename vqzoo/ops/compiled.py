@@ -1,4 +1,4 @@
-"""Compiled functions, and values that are known now, on every backend."""
+"""Compiled functions and concrete values, on every backend."""
 
 import functools
 
@@ -8,13 +8,13 @@ import keras
 def compiled(function, xla=False):
     """Compiles `function` once and reuses it for every later call.
 
-    On TensorFlow this is a `tf.function` that relaxes shapes instead of tracing anew; the other backends run the
-    function as it is, and their users compile around it (`jax.jit`, `torch.compile`).
+    On TensorFlow this is a `tf.function` that relaxes shapes instead of retracing. The other backends run the function
+    as it is, and users can compile around it (`jax.jit`, `torch.compile`).
 
     Args:
         function: callable of tensors.
-        xla: bool, whether XLA compiles it, anew for each shape, where TensorFlow has it: for loops of many small steps.
-            Defaults to False.
+        xla: bool, whether XLA compiles it for each shape, if available. Useful for loops of many small steps. Defaults
+            to False.
 
     Returns:
         Callable with the same arguments and results.
@@ -43,16 +43,17 @@ def compiled(function, xla=False):
 
 
 def fused(function, unknown_sizes=False):
-    """Compiles `function` with XLA, which joins its element-wise operations into one run through memory.
+    """Compiles `function` with XLA, which fuses its element-wise operations.
 
-    On TensorFlow alone, where each operation by itself is one run; the other backends run the function as it is, and
-    their users compile around it. Each new shape is compiled anew, in a tenth of a second or more. So eager calls,
-    which may see any shapes, run the function as it is, and so do graphs of unknown sizes, exported ones among them.
+    This applies only to TensorFlow, which otherwise runs each operation separately. The other backends run the function
+    as it is, and users can compile around it. Compilation for a new shape takes a tenth of a second or more. Eager
+    calls, which may have any shape, therefore run the function as it is, and so do graphs of unknown sizes, such as
+    exports.
 
     Args:
         function: callable of tensors; other arguments are given by name.
-        unknown_sizes: bool, whether to compile also in graphs of unknown sizes: for gradients, which see few. Defaults
-            to False.
+        unknown_sizes: bool, whether to compile also in graphs of unknown sizes, for gradients, which see few sizes.
+            Defaults to False.
 
     Returns:
         Callable with the same arguments and results.
@@ -71,7 +72,7 @@ def fused(function, unknown_sizes=False):
         known = unknown_sizes or not any(None in tensor.shape for tensor in tensors)
         if not (known and tf.inside_function()):
             return function(*tensors, **options)
-        # The graph's optimizer does not look into the function: it joins convolution and residual sum by their shapes.
+        # The graph optimizer does not enter the function, where it would fuse convolution and residual sum.
         results = by_xla()(*tensors, **options)
         return tf.nest.map_structure(lambda result: tf.ensure_shape(result, result.shape), results)
 
@@ -86,7 +87,7 @@ def fused(function, unknown_sizes=False):
 
 @functools.cache
 def _xla():
-    """Whether there is TensorFlow's XLA: some platforms' TensorFlow is built without."""
+    """Whether TensorFlow has XLA, which the builds of some platforms lack."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -100,7 +101,7 @@ def _xla():
 
 
 def dtype_name(array):
-    """The name of an array's type; that of objects and strings too, which no tensor can have.
+    """The name of an array's dtype, also for objects and strings, which tensors do not support.
 
     Args:
         array: array or tensor of any backend.
@@ -119,7 +120,7 @@ def dtype_name(array):
 
 
 def known_value(tensor):
-    """Returns the numpy value of `tensor`, or None where it is symbolic (inside a graph or a trace).
+    """Returns the numpy value of `tensor`, or None if it is symbolic (inside a graph or a trace).
 
     Args:
         tensor: array or tensor of any backend, or a `keras.KerasTensor`.

@@ -1,4 +1,4 @@
-"""Tokens as numbers whose digits are the channels of a code. The first channel is the least significant digit.
+"""Conversion between tokens and digits, one per channel of a code. The first channel is the least significant digit.
 
 With two levels a channel, the digits are bits. SEED-Voken (Open-MAGVIT2) and MaskBit have this order of bits too;
 vector-quantize-pytorch and bsq-vit have the reverse, which `reverse_bits` converts. For finite scalar quantization
@@ -16,7 +16,7 @@ def digits_to_tokens(digits, levels):
 
     $$t = \sum_i d_i \prod_{j < i} L_j$$
 
-    All arithmetic is in int32: float32 loses digits above 2^24.
+    All arithmetic is in int32, because float32 loses precision above 2^24.
 
     Args:
         digits: int32 tensor (..., channels), digit i in [0, levels[i]).
@@ -87,5 +87,5 @@ def reverse_bits(tokens, bits):
 
 
 def _place_values(levels):
-    """What a step of each digit adds to the token."""
+    """The place value of each digit."""
     return np.cumprod([1, *levels[:-1]]).astype("int32")

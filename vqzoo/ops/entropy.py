@@ -8,14 +8,14 @@ import numpy as np
 
 from vqzoo.ops.replicas import replica_sum
 
-# Below it a probability counts as this large: log 0 is infinite.
+# The smallest probability, because log 0 is infinite.
 LEAST_PROBABILITY = 1e-20
-# Stands in for both logits at padded positions: the probability of 1 and that of 0 are then 0 in float32.
+# Replaces both logits at padded positions, so that the probabilities of 1 and of 0 are both 0 in float32.
 PADDED = 1e4
 
 
 def bit_entropy(logits):
-    r"""Entropy of each bit by itself; the sum over the bits is the entropy of the code.
+    r"""Entropy of each bit. The sum over the bits is the entropy of the code.
 
     $$H(x) = -p \log p - (1 - p) \log(1 - p), \quad p = \frac{1}{1 + e^{-x}}$$
 
@@ -35,17 +35,17 @@ def bit_entropy(logits):
 
 
 def mean_code_entropy(logits, group_bits, mask=None):
-    r"""Entropy of the distribution over codes that the mean over all positions, of all replicas, is.
+    r"""Entropy of the mean distribution over codes, averaged over all positions of all replicas.
 
     $$H\left(\mathbb{E}_n\, p_n\right) \le \sum_g H\left(\mathbb{E}_n\, p_{n,g}\right), \qquad
     p_n(b) = \prod_i p_{n,i}(b_i)$$
 
-    The bits are split into groups g as even as possible, of at most `group_bits`. The sum over the groups is returned:
-    with one group it is exact, with several an upper bound that does not see how groups depend on each other. Inside a
-    group, the mean over the positions is one matrix product of the distributions of its two halves: memory grows with
+    The bits are split into groups g of similar size, at most `group_bits`. The result is the sum over the groups. It is
+    exact for one group, and an upper bound for several, because it ignores dependencies between groups. Inside a group,
+    the mean over the positions is one matrix product of the distributions of its two halves. Memory grows with
     positions × 2^(group_bits / 2), time with positions × 2^group_bits.
 
-    Its gradient crosses the replicas: averaged over them, as a trainer does, it is that of the whole batch.
+    Its gradient is exchanged between replicas. Averaged over them, as in a trainer, it is that of the whole batch.
 
     Args:
         logits: float tensor (batch, *grid, bits), of the bits being 1.
@@ -85,7 +85,7 @@ def _codes_of(logits, real):
     """Probabilities (n, 2^bits) of all codes; 0 at padded positions."""
     bits = logits.shape[1]
     ones = (np.arange(2**bits) >> np.arange(bits)[:, None] & 1).astype("float32")
-    # Sums of negative logarithms: nothing cancels.
+    # Sums of negative logarithms, without cancellation.
     opposites = keras.ops.concatenate([-logits, logits], axis=1)
     if real is not None:
         opposites = keras.ops.where(real, opposites, PADDED)

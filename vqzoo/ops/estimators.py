@@ -1,4 +1,4 @@
-"""Gradients through a step that has none. Every quantizer with codes takes one of these as its `estimator`."""
+"""Gradient estimators of non-differentiable steps, the `estimator` of quantizers with codes."""
 
 import keras
 
@@ -8,7 +8,7 @@ from vqzoo.ops.normalize import l2_normalize
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 def straight_through(codes, latents):
-    """Returns `codes` in the forward pass and hands the gradient to `latents` unchanged.
+    """Returns `codes` in the forward pass and passes the gradient to `latents` unchanged.
 
     The forward result equals `codes` to the last bit: the added difference is an exact zero.
 
@@ -31,15 +31,15 @@ def straight_through(codes, latents):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 def rotation_trick(codes, latents):
-    r"""Returns `codes`, and hands the gradient to `latents` turned and scaled as the latents are onto their codes.
+    r"""Returns `codes`, and passes the gradient to `latents` by the rotation and scaling between latents and codes.
 
     With e a latent vector, q its code, ê and q̂ their directions and w the direction of ê + q̂, the linear map
 
     $$R(x) = \frac{\lVert q \rVert}{\lVert e \rVert}\left(x - 2 w (w \cdot x) + 2 \hat q (\hat e \cdot x)\right)$$
 
-    takes e to q. Its factors count as constants, so that the gradient in e is the transposed map of the gradient in q:
-    unlike with `straight_through`, the angle between a gradient and its vector stays. A latent vector shorter than 1e-6
-    has no direction: its gradient is that of `straight_through`.
+    maps e to q. Its factors are constants, so that the gradient in e is the transposed map of the gradient in q. Unlike
+    with `straight_through`, the angle between a gradient and its vector is preserved. A latent vector shorter than 1e-6
+    has no direction, and its gradient is that of `straight_through`.
 
     Args:
         codes: float tensor (..., latent_dim), the result of a step without gradient.
@@ -57,11 +57,11 @@ def rotation_trick(codes, latents):
     """
     codes, fixed = keras.ops.stop_gradient(codes), keras.ops.stop_gradient(latents)
     code, latent = l2_normalize(codes), l2_normalize(fixed)
-    # Opposite directions have no middle: then w is 0 and the map is a reflection of that line alone.
+    # Opposite directions have no middle. Then w is 0, and the map only reflects that line.
     middle = l2_normalize(code + latent)
     turned = latents - 2.0 * middle * _dot(middle, latents) + 2.0 * code * _dot(latent, latents)
     code_length, latent_length = keras.ops.sqrt(_dot(codes, codes)), keras.ops.sqrt(_dot(fixed, fixed))
-    # Dividing by almost nothing would hand on a gradient a million times as large.
+    # Division by almost zero would scale the gradient by a million.
     turned = turned * (code_length / keras.ops.maximum(latent_length, SHORTEST))
     turned = keras.ops.where(latent_length > SHORTEST, turned, latents)
     return codes + (turned - keras.ops.stop_gradient(turned))

@@ -10,14 +10,14 @@ _numbers = itertools.count()
 
 
 def custom_gradient(function):
-    """A function with a gradient of its own, as `keras.ops.custom_gradient`; graphs that call it can be freed.
+    """A function with a custom gradient, like `keras.ops.custom_gradient`, but graphs that call it can be freed.
 
-    TensorFlow's registers the gradient of each call in a graph in a table that is never emptied: it keeps the graph,
-    and all that the graph holds, until the process ends. Here the graph holds its gradients.
+    TensorFlow registers the gradient of each call in a graph in a table that is never emptied. The table keeps the
+    graph and its contents until the process ends. Here the graph itself holds its gradients.
 
     Args:
         function: callable of tensors, which returns a tensor or a tuple of them, and a callable from their gradients to
-            those of the arguments. It reads no variable but by its arguments.
+            those of the arguments. It reads variables only by its arguments.
 
     Returns:
         Callable of tensors.
@@ -54,17 +54,17 @@ def _in_graph(function, tensors, record):
             made = gradient(*upstream[: len(results)])
             return [None] * len(results) + (list(made) if isinstance(made, (tuple, list)) else [made])
 
-        # What `tf.gradients` sees: one operation from arguments to results, whose gradient is looked up by its name.
+        # For `tf.gradients`: one operation from arguments to results, whose gradient is found by its name.
         graph = tf.compat.v1.get_default_graph()
         with graph.gradient_override_map({"IdentityN": _named(graph, gradients)}):
             outputs = tf.identity_n(results + tensors)
-    # What `tf.GradientTape` sees.
+    # For `tf.GradientTape`.
     record.record_operation("CustomGradient", outputs, results + tensors, gradients)
     return tuple(outputs[: len(results)]) if several else outputs[0]
 
 
 def _named(graph, gradients):
-    """Registers a gradient of the graph, which holds it; TensorFlow's table knows only where to find it."""
+    """Registers a gradient in the graph, which holds it. TensorFlow's table only refers to it."""
     import tensorflow as tf
 
     name = f"VqzooGradient{next(_numbers)}"
@@ -79,9 +79,9 @@ def _named(graph, gradients):
 
 @functools.cache
 def _tape_record():
-    """TensorFlow's module by which an operation names its gradient to the tapes; None where it has none."""
+    """TensorFlow's module that records an operation's gradient on tapes, or None."""
     try:
-        from tensorflow.python.eager import record  # it is not of the public interface
+        from tensorflow.python.eager import record  # not part of the public interface
 
         return record if callable(record.stop_recording) and callable(record.record_operation) else None
     except (ImportError, AttributeError):
@@ -89,7 +89,7 @@ def _tape_record():
 
 
 def silu(x):
-    """X sigmoid(x), also named swish, as `keras.ops.silu`; graphs that call it can be freed (see `custom_gradient`).
+    """X sigmoid(x), or swish, like `keras.ops.silu`, but graphs that call it can be freed (see `custom_gradient`).
 
     Args:
         x: float tensor.
@@ -105,7 +105,7 @@ def silu(x):
 
 
 def input_gradient(function, x):
-    """Takes the gradient of a scalar in `x`; it can be differentiated again.
+    """Computes the gradient of a scalar with respect to `x`. It can be differentiated again.
 
     Args:
         function: callable, tensor like `x` -> scalar.

@@ -1,4 +1,4 @@
-"""Whether functions are traced for LiteRT, which runs some forms badly that TensorFlow runs well, or cannot at all."""
+"""Tracing for LiteRT, which does not support some operations of TensorFlow or runs them slowly."""
 
 import contextlib
 import contextvars
@@ -10,9 +10,9 @@ _for_litert = contextvars.ContextVar("for_litert", default=False)
 
 @contextlib.contextmanager
 def for_litert():
-    """Traces the functions of this package in the forms that LiteRT converts and runs fast.
+    """Traces the functions of this package in forms that LiteRT supports and runs fast.
 
-    The results are the same up to rounding. For the TensorFlow backend alone, as LiteRT itself.
+    The results are the same up to rounding. It requires the TensorFlow backend, as does LiteRT.
 
     Example:
     >>> import keras
@@ -38,11 +38,11 @@ def is_for_litert():
 
 
 def as_read(constant, tensor):
-    """Keeps LiteRT's converter from seeing a constant: of an int8 file it would round it to 8 bits.
+    """Hides a constant from LiteRT's converter, which would round it to 8 bits in an int8 file.
 
     Args:
         constant: float tensor or array.
-        tensor: tensor of at least one axis, whose first size only the run time knows.
+        tensor: tensor of at least one axis, whose first size is dynamic.
 
     Returns:
         Tensor like `constant`. Outside of `for_litert` it is `constant` itself.
@@ -58,10 +58,10 @@ def as_read(constant, tensor):
 
 
 def exact_product(tensor, matrix):
-    """The product with a matrix that an int8 LiteRT file does not round.
+    """Matrix product with a matrix that is not rounded in an int8 LiteRT file.
 
     Args:
-        tensor: float tensor (..., n), of a first size that only the run time knows.
+        tensor: float tensor (..., n), whose first size is dynamic.
         matrix: float32 tensor or array (n, m).
 
     Returns:
@@ -74,7 +74,7 @@ def exact_product(tensor, matrix):
     if not is_for_litert():
         return keras.ops.matmul(tensor, matrix)
     n, m = matrix.shape
-    # As a batch of one: LiteRT is several times slower at a product of two matrices that are both computed.
+    # As a batch of one, because LiteRT is several times slower at a product of two computed matrices.
     rows = keras.ops.reshape(tensor, (1, -1, n))
     made = keras.ops.matmul(rows, keras.ops.expand_dims(as_read(matrix, tensor), 0))
     return keras.ops.reshape(made, (*keras.ops.shape(tensor)[:-1], m))

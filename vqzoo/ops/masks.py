@@ -4,7 +4,7 @@ import keras
 
 
 def mask_until(ids, end):
-    """Marks what stands in each row up to the first `end`, and that one; all of a row that has none.
+    """Marks the ids of each row up to and including the first `end`, or all ids if there is none.
 
     Args:
         ids: integer tensor (batch, length).
@@ -32,7 +32,7 @@ def masked_mean(values, mask=None):
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
-        Scalar float32; 0 where no position is real, or the batch is empty.
+        Scalar float32; 0 if no position is real, or the batch is empty.
 
     Example:
     >>> float(masked_mean(keras.ops.convert_to_tensor([[1.0, 5.0]]), keras.ops.convert_to_tensor([[True, False]])))
@@ -40,13 +40,13 @@ def masked_mean(values, mask=None):
     """
     values = keras.ops.cast(values, "float32")
     if mask is None:
-        # An empty batch is a sum of nothing, and not 0 / 0: a replica may get one at the end of an epoch.
+        # An empty batch has the mean 0 instead of 0 / 0. A replica may get one at the end of an epoch.
         count = keras.ops.cast(keras.ops.size(values), "float32")
         return keras.ops.sum(values) / keras.ops.maximum(count, 1.0)
     mask = keras.ops.cast(mask, "bool")
     if len(values.shape) > len(mask.shape):
         values = keras.ops.mean(values, axis=-1)
-    # `where` and not a product: NaN in a padded position would spread.
+    # `where` instead of a product, which would propagate NaN from a padded position.
     total = keras.ops.sum(keras.ops.where(mask, values, 0.0))
     return total / keras.ops.maximum(keras.ops.sum(keras.ops.cast(mask, "float32")), 1.0)
 
@@ -72,10 +72,10 @@ def masked_tokens(tokens, mask=None):
 
 
 def masked_gradient(values, mask=None):
-    """Returns `values`, and hands no gradient on from padded positions.
+    """Returns `values`, and blocks the gradient of padded positions.
 
-    For what is made of weights at every position, such as the rows of a learnt table: what a decoder does with padding
-    would train them.
+    It is meant for values computed from weights at every position, such as rows of a learned table, which padding would
+    otherwise train.
 
     Args:
         values: float tensor (batch, *grid, channels).

@@ -1,15 +1,15 @@
-"""The nearest code of each vector, and the row of the highest score, in float32 and in bounded memory."""
+"""Nearest-neighbour and maximum-score search, in float32 and bounded memory."""
 
 import keras
 
 from vqzoo.ops.litert import as_read
 from vqzoo.ops.litert import is_for_litert
 
-# Distances held at once: 2**25 float32 numbers are 128 MB. With 16,384 codes pieces of half that size cost a tenth more
-# time; with 1,024 codes the size hardly matters.
+# Distances in memory at once: 2**25 float32 numbers are 128 MB. With 16,384 codes, chunks of half that size take a
+# tenth more time. With 1,024 codes the size hardly matters.
 DISTANCES_AT_ONCE = 2**25
-# Codes in one block of the search for the largest of a row: a maximum runs through memory faster than an argmax, which
-# is left with one number in 64 and with the 64 of the best block.
+# Codes per block of the search for the largest score. A maximum is faster than an argmax, which then only has to
+# search the maxima of the blocks and the 64 scores of the best block.
 BLOCK = 64
 
 
@@ -19,11 +19,11 @@ def nearest_codes(vectors, codebook):
     $$t_n = \arg\min_k \lVert v_n - c_k \rVert^2
     = \arg\max_k \left(v_n \cdot c_k - \tfrac12 \lVert c_k \rVert^2\right)$$
 
-    Both sides are taken relative to the middle of the codebook (`central_code`), or the digits that tell codes apart
-    would drown in a common offset. The matrix of scores is one product, with the squared lengths as its last row; it is
-    made in pieces of at most `DISTANCES_AT_ONCE` numbers, so that 65,536 vectors against 16,384 codes need 128 MB
-    instead of 4.3 GB. Half precision is cast up first: there, 1 to 8 % of the answers would be wrong. Of equally near
-    codes the first wins.
+    Both sides are relative to the middle of the codebook (`central_code`), because a common offset would reduce the
+    precision of the differences. The matrix of scores is one product, with the squared lengths as its last row. It is
+    computed in chunks of at most `DISTANCES_AT_ONCE` numbers, so that 65,536 vectors and 16,384 codes need 128 MB
+    instead of 4.3 GB. Half precision is cast to float32 first, because 1 to 8 % of the results would be wrong. Ties are
+    resolved to the first code.
 
     Args:
         vectors: float tensor, shape (n, latent_dim).
@@ -45,8 +45,8 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
 
     $$t_n = \arg\max_k \left((v_n - m) \cdot w_k + b_k\right)$$
 
-    In pieces and in float32, as `nearest_codes`, which is the case w = c - m, b = -|c - m|²/2 with m the middle of the
-    codebook. Of equal scores the first wins.
+    It works in chunks and in float32, like `nearest_codes`, which is the case w = c - m, b = -|c - m|²/2 with m the
+    middle of the codebook. Ties are resolved to the first row.
 
     Args:
         vectors: float tensor, shape (n, width).
@@ -65,15 +65,15 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
     vectors = keras.ops.cast(vectors, "float32")
     rows = keras.ops.cast(rows, "float32")
     if offsets is None:
-        rows = as_read(rows, vectors)  # rounded to 8 bits they would find other codes
+        rows = as_read(rows, vectors)  # rounded to 8 bits, they would find other codes
     else:
         offsets = as_read(keras.ops.cast(offsets, "float32"), vectors)
-        # One product makes the sum too: a second pass over the scores would cost as much as the search.
+        # One product also computes the sum. A second pass over the scores would cost as much as the search.
         rows = keras.ops.concatenate([rows, keras.ops.expand_dims(offsets, 1)], axis=1)
     most = max(1, DISTANCES_AT_ONCE // rows.shape[0])
     count = vectors.shape[0]
-    known = isinstance(count, int)  # JAX has a symbol where TensorFlow has None, and knows all sizes when it runs
-    # LiteRT cannot convert a loop over pieces of unknown sizes.
+    known = isinstance(count, int)  # an unknown size is None in TensorFlow and a symbol in JAX
+    # LiteRT cannot convert a loop over chunks of unknown sizes.
     if is_for_litert() or (known and count <= most) or (not known and keras.backend.backend() != "tensorflow"):
         return _highest(vectors, rows, centre)
     return _highest_in_chunks(vectors, rows, centre, most)
@@ -82,12 +82,12 @@ def highest_scores(vectors, rows, offsets=None, centre=None):
 def codes_at(codebook, tokens):
     """Looks up rows of a codebook.
 
-    For LiteRT they are rows of the table that `nearest_codes` searches, plus its middle: a file holds it once, and of
-    8 bits in no precision.
+    For LiteRT they are rows of the table that `nearest_codes` searches, plus its middle. A file then holds the table
+    only once, and never in 8 bits.
 
     Args:
         codebook: float tensor, shape (codebook_size, latent_dim).
-        tokens: int tensor, any shape, in [0, codebook_size), of a first size that only the run time knows.
+        tokens: int tensor, any shape, in [0, codebook_size), whose first size is dynamic.
 
     Returns:
         Tensor of the tokens' shape and one more axis of latent_dim, of the codebook's dtype.
@@ -105,9 +105,9 @@ def codes_at(codebook, tokens):
 
 
 def sampled_codes(vectors, codebook, temperature, seed):
-    """Draws a row of `codebook` for each vector, the likelier the nearer.
+    """Samples a row of `codebook` for each vector, with a higher probability for nearer rows.
 
-    The probabilities are softmax(-distance² / temperature). All n x codebook_size of them are held at once.
+    The probabilities are softmax(-distance² / temperature). All n x codebook_size of them are in memory at once.
 
     Args:
         vectors: float tensor, shape (n, latent_dim).
@@ -125,14 +125,14 @@ def sampled_codes(vectors, codebook, temperature, seed):
     """
     codebook, offsets, centre = _relative(codebook)
     vectors = keras.ops.cast(vectors, "float32") - centre
-    scores = keras.ops.matmul(vectors, keras.ops.transpose(codebook)) + offsets  # -distance² / 2 + what all codes share
+    scores = keras.ops.matmul(vectors, keras.ops.transpose(codebook)) + offsets  # -distance² / 2 + a constant
     drawn = keras.random.categorical(scores * (2.0 / temperature), 1, dtype="int32", seed=seed)
-    # For scores of NaN TensorFlow draws one more than there is.
+    # For NaN scores TensorFlow returns an index out of range.
     return keras.ops.minimum(keras.ops.squeeze(drawn, -1), codebook.shape[0] - 1)
 
 
 def largest(scores):
-    """Finds the place of the largest number in each row; the first of equals.
+    """Index of the largest number in each row; ties are resolved to the first.
 
     `keras.ops.argmax` would add a BitwiseAnd for negative zeros on TensorFlow, which LiteRT does not have.
 
@@ -162,7 +162,7 @@ def largest(scores):
 
 
 def central_code(codebook):
-    """The mean of the codes, but for those a hundred times longer than usual: one of them would move it far away.
+    """The mean of the codes, without outliers that are a hundred times longer than usual and would shift it.
 
     Args:
         codebook: float tensor, shape (codebook_size, latent_dim).
@@ -178,7 +178,7 @@ def central_code(codebook):
     """
     codebook = keras.ops.cast(codebook, "float32")
     lengths = keras.ops.sqrt(keras.ops.sum(keras.ops.square(codebook), axis=1, keepdims=True))
-    # The squared mean of the roots: unlike a mean it hardly sees a few long ones, unlike a median it needs no sorting.
+    # The squared mean of the roots. Unlike a mean it is robust against a few long codes, and a median needs sorting.
     usual = keras.ops.square(keras.ops.mean(keras.ops.sqrt(lengths)))
     counted = lengths <= 100.0 * usual
     total = keras.ops.sum(keras.ops.where(counted, codebook, 0.0), axis=0)
@@ -186,23 +186,23 @@ def central_code(codebook):
 
 
 def _relative(codebook):
-    """Codes relative to the middle, -|c|²/2, the middle: for vectors relative to it the nearest code scores most."""
+    """Codes relative to the middle, -|c|²/2, and the middle. The nearest code has the highest score."""
     codebook = keras.ops.cast(codebook, "float32")
     centre = central_code(codebook)
     codebook = codebook - centre
-    # Not `square`: LiteRT's converter would join it with the difference, and keep both codebooks to compute it again.
+    # Not `square`, which LiteRT's converter would fuse with the difference, and then store both codebooks.
     return codebook, -0.5 * keras.ops.sum(codebook * codebook, axis=1), centre
 
 
 def _highest(vectors, rows, centre):
-    # Here and not before the pieces are made: a copy of all vectors would be the largest thing in memory.
+    # Here and not before chunking, because a copy of all vectors would dominate the memory.
     if centre is not None:
         vectors = vectors - centre
     if rows.shape[1] > vectors.shape[1]:
         vectors = keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=1)
     rows = keras.ops.transpose(rows)
     if is_for_litert():
-        # As a batch of one: LiteRT is several times slower at a product of two matrices that are both computed.
+        # As a batch of one, because LiteRT is several times slower at a product of two computed matrices.
         scores = keras.ops.matmul(keras.ops.expand_dims(vectors, 0), keras.ops.expand_dims(rows, 0))
         return largest(keras.ops.squeeze(scores, 0))
     return largest(keras.ops.matmul(vectors, rows))  # of (n, count)
@@ -214,7 +214,7 @@ def _highest_in_chunks(vectors, rows, centre, most):
 
         count = tf.shape(vectors)[0]
         size = tf.minimum(most, tf.maximum(count, 1))
-        chunks = tf.maximum((count + size - 1) // size, 1)  # no vector at all still makes one chunk
+        chunks = tf.maximum((count + size - 1) // size, 1)  # at least one chunk, also without vectors
         padded = tf.pad(vectors, [[0, chunks * size - count], [0, 0]])
         pieces = tf.reshape(padded, (chunks, size, vectors.shape[1]))
         tokens = tf.map_fn(

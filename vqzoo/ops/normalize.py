@@ -1,8 +1,8 @@
-"""Vectors of length 1."""
+"""Normalization of vectors to length 1."""
 
 import keras
 
-# A shorter vector has no direction in float32, and its gradient, of its inverse length, would outweigh all others.
+# A shorter vector has no direction in float32, and its gradient, which scales with 1 / length, would dominate.
 SHORTEST = 1e-6
 
 
@@ -11,7 +11,7 @@ def l2_normalize(vectors):
 
     $$\hat v = v / \lVert v \rVert \text{ where } \lVert v \rVert > 10^{-6}, \qquad \hat v = v \text{ elsewhere}$$
 
-    `keras.ops.normalize` has a gradient of NaN at a vector of zeros; here it is that of the identity.
+    The gradient of `keras.ops.normalize` at a zero vector is NaN. Here it is that of the identity.
 
     Args:
         vectors: float tensor (..., width).

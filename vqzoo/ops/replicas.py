@@ -4,7 +4,7 @@ import keras
 
 
 def _replica_context():
-    """The context in which several replicas run side by side, or None."""
+    """The context of several parallel replicas, or None."""
     if keras.backend.backend() != "tensorflow":
         return None
     import tensorflow as tf
@@ -16,8 +16,8 @@ def _replica_context():
 def replica_sum(*tensors):
     """Sums each tensor over all replicas; every replica receives the same result.
 
-    Outside a strategy, and on other backends, the tensors come back unchanged. To be called from every replica, and
-    never inside `tf.cond`: a collective that one branch skips deadlocks.
+    Outside a strategy, and on other backends, the tensors are returned unchanged. Call it from every replica, and never
+    inside `tf.cond`, because a collective that one branch skips deadlocks.
 
     Args:
         *tensors: float tensors, each of the same shape on every replica.

@@ -1,4 +1,4 @@
-"""Resampling as fixed matrices: the same numbers in every framework, export and precision."""
+"""Resampling by fixed matrices, with the same results in every framework, export and precision."""
 
 import math
 
@@ -27,21 +27,21 @@ def crop(tensor, size):
 
 
 def area_matrix(n_in, n_out):
-    r"""Makes the matrix that averages `n_in` values to `n_out`, as adaptive average pooling does.
+    r"""Builds the matrix that averages `n_in` values to `n_out`, as in adaptive average pooling.
 
     Output i is the mean of the inputs from floor(i n_in / n_out) to ceil((i + 1) n_in / n_out) - 1: whole inputs, so
     that neighbouring means share one where the sizes do not divide. `tf.image.resize(method="area")` takes fractions
     of inputs instead.
 
     Args:
-        n_in: int, values given.
-        n_out: int, values wanted, at most `n_in`.
+        n_in: int, number of inputs.
+        n_out: int, number of outputs, at most `n_in`.
 
     Returns:
         float32 `numpy.ndarray`, shape (n_out, n_in). Its rows sum to 1.
 
     Raises:
-        ValueError: if the sizes are no positive integers, or `n_out` is larger than `n_in`.
+        ValueError: if the sizes are not positive integers, or `n_out` is larger than `n_in`.
 
     Example:
     >>> area_matrix(3, 2)
@@ -54,7 +54,7 @@ def area_matrix(n_in, n_out):
     _check_sizes(n_in, n_out)
     if n_out > n_in:
         raise ValueError(
-            f"Averaging makes no more values than there are. Received: n_in={n_in}, n_out={n_out}. `bicubic_matrix` "
+            f"Averaging cannot increase the number of values. Received: n_in={n_in}, n_out={n_out}. `bicubic_matrix` "
             "enlarges."
         )
     matrix = np.zeros((n_out, n_in))
@@ -65,7 +65,7 @@ def area_matrix(n_in, n_out):
 
 
 def bicubic_matrix(n_in, n_out):
-    r"""Makes the matrix that interpolates `n_in` values at `n_out` places, with a cubic kernel.
+    r"""Builds the matrix that interpolates `n_in` values at `n_out` positions with a cubic kernel.
 
     Output i lies at x = (i + 1/2) n_in / n_out - 1/2 and weighs the four inputs around it by k(distance), with
     A = -0.75 and the border repeated:
@@ -76,14 +76,14 @@ def bicubic_matrix(n_in, n_out):
     The kernel is not widened where the result is smaller (no antialiasing).
 
     Args:
-        n_in: int, values given.
-        n_out: int, values wanted.
+        n_in: int, number of inputs.
+        n_out: int, number of outputs.
 
     Returns:
         float32 `numpy.ndarray`, shape (n_out, n_in). Its rows sum to 1.
 
     Raises:
-        ValueError: if the sizes are no positive integers.
+        ValueError: if the sizes are not positive integers.
 
     Example:
     >>> bicubic_matrix(2, 4).round(4)

@@ -7,7 +7,7 @@ GOLDEN = (5**0.5 - 1) / 2
 
 
 def spread_rows(matrix, count, step, real=None):
-    """Picks `count` rows of `matrix`, spread evenly over it; another choice for each `step`.
+    """Selects `count` rows of `matrix`, spread evenly over it, with a different selection for each `step`.
 
     Row i is at the fraction `(i * g + step * g') mod 1` of the matrix, with g the golden ratio: an additive
     recurrence, the most even sequence of one dimension. It needs no random state, is the same on every backend and
@@ -15,9 +15,9 @@ def spread_rows(matrix, count, step, real=None):
 
     Args:
         matrix: tensor, shape (n, d).
-        count: int, rows wanted; more than n repeats rows.
-        step: int tensor or int, counts the calls.
-        real: bool tensor (n,), the rows to pick from. Defaults to all; so it does where none is True.
+        count: int, number of rows; more than n repeats rows.
+        step: int tensor or int, the number of the call.
+        real: bool tensor (n,), the rows to select from. Defaults to all, also if none is True.
 
     Returns:
         Tensor of shape (count, d); zeros where n is 0.
@@ -38,8 +38,8 @@ def spread_rows(matrix, count, step, real=None):
         return _take(matrix, _at(positions, n))
     real = keras.ops.cast(real, "bool")
     ones = keras.ops.cast(real, "int32")
-    # Place i has the number of the i-th real row; a sort would take four times as long, and ten with XLA. The others
-    # add 0 to the last place.
+    # Entry i is the index of the i-th real row. A sort would take four times as long, and ten times with XLA. The other
+    # rows add 0 to the last entry.
     places = keras.ops.where(real, keras.ops.cumsum(ones) - 1, n - 1)
     numbers = keras.ops.segment_sum(ones * keras.ops.arange(n, dtype="int32"), places, n)
     found = keras.ops.sum(ones)
@@ -54,7 +54,7 @@ def _at(positions, n):
 
 
 def _take(matrix, rows):
-    """The `rows` of a matrix or vector; zeros where it is empty, of which `take` alone refuses to take anything."""
+    """The `rows` of a matrix or vector, or zeros if it is empty, which `take` refuses."""
     count, n = rows.shape[0], keras.ops.shape(matrix)[0]
     if isinstance(n, int):
         return keras.ops.take(matrix, rows, axis=0) if n else keras.ops.zeros((count, *matrix.shape[1:]), matrix.dtype)

@@ -1,7 +1,7 @@
-"""Names <-> folders: presets are found, saved, verified and loaded here, through Keras alone.
+"""Presets: finding, saving, verifying and loading them by name, with only Keras.
 
 A preset is a folder: the model (`tokenizer.keras` or `prior.keras`), `metadata.json`, `recipe.json`, the card
-`README.md`, samples (`samples.png`; sounds also in `samples/`, sentences in `samples.md`), what an export adds, and
+`README.md`, samples (`samples.png`; audio also in `samples/`, text in `samples.md`), the files of an export, and
 `manifest.json`, which is written last and marks it complete.
 """
 

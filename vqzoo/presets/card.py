@@ -1,4 +1,4 @@
-"""The card: a preset's README.md, generated from its metadata and its recipe."""
+"""Model cards: the README.md of a preset, generated from its metadata and recipe."""
 
 import json
 import pathlib
@@ -10,34 +10,34 @@ from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
 CARD = "README.md"
-# Those of the Hub's identifiers that models mostly have; it refuses a card with another word.
+# Common licence identifiers of the Hub, which refuses a card with an unknown identifier.
 _LICENCES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "mpl-2.0", "lgpl-3.0", "gpl-3.0", "agpl-3.0", "isc")
 _LICENCES += ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
 _LICENCES += ("cc-by-nc-nd-4.0", "openrail", "unlicense", "other", "unknown")
 _MOST_BYTES = 2**20  # of samples of text
-# Metadata that has a place of its own on the card; every other key is a row of the table "About".
+# Metadata with its own place on the card. Every other key is a row of the table "About".
 _PLACED = ("name", "description", "metrics", "model_file", "versions", "created", "format_version")
 
 
 def write_card(folder):
-    """Writes the README.md that people and Hugging Face read.
+    """Writes the README.md of a preset, which is also its card on the Hugging Face Hub.
 
     Args:
-        folder: path, the preset's folder, with its `metadata.json` and whatever else it has so far.
+        folder: path, the preset's folder, with `metadata.json` and the other files so far.
     """
     with atomic_path(folder / CARD) as temporary:
         temporary.write_text(card_text(folder), encoding="utf-8")
 
 
 def card_text(folder, name=None):
-    """What the card says.
+    """The text of the card.
 
     Args:
         folder: path, the preset's folder.
-        name: str, by which the card's example loads the preset. Defaults to the folder's name.
+        name: str, the name in the example that loads the preset. Defaults to the folder's name.
 
     Returns:
-        str, Markdown with the head that the Hugging Face Hub expects.
+        str, Markdown with the YAML header that the Hugging Face Hub expects.
     """
     metadata = read_about(folder)
     metrics = metadata.get("metrics") or {}
@@ -58,7 +58,7 @@ def card_text(folder, name=None):
 
 
 def _front_matter(metadata):
-    """The YAML head of a Hugging Face card. JSON strings and lists are YAML, quoted safely."""
+    """The YAML header of a Hugging Face card. JSON strings and lists are valid YAML."""
     tags = ["vqzoo", "vector-quantization", metadata.get("modality")]
     lines = ["library_name: keras", f"tags: {_json([tag for tag in tags if tag])}"]
     licence = str(metadata.get("licence") or "")
@@ -70,7 +70,7 @@ def _front_matter(metadata):
 
 
 def _sentences(path):
-    """The samples of text, of which a whole book is no card's."""
+    """The text samples, if they are not too long for a card."""
     if not path.is_file():
         return ""
     if path.stat().st_size > _MOST_BYTES:
@@ -82,7 +82,7 @@ def _sentences(path):
 
 
 def _usage(name, metadata):
-    """Code that runs as it stands, beside a file of the modality."""
+    """Example code, which runs as it is with an input file of the modality."""
     model_file = metadata.get("model_file") or "tokenizer.keras"
     variable = pathlib.PurePath(model_file).stem
     modality = metadata.get("modality")
@@ -104,7 +104,7 @@ def _usage(name, metadata):
 def _image_round_trip(metadata):
     channels, tokens = _channels(metadata, 3), _example(metadata, "tokens")
     size, grid = f"(height, width, {channels})", f"1, rows, columns, {_codebooks(metadata)}"
-    if tokens and len(tokens) != 3:  # without a grid: of pictures of one size only
+    if tokens and len(tokens) != 3:  # without a free grid: images of one size only
         height, width = _example(metadata, "signal")[:2]
         size, grid = f"({height}, {width}, {channels}), no other size,", ", ".join(map(str, (1, *tokens)))
     return (
@@ -148,7 +148,7 @@ def _codebooks(metadata):
 
 
 def _example(metadata, name):
-    """The shape of one example's signal or tokens, () where it is not known."""
+    """The shape of the signal or the tokens of one example, () if unknown."""
     example = metadata.get("example")
     shape = example.get(name) if isinstance(example, dict) else None
     return tuple(shape) if isinstance(shape, list | tuple) else ()

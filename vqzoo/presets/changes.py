@@ -1,4 +1,4 @@
-"""A preset is changed as a whole or not at all: new files are made aside and take their places together."""
+"""Atomic changes of a preset: new files are written aside and moved into place together."""
 
 import contextlib
 import os
@@ -19,25 +19,25 @@ METADATA = "metadata.json"
 
 @contextlib.contextmanager
 def changed_preset(folder, removed=(), sealed=None, verified=True):
-    """Yields an empty folder for new files of a preset; at the end they take the place of the old ones.
+    """Yields an empty folder for new files of a preset. At the end they replace the old ones.
 
-    The preset stays complete until the new files are ready. Only then its manifest is removed, old files are moved out
-    and new ones moved in, and the card and the manifest are written. Where that fails, everything is moved back. A kill
-    leaves the old preset, the new one, or, for the moment of the moves, a folder without a manifest, which is not
-    found; never a preset of files that do not belong together. Links are moved as such; what they lead to stays.
+    The preset stays complete until the new files are ready. Then its manifest is removed, old files are moved out, new
+    ones are moved in, and the card and the manifest are written. If that fails, everything is moved back. A killed
+    process leaves the old preset, the new one, or, during the moves, a folder without a manifest, which is not found.
+    It never leaves a preset of mixed files. Links are moved as links, without their targets.
 
     Args:
         folder: str or path, the preset's folder, which exists.
-        removed: iterable of str, files and folders of the preset that go away. Defaults to none.
-        sealed: bool, whether it is a complete preset afterwards. Defaults to whether it was.
-        verified: bool, whether the files of a complete preset that stay are verified first: sealing again would
-            declare a damaged file whole. Defaults to True.
+        removed: iterable of str, files and folders of the preset to remove. Defaults to none.
+        sealed: bool, whether it is a complete preset afterwards. Defaults to whether it was before.
+        verified: bool, whether the remaining files of a complete preset are verified first. Otherwise a damaged file
+            would be sealed as valid. Defaults to True.
 
     Yields:
         `pathlib.Path` of a hidden folder inside `folder`.
 
     Raises:
-        ValueError: a file that stays is damaged, or there is no metadata for the card.
+        ValueError: a remaining file is damaged, or there is no metadata for the card.
 
     Example:
     >>> import tempfile
@@ -59,20 +59,20 @@ def changed_preset(folder, removed=(), sealed=None, verified=True):
         try:
             yield new
         except ValueError as error:
-            if str(new) in str(error):  # a folder that nobody gave
+            if str(new) in str(error):  # an internal folder, which the user does not know
                 raise ValueError(str(error).replace(str(new), str(folder))) from error
             raise
         _exchange(folder, new, old, removed, complete if sealed is None else sealed)
 
 
 def _exchange(folder, new, old, removed, sealed):
-    """Moves old files out and new ones in; back again where that fails."""
+    """Moves old files out and new ones in, and back again if that fails."""
     made = sorted(path.name for path in new.iterdir())
     names = list(dict.fromkeys((MANIFEST, *removed, *made, CARD)))
     before = [name for name in names if os.path.lexists(folder / name)]
     moved = []
     try:
-        for name in before:  # the manifest first: without it the folder is not a preset
+        for name in before:  # the manifest first; without it the folder is not a preset
             _set_aside(folder / name, old / name, stays=(new / name).is_file())
             moved.append(name)
         for name in made:
@@ -91,11 +91,11 @@ def _exchange(folder, new, old, removed, sealed):
 
 
 def _set_aside(path, aside, stays):
-    """Moves a file or folder; one that stays, until a file is moved over it, is linked or copied instead."""
+    """Moves a file or folder. One that stays until it is overwritten is linked or copied instead."""
     if not stays or path.is_dir():
         os.replace(path, aside)
         return
     try:
         os.link(path, aside, follow_symlinks=False)
-    except (OSError, NotImplementedError):  # a file system or a system without
+    except (OSError, NotImplementedError):  # a system without links
         shutil.copy2(path, aside, follow_symlinks=False)

@@ -1,7 +1,7 @@
-"""Entries of a preset's metadata that functions compute with, and what each has to be.
+"""Types of the metadata entries that functions depend on.
 
-The table holds for what is written and for what is read, so that nobody else has to check. Other entries may be any
-JSON: the card prints them.
+The table is checked when metadata is written and when it is read, so that no other function has to check. Other
+entries may be any JSON, and the card prints them.
 """
 
 import math
@@ -14,13 +14,13 @@ _MOST_CODEBOOKS = 2**12
 
 
 def wrong_entries(metadata):
-    """The entries of metadata that are not what they have to be; null is as good as a missing one.
+    """Finds the metadata entries of a wrong type. A null entry counts as missing.
 
     Args:
         metadata: dict.
 
     Returns:
-        Dict name -> what it has to be.
+        Dict name -> description of the expected type.
 
     Example:
     >>> wrong_entries({"metrics": {"psnr": 21.5}, "parameters": "many", "mine": [None]})
@@ -68,7 +68,7 @@ def _are_captions(value):
     return not value or (is_integer(value.get("length"), 2, _LARGEST) and _are_texts(value.get("examples", [])))
 
 
-# name -> (what a value has to fulfil, the same in words)
+# name -> (check, description)
 _ENTRIES = {
     "modality": (_is_text, "a str"),
     "model_file": (_is_text, "a str"),

@@ -1,4 +1,4 @@
-"""From a name to the preset's folder."""
+"""Finds the folder of a preset by its name."""
 
 import collections
 import difflib
@@ -16,29 +16,29 @@ from vqzoo.presets.manifest import folder_path
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
-# What a run or a download that did not end may have left.
+# Files that an unfinished run or download may have left.
 _OF_A_RUN = ("tokenizer.keras", "prior.keras", "metadata.json", "recipe.json", "run", "README.md")
 ENVIRONMENT = "VQZOO_PRESETS"  # folders of presets, separated like $PATH
 
 
 class PresetInfo(NamedTuple):
-    """What a preset tells about itself, in plain JSON values."""
+    """Description of a preset, from its metadata."""
 
-    name: str  # as `find_preset` takes it
+    name: str  # as `find_preset` expects it
     folder: str
-    modality: str  # image, audio or text; "" where the preset does not tell
-    signal: tuple  # shape of the example that the next counts, such as (64, 64, 3); () where it does not tell
+    modality: str  # image, audio or text; "" if unknown
+    signal: tuple  # shape of the example that `tokens` refers to, such as (64, 64, 3); () if unknown
     tokens: tuple  # shape of its tokens, such as (16, 16, 1)
     codebook_sizes: tuple
     parameters: int
-    metrics: dict  # name -> number, on pictures, clips or sentences held out from training
+    metrics: dict  # name -> number, on held-out data
 
 
 def find_preset(name):
     """The folder of a complete preset.
 
     Args:
-        name: str or path. A folder's path, or a name looked for in the current folder, in each folder of
+        name: str or path. The path of a folder; or a name, which is searched in the current folder, in each folder of
             `$VQZOO_PRESETS` (separated like `$PATH`) and in `saved_models/` beside the package, in this
             order; or `hf://user/name[@revision]`, which is downloaded from the Hugging Face Hub once.
 
@@ -46,7 +46,7 @@ def find_preset(name):
         `pathlib.Path` of a folder that has a manifest.
 
     Raises:
-        ValueError: nothing of that name (the message tells the nearest ones), a folder without a manifest,
+        ValueError: no preset of that name (the message lists similar names), a folder without a manifest,
             or a repository that cannot be fetched.
 
     Example:
@@ -70,8 +70,8 @@ def find_preset(name):
         if _is_folder(folder):
             raise ValueError(
                 f"The folder {str(folder)!r} has no {MANIFEST}, so it is incomplete: a run or a download "
-                "that did not end, or not a preset at all. Let the recipe run to its end again, or, if you "
-                "know that every file is good, call `vqzoo.presets.seal_preset(folder)`."
+                "that did not finish, or not a preset at all. Run the recipe to its end again. If you know that "
+                "every file is intact, call `vqzoo.presets.seal_preset(folder)`."
             )
         if _is_file(folder):
             raise ValueError(f"A preset is a folder. Received: the file {text!r}. {_way_out_of_file(folder)}")
@@ -82,9 +82,9 @@ def list_presets():
     """The complete presets in `$VQZOO_PRESETS` and in `saved_models/` beside the package.
 
     Returns:
-        A list of `PresetInfo`, sorted by name; of two of one name that which `find_preset` takes. Their files are not
-        verified; one whose metadata cannot be read is left out, with a warning. The list prints as a table, and in a
-        notebook as HTML.
+        A list of `PresetInfo`, sorted by name. If several presets have the same name, it holds the one that
+        `find_preset` returns. Files are not verified. A preset with unreadable metadata is left out with a warning. The list prints
+        as a table, and in a notebook as HTML.
 
     Example:
     >>> all(find_preset(preset.name).name == preset.name for preset in list_presets())
@@ -108,7 +108,7 @@ def read_presets():
     for name in _names():
         try:
             found.append(_info(name))
-        except (ValueError, OSError) as error:  # of one preset, and no reason to leave out the others
+        except (ValueError, OSError) as error:  # concerns one preset; the others are still listed
             failed[name] = str(error)
     return found, failed
 
@@ -119,7 +119,7 @@ def _names():
 
 
 def _inside(root):
-    """What a folder holds; nothing where it is none, or is not for us to read."""
+    """The contents of a folder; empty if it is not a folder or not readable."""
     try:
         return list(root.iterdir())
     except OSError:
@@ -129,7 +129,7 @@ def _inside(root):
 def _is_file(path):
     try:
         return path.is_file()
-    except OSError:  # a name that is too long, or a folder that is not for us to enter
+    except OSError:  # a name that is too long, or a folder without permission
         return False
 
 
@@ -141,28 +141,28 @@ def _is_folder(path):
 
 
 def _may_be_preset(folder):
-    """Whether there is a manifest, and none of something else, such as shards."""
+    """Whether there is a manifest of a preset, and not of something else, such as shards."""
     if not _is_file(folder / MANIFEST):
         return False
     try:
         return "shards" not in read_json(folder / MANIFEST)
     except ValueError:
-        return True  # damaged, which is told
+        return True  # damaged, which is reported later
 
 
 def _info(name):
     folder = next(root / name for root in _roots() if _may_be_preset(root / name))
-    told = read_about(folder)
-    example = told.get("example") or {}
+    about = read_about(folder)
+    example = about.get("example") or {}
     return PresetInfo(
         name,
         str(folder),
-        told.get("modality") or "",
+        about.get("modality") or "",
         tuple(example.get("signal", ())),
         tuple(example.get("tokens", ())),
-        tuple(told.get("codebook_sizes") or ()),
-        told.get("parameters") or 0,
-        told.get("metrics") or {},
+        tuple(about.get("codebook_sizes") or ()),
+        about.get("parameters") or 0,
+        about.get("metrics") or {},
     )
 
 
@@ -171,7 +171,7 @@ def _is_path(text):
 
 
 def _roots():
-    """The folders that hold presets, which need not exist."""
+    """The folders to search for presets, which need not exist."""
     listed = os.environ.get(ENVIRONMENT, "").split(os.pathsep)
     beside_package = pathlib.Path(__file__).resolve().parents[2] / "saved_models"
     return [user_path(root) for root in listed if root] + [beside_package]

@@ -20,17 +20,17 @@ _REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
 
 
 def download_preset(name):
-    """The folder of a preset of the Hub, in the cache of `huggingface_hub`; only the files of its manifest are fetched.
+    """The folder of a Hub preset in the cache of `huggingface_hub`. Only the files of its manifest are downloaded.
 
     Args:
         name: str, `hf://user/name`, or `hf://user/name@revision` with a branch, tag or commit.
 
     Returns:
-        `pathlib.Path`. Without a network that of an earlier download, if there is one.
+        `pathlib.Path`. Without a network it is the folder of an earlier download, if there is one.
 
     Raises:
-        ValueError: `huggingface_hub` is not installed, the name is none, the repository is not found, gated or no
-            preset, or there is no network.
+        ValueError: `huggingface_hub` is not installed, the name is invalid, the repository is not found, is gated or
+            is not a preset, or there is no network.
 
     Example:
     >>> download_preset("hf://somebody")
@@ -45,11 +45,11 @@ def download_preset(name):
     folder = _download(name, repository, revision, [MANIFEST])
     if not (folder / MANIFEST).is_file():
         raise ValueError(
-            f"{name} is no preset of vqzoo: the repository has no {MANIFEST}. Presets get there by "
+            f"{name} is not a preset of vqzoo: the repository has no {MANIFEST}. Upload presets by "
             "`vqzoo.presets.push_to_hub`."
         )
     files = [glob.escape(file) for file in read_manifest(folder)["files"]]
-    # The same commit again, although somebody may push a newer one in between.
+    # The same commit again, even if a newer one was pushed in between.
     commit = folder.name if re.fullmatch("[0-9a-f]{40}", folder.name) else revision
     return _download(name, repository, commit, [MANIFEST, *files])
 
@@ -57,20 +57,19 @@ def download_preset(name):
 def push_to_hub(preset, repository, private=None, token=None):
     """Uploads a preset to the Hugging Face Hub in one commit: the files of its manifest, and the manifest.
 
-    The card there loads it by its name there; the local preset stays as it is.
+    The example of the uploaded card loads it by its name on the Hub. The local preset does not change.
 
     Args:
-        preset: str or path, a preset's name or folder, as `find_preset` takes it. All of its files are verified first.
-        repository: str, `user/name`; made if it is missing.
-        private: bool, whether a repository that is made now is private. Defaults to what the Hub has as its own
-            default for the user.
-        token: str, with the right to write. Defaults to that of `hf auth login` or `$HF_TOKEN`.
+        preset: str or path, name or folder of a preset, as for `find_preset`. All of its files are verified first.
+        repository: str, `user/name`; created if it is missing.
+        private: bool, whether a newly created repository is private. Defaults to the user's default on the Hub.
+        token: str, a token with write access. Defaults to that of `hf auth login` or `$HF_TOKEN`.
 
     Returns:
         str, the URL of the repository.
 
     Raises:
-        ValueError: `huggingface_hub` is not installed, the name is none, the preset is damaged, or the Hub refuses.
+        ValueError: `huggingface_hub` is not installed, the name is invalid, the preset is damaged, or the Hub refuses.
 
     Example:
     >>> push_to_hub("image-vqgan-photos-f4", "mine")
@@ -78,7 +77,7 @@ def push_to_hub(preset, repository, private=None, token=None):
         ...
     ValueError: A repository of the Hub is user/name. Received: 'mine'
     """
-    from vqzoo.presets.find import find_preset  # which calls this file for names of the Hub
+    from vqzoo.presets.find import find_preset  # imported here, because it imports this file
 
     repository = repository.removeprefix(PREFIX)
     if not re.fullmatch(_REPOSITORY, repository):
@@ -96,8 +95,8 @@ def push_to_hub(preset, repository, private=None, token=None):
     try:
         url = api.create_repo(repository, private=private, exist_ok=True)
         api.create_commit(repository, operations, commit_message=f"Preset {name_of(folder)} of vqzoo")
-    except Exception as error:  # what the HTTP client raises has no end
-        raise ValueError(f"The preset was not pushed: {_told(hub, error, repository, None)}") from error
+    except Exception as error:  # the HTTP client raises many types
+        raise ValueError(f"The preset was not pushed: {_reason(hub, error, repository, None)}") from error
     return str(url)
 
 
@@ -105,8 +104,8 @@ def _download(name, repository, revision, patterns):
     hub = _import_hub()
     try:
         return pathlib.Path(hub.snapshot_download(repository, revision=revision, allow_patterns=patterns))
-    except Exception as error:  # what the HTTP client raises has no end
-        raise ValueError(f"{name} cannot be fetched: {_told(hub, error, repository, revision)}") from error
+    except Exception as error:  # the HTTP client raises many types
+        raise ValueError(f"{name} cannot be fetched: {_reason(hub, error, repository, revision)}") from error
 
 
 def _import_hub():
@@ -120,10 +119,10 @@ def _import_hub():
     return hub
 
 
-def _told(hub, error, repository, revision):
-    """What went wrong on the way to the Hub, and the way out."""
+def _reason(hub, error, repository, revision):
+    """The reason of a failed transfer, and the fix."""
     errors = hub.errors
-    if isinstance(error, errors.GatedRepoError):  # is a RepositoryNotFoundError too
+    if isinstance(error, errors.GatedRepoError):  # a subclass of RepositoryNotFoundError
         return (
             f"{repository!r} is gated. Accept its terms on https://huggingface.co/{repository}, and `hf auth login` "
             "or set $HF_TOKEN."

@@ -1,6 +1,6 @@
-"""The names of files in a preset's folder that more than one package asks for."""
+"""The names of files in a preset's folder that more than one package uses."""
 
-# What the weights of a LiteRT file are stored in -> its name.
+# The type of the weights of a LiteRT file -> its name.
 LITERT_FILES = {
     "float32": "tokenizer.tflite",
     "float16": "tokenizer_float16.tflite",

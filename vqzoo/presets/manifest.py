@@ -1,4 +1,4 @@
-"""The manifest: which files a preset has, and that they are whole."""
+"""The manifest: the files of a preset with their sizes and hashes."""
 
 import hashlib
 import json
@@ -14,16 +14,16 @@ from vqzoo.jsons import shown
 from vqzoo.names import check_name
 from vqzoo.presets.entries import wrong_entries
 
-FORMAT_VERSION = 1  # of the preset folder; a newer vqzoo that changes the folder raises it by one
+FORMAT_VERSION = 1  # of the preset folder; increased when a newer vqzoo changes the folder
 MANIFEST = "manifest.json"
 _MOST_BYTES = 2**24  # of a JSON file
-_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes of a file's name and of its place in the folder, on the usual systems
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes of a file's name and of its relative path, on common systems
 _OURS = ("metadata.json", "recipe.json", "README.md", "pieces.model", "saved_model", "generator")
-_RUN = "run"  # a recipe's logs and checkpoints, beside the preset and no part of it
+_RUN = "run"  # logs and checkpoints of a recipe, which are not part of the preset
 
 
 def folder_path(folder):
-    """A preset's folder as a path, for what takes no names.
+    """Converts the folder of a preset to a path, for functions that do not accept names.
 
     Args:
         folder: str or path.
@@ -32,7 +32,7 @@ def folder_path(folder):
         `pathlib.Path`.
 
     Raises:
-        ValueError: it is neither, or no folder can have the name.
+        ValueError: it is neither, or it is not a valid name of a folder.
 
     Example:
     >>> folder_path(3)
@@ -54,16 +54,16 @@ def verify_preset(folder, files=None):
 
     Args:
         folder: str or path, the preset's folder.
-        files: iterable of str, the files to check; None checks all of them, and that no file is present that a preset
-            has and the manifest does not list. Others beside it, such as notes, are ignored.
+        files: iterable of str, the files to check. None checks all of them, and that the manifest lists all files of
+            the preset. Other files, such as notes, are ignored.
 
     Returns:
         The manifest, a dict: `format_version` (int), `files`, {relative path: {`bytes`: int, `sha256`: str}}, and
-        `checksum` (str, of the rest; those of the first releases have none).
+        `checksum` (str, of the rest; manifests of the first releases have none).
 
     Raises:
-        ValueError: no manifest, one that cannot be read or was made by a newer vqzoo, a file in `files` that
-            the preset never had, or any file that is missing or damaged (all of them are named).
+        ValueError: there is no manifest, it cannot be read or was written by a newer vqzoo, a file in `files` is not
+            part of the preset, or a file is missing or damaged (the message names all of them).
 
     Example:
     >>> import keras, tempfile
@@ -96,7 +96,7 @@ def verify_preset(folder, files=None):
 
 
 def read_manifest(folder):
-    """The manifest of a preset, whose files are not looked at.
+    """Reads the manifest of a preset without checking the files.
 
     Args:
         folder: path, the preset's folder.
@@ -105,7 +105,7 @@ def read_manifest(folder):
         dict, as of `verify_preset`.
 
     Raises:
-        ValueError: there is none, it cannot be read, a newer vqzoo made it, or it names a file outside of the folder.
+        ValueError: there is none, it cannot be read, a newer vqzoo wrote it, or it names a file outside of the folder.
     """
     folder = folder_path(folder)
     path = folder / MANIFEST
@@ -119,9 +119,9 @@ def read_manifest(folder):
     if "shards" in manifest:
         raise ValueError(f"The folder {str(folder)!r} holds shards, not a preset. Give the folder of a preset.")
     if not is_integer(version, 1, FORMAT_VERSION) or not isinstance(files, dict):
-        raise ValueError(f"{str(path)!r} is damaged: it is no manifest. Fetch the preset or train it again.")
+        raise ValueError(f"{str(path)!r} is damaged: it is not a manifest. Fetch the preset or train it again.")
     outside = [name for name in files if not _is_inside(name)]
-    if outside:  # copies and uploads follow these names
+    if outside:  # copies and uploads use these names
         raise ValueError(
             f"{str(path)!r} names files that are not inside the folder: {', '.join(map(shown, outside[:3]))}. No vqzoo "
             "wrote it: do not use this preset."
@@ -129,10 +129,10 @@ def read_manifest(folder):
     wrong = next((name for name, entry in files.items() if not _is_entry(entry)), None)
     if wrong is not None:
         raise ValueError(
-            f"{str(path)!r} is damaged: it is no manifest, for its entry of {_named(wrong)} is {shown(files[wrong])}, "
+            f"{str(path)!r} is damaged: it is not a manifest. Its entry of {_named(wrong)} is {shown(files[wrong])}, "
             "not its `bytes` and `sha256`. Fetch the preset or train it again."
         )
-    if manifest.keys() - {"format_version", "files"}:  # those of the first releases have no checksum
+    if manifest.keys() - {"format_version", "files"}:  # manifests of the first releases have no checksum
         whole = manifest_of(files)
         changed = [shown(name) for name in manifest | whole if manifest.get(name) != whole.get(name)]
         if changed:
@@ -144,7 +144,7 @@ def read_manifest(folder):
 
 
 def write_manifest(folder):
-    """Lists every file of the folder but hidden ones, `run/` and the manifest itself.
+    """Writes the manifest of all files except hidden ones, `run/` and the manifest itself.
 
     Args:
         folder: path, the preset's folder.
@@ -153,7 +153,7 @@ def write_manifest(folder):
     wrong = next((name for name in names if not _is_inside(name)), None)
     if wrong is not None:
         raise ValueError(
-            f"A file of a preset has a name that every system takes. Received: {shown(wrong)} in {str(folder)!r}. "
+            f"File names of a preset must be valid on every system. Received: {shown(wrong)} in {str(folder)!r}. "
             "Rename it or remove it."
         )
     write_json(folder / MANIFEST, manifest_of({name: _fingerprint(folder / name) for name in names}))
@@ -177,7 +177,7 @@ def manifest_of(files):
 
 
 def read_json(path):
-    """The dict that a file of the preset holds.
+    """Reads a JSON file of a preset.
 
     Args:
         path: path of a JSON file.
@@ -191,11 +191,11 @@ def read_json(path):
     if not path.is_file():
         raise ValueError(
             f"The folder {str(path.parent)!r} has no {path.name}, so it is incomplete (a run that did not "
-            "end?) or not a preset. Run the recipe again, or give the path of a preset's folder."
+            "finish?) or not a preset. Run the recipe again, or give the path of a preset's folder."
         )
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError(
-            f"{str(path)!r} is damaged: {path.stat().st_size} bytes, where a preset's JSON has some thousand. Fetch "
+            f"{str(path)!r} is damaged: it has {path.stat().st_size} bytes, far too many for this file. Fetch "
             "the preset or train it again."
         )
     try:
@@ -203,7 +203,7 @@ def read_json(path):
     except (ValueError, OSError) as error:  # ValueError: neither JSON nor text
         raise ValueError(f"{str(path)!r} is damaged: {error}. Fetch the preset or train it again.") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{str(path)!r} is damaged: it holds no dict. Fetch the preset or train it again.")
+        raise ValueError(f"{str(path)!r} is damaged: it does not hold a dict. Fetch the preset or train it again.")
     return value
 
 
@@ -230,7 +230,7 @@ def read_metadata(folder):
 
 
 def read_about(folder):
-    """The metadata of a preset; what others rely on has the type it should have.
+    """Reads the metadata of a preset, with the types of `vqzoo.presets.entries` checked.
 
     Args:
         folder: path, the preset's folder.
@@ -239,32 +239,32 @@ def read_about(folder):
         dict.
 
     Raises:
-        ValueError: the file is missing or damaged, or an entry has another type.
+        ValueError: the file is missing or damaged, or an entry has a wrong type.
     """
     path = folder / "metadata.json"
     about = read_json(path)
     wrong = wrong_entries(about)
     if wrong:
-        told = "; ".join(
-            f"{name}={shown(about[name])} is of another type than vqzoo writes, {what}" for name, what in wrong.items()
+        faults = "; ".join(
+            f"{name}={shown(about[name])} has a wrong type and must be {what}" for name, what in wrong.items()
         )
-        raise ValueError(f"{str(path)!r} is damaged: {told}. Fetch the preset or train it again.")
+        raise ValueError(f"{str(path)!r} is damaged: {faults}. Fetch the preset or train it again.")
     return about
 
 
 def write_json(path, value):
-    """Writes a dict for people and programs to read, whole or not at all.
+    """Writes a dict as indented JSON, atomically.
 
     Args:
         path: path of the file.
-        value: dict that `check_json` lets pass.
+        value: dict that passes `check_json`.
     """
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def name_of(folder):
-    """The name of a preset by its folder's, in characters that JSON and cards can hold.
+    """The name of a preset from its folder, in characters that are valid in JSON and cards.
 
     Args:
         folder: path.
@@ -276,14 +276,14 @@ def name_of(folder):
 
 
 def check_json(what, value):
-    """Raises unless a dict can be written as strict JSON.
+    """Raises an error unless a dict can be written as strict JSON.
 
     Args:
-        what: str, the dict's name in the message.
+        what: str, the name of the dict in the message.
         value: dict.
 
     Raises:
-        ValueError: it is no dict, or one of its values is not JSON; its key is named.
+        ValueError: it is not a dict, or a value is not JSON; the message names its key.
     """
     if not isinstance(value, dict):
         raise ValueError(f"`{what}` must be a dict. Received: {value!r}")
@@ -299,13 +299,13 @@ def check_json(what, value):
 
 
 def check_metadata(metadata):
-    """Raises unless a dict can be the metadata of a preset: what is written can be read again.
+    """Raises an error unless a dict is valid metadata of a preset, which can be read again.
 
     Args:
         metadata: dict.
 
     Raises:
-        ValueError: it is not strict JSON, or an entry that functions compute with is of another type.
+        ValueError: it is not strict JSON, or an entry of `vqzoo.presets.entries` has a wrong type.
     """
     check_json("metadata", metadata)
     plain = json.loads(json.dumps(metadata))  # tuples become lists
@@ -314,13 +314,13 @@ def check_metadata(metadata):
 
 
 def _present(folder):
-    """The files of a folder that a preset of it has."""
+    """The files of a folder that belong to its preset."""
     names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(name.as_posix() for name in names if _is_part(name))
 
 
 def _is_ours(name):
-    """Whether a preset has a file of this name, which a person's notes beside it have not."""
+    """Whether a name is that of a preset's file, unlike a user's notes."""
     first = name.split("/")[0]
     return first in _OURS or first.endswith((".keras", ".tflite"))
 
@@ -345,7 +345,7 @@ def _is_entry(entry):
 
 
 def _named(name):
-    """A file's name in a message, in one line."""
+    """The name of a file for a message, in one line."""
     return name if name.isprintable() and len(name) <= _LONGEST_NAME else shown(name)
 
 
@@ -355,9 +355,9 @@ def _fingerprint(path):
 
 
 def _fault(path, expected):
-    """What is wrong with a file, or None."""
+    """The fault of a file, or None."""
     if not path.is_file():
         return "missing"
-    if path.stat().st_size != expected["bytes"]:  # cheap, and spares reading a huge wrong file
+    if path.stat().st_size != expected["bytes"]:  # cheap, and avoids reading a huge wrong file
         return f"{path.stat().st_size} bytes instead of {expected['bytes']}"
     return None if _fingerprint(path) == expected else "damaged"

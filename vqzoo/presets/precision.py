@@ -1,4 +1,4 @@
-"""The precision in which a network computes, changed in its config."""
+"""Changes the precision of a network in its config."""
 
 import inspect
 
@@ -8,7 +8,7 @@ MIXED = ("mixed_bfloat16", "mixed_float16")
 
 
 def with_policy(config, olds, new):
-    """Replaces policies in what is serialised.
+    """Replaces dtype policies in a serialised config.
 
     Args:
         config: what `keras.saving.serialize_keras_object` or a `get_config` returned.
@@ -16,7 +16,7 @@ def with_policy(config, olds, new):
         new: str, the policy in their place.
 
     Returns:
-        The same with other policies.
+        The same config with the new policy.
 
     Example:
     >>> layer = keras.layers.Dense(2, dtype="mixed_bfloat16")
@@ -34,17 +34,17 @@ def with_policy(config, olds, new):
 
 
 def in_float32(model, copy):
-    """A model with all layers computing in float32, as presets and exports hold it.
+    """A model with all layers in float32, as in presets and exports.
 
-    One that was built under a mixed policy has float32 weights and half-precision layers, which LiteRT and processors
-    without bfloat16 cannot run.
+    A model that was built under a mixed-precision policy has float32 weights and half-precision layers, which LiteRT
+    and processors without bfloat16 cannot run.
 
     Args:
-        model: `keras.Model` with weights, and a config that tells all of it.
+        model: `keras.Model` with weights and a complete config.
         copy: callable, config -> the model of that config with the same weights.
 
     Returns:
-        The model itself, if its layers compute in float32 already; otherwise a copy.
+        The model itself if its layers are in float32 already; otherwise a copy.
     """
     config = model.get_config()
     changed = with_policy(config, MIXED, "float32")
@@ -52,7 +52,7 @@ def in_float32(model, copy):
 
 
 def with_config(model, config, *shapes, weights=None):
-    """A model of another config with the same weights, or those given; `shapes` are what its `build` takes."""
+    """A model of a different config with the same or the given weights; `shapes` are the arguments of its `build`."""
     copy = type(model).from_config(config)
     copy.build(*shapes)
     copy.set_weights(model.get_weights() if weights is None else weights)
@@ -61,10 +61,10 @@ def with_config(model, config, *shapes, weights=None):
 
 
 def in_half_precision(network, policy):
-    """Serialises a network with another policy, but for the layers whose results would suffer.
+    """Serialises a network with a different policy, except for layers that need float32.
 
-    These are the inputs, what is float32 unless one says otherwise, such as spectra, and the last layer with weights
-    and all behind it: 8 bits of a bfloat16 are too few for a signal.
+    These are the inputs, layers that are float32 by default, such as spectra, and the last layer with weights and all
+    following layers. The 8 significant bits of bfloat16 are too few for a signal.
 
     Args:
         network: `keras.Model` or layer in float32.
@@ -92,6 +92,6 @@ def in_half_precision(network, policy):
 
 
 def _is_exact(layer):
-    """Whether a layer computes in float32 unless one says otherwise."""
+    """Whether a layer is in float32 by default."""
     parameter = inspect.signature(type(layer)).parameters.get("dtype")
     return isinstance(layer, keras.layers.InputLayer) or (parameter is not None and parameter.default == "float32")

@@ -1,4 +1,4 @@
-"""Presets are saved and loaded here."""
+"""Saves and loads presets."""
 
 import contextlib
 import datetime
@@ -48,8 +48,8 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
 
     Args:
         model: a built Keras model.
-        folder: str or path; made if it is missing. Its last part is the preset's name.
-        metadata: dict of plain JSON: what the card tells (`name`, `modality`, `description`, `metrics`,
+        folder: str or path; created if it is missing. Its last part is the name of the preset.
+        metadata: dict of plain JSON for the card (`name`, `modality`, `description`, `metrics`,
             `data`, `licence`, ... all optional). Added to it: `format_version`, `model_file`, `parameters`
             (their number), `versions` and `created` (ISO, UTC).
         recipe: dict of plain JSON, the resolved configuration of the training; None if there is none.
@@ -61,7 +61,7 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
 
     Raises:
         ValueError: `metadata` or `recipe` is not JSON, `filename` is not the plain name of a .keras file, or the
-            folder holds somebody's files that a preset would replace.
+            folder holds other files that a preset would replace.
 
     Example:
     >>> import keras, tempfile
@@ -82,7 +82,7 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
         "versions": _versions(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    # What was made of the model that is replaced goes with it; no file of it stays that would have to be verified.
+    # Exports and samples of the replaced model are removed too, so that no remaining file has to be verified.
     with changed_preset(folder, (_RECIPE, *_SAMPLES, *_EXPORTS), sealed=seal, verified=False) as new:
         with atomic_path(new / filename) as temporary:
             model.save(temporary)
@@ -93,21 +93,21 @@ def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, se
 
 
 def check_folder(folder, filename=None):
-    """Raises where a preset would replace files that no preset made, or a preset of another kind.
+    """Raises an error if a preset would replace other files, or a preset of another kind.
 
     Args:
         folder: str or path, which need not exist.
-        filename: str, "tokenizer.keras" or "prior.keras", of the preset that is to come. Default None: not known.
+        filename: str, "tokenizer.keras" or "prior.keras", of the new preset. Default None, unknown.
 
     Raises:
-        ValueError: it holds no preset, but files of the names that a preset has; or a tokenizer's preset where a
-            prior's is to come, or the other way round; or no folder can have the name.
+        ValueError: it is not a preset but has files with names of a preset's files; or it is the preset of a tokenizer
+            instead of a prior, or the reverse; or the name is invalid.
 
     Example:
     >>> check_folder("no/such/folder")
     """
     folder = folder_path(folder)
-    kind = _PRIOR if (folder / _PRIOR).exists() else _TOKENIZER  # a prior's preset has its tokenizer's file too
+    kind = _PRIOR if (folder / _PRIOR).exists() else _TOKENIZER  # a prior has a tokenizer too
     if filename in (_TOKENIZER, _PRIOR) and filename != kind and (folder / kind).exists():
         held, coming = (pathlib.PurePath(name).stem for name in (kind, filename))
         raise ValueError(f"{str(folder)!r} holds the preset of a {held}, which a {coming} would destroy. Give another.")
@@ -119,13 +119,13 @@ def check_folder(folder, filename=None):
         raise ValueError(f"{str(folder)!r} is a file. A preset is a folder: give the name of a new one.")
     if taken:
         raise ValueError(
-            f"{str(folder)!r} is no preset and holds {', '.join(taken)}, which a preset would replace. Give a new "
+            f"{str(folder)!r} is not a preset and holds {', '.join(taken)}, which a preset would replace. Give a new "
             "or an empty folder."
         )
 
 
 def _is_preset(folder):
-    """Whether a folder holds a preset, or one that is being made; others have files called manifest.json too."""
+    """Whether a folder holds a complete or unfinished preset. Other folders may have a manifest.json too."""
     if any((folder / name).exists() for name in (_TOKENIZER, _PRIOR)):
         return True
     for name, keys in ((MANIFEST, {"files", "format_version"}), (METADATA, {"format_version", "model_file"})):
@@ -160,7 +160,7 @@ def remove_exports(folder):
 
 
 def exports_of(folder):
-    """What an export adds to a preset, whether it is there or not.
+    """The files that an export adds to a preset, whether they exist or not.
 
     Args:
         folder: str or path of a preset's folder.
@@ -172,14 +172,14 @@ def exports_of(folder):
     >>> "saved_model" in exports_of("no/such/folder")
     True
     """
-    own = {_PIECES} if (folder_path(folder) / _PRIOR).exists() else set()  # a prior's pieces are no export
+    own = {_PIECES} if (folder_path(folder) / _PRIOR).exists() else set()  # the pieces of a prior are not an export
     return tuple(name for name in _EXPORTS if name not in own)
 
 
 def seal_preset(folder):
     """Marks a folder as a complete preset: writes the card, then the manifest of all files.
 
-    Hidden files and `run/` (a recipe's logs and checkpoints) are no part of the preset.
+    Hidden files and `run/` (logs and checkpoints of a recipe) are not part of the preset.
 
     Args:
         folder: str or path of a folder that `save_preset` made.
@@ -202,13 +202,13 @@ def seal_preset(folder):
 
 
 def update_metadata(folder, **more):
-    """Adds entries to a preset's metadata, or replaces them, and writes the card anew.
+    """Adds or replaces entries of a preset's metadata, and rewrites the card.
 
-    A complete preset is verified first and sealed again after; an incomplete one stays incomplete.
+    A complete preset is verified first and sealed again afterwards. An incomplete one stays incomplete.
 
     Args:
         folder: str or path, the preset's folder.
-        **more: plain JSON values; an entry replaces the one of its name as a whole.
+        **more: plain JSON values; each replaces the whole entry of its name.
 
     Raises:
         ValueError: a value is not JSON, or the preset is damaged.
@@ -227,12 +227,12 @@ def update_metadata(folder, **more):
 
 
 def write_metadata(folder, new, **more):
-    """Writes a preset's metadata with more entries into the folder of a change, see `changed_preset`.
+    """Writes a preset's metadata with additional entries into the folder of `changed_preset`.
 
     Args:
         folder: str or path, the preset's folder.
-        new: path, what `changed_preset` yields.
-        **more: plain JSON values; an entry replaces the one of its name as a whole.
+        new: path, the folder that `changed_preset` yields.
+        **more: plain JSON values; each replaces the whole entry of its name.
 
     Raises:
         ValueError: a value is not JSON, or the preset has no metadata.
@@ -245,17 +245,17 @@ def load_preset(name, filename=_TOKENIZER, files=None):
     """Loads the model of a preset, in safe mode and without its training configuration.
 
     Args:
-        name: str or path, a preset's name or folder, as `find_preset` takes it.
+        name: str or path, name or folder of a preset, as for `find_preset`.
         filename: str, the model's file in the folder.
-        files: iterable of str, further files of the preset to verify. The model's and `metadata.json` always
-            are; `verify_preset` checks all.
+        files: iterable of str, further files of the preset to verify. The model and `metadata.json` are always
+            verified; `verify_preset` checks all files.
 
     Returns:
         The Keras model, of the class that was saved. Its attribute `preset_name` is the preset's name.
 
     Raises:
-        ValueError: no such preset or file in it, a damaged file, a class that nothing imported has
-            registered, or weights that are not finite.
+        ValueError: the preset or the file does not exist, a file is damaged, a class is not registered, or weights
+            are not finite.
 
     Example:
     >>> import keras, tempfile
@@ -299,13 +299,13 @@ def _load_keras(path):
     if model is None:
         raise ValueError(
             f"{str(path)!r} holds {held} bytes, and the networks that it describes need {needed} for their weights. It "
-            "has those of others, or was made to fill the memory. Fetch it or train it again."
+            "has those of another model, or was made to fill the memory. Fetch it or train it again."
         )
     return model
 
 
 def _bytes_needed(path):
-    """Bytes of the weights of the networks that a file describes, none of which is made."""
+    """Bytes of the weights of the networks that a file describes, without creating them."""
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
     with _nothing_to_initialize(), keras.StatelessScope(initialize_variables=False):
@@ -315,10 +315,10 @@ def _bytes_needed(path):
 
 @contextlib.contextmanager
 def _nothing_to_initialize():
-    """Forgets the variables that are described in this context: Keras would make them where it next leaves a scope."""
+    """Discards the variables that this context describes. Keras would create them when it next leaves a scope."""
     try:
         from keras.src.backend.common import global_state
-    except ImportError:  # it is not of the public interface
+    except ImportError:  # not part of the public interface
         yield
         return
     name = "uninitialized_variables"
@@ -330,18 +330,18 @@ def _nothing_to_initialize():
 
 
 def _bytes_held(path):
-    """Bytes of a file's contents; raises where they are far more than it can hold, because Keras unpacks in memory."""
+    """Bytes of a file's contents. Raises an error if they are implausibly many, because Keras unpacks in memory."""
     try:
         with zipfile.ZipFile(path) as archive:
             claim = sum(member.file_size for member in archive.infolist())
-    except Exception as error:  # what a damaged archive raises has no end
+    except Exception as error:  # a damaged archive raises many types
         raise ValueError(
             f"{str(path)!r} is damaged ({type(error).__name__}: {error}). Fetch the preset or train it again."
         ) from error
-    # Keras stores without compression; others may pack again, and weights do not shrink to a tenth.
+    # Keras stores without compression. Other tools may compress, but weights do not shrink to a tenth.
     if claim > 10 * path.stat().st_size + 2**24:
         raise ValueError(
-            f"{str(path)!r} has {path.stat().st_size} bytes and claims to hold {claim}: no model, but a file made to "
+            f"{str(path)!r} has {path.stat().st_size} bytes and claims to hold {claim}: it is not a model, but made to "
             "fill the memory. Do not use it."
         )
     return claim
@@ -360,6 +360,6 @@ def _versions():
     for package in ("vqzoo", "keras", "tensorflow", "numpy"):
         try:
             versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # run from a bare checkout, or "tensorflow-cpu"
+        except importlib.metadata.PackageNotFoundError:  # run from a checkout, or "tensorflow-cpu"
             versions[package] = "unknown"
     return versions

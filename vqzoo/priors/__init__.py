@@ -1,4 +1,4 @@
-"""Models of tokens: which are likely, given others. They continue, complete and generate."""
+"""Generative models of tokens. They continue, complete and generate token sequences."""
 
 from vqzoo.startup import is_command as _is_command
 from vqzoo.startup import on_first_use as _on_first_use

@@ -1,4 +1,4 @@
-"""Tokens one after another: each from those before, by a causal transformer with its keys and values kept."""
+"""Autoregressive prior: a causal transformer with a key/value cache predicts token after token."""
 
 import keras
 import numpy as np
@@ -18,43 +18,43 @@ from vqzoo.priors.token_space import PADDING
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class AutoregressivePrior(Prior):
-    r"""Predicts each token from the condition and the tokens before it.
+    r"""Predicts each token from the condition and the preceding tokens.
 
     $$p(t \mid c) = \prod_s p(t_s \mid t_{<s}, c)$$
 
-    in the order of the pattern. A prior without a grid makes signals of any length. They end with the end of the
-    target's span, or, where the pattern has several streams, after the length that is asked for.
+    in the order of the pattern. A prior without a grid generates signals of any length. They end with the end token of
+    the target's span. If the pattern has several streams, they end after the requested length.
 
     Args:
         space: `TokenSpace`.
         transformer: `vqzoo.networks.Transformer` with causal=True, and cross_attention=True if there is a context.
         target: str, the part of the space whose tokens are predicted.
-        width: int, of the vectors that the transformer takes.
-        grid: tuple of int, of the tokens: rows and columns of a picture. Defaults to None: one axis of any length.
-        pattern: `Pattern`, in which order several codebooks are written. Defaults to `FlattenPattern`.
-        context_encoder: `vqzoo.networks.Transformer` that looks both ways, over the context. Defaults to none: the
-            context is a set, without order.
-        condition_dropout: float in [0, 1), share of the examples that are unconditional in training, for guidance.
-            Defaults to 0.
-        learnt_positions: int, steps that have a learnt vector each, added to what they read: the place itself, where
-            rotary positions tell distances. Where a signal says itself where it ends, that is a step more. Defaults
-            to 0, none.
-        seed: int, of what is random in training. Defaults to a random one.
-        token_noise: float in [0, 1), share of the tokens that a step reads as random ones in training, so that one
-            token which is drawn badly does not spoil all that follow. Defaults to 0.
+        width: int, width of the transformer's input vectors.
+        grid: tuple of int, shape of the tokens, such as rows and columns. Default None, one axis of any length.
+        pattern: `Pattern`, the order of the tokens of several codebooks. Defaults to `FlattenPattern`.
+        context_encoder: bidirectional `vqzoo.networks.Transformer` over the context. Defaults to none, so that the
+            context is a set without order.
+        condition_dropout: float in [0, 1), fraction of the examples that are unconditional in training, for
+            classifier-free guidance. Defaults to 0.
+        learnt_positions: int, number of steps with a learned position vector, which is added to the input of the step.
+            It encodes absolute positions, while rotary embeddings encode relative ones. A signal with an end token
+            needs one more step. Defaults to 0, none.
+        seed: int, seed of the randomness in training. Defaults to a random one.
+        token_noise: float in [0, 1), fraction of the input tokens that are replaced by random ones in training, so that
+            one badly sampled token does not spoil all that follow. Defaults to 0.
 
     Call arguments:
-        tokens: int tensor (batch, *grid, num_codebooks); without a grid -1 behind the end of a signal.
-        prefix: int tensor (batch, length), ids that stand before the tokens. Defaults to none.
-        context: int tensor (batch, length), ids that the transformer's cross-attention looks at. Defaults to none.
+        tokens: int tensor (batch, *grid, num_codebooks); without a grid, -1 after the end of a signal.
+        prefix: int tensor (batch, length), ids that precede the tokens. Defaults to none.
+        context: int tensor (batch, length), ids for the transformer's cross-attention. Defaults to none.
         training: bool. Defaults to False.
 
     Returns:
-        float32 logits (batch, steps, streams, columns): what each step predicts from those before. Column i of stream k
-        is the id `first_ids[k] + i`; ids that cannot stand there have -1e9.
+        float32 logits (batch, steps, streams, columns), the prediction of each step from the preceding ones. Column i
+        of stream k is the id `first_ids[k] + i`. Ids that are not allowed there have -1e9.
 
     Raises:
-        ValueError: if a part is of the wrong kind, or they do not fit together.
+        ValueError: if a part has the wrong type, or the parts do not match.
 
     Example:
     >>> from vqzoo.networks import Transformer
@@ -69,8 +69,8 @@ class AutoregressivePrior(Prior):
 
     Reference:
         Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841, section 3.2; several codebooks: Copet et al. 2023,
-        https://arxiv.org/abs/2306.05284, section 2.2; noise on what is read: Bengio et al. 2015,
-        https://arxiv.org/abs/1506.03099, whose cause it shares
+        https://arxiv.org/abs/2306.05284, section 2.2; token noise has the motivation of Bengio et al. 2015,
+        https://arxiv.org/abs/1506.03099
     """
 
     causal = True
@@ -78,14 +78,14 @@ class AutoregressivePrior(Prior):
     def __init__(self, *args, token_noise=0.0, **kwargs):
         super().__init__(*args, **kwargs)
         if not 0.0 <= token_noise < 1.0:
-            raise ValueError(f"`token_noise` lies in [0, 1). Received: token_noise={token_noise}")
+            raise ValueError(f"`token_noise` must be in [0, 1). Received: token_noise={token_noise}")
         self.token_noise = float(token_noise)
         self._compiled_begin = compiled(self._begin, xla=True)
         self._compiled_advance = compiled(self._advance, xla=True)
 
     @property
     def has_end(self):
-        """Whether a signal says itself where it ends."""
+        """Whether signals end with an end token."""
         return self.grid is None and self.streams == 1
 
     def call(self, tokens, prefix=None, context=None, training=False):
@@ -104,10 +104,10 @@ class AutoregressivePrior(Prior):
         return keras.ops.where(self.possible(frames), self.logits(outputs[:, -steps:]), NEVER)
 
     def cross_entropy(self, tokens, prefix=None, context=None, training=False):
-        """How well each token is predicted from those before; without a grid the end of a signal counts too.
+        """Cross-entropy of each token given the preceding ones; without a grid, the end token is included.
 
         Args:
-            tokens: int tensor (batch, *grid, num_codebooks); without a grid -1 behind the end of a signal.
+            tokens: int tensor (batch, *grid, num_codebooks); without a grid, -1 after the end of a signal.
             prefix: int tensor (batch, length), ids. Defaults to none.
             context: int tensor (batch, length), ids. Defaults to none.
             training: bool. Defaults to False.
@@ -142,33 +142,33 @@ class AutoregressivePrior(Prior):
         every=16,
         **sampling,
     ):
-        """Makes tokens, in one compiled function that keeps the keys and values of earlier steps.
+        """Generates tokens in one compiled function with a key/value cache.
 
-        An example depends on the seed, its number and its condition alone: not on the others, nor on `batch_size`.
+        An example depends only on the seed, its index and its condition, not on the other examples or `batch_size`.
 
         Args:
-            count: int, examples. Defaults to as many as there are prefixes, contexts or `known`, or 1.
+            count: int, number of examples. Defaults to the number of prefixes, contexts or `known`, or 1.
             prefix: int array (count or 1, length), ids. Defaults to none.
             context: int array (count or 1, length), ids. Defaults to none.
-            seed: int from 0 to 2**63 - 1, each of which makes something else. Defaults to 0.
-            guidance: float, how far away from the unconditional prediction: 1 is the conditional one, more is more
-                typical of the condition. Twice the work. Defaults to none.
-            known: int array (count or 1, *grid, num_codebooks), tokens that are given, -1 where one is to be made: the
-                beginning, to go on with it, or any. Defaults to none.
-            length: int, positions that are made at most, where there is no grid.
-            batch_size: int, examples at once, to bound memory. Defaults to all.
-            callback: callable, gets what has been made, int32 array (batch, whole positions, num_codebooks), after
-                every `every` steps; of one batch after the other, where `batch_size` cuts. Defaults to none.
+            seed: int from 0 to 2**63 - 1. Defaults to 0.
+            guidance: float, scale of classifier-free guidance. 1 is the conditional prediction; a larger scale makes
+                results more typical of the condition. It doubles the computation. Defaults to none.
+            known: int array (count or 1, *grid, num_codebooks), given tokens, with -1 where a token is to be generated.
+                Give the beginning to continue it, or any other tokens. Defaults to none.
+            length: int, the largest number of positions, for a prior without a grid.
+            batch_size: int, number of examples per batch, to bound memory. Defaults to all.
+            callback: callable, called every `every` steps with the tokens so far, an int32 array
+                (batch, complete positions, num_codebooks), for one batch after the other. Defaults to none.
             every: int, see `callback`. Defaults to 16.
-            **sampling: `temperature` (0 takes the likeliest), `top_k`, `top_p`, `min_p` and `repetition_penalty`, see
+            **sampling: `temperature` (0 is greedy), `top_k`, `top_p`, `min_p` and `repetition_penalty`, see
                 `Sampling`.
 
         Returns:
-            int32 tensor (count, *grid, num_codebooks); without a grid (count, length, num_codebooks), -1 behind the
+            int32 tensor (count, *grid, num_codebooks); without a grid (count, length, num_codebooks), with -1 after the
             end of a signal.
 
         Raises:
-            ValueError: if an argument is out of range, or they do not fit together.
+            ValueError: if an argument is out of range, or the arguments do not match.
         """
         self.build_now()
         own = {"count": count, "seed": seed, "guidance": guidance, "batch_size": batch_size}
@@ -186,21 +186,21 @@ class AutoregressivePrior(Prior):
         return self.tokens_of(in_batches(answer, request, settings["batch_size"]), frames)
 
     def planned(self, frames, options):
-        """What a request needs, and its answer.
+        """Prepares generation: the shape of the random numbers, the sampling settings, and the function that generates.
 
         Args:
-            frames: int, positions.
+            frames: int, number of positions.
             options: dict, settings of `Sampling`.
 
         Returns:
-            Tuple with the shape of an example's random numbers, the `Sampling`, and the function that makes a sequence
-            of ids of a `Request`.
+            Tuple of the shape of the random numbers of an example, the `Sampling`, and the function `Request` ->
+            sequence of ids.
         """
         shape = self.pattern.slots(frames, self.num_codebooks).shape
         return shape, sampling_of(checked_settings(self, options)), lambda request: self._generate(request, frames, 0)
 
     def _generate(self, request, frames, leading):
-        """Ids (batch, steps, streams) of a request."""
+        """Generates the ids (batch, steps, streams) of a request."""
         fixed, state = self._begin(request, frames, leading)
         return self._advance(fixed, state, frames, request.given.shape[1]).ids
 
@@ -211,7 +211,7 @@ class AutoregressivePrior(Prior):
         return Decoding(self, frames).advance(fixed, state, stop)
 
     def _streamed(self, request, frames, leading, callback, every):
-        """`_generate` in pieces, with what has been made handed out between them."""
+        """`_generate` in chunks of steps, with calls of the callback between them."""
         fixed, state = self._compiled_begin(request, frames, leading)
         steps = request.given.shape[1]
         for stop in (*range(leading + every, steps, every), steps):
@@ -221,33 +221,33 @@ class AutoregressivePrior(Prior):
         return state.ids
 
     def _leading(self, given, frames):
-        """How many steps from the first on need not be made, of any example; at least one is left."""
+        """Number of leading steps that are given for all examples; at least one step remains."""
         filled = self.pattern.slots(frames, self.num_codebooks) >= 0
         known = ((np.asarray(given) != PADDING) | ~filled).all(axis=(0, 2))
         return min(int(np.argmin(np.append(known, False))), len(known) - 1)
 
     # === Steps ===
     def _noisy(self, ids):
-        """Ids (batch, positions, num_codebooks), some of them another code of their codebook."""
+        """Ids (batch, positions, num_codebooks), some replaced by a random code of their codebook."""
         if not self.token_noise:
             return ids
         sizes = np.array(self.space.sizes[self.target], "float32")
         first = np.array([self.space.first(self.target, k) for k in range(self.num_codebooks)], "int32")
         chosen, code = (keras.random.uniform(keras.ops.shape(ids), seed=self.random) for _ in range(2))
-        # Where rounding takes a share to 1 it would be the next codebook's.
+        # If rounding takes a uniform number to 1, the code would belong to the next codebook.
         code = keras.ops.cast(keras.ops.minimum(code * sizes, sizes - 1), "int32") + first
         real = keras.ops.not_equal(ids, PADDING)
         return keras.ops.where(keras.ops.logical_and(chosen < self.token_noise, real), code, ids)
 
     def inputs(self, sequence):
-        """What each step reads: the start of the target's span, then the ids of the step before."""
+        """The inputs of the steps: the start token of the target's span, then the ids of the previous step."""
         start = np.full((1, 1, self.streams), PADDING, "int32")
         start[..., 0] = self.space.start(self.target)
         start = keras.ops.tile(start, (keras.ops.shape(sequence)[0], 1, 1))
         return keras.ops.concatenate([start, sequence if self.has_end else sequence[:, :-1]], axis=1)
 
     def positions(self, frames):
-        """Where the inputs stand: int32 array (1 + steps, axes); the start before all tokens."""
+        """The positions of the inputs, int32 array (1 + steps, axes); the start token precedes all tokens."""
         places = self.coordinates(frames)
         return np.concatenate([np.zeros_like(places[:1]), places + 1])
 
@@ -256,7 +256,7 @@ class AutoregressivePrior(Prior):
         return Grammar(self.space, {self.target: None if self.has_end else frames})
 
     def possible(self, frames):
-        """See `Prior`; without a grid there is one more step, and the end may come where a position begins."""
+        """See `Prior`. Without a grid there is one more step, and the end token is allowed where a position begins."""
         possible = super().possible(frames)
         if not self.has_end:
             return possible

@@ -1,4 +1,4 @@
-"""Step by step: the loop in which a causal transformer makes one token after another."""
+"""The decoding loop of a causal transformer."""
 
 from typing import Any
 from typing import NamedTuple
@@ -18,35 +18,35 @@ from vqzoo.priors.token_space import PADDING
 
 
 class Fixed(NamedTuple):
-    """What stays the same while tokens are made."""
+    """Tensors that stay constant during decoding."""
 
     request: Any  # `Request`
-    mask: Any  # bool (rows, slots) of the kept keys, or None
-    context: Any  # each block's keys and values of the context, or None
+    mask: Any  # bool (rows, slots) of the cached keys, or None
+    context: Any  # keys and values of the context for each block, or None
     context_mask: Any  # bool (rows, length), or None
-    before: Any  # int32 (rows, 1, 1), how many positions the prefix takes
+    before: Any  # int32 (rows, 1, 1), number of positions of the prefix
 
 
 class State(NamedTuple):
-    """What changes with each step."""
+    """Tensors that change with each step."""
 
-    step: Any  # int32, the next one to be made
-    ids: Any  # int32 (batch, steps, streams): what is given, and what has been made
-    last: Any  # int32 (batch, 1, streams), what the next step reads
-    cache: Any  # each block's keys and values
-    grammar: Any  # int32 (batch,), the state that says what may come; of one stream
-    seen: Any  # bool (batch, streams, columns), what has been; no columns where nobody asks
+    step: Any  # int32, the next step
+    ids: Any  # int32 (batch, steps, streams), the given and the generated ids
+    last: Any  # int32 (batch, 1, streams), the input of the next step
+    cache: Any  # keys and values of each block
+    grammar: Any  # int32 (batch,), the grammar state that determines the allowed ids; for one stream
+    seen: Any  # bool (batch, streams, columns), ids that have occurred; no columns if unused
 
 
 class Decoding:
-    """The loop of an `AutoregressivePrior` for signals of so many positions.
+    """The decoding loop of an `AutoregressivePrior` for a fixed number of positions.
 
-    Rows are the examples, and under guidance the same again without the condition. Slot i of the kept keys and values
-    holds what was read i-th: the prefix, the start, the tokens.
+    Rows are the examples; with guidance, the same examples without the condition follow. Slot i of the key/value cache
+    holds the i-th input. The inputs are the prefix, the start token and the tokens.
 
     Args:
         prior: `AutoregressivePrior`.
-        frames: int, positions.
+        frames: int, number of positions.
     """
 
     def __init__(self, prior, frames):
@@ -58,11 +58,11 @@ class Decoding:
         self.possible = prior.possible(frames)
 
     def begin(self, request, leading):
-        """Reads the prefix and the first given steps.
+        """Processes the prefix and the leading given steps.
 
         Args:
             request: `Request`.
-            leading: int, steps from the first on whose ids are all given.
+            leading: int, number of leading steps whose ids are all given.
 
         Returns:
             `Fixed` and `State`.
@@ -84,7 +84,7 @@ class Decoding:
             behind, before = prefix.shape[1], positions[:, -1:, :1] - self.positions[leading, 0]
         fixed = Fixed(request, mask, prior.transformer.prepared(context), context_mask, before)
         cache = prior.transformer.empty_cache(rows, behind + steps)
-        read = behind + leading  # the last one is read by the first step
+        read = behind + leading  # the last one is the input of the first step
         if read:
             places = keras.ops.convert_to_tensor(positions)[..., :read, :]
             _, cache = prior.transformer.step(vectors[:, :read], cache, 0, fixed.context, mask, context_mask, places)
@@ -97,7 +97,7 @@ class Decoding:
         return fixed, State(step, request.given, inputs[:, leading:], cache, grammar, seen)
 
     def advance(self, fixed, state, stop):
-        """Makes the steps up to `stop`, or until every example has ended.
+        """Generates the steps up to `stop`, or until every example has ended.
 
         Args:
             fixed: `Fixed`.
@@ -121,7 +121,7 @@ class Decoding:
         vectors = prior.placed(prior.embedded(state.last), step)
         vectors = vectors if request.guidance is None else twice(vectors)
         place = keras.ops.take(self.positions, keras.ops.reshape(step, (1,)), axis=0)
-        slot = step + (state.cache[0].keys.shape[1] - len(self.filled))  # behind the prefix
+        slot = step + (state.cache[0].keys.shape[1] - len(self.filled))  # after the prefix
         outputs, cache = prior.transformer.step(
             vectors, state.cache, slot, fixed.context, fixed.mask, fixed.context_mask, place + fixed.before
         )
@@ -133,7 +133,7 @@ class Decoding:
         greedy = request.sampling.temperature is None
         uniforms = None if greedy else keras.ops.take(request.uniforms, step, axis=1)
         made = draw(logits, uniforms) + prior.first_ids
-        given = keras.ops.take(state.ids, step, axis=1)  # nothing else has been written there
+        given = keras.ops.take(state.ids, step, axis=1)  # generated ids are written only later
         ids = keras.ops.where(keras.ops.not_equal(given, PADDING), given, made)
         grammar, seen = state.grammar, state.seen
         if prior.streams == 1:
@@ -149,7 +149,7 @@ class Decoding:
         return State(step + 1, written, ids, cache, grammar, seen)
 
     def _allowed(self, given, state):
-        """Which columns may come: bool (batch or 1, streams, columns); no end before an id that is given."""
+        """The allowed columns, bool (batch or 1, streams, columns). No end token is allowed before a given id."""
         if self.prior.streams > 1:
             return keras.ops.expand_dims(keras.ops.take(self.possible, state.step, axis=0), 0)
         masks = self.grammar.masks[:, self.ids[0]]

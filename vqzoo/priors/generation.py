@@ -1,4 +1,4 @@
-"""What is asked of a prior, checked and as tensors, and answered in batches of one size."""
+"""Requests to a prior: checked arguments as tensors, answered in batches of one size."""
 
 from typing import Any
 from typing import NamedTuple
@@ -14,40 +14,40 @@ from vqzoo.priors.token_space import PADDING
 
 
 class Request(NamedTuple):
-    """Tensors that tell what is to be made; None for what is not asked for."""
+    """Tensors that describe what to generate. Unused fields are None."""
 
-    given: Any  # int32 (batch, steps, streams), ids that are known, `PADDING` where one is to be made
+    given: Any  # int32 (batch, steps, streams), given ids, `PADDING` where one is to be generated
     prefix: Any  # int32 (batch, length), ids
     context: Any  # int32 (batch, length), ids
-    uniforms: Any  # float32 (batch, *numbers of an example), in [0, 1)
+    uniforms: Any  # float32 (batch, *shape per example), in [0, 1)
     guidance: Any  # float32 scalar
-    sampling: Any  # `Sampling` of float32 scalars; of temperature 0 the temperature is None
+    sampling: Any  # `Sampling` of float32 scalars; the temperature is None if it is 0
 
 
 def requested(prior, prefix, context, known, frames, settings, numbers):
-    """What a user asks of a prior, checked and as tensors.
+    """Checks the arguments of `generate` and converts them to tensors.
 
     Args:
         prior: `Prior`.
         prefix: int array (count or 1, length), or None.
         context: int array (count or 1, length), or None.
         known: int array (count or 1, *grid, num_codebooks), or None.
-        frames: int, positions.
-        settings: dict as `checked_settings` returns it: `count`, `seed`, `guidance` and those of `Sampling`.
-        numbers: tuple of int, random numbers for each example.
+        frames: int, number of positions.
+        settings: dict as returned by `checked_settings`: `count`, `seed`, `guidance` and those of `Sampling`.
+        numbers: tuple of int, shape of the random numbers of each example.
 
     Returns:
         `Request`.
 
     Raises:
-        ValueError: if the arrays are not the prior's, or do not fit together.
+        ValueError: if the arrays do not match the prior or each other.
     """
     count, seed, guidance = (settings[name] for name in ("count", "seed", "guidance"))
     prefix, context = prior.checked_condition(prefix, context)
     if guidance is not None and prefix is None and context is None:
         raise ValueError(
-            f"Guidance moves away from what comes without the condition. Received: guidance={guidance}, no prefix and "
-            "no context. Give one of them."
+            f"Guidance needs a condition: a prefix or a context. Received: guidance={guidance}, no prefix and no "
+            "context. Give one of them."
         )
     ids = None if known is None else _padded(prior.checked_tokens(known), frames)
     parts = {"prefix": prefix, "context": context, "known": ids}
@@ -67,16 +67,16 @@ def requested(prior, prefix, context, known, frames, settings, numbers):
 
 
 def sampling_of(settings):
-    """`Sampling` of tensors.
+    """Converts sampling settings to a `Sampling` of tensors.
 
     Args:
-        settings: dict, settings of a prior, of which those of `Sampling` are taken; or a `Sampling`.
+        settings: dict, settings of a prior, from which those of `Sampling` are taken; or a `Sampling`.
 
     Returns:
-        `Sampling`, whose numbers are tensors, so that another one compiles nothing anew.
+        `Sampling` whose values are tensors, so that other values need no new compilation.
 
     Raises:
-        ValueError: if one is out of range.
+        ValueError: if a setting is out of range.
     """
     if not isinstance(settings, Sampling):
         settings = Sampling(**{name: settings[name] for name in Sampling._fields if name in settings})
@@ -89,24 +89,24 @@ def sampling_of(settings):
 
 
 def in_graph(prior, seed, count, prefix=None, context=None, *, length=None, guidance=None, xla=True, **options):
-    """What `prior.generate` makes, inside a graph whose batch need not be known.
+    """`prior.generate` inside a graph, where the batch size may be unknown.
 
     Args:
         prior: `Prior`.
         seed: int32 or int64 scalar tensor, 0 or more.
-        count: int32 scalar tensor, examples.
-        prefix: int32 tensor (count, length), ids, its length known. Defaults to none.
-        context: int32 tensor (count, length), ids, its length known. Defaults to none.
-        length: int, positions, where the prior has no grid.
+        count: int32 scalar tensor, number of examples.
+        prefix: int32 tensor (count, length), ids, with a static length. Defaults to none.
+        context: int32 tensor (count, length), ids, with a static length. Defaults to none.
+        length: int, number of positions, for a prior without a grid.
         guidance: float. Defaults to none.
         xla: bool, whether XLA compiles the loop. Defaults to True.
-        **options: as in the prior's `generate`.
+        **options: as in the `generate` of the prior.
 
     Returns:
         int32 tensor (count, *grid, num_codebooks).
 
     Raises:
-        ValueError: as the prior's `generate`.
+        ValueError: as the `generate` of the prior.
     """
     frames = prior.frames_of(length)
     guidance = checked("guidance", guidance)
@@ -114,7 +114,7 @@ def in_graph(prior, seed, count, prefix=None, context=None, *, length=None, guid
     steps, streams = prior.pattern.slots(frames, prior.num_codebooks).shape
     scale = None if guidance is None else tf.constant(guidance, tf.float32)
     tf.debugging.Assert(seed >= 0, ["`seed` is 0 or more. Received:", seed])
-    # Outside of what XLA compiles, which knows no batch that is a result.
+    # Outside of the XLA-compiled part, because XLA does not support a batch size that is a computed value.
     uniforms = uniforms_of(seed, count, *numbers)
     request = Request(tf.fill((count, steps, streams), PADDING), prefix, context, uniforms, scale, sampling)
     made = tf.function(answer, jit_compile=xla or None, autograph=False)(request)
@@ -122,12 +122,12 @@ def in_graph(prior, seed, count, prefix=None, context=None, *, length=None, guid
 
 
 def in_batches(function, request, batch_size):
-    """Answers a request, some rows at a time; the last rows are filled up, so that one size is compiled.
+    """Answers a request in batches. The last batch is padded, so that only one size is compiled.
 
     Args:
-        function: callable `Request`, int, how many rows from the first on are no filling -> int32 tensor (batch, ...).
+        function: callable (`Request`, number of rows that are not padding) -> int32 tensor (batch, ...).
         request: `Request`.
-        batch_size: int from 1 on, or None for all at once.
+        batch_size: int >= 1, or None for all at once.
 
     Returns:
         int32 tensor (batch, ...).
@@ -146,30 +146,30 @@ def in_batches(function, request, batch_size):
 
 
 def twice(tensor):
-    """A batch and the same once more, for the rows without the condition; None stays None."""
+    """A batch repeated twice, the second time for the rows without the condition; None stays None."""
     return None if tensor is None else keras.ops.concatenate([tensor, tensor])
 
 
 def unconditional(ids):
-    """A batch of ids and as many rows of padding; None stays None."""
+    """A batch of ids followed by the same number of padding rows; None stays None."""
     return None if ids is None else keras.ops.concatenate([ids, keras.ops.full_like(ids, PADDING)])
 
 
 def _count(count, parts):
-    """How many examples are asked for; raises ValueError where the parts do not agree."""
-    told = {name: x.shape[0] for name, x in parts.items() if x is not None}
-    wanted = max([1, *told.values()]) if count is None else count
-    if wanted < 1 or any(n not in (1, wanted) for n in told.values()):
-        rows = ", ".join(f"{n} of {name}" for name, n in told.items()) or "no other rows"
-        raise ValueError(f"Each example has a condition of its own, or all have one. Received: count={count}, {rows}")
+    """The number of requested examples. Raises ValueError if the parts do not agree."""
+    sizes = {name: x.shape[0] for name, x in parts.items() if x is not None}
+    wanted = max([1, *sizes.values()]) if count is None else count
+    if wanted < 1 or any(n not in (1, wanted) for n in sizes.values()):
+        rows = ", ".join(f"{n} of {name}" for name, n in sizes.items()) or "no other rows"
+        raise ValueError(f"Give one condition for each example, or one for all. Received: count={count}, {rows}")
     return wanted
 
 
 def _padded(ids, frames):
-    """Ids of so many positions, unknown ones behind; raises ValueError where there are more."""
+    """Ids padded to a number of positions. Raises ValueError if there are more."""
     if ids.shape[1] > frames:
         raise ValueError(
-            f"What is known is a part of what is made. Received: {ids.shape[1]} known positions, length={frames}"
+            f"`known` must not be longer than the result. Received: {ids.shape[1]} known positions, length={frames}"
         )
     return keras.ops.pad(ids, ((0, 0), (0, frames - ids.shape[1]), (0, 0)), constant_values=PADDING)
 

@@ -1,4 +1,4 @@
-"""Which ids may come next: spans of the right modality and length, as tables that a graph looks up."""
+"""The grammar of token sequences: which ids may follow, as lookup tables for a graph."""
 
 from typing import Any
 from typing import NamedTuple
@@ -13,26 +13,26 @@ BETWEEN, STOPPED = range(2)  # states
 
 
 class Span(NamedTuple):
-    """A part's span in a sequence of ids."""
+    """The span of a part in a sequence of ids."""
 
     name: str
     tokens: Any  # int32 (positions, num_codebooks)
 
 
 class Grammar:
-    """The sequences of ids that mean something: spans, one after another, and `STOP`.
+    """The valid sequences of ids: spans, one after another, and `STOP`.
 
-    A span is the start of its part, the codes of its positions, codebook after codebook, and its end. Which ids may
-    come next depends on a state, a number: there are two states between spans, and one or more inside of each kind. So
-    a loop in a graph carries one integer an example, and looks up the mask and the next state.
+    A span is the start token of its part, the codes of its positions, codebook after codebook, and its end token. The
+    ids that may follow depend on an integer state. There are two states between spans, and one or more inside each kind
+    of span. A loop in a graph carries one integer per example, and looks up the mask and the next state.
 
     Args:
         space: `TokenSpace`.
-        lengths: dict name -> int, the exact number of positions of a span (rows times columns of a picture); None for
+        lengths: dict name -> int, the exact number of positions of a span (rows times columns of an image); None for
             any number. Only these parts occur.
 
     Raises:
-        ValueError: if there is no such part, or a length is below 1.
+        ValueError: if a part does not exist, or a length is below 1.
 
     Example:
     >>> from vqzoo.priors.token_space import TokenSpace
@@ -48,9 +48,9 @@ class Grammar:
         for name, length in self.lengths.items():
             space.start(name)
             if length is not None and length < 1:
-                raise ValueError(f"A span has a position or more. Received: {name!r} with {length}")
-        # A row of ids for each kind of state; the kind of each state; the state that follows whatever comes, or -1 for
-        # the one that the id leads to.
+                raise ValueError(f"A span must have at least one position. Received: {name!r} with {length}")
+        # A row of allowed ids for each kind of state; the kind of each state; the next state if it does not depend on
+        # the id, or -1 if it does.
         self.masks = [self._row([STOP, *map(space.start, self.lengths)]), self._row([PADDING])]
         self.kinds = [BETWEEN, STOPPED]
         self.follows = [-1, STOPPED]
@@ -63,26 +63,26 @@ class Grammar:
         self.kinds, self.follows = (np.array(x, "int32") for x in (self.kinds, self.follows))
 
     def first(self, name):
-        """The state behind the start of a span."""
+        """The state after the start token of a span."""
         if name not in self._first:
             raise ValueError(f"This grammar has spans of {', '.join(self._first)}. Received: {name!r}")
         return self._first[name]
 
     def allowed(self, states):
-        """Which ids may come in these states: int32 (batch,) -> bool (batch, size of the space)."""
+        """The allowed ids of states, int32 (batch,) -> bool (batch, size of the space)."""
         return keras.ops.take(self.masks, keras.ops.take(self.kinds, states, axis=0), axis=0)
 
     def step(self, states, ids):
-        """The states behind these ids: int32 (batch,), int32 (batch,) -> int32 (batch,)."""
+        """The states after ids, int32 (batch,), int32 (batch,) -> int32 (batch,)."""
         follows = keras.ops.take(self.follows, states, axis=0)
         return keras.ops.where(follows < 0, keras.ops.take(self.jumps, ids, axis=0), follows)
 
     def after(self, ids, state=BETWEEN):
-        """The state behind a sequence of ids.
+        """The state after a sequence of ids.
 
         Args:
             ids: sequence of int.
-            state: int, before it. Defaults to that between spans.
+            state: int, the state before it. Defaults to the one between spans.
 
         Returns:
             int.
@@ -94,15 +94,13 @@ class Grammar:
             if not 0 <= number < self.space.size or not self.masks[self.kinds[state], number]:
                 wanted = [self.space.told(int(i)) for i in np.flatnonzero(self.masks[self.kinds[state]])]
                 several = f"{wanted[0]} to {wanted[-1]}" if len(wanted) > 3 else " or ".join(wanted)
-                raise ValueError(
-                    f"Id {int(number)} at {place} is {self.space.told(int(number))}. There {several} is due."
-                )
+                raise ValueError(f"Id {int(number)} at {place} is {self.space.told(int(number))}. Expected: {several}.")
             follows = int(self.follows[state])
             state = follows if follows >= 0 else int(self.jumps[number])
         return state
 
     def read(self, ids):
-        """The spans of a sequence of ids; of an unfinished last one the whole positions.
+        """Splits a sequence of ids into spans. An unfinished last span has its complete positions.
 
         Args:
             ids: sequence of int.
@@ -129,14 +127,14 @@ class Grammar:
         return spans
 
     def _add(self, name, length):
-        """States and kinds of the spans of one part."""
+        """The states and kinds of the spans of one part."""
         space, codebooks = self.space, len(self.space.sizes[name])
         kinds, first = len(self.masks), len(self.kinds)
         self.masks += [self._row(space.codes(name, k)) for k in range(codebooks)]
         self._first[name] = self.jumps[space.start(name)] = first
         self.jumps[space.end(name)] = BETWEEN
         if length is None:
-            # As many states as codebooks, in a ring; at the first of them the span may end.
+            # One state per codebook, in a ring. At the first of them the span may end.
             self.masks[kinds][space.end(name)] = True
             for k in range(codebooks):
                 self.jumps[space.codes(name, k)] = first + (k + 1) % codebooks

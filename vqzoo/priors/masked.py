@@ -1,4 +1,4 @@
-"""All tokens at once, then those again of which the model is least sure: masked prediction."""
+"""Masked prior: predicts all tokens at once, then repeatedly those with the least confidence."""
 
 from typing import Any
 from typing import NamedTuple
@@ -23,56 +23,57 @@ from vqzoo.priors.settings import checked_settings
 from vqzoo.priors.token_space import MASK
 from vqzoo.priors.token_space import PADDING
 
-# Of generation, unless one says otherwise; the noise is the paper's code's.
+# Defaults of generation. The noise is that of the paper's code.
 STEPS, NOISE = 12, 4.5
-_SURE = 1e9  # the confidence in what is given
+_SURE = 1e9  # the confidence of given tokens
 
 
 class _State(NamedTuple):
-    """What changes with each step of generation."""
+    """Tensors that change with each step of generation."""
 
     step: Any  # int32
-    ids: Any  # int32 (batch, steps, streams), `MASK` where a token is to be made
+    ids: Any  # int32 (batch, steps, streams), `MASK` where a token is to be generated
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class MaskedPrior(Prior):
-    r"""Predicts hidden tokens from the condition and all the others.
+    r"""Predicts masked tokens from the condition and all other tokens.
 
-    In training a share of the tokens is hidden, `masked_share(r)` of a random r in [0, 1] for each example:
+    In training, the fraction `masked_share(r)` of the tokens is masked, with a random r in [0, 1] for each example:
 
     $$L = -\operatorname{mean}_{i \in M} \log p(t_i \mid t_{\bar M}, c)$$
 
-    Generation hides all, and in each of a few steps draws every hidden token and keeps those of which it is surest.
+    Generation starts with all tokens masked. Each of a few steps samples every masked token and keeps those with the
+    highest confidence.
 
     Args:
         space: `TokenSpace`.
         transformer: `vqzoo.networks.Transformer` with causal=False, and cross_attention=True if there is a context.
         target: str, the part of the space whose tokens are predicted.
-        width: int, of the vectors that the transformer takes.
-        grid: tuple of int, of the tokens: rows and columns of a picture. Defaults to None: one axis of any length.
-        pattern: `Pattern`, in which several codebooks are written. Defaults to `FlattenPattern`.
-        context_encoder: `vqzoo.networks.Transformer` that looks both ways, over the context. Defaults to none: the
-            context is a set, without order.
-        condition_dropout: float in [0, 1), share of the examples that are unconditional in training, for guidance.
-            Defaults to 0.
-        learnt_positions: int, steps that have a learnt vector each, added to what they read: the place itself, where
-            rotary positions tell distances. Defaults to 0, none.
+        width: int, width of the transformer's input vectors.
+        grid: tuple of int, shape of the tokens, such as rows and columns. Default None, one axis of any length.
+        pattern: `Pattern`, the order of the tokens of several codebooks. Defaults to `FlattenPattern`.
+        context_encoder: bidirectional `vqzoo.networks.Transformer` over the context. Defaults to none, so that the
+            context is a set without order.
+        condition_dropout: float in [0, 1), fraction of the examples that are unconditional in training, for
+            classifier-free guidance. Defaults to 0.
+        learnt_positions: int, number of steps with a learned position vector, which is added to the input of the step.
+            It encodes absolute positions, while rotary embeddings encode relative ones. Defaults to 0, none.
         schedule: str, see `masked_share`. Defaults to "cosine".
-        seed: int, of what is random in training. Defaults to a random one.
+        seed: int, seed of the randomness in training. Defaults to a random one.
 
     Call arguments:
-        tokens: int tensor (batch, *grid, num_codebooks), -1 where one is hidden.
-        prefix: int tensor (batch, length), ids that stand before the tokens. Defaults to none.
-        context: int tensor (batch, length), ids that the transformer's cross-attention looks at. Defaults to none.
+        tokens: int tensor (batch, *grid, num_codebooks), -1 where one is masked.
+        prefix: int tensor (batch, length), ids that precede the tokens. Defaults to none.
+        context: int tensor (batch, length), ids for the transformer's cross-attention. Defaults to none.
         training: bool. Defaults to False.
 
     Returns:
-        float32 logits (batch, steps, streams, columns). Column i of stream k is the id `first_ids[k] + i`; ids that
-        cannot stand there have -1e9.
+        float32 logits (batch, steps, streams, columns). Column i of stream k is the id `first_ids[k] + i`. Ids that
+        are not allowed there have -1e9.
 
     Raises:
-        ValueError: if a part is of the wrong kind, or they do not fit together.
+        ValueError: if a part has the wrong type, or the parts do not match.
 
     Example:
     >>> from vqzoo.networks import Transformer
@@ -101,9 +102,10 @@ class MaskedPrior(Prior):
         return self._predicted(self._hidden(ids), ids.shape[1], prefix, context, training)
 
     def cross_entropy(self, tokens, prefix=None, context=None, training=False):
-        """How well hidden tokens are predicted.
+        """Cross-entropy of masked tokens.
 
-        In training random ones are hidden. Else always the same: of the first example few, of the last one nearly all.
+        In training, random tokens are masked. Otherwise the masks are fixed, from few tokens of the first example to
+        nearly all of the last one.
 
         Args:
             tokens: int tensor (batch, *grid, num_codebooks).
@@ -112,7 +114,7 @@ class MaskedPrior(Prior):
             training: bool. Defaults to False.
 
         Returns:
-            `CrossEntropy`, in which the hidden tokens are counted.
+            `CrossEntropy`, which counts only the masked tokens.
         """
         ids = self.checked_tokens(tokens)
         frames = ids.shape[1]
@@ -140,38 +142,38 @@ class MaskedPrior(Prior):
         callback=None,
         **sampling,
     ):
-        r"""Makes tokens, in one compiled function.
+        r"""Generates tokens in one compiled function.
 
-        Of N hidden tokens those stay hidden after step t of T in which the confidence is least, so many as
+        After step t of T, those of N masked tokens with the least confidence stay masked. Their number is
 
         $$\lfloor N \, \text{share}(t / T) \rfloor, \quad \text{confidence} = \log p + a \, (1 - t / T) \, g$$
 
-        with g Gumbel noise. An example depends on the seed, its number and its condition alone: not on the others, nor
-        on `batch_size`.
+        with g Gumbel noise. An example depends only on the seed, its index and its condition, not on the other examples
+        or `batch_size`.
 
         Args:
-            count: int, examples. Defaults to as many as there are prefixes, contexts or `known`, or 1.
+            count: int, number of examples. Defaults to the number of prefixes, contexts or `known`, or 1.
             prefix: int array (count or 1, length), ids. Defaults to none.
             context: int array (count or 1, length), ids. Defaults to none.
             steps: int, T. Defaults to 12.
-            noise: float, a: more makes the order more random, and the result more diverse. Defaults to 4.5.
+            noise: float, a. A larger value makes the order more random and the results more diverse. Defaults to 4.5.
             schedule: str, see `masked_share`. Defaults to that of the training.
-            seed: int from 0 to 2**63 - 1, each of which makes something else. Defaults to 0.
-            guidance: float, how far away from the unconditional prediction: 1 is the conditional one, more is more
-                typical of the condition. Twice the work. Defaults to none.
-            known: int array (count or 1, *grid, num_codebooks), tokens that are given, -1 where one is to be made. They
-                stay as they are. Defaults to none.
-            length: int, positions that are made, where there is no grid.
-            batch_size: int, examples at once, to bound memory. Defaults to all.
-            callback: callable, gets what has been made, int32 array like the result with -1 for what is hidden, after
-                every step; of one batch after the other, where `batch_size` cuts. Defaults to none.
-            **sampling: `temperature` (0 takes the likeliest), `top_k`, `top_p` and `min_p`, see `Sampling`.
+            seed: int from 0 to 2**63 - 1. Defaults to 0.
+            guidance: float, scale of classifier-free guidance. 1 is the conditional prediction; a larger scale makes
+                results more typical of the condition. It doubles the computation. Defaults to none.
+            known: int array (count or 1, *grid, num_codebooks), given tokens, with -1 where a token is to be generated.
+                Given tokens do not change. Defaults to none.
+            length: int, number of positions, for a prior without a grid.
+            batch_size: int, number of examples per batch, to bound memory. Defaults to all.
+            callback: callable, called after every step with the tokens so far, an int32 array like the result with -1
+                for masked tokens, for one batch after the other. Defaults to none.
+            **sampling: `temperature` (0 is greedy), `top_k`, `top_p` and `min_p`, see `Sampling`.
 
         Returns:
             int32 tensor (count, *grid, num_codebooks), or (count, length, num_codebooks).
 
         Raises:
-            ValueError: if an argument is out of range, or they do not fit together.
+            ValueError: if an argument is out of range, or the arguments do not match.
         """
         self.build_now()
         own = {"steps": steps, "noise": noise, "schedule": schedule, "count": count, "seed": seed}
@@ -194,38 +196,38 @@ class MaskedPrior(Prior):
         return self.tokens_of(in_batches(answer, request, settings["batch_size"]), frames)
 
     def repair(self, tokens, mask, **options):
-        """Makes the tokens under a mask anew, and leaves the others as they are.
+        """Regenerates the tokens under a mask, and keeps the others.
 
         Args:
             tokens: int array (batch, *grid, num_codebooks).
-            mask: bool array (batch, *grid), True where tokens are made.
+            mask: bool array (batch, *grid), True where tokens are regenerated.
             **options: as in `generate`.
 
         Returns:
             int32 tensor like `tokens`.
 
         Raises:
-            ValueError: if the mask is not of the tokens' grid, or as `generate`.
+            ValueError: if the mask does not match the grid of the tokens, or as `generate`.
         """
         tokens, mask = np.asarray(tokens), np.asarray(mask)
         if mask.shape != tokens.shape[:-1] or mask.dtype != bool:
             raise ValueError(
                 f"A mask is bool (batch, *grid), here {tokens.shape[:-1]}. Received: {mask.dtype} {mask.shape}. It is "
-                "True where tokens are to be made."
+                "True where tokens are to be generated."
             )
         checked_settings(self, options, decided=("known",))
         return self.generate(known=np.where(mask[..., None], -1, tokens), **options)
 
     def planned(self, frames, options):
-        """What a request needs, and its answer.
+        """Prepares generation: the shape of the random numbers, the sampling settings, and the function that generates.
 
         Args:
-            frames: int, positions.
+            frames: int, number of positions.
             options: dict with `steps`, `noise`, `schedule` and settings of `Sampling`, or some of them.
 
         Returns:
-            Tuple with the shape of an example's random numbers, the `Sampling`, and the function that makes a sequence
-            of ids of a `Request`.
+            Tuple of the shape of the random numbers of an example, the `Sampling`, and the function `Request` ->
+            sequence of ids.
         """
         settings = checked_settings(self, {"steps": STEPS, "noise": NOISE, "schedule": None, **options})
         steps, noise, schedule = settings["steps"], settings["noise"], settings["schedule"] or self.schedule
@@ -233,7 +235,7 @@ class MaskedPrior(Prior):
         return numbers, sampling_of(settings), lambda request: self._generate(request, frames, schedule, steps, noise)
 
     def _numbers(self, steps, frames):
-        """The shape of an example's random numbers: of two for each token and step one draws it, the other is noise."""
+        """The shape of the random numbers of an example, two per token and step: one samples, the other is noise."""
         return (steps, 2, *self.pattern.slots(frames, self.num_codebooks).shape)
 
     def _generate(self, request, frames, schedule, steps, noise):
@@ -245,7 +247,7 @@ class MaskedPrior(Prior):
         return _State(tf.zeros((), tf.int32), keras.ops.where(holes, MASK, request.given))
 
     def _advance(self, request, state, frames, schedule, steps, noise, stop):
-        """The steps up to `stop`."""
+        """Runs the steps up to `stop`."""
         begun = self._begin(request, frames).ids
         count = keras.ops.sum(keras.ops.cast(keras.ops.equal(begun, MASK), "int32"), axis=(1, 2))
 
@@ -253,7 +255,7 @@ class MaskedPrior(Prior):
             done = keras.ops.cast(step + 1, "float32") / steps
             share = masked_share(done, schedule, int(np.prod(begun.shape[1:])))
             left = keras.ops.cast(keras.ops.floor(keras.ops.cast(count, "float32") * share), "int32")
-            # At least one waits for each later step, as long as there are any.
+            # At least one token stays masked for each later step, as long as there are any.
             holes = keras.ops.sum(keras.ops.cast(keras.ops.equal(ids, MASK), "int32"), axis=(1, 2))
             left = keras.ops.clip(left, keras.ops.minimum(1, holes - 1), keras.ops.maximum(holes - 1, 0))
             left = keras.ops.where(step + 1 < steps, keras.ops.maximum(left, 0), 0)
@@ -263,7 +265,7 @@ class MaskedPrior(Prior):
         return _State(*tf.while_loop(lambda step, ids: step < stop, body, tuple(state)))
 
     def _filled(self, request, ids, frames, left, noise, uniforms):
-        """Draws all hidden ids, and hides the `left` (batch,) of them that are least sure again."""
+        """Samples all masked ids, and masks the `left` (batch,) least confident of them again."""
         prefix, context, inputs = request.prefix, request.context, ids
         if request.guidance is not None:
             prefix, context = unconditional(prefix), unconditional(context)
@@ -286,7 +288,7 @@ class MaskedPrior(Prior):
 
     # === Steps ===
     def _predicted(self, sequence, frames, prefix, context, training):
-        """Logits of a sequence of ids with `MASK` in it."""
+        """Logits of a sequence of ids that contains `MASK`."""
         places = self.coordinates(frames)
         vectors, mask, positions = self.with_prefix(prefix, self.placed(self.embedded(sequence)), places)
         context, context_mask = self.embedded_context(context)
@@ -296,11 +298,11 @@ class MaskedPrior(Prior):
         return keras.ops.where(self.possible(frames), self.logits(outputs[:, -sequence.shape[1] :]), NEVER)
 
     def _hidden(self, ids):
-        """The sequence of ids (batch, positions, num_codebooks), of which those that are not there are hidden."""
+        """The sequence of ids (batch, positions, num_codebooks), with missing ones masked."""
         return self.pattern.apply(keras.ops.where(keras.ops.equal(ids, PADDING), MASK, ids), PADDING)
 
     def _to_hide(self, sequence, training):
-        """Which ids of a sequence are hidden: bool like it."""
+        """Which ids of a sequence are masked, bool of the same shape."""
         batch, shape = keras.ops.shape(sequence)[0], sequence.shape[1:]
         if training:
             progress = keras.random.uniform((batch, 1), seed=self.random)

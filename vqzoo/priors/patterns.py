@@ -1,18 +1,18 @@
-"""Several tokens at each position as one sequence, and back: the order as a table of numbers."""
+"""Codebook patterns: the order in which several tokens per position form one sequence, as a lookup table."""
 
 import keras
 import numpy as np
 
 
 class Pattern:
-    """In which order the tokens of a signal are written: a table of steps and streams.
+    """The order of the tokens of a signal, as a table of steps and streams.
 
-    A step predicts the tokens of all its streams at once, from the steps before. A subclass writes `streams` and
+    A step predicts the tokens of all its streams at once from the preceding steps. A subclass implements `streams` and
     `slots`.
     """
 
     def streams(self, num_codebooks):
-        """How many tokens stand beside each other in a step.
+        """Number of tokens per step.
 
         Args:
             num_codebooks: int.
@@ -23,23 +23,23 @@ class Pattern:
         raise NotImplementedError
 
     def slots(self, frames, num_codebooks):
-        """Which token stands where.
+        """The table of token indices.
 
         Args:
-            frames: int, positions of the signal.
-            num_codebooks: int, tokens at each position.
+            frames: int, number of positions of the signal.
+            num_codebooks: int, number of tokens per position.
 
         Returns:
-            int32 array (steps, streams): position * num_codebooks + codebook, and -1 where nothing stands.
+            int32 array (steps, streams): position * num_codebooks + codebook, and -1 for empty slots.
         """
         raise NotImplementedError
 
     def apply(self, tokens, fill=-1):
-        """Writes tokens as a sequence.
+        """Arranges tokens as a sequence.
 
         Args:
-            tokens: int array or tensor (batch, frames, num_codebooks), the last two sizes known.
-            fill: int, where nothing stands. Defaults to -1.
+            tokens: int array or tensor (batch, frames, num_codebooks), the last two sizes static.
+            fill: int, value of empty slots. Defaults to -1.
 
         Returns:
             int32 tensor (batch, steps, streams).
@@ -51,26 +51,26 @@ class Pattern:
         _, frames, codebooks = tokens.shape
         if frames is None or codebooks is None:
             raise ValueError(
-                f"A pattern is a table for a known number of positions and codebooks. Received: shape={tokens.shape}. "
+                f"A pattern needs a static number of positions and codebooks. Received: shape={tokens.shape}. "
                 "Give the batch a static shape."
             )
         slots = self.slots(frames, codebooks)
         return _placed(tokens, slots, fill)
 
     def revert(self, sequence, frames, num_codebooks, fill=-1):
-        """Reads tokens from a sequence, or from its first steps.
+        """Restores tokens from a sequence, or from its first steps.
 
         Args:
-            sequence: int array or tensor (batch, steps or fewer, streams), the last two sizes known.
-            frames: int, positions of the signal.
+            sequence: int array or tensor (batch, steps or fewer, streams), the last two sizes static.
+            frames: int, number of positions of the signal.
             num_codebooks: int.
-            fill: int, for tokens that the steps do not reach. Defaults to -1.
+            fill: int, value of tokens that the steps do not reach. Defaults to -1.
 
         Returns:
             int32 tensor (batch, frames, num_codebooks).
 
         Raises:
-            ValueError: if the sequence has another number of streams, or more steps than there are.
+            ValueError: if the sequence has a wrong number of streams, or too many steps.
         """
         sequence = keras.ops.convert_to_tensor(sequence, "int32")
         slots = self.slots(frames, num_codebooks)
@@ -86,11 +86,11 @@ class Pattern:
         return _placed(sequence, places.reshape(frames, num_codebooks), fill)
 
     def whole_frames(self, steps, frames, num_codebooks):
-        """How many positions from the first on have all their tokens after some steps.
+        """Number of leading positions whose tokens are complete after some steps.
 
         Args:
-            steps: int, taken.
-            frames: int, positions of the signal.
+            steps: int, number of completed steps.
+            frames: int, number of positions of the signal.
             num_codebooks: int.
 
         Returns:
@@ -111,7 +111,7 @@ class Pattern:
 
     @classmethod
     def from_config(cls, config):
-        """A pattern of what `get_config` told."""
+        """Creates a pattern from its config."""
         return cls(**config)
 
     def __eq__(self, other):
@@ -123,9 +123,9 @@ class Pattern:
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class FlattenPattern(Pattern):
-    """One token a step: all of a position, codebook after codebook, then the next position.
+    """One token per step: the tokens of a position, codebook after codebook, then the next position.
 
-    Exact, and the longest: frames * num_codebooks steps.
+    It is exact, and the longest: frames * num_codebooks steps.
 
     Example:
     >>> FlattenPattern().slots(3, 2).tolist()
@@ -143,7 +143,7 @@ class FlattenPattern(Pattern):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class ParallelPattern(Pattern):
-    """All tokens of a position in one step, drawn without looking at each other.
+    """All tokens of a position in one step, sampled independently.
 
     Example:
     >>> ParallelPattern().slots(3, 2).tolist()
@@ -151,7 +151,7 @@ class ParallelPattern(Pattern):
     """
 
     def streams(self, num_codebooks):
-        """One for each codebook."""
+        """The number of codebooks."""
         return num_codebooks
 
     def slots(self, frames, num_codebooks):
@@ -161,13 +161,13 @@ class ParallelPattern(Pattern):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class DelayPattern(Pattern):
-    """A position a step, each codebook some steps later than the first, so that it sees the coarser ones.
+    """One position per step, with each codebook delayed, so that it depends on the coarser codebooks.
 
     Args:
-        delays: sequence of int, of each codebook. Defaults to 0, 1, 2, ...
+        delays: sequence of int, delay of each codebook in steps. Defaults to 0, 1, 2, ...
 
     Raises:
-        ValueError: if a delay is negative, none is 0, or (in `slots`) there are not as many as codebooks.
+        ValueError: if a delay is negative, none is 0, or (in `slots`) their number is not the number of codebooks.
 
     Example:
     >>> DelayPattern().slots(3, 2).tolist()
@@ -180,10 +180,10 @@ class DelayPattern(Pattern):
     def __init__(self, delays=None):
         self.delays = None if delays is None else tuple(int(delay) for delay in delays)
         if self.delays is not None and (not self.delays or min(self.delays) != 0):
-            raise ValueError(f"Delays are steps, the smallest of them 0. Received: delays={self.delays}")
+            raise ValueError(f"Delays are numbers of steps, and the smallest is 0. Received: delays={self.delays}")
 
     def streams(self, num_codebooks):
-        """One for each codebook."""
+        """The number of codebooks."""
         return num_codebooks
 
     def slots(self, frames, num_codebooks):
@@ -193,7 +193,7 @@ class DelayPattern(Pattern):
     def _delays(self, num_codebooks):
         delays = tuple(range(num_codebooks)) if self.delays is None else self.delays
         if len(delays) != num_codebooks:
-            raise ValueError(f"Each of the {num_codebooks} codebooks has a delay. Received: delays={delays}")
+            raise ValueError(f"Each of the {num_codebooks} codebooks needs a delay. Received: delays={delays}")
         return delays
 
     def get_config(self):
@@ -203,19 +203,19 @@ class DelayPattern(Pattern):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class CoarseFirstPattern(Pattern):
-    """The first codebook at all positions, then all the others, a position a step.
+    """The first codebook at all positions, then all the others, one position per step.
 
     Example:
     >>> CoarseFirstPattern().slots(2, 3).tolist()
     [[0, -1, -1], [3, -1, -1], [-1, 1, 2], [-1, 4, 5]]
 
     Reference:
-        Wang et al. 2023 (VALL-E), https://arxiv.org/abs/2301.02111, section 4.2, which draws the finer ones level by
+        Wang et al. 2023 (VALL-E), https://arxiv.org/abs/2301.02111, section 4.2, which samples the finer ones level by
         level; this order: Copet et al. 2023 (MusicGen), https://arxiv.org/abs/2306.05284, figure 1, "VALL-E"
     """
 
     def streams(self, num_codebooks):
-        """One for each codebook."""
+        """The number of codebooks."""
         return num_codebooks
 
     def slots(self, frames, num_codebooks):
@@ -230,10 +230,10 @@ def _delayed(frames, delays):
 
 
 def _placed(numbers, places, fill):
-    """The numbers of (batch, *two axes) at `places` (a, b) of the two axes in a row, `fill` where that is -1."""
+    """Gathers from (batch, *two axes) at the flat indices `places` (a, b), with `fill` where the index is -1."""
     batch = keras.ops.shape(numbers)[0]
     flat = keras.ops.reshape(numbers, (batch, numbers.shape[1] * numbers.shape[2]))
-    # In a table of its own stands what is nowhere.
+    # `fill` is an additional entry of the table.
     padded = keras.ops.pad(flat, ((0, 0), (0, 1)), constant_values=fill)
     taken = keras.ops.take(padded, np.where(places < 0, flat.shape[1], places).reshape(-1), axis=1)
     return keras.ops.reshape(taken, (batch, *places.shape))

@@ -1,4 +1,4 @@
-"""What priors over tokens share: ids in and logits out, conditions, positions, presets."""
+"""Base class of priors over tokens: ids, logits, conditions, positions and presets."""
 
 import math
 from typing import Any
@@ -25,41 +25,41 @@ FILE = "prior.keras"
 
 
 class CrossEntropy(NamedTuple):
-    """What a prior says of the tokens that it is to predict, one number each."""
+    """Cross-entropy of a prior's predictions, one value per token."""
 
-    nats: Any  # float32 (batch, steps, streams), -log p; 0 where nothing is counted
-    uniform: Any  # the same, averaged over all tokens that might stand there
+    nats: Any  # float32 (batch, steps, streams), -log p; 0 where no token is counted
+    uniform: Any  # the same, averaged over all allowed tokens
     counted: Any  # bool (batch, steps, streams)
 
 
 class Prior(keras.Model):
-    """A transformer that knows which tokens of a tokenizer are likely, given others.
+    """A transformer that models the probability of a tokenizer's tokens.
 
-    Use `AutoregressivePrior` or `MaskedPrior`; this one holds what they share. The condition is a prefix, ids of the
-    space that stand before the tokens (a label, the pieces of a sentence, tokens of another tokenizer), or a context,
-    which the transformer's cross-attention looks at, or both. In ids `PADDING` stands for nothing: an example whose
-    prefix and context are padding is unconditional.
+    Use `AutoregressivePrior` or `MaskedPrior`, which share this base class. The condition is a prefix, a context or
+    both. A prefix consists of ids of the space that precede the tokens: a label, the pieces of a text, or tokens of
+    another tokenizer. A context is the input of the transformer's cross-attention. Ids equal to `PADDING` are ignored,
+    so an example whose prefix and context are padding is unconditional.
 
     Args:
         space: `TokenSpace`.
         transformer: `vqzoo.networks.Transformer`, with `cross_attention` if there is a context.
         target: str, the part of the space whose tokens are predicted.
-        width: int, of the vectors that the transformer takes.
-        grid: tuple of int, of the tokens: rows and columns of a picture. Defaults to None: one axis of any length.
-        pattern: `Pattern`, in which order several codebooks are written. Defaults to `FlattenPattern`.
-        context_encoder: `vqzoo.networks.Transformer` that looks both ways, over the context. Defaults to none: the
-            context is a set, without order.
-        condition_dropout: float in [0, 1), share of the examples that are unconditional in training, for guidance.
-            Defaults to 0.
-        learnt_positions: int, steps that have a learnt vector each, added to what they read: the place itself, where
-            rotary positions tell distances. Defaults to 0, none.
-        seed: int, of what is random in training. Defaults to a random one.
+        width: int, width of the transformer's input vectors.
+        grid: tuple of int, shape of the tokens, such as rows and columns. Default None, one axis of any length.
+        pattern: `Pattern`, the order of the tokens of several codebooks. Defaults to `FlattenPattern`.
+        context_encoder: bidirectional `vqzoo.networks.Transformer` over the context. Defaults to none, so that the
+            context is a set without order.
+        condition_dropout: float in [0, 1), fraction of the examples that are unconditional in training, for
+            classifier-free guidance. Defaults to 0.
+        learnt_positions: int, number of steps with a learned position vector, which is added to the input of the step.
+            It encodes absolute positions, while rotary embeddings encode relative ones. Defaults to 0, none.
+        seed: int, seed of the randomness in training. Defaults to a random one.
 
     Raises:
-        ValueError: if a part is of the wrong kind, or they do not fit together.
+        ValueError: if a part has the wrong type, or the parts do not match.
     """
 
-    causal = None  # whether the transformer is
+    causal = None  # whether the transformer is causal
     __repr__ = prior_line
 
     def __init__(
@@ -106,9 +106,9 @@ class Prior(keras.Model):
         )
         if self.learnt_positions:
             self.places = self.add_weight((self.learnt_positions, self.width), "random_normal", name="places")
-        # Small weights: at the start all tokens are about as likely.
+        # Small weights, so that all tokens are about equally likely at the start.
         small = keras.initializers.VarianceScaling(1e-4, "fan_in", "truncated_normal")
-        # In float32 under every policy: the logits of thousands of codes, and the softmax of the loss.
+        # Always in float32, because of the logits of thousands of codes and the softmax of the loss.
         self.head = keras.layers.Dense(
             self.streams * self.columns, use_bias=False, kernel_initializer=small, name="head", dtype="float32"
         )
@@ -120,13 +120,13 @@ class Prior(keras.Model):
         self.built = True
 
     def build_now(self):
-        """Makes the weights, if nobody has."""
+        """Creates the weights if they do not exist."""
         if not self.built:
             self.build()
 
-    # === What is learnt ===
+    # === Loss ===
     def cross_entropy(self, tokens, prefix=None, context=None, training=False):
-        """How well the tokens of a batch are predicted; see the subclasses.
+        """Cross-entropy of the tokens of a batch; see the subclasses.
 
         Args:
             tokens: int32 tensor (batch, *grid, num_codebooks).
@@ -151,23 +151,23 @@ class Prior(keras.Model):
 
     # === Ids ===
     def frames_of(self, length=None):
-        """The number of positions: of the grid, or `length` where any number may come."""
+        """The number of positions: that of the grid, or `length` without a grid."""
         frames = frames_of(self.grid, length)
         if self.grid is None:
             self._check_steps(len(self.pattern.slots(frames, self.num_codebooks)), f"length={length}")
         return frames
 
     def checked_tokens(self, tokens):
-        """Tokens as ids in a row of positions.
+        """Converts tokens to ids in one sequence of positions.
 
         Args:
-            tokens: int array or tensor (batch, *grid, num_codebooks), -1 for none.
+            tokens: int array or tensor (batch, *grid, num_codebooks), -1 for a missing token.
 
         Returns:
             int32 tensor (batch, positions, num_codebooks).
 
         Raises:
-            ValueError: on another shape, dtype or range.
+            ValueError: if the shape, the dtype or the range is wrong.
         """
         tokens = tokens if hasattr(tokens, "dtype") else np.asarray(tokens)
         shape = tuple(tokens.shape)
@@ -178,21 +178,21 @@ class Prior(keras.Model):
         if not fits:
             grid = "any length" if self.grid is None else f"a grid of {self.grid}"
             raise ValueError(
-                f"This prior takes tokens (batch, *grid, {self.num_codebooks}) with {grid}. Received: shape={shape}. "
-                "Encode pictures of the size that it was made for."
+                f"This prior expects tokens (batch, *grid, {self.num_codebooks}) with {grid}. Received: shape={shape}. "
+                "Encode signals of the size that it was trained on."
             )
         ids = self.space.to_ids(self.target, tokens)
         return keras.ops.reshape(ids, (-1, math.prod(self.grid) if self.grid else shape[1], self.num_codebooks))
 
     def tokens_of(self, sequence, frames):
-        """Tokens (batch, *grid, num_codebooks) of a sequence of ids, -1 for what is not there."""
+        """Tokens (batch, *grid, num_codebooks) of a sequence of ids, -1 for missing ones."""
         sequence = keras.ops.where(keras.ops.equal(sequence, self.space.end(self.target)), PADDING, sequence)
         ids = self.pattern.revert(sequence, frames, self.num_codebooks, PADDING)
         tokens = self.space.to_tokens(self.target, ids)
         return keras.ops.reshape(tokens, (-1, *(self.grid or (frames,)), self.num_codebooks))
 
     def checked_condition(self, prefix, context):
-        """Prefix and context as int32 tensors or None; raises ValueError where they do not fit the prior."""
+        """Prefix and context as int32 tensors or None. Raises ValueError if they do not match the prior."""
         wants = self.transformer.cross_attention
         if (context is not None) != wants:
             raise ValueError(
@@ -213,7 +213,7 @@ class Prior(keras.Model):
         return tuple(checked)
 
     def dropped(self, prefix, context, training):
-        """The condition, in training without that of some examples."""
+        """The condition, which is dropped for some examples in training."""
         parts = [ids for ids in (prefix, context) if ids is not None]
         if not (training and self.condition_dropout and parts):
             return prefix, context
@@ -222,7 +222,7 @@ class Prior(keras.Model):
 
     # === The network ===
     def embedded(self, ids):
-        """Vectors of ids (batch, length, streams): the sum over those that stand beside each other."""
+        """Embeddings of ids (batch, length, streams), summed over the streams."""
         vectors = self.embedding(ids)
         if ids.shape[-1] == 1:
             return keras.ops.squeeze(vectors, 2)
@@ -230,16 +230,16 @@ class Prior(keras.Model):
         return keras.ops.sum(vectors * real, axis=2)
 
     def placed(self, vectors, step=0):
-        """Adds the learnt vectors of the steps from `step` on to what these read, where the prior has them."""
+        """Adds the learned position vectors, if any, to the inputs of the steps from `step` on."""
         if not self.learnt_positions:
             return vectors
-        if isinstance(step, int):  # in the loop, whose length has been checked, it is a tensor
+        if isinstance(step, int):  # in the loop it is a tensor, and the length has been checked
             self._check_steps(step + vectors.shape[1], "a signal")
         steps = keras.ops.arange(vectors.shape[1]) + step
         return vectors + keras.ops.cast(keras.ops.take(self.places, steps, axis=0), vectors.dtype)
 
     def embedded_context(self, context):
-        """Vectors of a context, and where it is real."""
+        """Encoded context, and its padding mask."""
         if context is None:
             return None, None
         mask = keras.ops.not_equal(context, PADDING)
@@ -247,7 +247,7 @@ class Prior(keras.Model):
         return (vectors if self.context_encoder is None else self.context_encoder(vectors, mask=mask)), mask
 
     def with_prefix(self, prefix, inputs, coordinates):
-        """Vectors, mask and positions of prefix and inputs together; the prefix's padding takes no positions."""
+        """Vectors, mask and positions of prefix and inputs together. Padding of the prefix takes no positions."""
         if prefix is None:
             return inputs, None, coordinates
         real = keras.ops.not_equal(prefix, PADDING)
@@ -261,21 +261,21 @@ class Prior(keras.Model):
         return vectors, mask, keras.ops.concatenate([before, behind], axis=1)
 
     def coordinates(self, frames):
-        """The place of each step's tokens: int32 array (steps, axes), from 0."""
+        """The position of each step's tokens, int32 array (steps, axes), from 0."""
         slots = self.pattern.slots(frames, self.num_codebooks)
         if self.grid is None or len(self.grid) == 1:
             return np.arange(len(slots), dtype="int32")[:, None]
-        # All tokens of a place have its row and column.
+        # All tokens of a position share its row and column.
         return np.stack(np.unravel_index(slots.max(axis=1) // self.num_codebooks, self.grid), axis=1).astype("int32")
 
     def possible(self, frames):
-        """Which columns may stand in each step: those of its codebook.
+        """The allowed columns of each step, those of its codebook.
 
         Args:
-            frames: int, positions.
+            frames: int, number of positions.
 
         Returns:
-            bool array (steps, streams, columns), True everywhere where no token stands.
+            bool array (steps, streams, columns), all True for empty slots.
         """
         slots = self.pattern.slots(frames, self.num_codebooks)[..., None]
         sizes = np.array(self.space.sizes[self.target])
@@ -285,21 +285,21 @@ class Prior(keras.Model):
         return (slots < 0) | ((ids >= first[codebook]) & (ids < first[codebook] + sizes[codebook]))
 
     def logits(self, outputs):
-        """Scores of all columns: vectors (batch, steps, width) to float32 (batch, steps, streams, columns)."""
+        """Logits of all columns: vectors (batch, steps, width) to float32 (batch, steps, streams, columns)."""
         return keras.ops.reshape(self.head(outputs), (-1, outputs.shape[1], self.streams, self.columns))
 
     def _columns(self):
-        """The id of each stream's first column, int32 (streams,), and how many columns there are."""
+        """The id of the first column of each stream, int32 (streams,), and the number of columns."""
         sizes = self.space.sizes[self.target]
         if self.streams == 1:
-            ends = self.causal and self.grid is None  # the end stands before the codes
+            ends = self.causal and self.grid is None  # the end token precedes the codes
             return np.array([self.space.first(self.target) - ends], "int32"), sum(sizes) + ends
         return np.array([self.space.first(self.target, k) for k in range(len(sizes))], "int32"), max(sizes)
 
     def _check_parts(self):
         if not isinstance(self.space, TokenSpace) or not isinstance(self.pattern, Pattern):
             raise ValueError(
-                f"`space` is a vqzoo.priors.TokenSpace and `pattern` a Pattern. Received: {self.space!r}, "
+                f"`space` must be a vqzoo.priors.TokenSpace and `pattern` a Pattern. Received: {self.space!r}, "
                 f"{self.pattern!r}"
             )
         self.space.start(self.target)
@@ -314,49 +314,49 @@ class Prior(keras.Model):
                 )
         if self.context_encoder is not None and not self.transformer.cross_attention:
             raise ValueError(
-                "A context encoder needs a transformer that looks at the context. Received: cross_attention=False. "
+                "A context encoder needs a transformer with cross-attention. Received: cross_attention=False. "
                 "Make the transformer with cross_attention=True."
             )
         if self.grid is not None and (not self.grid or min(self.grid) < 1):
-            raise ValueError(f"A grid has a position or more along each axis. Received: grid={self.grid}")
+            raise ValueError(f"A grid must have at least one position along each axis. Received: grid={self.grid}")
         if not 0.0 <= self.condition_dropout < 1.0:
             raise ValueError(
-                f"`condition_dropout` lies in [0, 1). Received: condition_dropout={self.condition_dropout}"
+                f"`condition_dropout` must be in [0, 1). Received: condition_dropout={self.condition_dropout}"
             )
 
-    def _check_steps(self, steps, told):
+    def _check_steps(self, steps, received):
         if 0 < self.learnt_positions < steps:
             raise ValueError(
-                f"This prior has learnt {self.learnt_positions} steps. Received: {told}, which takes {steps}. Make the "
-                f"prior with `learnt_positions={steps}`, or 0 for none."
+                f"This prior has learned {self.learnt_positions} steps. Received: {received}, which needs {steps}. "
+                f"Make the prior with `learnt_positions={steps}`, or 0 for none."
             )
 
-    # === Whose tokens ===
+    # === Origin of tokens ===
     def check_tokens_of(self, tokens, told="The tokens"):
-        """Raises where tokens are another tokenizer's than this prior was trained with.
+        """Raises an error if tokens come from a different tokenizer than the one of the training.
 
         Args:
-            tokens: what tells whose they are by `codebook_sizes` and perhaps `sha256`: `vqzoo.data.TokenShards`, a
+            tokens: object with `codebook_sizes` and perhaps `sha256`: `vqzoo.data.TokenShards`, a
                 `vqzoo.presets.TokenFile`, or a `Tokenizer`.
-            told: str, what they are, for the message.
+            told: str, description of the tokens for the message.
 
         Raises:
-            ValueError: if they are another's.
+            ValueError: if they come from a different tokenizer.
         """
         self.space.check_owner(self.target, getattr(tokens, "sha256", ""), tokens.codebook_sizes, told)
 
     @classmethod
     def from_preset(cls, name):
-        """Loads a prior by name or folder; returns whatever class of prior the file holds.
+        """Loads a prior by name or folder, with the class that the file holds.
 
         Args:
-            name: str or path, a preset's name, or its folder.
+            name: str or path, name or folder of a preset.
 
         Returns:
             A prior.
 
         Raises:
-            ValueError: if the preset is unknown, damaged, newer than this version, or holds another class.
+            ValueError: if the preset is unknown, damaged, newer than this version, or holds a different class.
         """
         prior = load_preset(name, filename=FILE)
         if not isinstance(prior, cls):
@@ -366,25 +366,25 @@ class Prior(keras.Model):
         return prior
 
     def in_float32(self):
-        """The prior with all layers computing in float32, as presets hold it; a copy, if need be."""
+        """The prior with all layers in float32, as in presets; a copy if necessary."""
         return in_float32(self, lambda config: with_config(self, config))
 
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
-        """Writes a preset folder: the prior in float32, its metadata, the recipe's settings, a card and the manifest.
+        """Writes a preset folder: the prior in float32, metadata, recipe, card and manifest.
 
         Args:
             folder: str or path.
-            metadata: dict of JSON values, what the card tells. Defaults to the parts of the space alone.
-            recipe: dict of JSON values, the settings that made the weights. Defaults to none.
+            metadata: dict of JSON values for the card. Defaults to the parts of the space only.
+            recipe: dict of JSON values, the settings of the training. Defaults to none.
             seal: bool. False leaves the preset incomplete, for more files to be added. Defaults to True.
 
         Raises:
-            ValueError: if the prior is not built, or the folder holds somebody's files that a preset would replace.
+            ValueError: if the prior is not built, or the folder holds other files that a preset would replace.
         """
         if not self.built:
-            raise ValueError("A prior without weights is no preset. Received: one that is not built. Train it first.")
-        told = {"target": self.target, "space": self.space.get_config(), **(metadata or {})}
-        save_preset(self.in_float32(), folder, metadata=told, recipe=recipe, filename=FILE, seal=seal)
+            raise ValueError("A preset needs weights. Received: a prior that is not built. Train it first.")
+        metadata = {"target": self.target, "space": self.space.get_config(), **(metadata or {})}
+        save_preset(self.in_float32(), folder, metadata=metadata, recipe=recipe, filename=FILE, seal=seal)
 
     # === Config ===
     def get_config(self):

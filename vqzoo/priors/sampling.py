@@ -1,4 +1,4 @@
-"""From logits to tokens: pure functions, and the settings that choose among them."""
+"""Sampling tokens from logits: pure functions and their settings."""
 
 from typing import Any
 from typing import NamedTuple
@@ -7,34 +7,34 @@ import keras
 
 from vqzoo.priors.settings import checked
 
-# What a logit becomes where a token cannot come: e to it is 0 beside any real one.
+# The logit of a token that is not allowed. Its exponential is 0 relative to that of any other logit.
 NEVER = -1e9
-_BITS = 32  # of a float32
+_BITS = 32  # bits of a float32
 
 
 class Sampling(NamedTuple):
-    """How tokens are drawn. None leaves a step out; all but `top_k` may be tensors."""
+    """Sampling settings. None disables a step. All except `top_k` may be tensors."""
 
-    temperature: Any = 1.0  # divides the logits; 0 takes the likeliest
-    top_k: Any = None  # the k likeliest alone; int
-    top_p: Any = None  # the fewest likeliest that have this probability together
-    min_p: Any = None  # those at least this times as likely as the likeliest
-    repetition_penalty: Any = None  # divides the logits of what has been, where they are positive
+    temperature: Any = 1.0  # divides the logits; 0 is greedy
+    top_k: Any = None  # keeps only the k most likely tokens; int
+    top_p: Any = None  # keeps the smallest set of most likely tokens with this total probability
+    min_p: Any = None  # keeps tokens with at least this fraction of the largest probability
+    repetition_penalty: Any = None  # divides positive logits of tokens that have occurred
 
     def checked(self):
-        """These settings as plain Python numbers; raises ValueError where one is out of range."""
+        """These settings as plain Python numbers. Raises ValueError if one is out of range."""
         return Sampling(**{name: checked(name, value) for name, value in self._asdict().items()})
 
 
 def guided(conditional, unconditional, scale):
-    r"""Moves logits away from those without the condition.
+    r"""Classifier-free guidance, which moves logits away from the unconditional ones.
 
     $$l = l_\emptyset + s \, (l_c - l_\emptyset)$$
 
     Args:
         conditional: float tensor l_c.
         unconditional: float tensor l_∅ of the same shape.
-        scale: float s; 1 changes nothing, 0 forgets the condition.
+        scale: float s; 1 changes nothing, 0 ignores the condition.
 
     Returns:
         Tensor of the same shape.
@@ -50,11 +50,11 @@ def guided(conditional, unconditional, scale):
 
 
 def penalized(logits, seen, penalty):
-    """Makes tokens that have been less likely: divides positive logits by the penalty, multiplies negative ones.
+    """Makes repeated tokens less likely: divides positive logits by the penalty and multiplies negative ones.
 
     Args:
         logits: float tensor (..., count).
-        seen: bool tensor of the same shape, True where a token has been.
+        seen: bool tensor of the same shape, True where a token has occurred.
         penalty: float; 1 changes nothing.
 
     Returns:
@@ -66,18 +66,18 @@ def penalized(logits, seen, penalty):
     [1.0, -4.0, 2.0]
 
     Reference:
-        Keskar et al. 2019, https://arxiv.org/abs/1909.05858, section 4.1; the case of negative ones as in Hugging
+        Keskar et al. 2019, https://arxiv.org/abs/1909.05858, section 4.1; negative logits as in Hugging
         Face's `RepetitionPenaltyLogitsProcessor`
     """
     return keras.ops.where(seen, keras.ops.where(logits > 0.0, logits / penalty, logits * penalty), logits)
 
 
 def top_k(logits, k):
-    """Keeps the k likeliest tokens, and all that are as likely as the last of them.
+    """Keeps the k most likely tokens, and ties with the last of them.
 
     Args:
         logits: float tensor (..., count).
-        k: int; more than `count` keeps all.
+        k: int; a value above `count` keeps all.
 
     Returns:
         Tensor of the same shape, `NEVER` for the others.
@@ -91,7 +91,7 @@ def top_k(logits, k):
 
 
 def top_p(logits, p):
-    """Keeps the fewest likeliest tokens that together have a probability of p or more, and all as likely as the last.
+    """Keeps the smallest set of most likely tokens with a total probability of at least p, and ties with the last.
 
     Args:
         logits: float tensor (..., count).
@@ -109,13 +109,13 @@ def top_p(logits, p):
         Holtzman et al. 2019, https://arxiv.org/abs/1904.09751, section 3.1
     """
     chances = keras.ops.softmax(logits, axis=-1)
-    # Of p = 1 the sum of all, which rounding may leave below 1.
+    # For p = 1 it is the sum of all, which rounding may leave below 1.
     enough = p * keras.ops.sum(chances, axis=-1, keepdims=True)
     return keras.ops.where(_most(chances, chances, enough), logits, NEVER)
 
 
 def min_p(logits, p):
-    """Keeps the tokens that are at least p times as likely as the likeliest.
+    """Keeps the tokens with at least p times the largest probability.
 
     Args:
         logits: float tensor (..., count).
@@ -136,23 +136,23 @@ def min_p(logits, p):
 
 
 def filtered(logits, sampling, seen=None):
-    """The logits that `draw` draws from: penalty, temperature, then what may come at all.
+    """Applies the repetition penalty, the temperature and the filters to the logits for `draw`.
 
     Args:
         logits: float tensor (..., count).
-        sampling: `Sampling`; of temperature 0 the temperature is left to `draw`.
+        sampling: `Sampling`; a temperature of 0 is left to `draw`.
         seen: bool tensor of the shape of `logits`, for the penalty.
 
     Returns:
-        float32 tensor of the same shape, because a small temperature and `NEVER` are infinite in float16.
+        float32 tensor of the same shape. In float16, `NEVER` and logits divided by a small temperature are infinite.
     """
     logits = keras.ops.cast(logits, "float32")
     possible = logits > 0.5 * NEVER
     if sampling.repetition_penalty is not None:
         logits = keras.ops.where(possible, penalized(logits, seen, sampling.repetition_penalty), logits)
-    if sampling.temperature is None:  # the likeliest, which no filter removes
+    if sampling.temperature is None:  # greedy; no filter removes the most likely token
         return logits
-    # At any temperature, what cannot come stays below what can.
+    # At any temperature, logits of tokens that are not allowed stay below the others.
     logits = keras.ops.where(possible, keras.ops.maximum(logits / sampling.temperature, 0.5 * NEVER), NEVER)
     if sampling.top_k is not None:
         logits = top_k(logits, sampling.top_k)
@@ -164,16 +164,16 @@ def filtered(logits, sampling, seen=None):
 
 
 def draw(logits, uniforms):
-    r"""Draws a token for each number in [0, 1): the first one whose probability, with those before, exceeds it.
+    r"""Samples a token for each number in [0, 1), by inversion of the cumulative distribution.
 
     $$t = \min \Big\{k : \sum_{j \le k} p_j > u\Big\}, \quad p = \operatorname{softmax}(l)$$
 
-    The numbers are given, so that a sample is a function of the seed and of the example, in any batch and on any
-    device. A token of probability 0 is never drawn.
+    The numbers are arguments, so that a sample is a function of the seed and the example, in any batch and on any
+    device. A token of probability 0 is never sampled.
 
     Args:
         logits: float32 tensor (..., count).
-        uniforms: float32 tensor (...), in [0, 1); None takes the likeliest token.
+        uniforms: float32 tensor (...), in [0, 1); None selects the most likely token.
 
     Returns:
         int32 tensor (...).
@@ -187,10 +187,10 @@ def draw(logits, uniforms):
         return keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")
     chances = keras.ops.softmax(logits, axis=-1)
     sums = keras.ops.cumsum(chances, axis=-1)
-    # Below the last sum, also after rounding: it is reached by a token that has some probability.
+    # Below the last sum, also after rounding, so that a token of positive probability reaches it.
     bound = keras.ops.expand_dims(uniforms, -1) * (sums[..., -1:] * (1.0 - 2.0**-23))
     reached = keras.ops.logical_and(sums > bound, chances > 0.0)
-    # Where rounding leaves no token, the likeliest.
+    # The most likely token if rounding leaves none.
     likeliest = keras.ops.equal(chances, keras.ops.max(chances, axis=-1, keepdims=True))
     some = keras.ops.any(reached, axis=-1, keepdims=True)
     found = keras.ops.where(some, reached, likeliest)
@@ -199,12 +199,12 @@ def draw(logits, uniforms):
 
 
 def uniforms_of(seed, count, *shape):
-    """Numbers in [0, 1) for `count` examples; those of an example do not depend on how many there are.
+    """Uniform random numbers in [0, 1) for `count` examples. Those of an example do not depend on `count`.
 
     Args:
-        seed: int from 0 to 2**63 - 1, or int32 or int64 scalar tensor. Each has its own numbers.
-        count: int or int32 scalar tensor, examples.
-        *shape: int, numbers of each.
+        seed: int from 0 to 2**63 - 1, or int32 or int64 scalar tensor.
+        count: int or int32 scalar tensor, number of examples.
+        *shape: int, shape of the numbers of an example.
 
     Returns:
         float32 tensor (count, *shape).
@@ -217,22 +217,22 @@ def uniforms_of(seed, count, *shape):
 
     seed = tf.cast(seed, tf.int64)
     key = tf.stack([tf.bitwise.bitwise_and(seed, 2**31 - 1), tf.bitwise.right_shift(seed, 31)])
-    # Philox on every device: the choice by device would differ on TPU.
+    # Philox on every device. The default depends on the device and differs on TPU.
     return tf.random.stateless_uniform((count, *shape), key, alg="philox")
 
 
 def _most(values, weights, enough):
-    """Marks the fewest largest values whose weights sum to `enough` or more, and all as large as the last of them.
+    """Marks the smallest set of largest values whose weights sum to at least `enough`, and ties with the last of them.
 
-    The last one is found bit by bit, exactly: 32 sums are much faster than the sort that XLA makes for CPUs.
+    The last value is found exactly, bit by bit. 32 sums are much faster than the sort of XLA on CPUs.
     """
     bits = keras.ops.view(keras.ops.cast(values, "float32"), "int32")
-    # As integers in the order of the numbers: those of negative ones run backwards.
+    # Floats as integers in the same order; the order of the negative ones has to be reversed.
     order = keras.ops.where(bits < 0, keras.ops.bitwise_xor(bits, 0x7FFFFFFF), bits)
 
     def halve(_, interval):
-        low, high = interval  # from `low` on it is enough, from `high` on not
-        # The mean, rounded down, without the overflow of a sum.
+        low, high = interval  # enough from `low` on, not enough from `high` on
+        # The mean, rounded down, without overflow.
         middle = keras.ops.bitwise_and(low, high) + keras.ops.right_shift(keras.ops.bitwise_xor(low, high), 1)
         sums = keras.ops.sum(keras.ops.where(order >= middle, weights, 0.0), axis=-1, keepdims=True)
         return keras.ops.where(sums >= enough, middle, low), keras.ops.where(sums >= enough, high, middle)

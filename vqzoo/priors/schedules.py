@@ -1,4 +1,4 @@
-"""How many tokens are hidden, over training and over the steps of generation."""
+"""Masking schedules of training and generation."""
 
 import math
 
@@ -11,9 +11,9 @@ _POWERS = {"linear": 1.0, "square": 2.0, "cubic": 3.0, "square_root": 0.5}
 
 
 def masked_share(progress, schedule="cosine", tokens=196):
-    r"""The share of tokens that are hidden when a share of the way is done.
+    r"""The fraction of masked tokens as a function of the progress.
 
-    | schedule | share at r |
+    | schedule | fraction at r |
     |---|---|
     | `linear` (uniform) | 1 - r |
     | `cosine` | cos(pi r / 2) |
@@ -21,8 +21,8 @@ def masked_share(progress, schedule="cosine", tokens=196):
     | `log` | -log2(r) / log2(N) |
     | `exp` | 1 - 2^(log2(N) (r - 1)) |
 
-    clipped to [1e-6, 1], with N the number of tokens. Concave ones (`cosine`, `square`, `cubic`, `exp`) begin with few
-    certain tokens and end with many at once.
+    clipped to [1e-6, 1], with N the number of tokens. Concave schedules (`cosine`, `square`, `cubic`, `exp`) first fix
+    few tokens per step and later many.
 
     Args:
         progress: float tensor r, in [0, 1].
@@ -33,7 +33,7 @@ def masked_share(progress, schedule="cosine", tokens=196):
         float32 tensor.
 
     Raises:
-        ValueError: if there is no such schedule.
+        ValueError: if the schedule is unknown.
 
     Example:
     >>> [round(float(masked_share(r)), 3) for r in (0.0, 0.5, 1.0)]
@@ -54,5 +54,5 @@ def masked_share(progress, schedule="cosine", tokens=196):
     elif schedule == "exp":
         share = 1.0 - 2.0 ** (bits * (r - 1.0))
     else:
-        raise ValueError(f"A schedule is one of {', '.join(SCHEDULES)}. Received: schedule={schedule!r}")
+        raise ValueError(f"`schedule` must be one of {', '.join(SCHEDULES)}. Received: schedule={schedule!r}")
     return keras.ops.clip(share, _SMALLEST, 1.0)

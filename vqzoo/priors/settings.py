@@ -1,6 +1,6 @@
-"""The settings of generation in one table: the kind and the range of each, and which priors have it.
+"""The settings of generation in one table: type, range, and which priors support them.
 
-Python and the command line read them here, so that both refuse the same values with the same words.
+Python and the command line share this table, so that both refuse the same values with the same messages.
 """
 
 import argparse
@@ -14,27 +14,27 @@ import numpy as np
 
 from vqzoo.jsons import shown
 
-# The ranges are wider than any use, and keep sums in float32 finite and below what marks a token that cannot come.
+# The ranges are wider than needed in practice. They keep float32 sums finite and below the mark of disallowed tokens.
 _LARGEST = 2**31 - 1
 SEEDS = 2**63
 SCHEDULES = ("linear", "cosine", "square", "cubic", "square_root", "log", "exp")
-RIM = 2  # tokens of a hole at its border that are not made anew
+RIM = 2  # width in tokens of the border of a hole that is not regenerated
 
 
 class Setting(NamedTuple):
-    """What one setting may be."""
+    """The type and range of a setting."""
 
     kind: Any  # int, float, str or callable
     low: Any = None
     high: Any = None
-    zero: bool = False  # whether 0 is allowed beside what lies from `low` to `high`
-    above: bool = False  # whether `low` itself is not allowed
-    optional: bool = False  # whether None leaves it out
+    zero: bool = False  # whether 0 is allowed in addition to `low` to `high`
+    above: bool = False  # whether `low` itself is excluded
+    optional: bool = False  # whether None disables it
     causal: Any = None  # True: only an `AutoregressivePrior` has it; False: only a `MaskedPrior`
 
     @property
     def range(self):
-        """str, what the setting may be, in words."""
+        """str, description of the allowed values."""
         if self.kind in (str, callable):
             return "a function" if self.kind is callable else f"one of {', '.join(SCHEDULES)}"
         noun = "an integer" if self.kind is int else "a number"
@@ -43,14 +43,14 @@ class Setting(NamedTuple):
         return f"{'0, or ' if self.zero else ''}{noun} from {self.low} to {self.high}"
 
     def allows(self, value):
-        """Whether a plain value is of the kind and in the range; NaN is not."""
+        """Whether a plain value has the right type and range; NaN has not."""
         if self.kind in (str, callable):
             return callable(value) if self.kind is callable else isinstance(value, str) and value in SCHEDULES
         number = numbers.Integral if self.kind is int else numbers.Real
-        # NumPy counts spans of time among its integers.
+        # In NumPy, time intervals are integers too.
         if not isinstance(value, number) or isinstance(value, bool | np.timedelta64):
             return False
-        try:  # as it will be used: the bounds overflow in float16, and a fraction may be 0 as a float
+        try:  # as used later: the bounds overflow in float16, and a fraction may be 0 as a float
             value = self.kind(value)
         except (OverflowError, TypeError, ValueError):
             return False
@@ -76,23 +76,23 @@ SETTINGS = {
     "callback": Setting(callable, optional=True),
     "every": Setting(int, 1, _LARGEST, causal=True),
 }
-# Of pictures that are changed, whatever the prior is.
+# Settings of image editing, for every prior.
 OF_PICTURES = {"rim": Setting(int, 0, _LARGEST), "pad": Setting(int, 0, 2**14), "strength": Setting(float, 0, 1)}
-_ARRAYS = ("prefix", "context", "known")  # arguments of `generate` that are no settings
+_ARRAYS = ("prefix", "context", "known")  # arguments of `generate` that are not settings
 
 
 def checked(name, value):
-    """A setting as a plain Python value.
+    """Checks a setting and converts it to a plain Python value.
 
     Args:
-        name: str, of the table.
-        value: what was given for it: a number of Python or NumPy; a tensor of one number, too.
+        name: str, name in the table.
+        value: the given value: a number of Python or NumPy, or a tensor of one number.
 
     Returns:
-        int, float or str; None where the setting is left out.
+        int, float or str; None if the setting is disabled.
 
     Raises:
-        ValueError: the value is of another kind or out of range.
+        ValueError: the value has a wrong type or is out of range.
 
     Example:
     >>> checked("top_k", np.int64(5)), checked("top_p", np.float32(0.5)), checked("top_p", None)
@@ -112,18 +112,18 @@ def checked(name, value):
 
 
 def checked_settings(prior, given, decided=()):
-    """Settings of a prior's `generate` as plain Python values.
+    """Checks the settings of a prior's `generate` and converts them to plain Python values.
 
     Args:
         prior: `Prior`.
-        given: dict name -> value; arrays such as `known` stay as they are.
-        decided: names that the caller decides, and that cannot be given. Defaults to none.
+        given: dict name -> value; arrays such as `known` are not changed.
+        decided: names that the caller sets and that must not be given. Defaults to none.
 
     Returns:
         Dict like `given`.
 
     Raises:
-        ValueError: this kind of prior has no such setting, or a value is of another kind or out of range.
+        ValueError: this kind of prior has no such setting, or a value has a wrong type or is out of range.
 
     Example:
     >>> import types
@@ -139,10 +139,10 @@ def checked_settings(prior, given, decided=()):
         near = difflib.get_close_matches(str(name), [*own, *arrays], n=1)
         hint = f" Did you mean `{near[0]}`?" if near else ""
         if name == "length" and prior.grid is not None:
-            hint = f" Its grid of {prior.grid} is what it makes."
+            hint = f" It generates its grid of {prior.grid}."
         elif name in SETTINGS and SETTINGS[name].causal not in (None, bool(prior.causal)):
-            kind = "AutoregressivePrior" if SETTINGS[name].causal else "MaskedPrior"
-            hint = f" Only a prior of the kind {kind} has it."
+            kind = "an `AutoregressivePrior`" if SETTINGS[name].causal else "a `MaskedPrior`"
+            hint = f" Only {kind} has it."
         called = shown(str(name))[1:-1]
         raise ValueError(
             f"This {type(prior).__name__} has no setting `{called}` here.{hint} Its settings are {', '.join(own)}. "
@@ -152,17 +152,17 @@ def checked_settings(prior, given, decided=()):
 
 
 def frames_of(grid, length=None):
-    """How many positions are made.
+    """Number of positions to generate.
 
     Args:
-        grid: tuple of int, of the prior's tokens, or None.
-        length: int where there is no grid, None where there is one.
+        grid: tuple of int, grid of the prior's tokens, or None.
+        length: int without a grid, None with a grid.
 
     Returns:
         int.
 
     Raises:
-        ValueError: both or neither say it, or the length is out of range.
+        ValueError: both or neither are given, or the length is out of range.
 
     Example:
     >>> frames_of((2, 3)), frames_of(None, 5)
@@ -171,20 +171,20 @@ def frames_of(grid, length=None):
     length = checked("length", length)
     if (length is None) == (grid is None):
         raise ValueError(
-            "Without a grid, and only then, `length` says how many positions are made. Received: "
+            "Give `length`, the number of positions, if and only if the prior has no grid. Received: "
             f"length={length}, grid={grid}"
         )
     return math.prod(grid) if length is None else length
 
 
 def reader(name):
-    """A function that reads a setting's text, for argparse.
+    """A function that parses the text of a setting, for argparse.
 
     Args:
-        name: str, of the table; or a `Setting` of numbers that is not in it.
+        name: str, name in the table; or a numeric `Setting` that is not in it.
 
     Returns:
-        Callable str -> int or float, which raises `argparse.ArgumentTypeError` as `checked` raises ValueError.
+        Callable str -> int or float, which raises `argparse.ArgumentTypeError` where `checked` raises ValueError.
 
     Example:
     >>> reader("top_k")("7")
@@ -205,10 +205,10 @@ def reader(name):
 
 
 def _plain_number(value):
-    """The number in an array or a tensor of rank 0; anything else as it is."""
+    """The number in an array or a tensor of rank 0; anything else unchanged."""
     if isinstance(value, np.generic | type) or getattr(value, "shape", None) != () or np.ma.is_masked(value):
         return value
     try:
         return np.asarray(value)[()]
-    except Exception:  # a tensor of a graph, whose value is unknown
+    except Exception:  # a symbolic tensor, whose value is unknown
         return value

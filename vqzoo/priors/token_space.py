@@ -1,4 +1,4 @@
-"""Codebooks of several tokenizers, pieces of text, labels and marks as one range of ids."""
+"""One range of ids for the codebooks of several tokenizers, pieces of text, labels and special tokens."""
 
 import keras
 import numpy as np
@@ -6,30 +6,30 @@ import numpy as np
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
-# The ids that every space begins with.
+# The first ids of every space.
 PADDING, MASK, STOP = range(3)
 MARKS = 3
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class TokenSpace:
-    """Where each part's tokens lie in one range of ids.
+    """Maps the tokens of several parts to one range of ids.
 
-    | ids | what they stand for |
+    | ids | meaning |
     |---|---|
-    | 0, 1, 2 | nothing (`PADDING`), a hole to be filled (`MASK`), the end of everything (`STOP`) |
+    | 0, 1, 2 | padding (`PADDING`), masked (`MASK`), end of the sequence (`STOP`) |
     | then, part by part | its start, its end, the codes of its first codebook, of its second, ... |
 
-    A prior is saved with its space, so that its ids keep their meaning.
+    A prior is saved together with its space, so that its ids keep their meaning.
 
     Args:
-        parts: dict name -> int or sequence of int, the sizes of the part's codebooks: of a tokenizer
-            `tokenizer.codebook_sizes`, of labels or pieces of text their number.
-        owners: dict name -> str, the sha256 of the model whose tokens a part holds, as
-            `vqzoo.presets.describe_tokens` tells it. Defaults to none.
+        parts: dict name -> int or sequence of int, the codebook sizes of the part: `tokenizer.codebook_sizes` for a
+            tokenizer, their number for labels or pieces of text.
+        owners: dict name -> str, the sha256 of the model whose tokens a part holds, as returned by
+            `vqzoo.presets.describe_tokens`. Defaults to none.
 
     Raises:
-        ValueError: if there is no part, a size is not positive, or an owner is of no part.
+        ValueError: if there is no part, a size is not positive, or an owner has no part.
 
     Example:
     >>> space = TokenSpace({"label": 10, "image": (512, 256)})
@@ -44,7 +44,7 @@ class TokenSpace:
         sizes = {str(name): tuple(int(k) for k in np.atleast_1d(of)) for name, of in dict(parts).items()}
         if not sizes or any(not of or min(of) < 1 for of in sizes.values()):
             raise ValueError(
-                f"A space has a part or more, and each of their codebooks a code or more. Received: {sizes}. Give "
+                f"A space needs at least one part, and each codebook at least one code. Received: {sizes}. Give "
                 "`{'image': tokenizer.codebook_sizes}`, for instance."
             )
         self.sizes = sizes
@@ -59,27 +59,27 @@ class TokenSpace:
 
     @property
     def names(self):
-        """Tuple with the names of the parts."""
+        """Tuple of str, the names of the parts."""
         return tuple(self.sizes)
 
     def start(self, name):
-        """The id that opens a span of this part."""
+        """The id that starts a span of this part."""
         self._of(name)
         return self._starts[name]
 
     def end(self, name):
-        """The id that closes a span of this part."""
+        """The id that ends a span of this part."""
         return self.start(name) + 1
 
     def first(self, name, codebook=0):
-        """The id of the first code of one of the part's codebooks."""
+        """The id of the first code of a codebook of the part."""
         sizes = self._of(name)
         if not 0 <= codebook < len(sizes):
             raise ValueError(f"{name!r} has the codebooks 0 to {len(sizes) - 1}. Received: codebook={codebook}")
         return self._starts[name] + 2 + sum(sizes[:codebook])
 
     def codes(self, name, codebook=None):
-        """The ids of the codes of one codebook, or of all of the part's.
+        """The ids of the codes of one codebook, or of all codebooks of the part.
 
         Args:
             name: str.
@@ -93,42 +93,42 @@ class TokenSpace:
         return np.arange(first, first + (sum(sizes) if codebook is None else sizes[codebook]), dtype="int32")
 
     def to_ids(self, name, tokens):
-        """Tokens of a part as ids.
+        """Converts tokens of a part to ids.
 
         Args:
-            name: str, of the part.
-            tokens: integer array or tensor (..., num_codebooks); -1 stands for none and becomes `PADDING`.
+            name: str, name of the part.
+            tokens: integer array or tensor (..., num_codebooks); -1 is a missing token and becomes `PADDING`.
 
         Returns:
             int32 tensor of the same shape.
 
         Raises:
-            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
+            ValueError: if the dtype or the last axis is wrong; in eager calls also if tokens are out of range.
         """
         tokens = tokens if hasattr(tokens, "dtype") else np.asarray(tokens)
         sizes = self._checked(name, tokens, "Tokens")
         values = known_value(tokens)
         if values is not None and values.size and ((values < -1) | (values >= np.array(sizes))).any():
             raise ValueError(
-                f"Tokens of {name!r} lie in [0, {' and '.join(map(str, sizes))}), and -1 is none. Received: values "
+                f"Tokens of {name!r} must be in [0, {' and '.join(map(str, sizes))}), or -1 for none. Received: values "
                 f"from {values.min()} to {values.max()}. Were they made by another tokenizer?"
             )
         tokens = keras.ops.cast(tokens, "int32")
         return keras.ops.where(tokens < 0, PADDING, tokens + self._offsets(name))
 
     def to_tokens(self, name, ids):
-        """Ids as tokens of a part: what `to_ids` does, backwards.
+        """Converts ids to tokens of a part, the inverse of `to_ids`.
 
         Args:
-            name: str, of the part.
+            name: str, name of the part.
             ids: integer array or tensor (..., num_codebooks).
 
         Returns:
-            int32 tensor of the same shape, -1 where an id is none of the codebook's; in eager calls `PADDING` alone may
-            be none.
+            int32 tensor of the same shape, -1 where an id does not belong to the codebook. In eager calls only
+            `PADDING` may become -1.
 
         Raises:
-            ValueError: on another dtype or last axis; in eager calls also if ids stand for something else.
+            ValueError: if the dtype or the last axis is wrong; in eager calls also if ids have another meaning.
         """
         ids = ids if hasattr(ids, "dtype") else np.asarray(ids)
         sizes, offsets = np.array(self._checked(name, ids, "Ids")), self._offsets(name)
@@ -138,7 +138,7 @@ class TokenSpace:
             if wrong.any():
                 at = tuple(int(i) for i in np.argwhere(wrong)[0])
                 raise ValueError(
-                    f"Ids of {name!r} stand for its codes. Received: {int(values[at])} at {at}, which is "
+                    f"Ids of {name!r} must be its codes. Received: {int(values[at])} at {at}, which is "
                     f"{self.told(int(values[at]))}. Cut out the span of {name!r} first."
                 )
         ids = keras.ops.cast(ids, "int32")
@@ -146,17 +146,17 @@ class TokenSpace:
         return keras.ops.where(inside, ids - offsets, -1)
 
     def prefix(self, **parts):
-        """What generation is conditional on, as one row of ids for each example, part after part.
+        """Builds the condition of generation, one row of ids per example, part after part.
 
         Args:
-            **parts: name -> integer array or tensor: (batch,), a label each; or tokens (batch, *grid, num_codebooks),
-                written codebook after codebook, position after position, -1 for none.
+            **parts: name -> integer array or tensor: (batch,), one label per example; or tokens
+                (batch, *grid, num_codebooks), flattened in this order, -1 for a missing one.
 
         Returns:
             int32 tensor (batch, length).
 
         Raises:
-            ValueError: if there is no such part, or on another shape.
+            ValueError: if a part does not exist, or a shape is wrong.
 
         Example:
         >>> space = TokenSpace({"label": 10, "text": 100})
@@ -173,11 +173,11 @@ class TokenSpace:
             batch = keras.ops.shape(tokens)[0]
             rows.append(keras.ops.reshape(self.to_ids(name, tokens), (batch, length)))
         if not rows:
-            raise ValueError(f"A prefix has a part or more. Received: none. This space has {', '.join(self.names)}.")
+            raise ValueError(f"A prefix needs a part or more. Received: none. This space has {', '.join(self.names)}.")
         return keras.ops.concatenate(rows, axis=1)
 
     def told(self, number):
-        """What an id stands for, in words.
+        """Describes the meaning of an id.
 
         Args:
             number: int.
@@ -190,7 +190,7 @@ class TokenSpace:
         'code 1 of codebook 1 of image'
         """
         if number in (PADDING, MASK, STOP):
-            return ("padding", "a hole", "the end of everything")[number]
+            return ("padding", "a masked token", "the end of the sequence")[number]
         for name, start in self._starts.items():
             at = number - start - 2
             if 0 <= at + 2 < 2 + sum(self.sizes[name]):
@@ -200,27 +200,27 @@ class TokenSpace:
                 codebook = int(np.searchsorted(ends, at, side="right"))
                 code = at - int(ends[codebook]) + self.sizes[name][codebook]
                 return f"code {code} of codebook {codebook} of {name}"
-        return f"no id of this space, which has {self.size}"
+        return f"not an id of this space, which has {self.size}"
 
     def check_owner(self, name, sha256, codebook_sizes, told):
-        """Raises where tokens are another model's than a part holds.
+        """Raises an error if tokens come from a different model than those of a part.
 
         Args:
-            name: str, of the part.
-            sha256: str, of the model that made the tokens; "" where nobody knows.
-            codebook_sizes: sequence of int, of that model.
-            told: str, what the tokens are, for the message.
+            name: str, name of the part.
+            sha256: str, hash of the model that made the tokens; "" if unknown.
+            codebook_sizes: sequence of int, codebook sizes of that model.
+            told: str, description of the tokens for the message.
 
         Raises:
-            ValueError: if the sizes differ, or both models are known and are two.
+            ValueError: if the sizes differ, or both hashes are known and differ.
         """
         sizes = self._of(name)
         own = self.owners.get(name, "")
         if tuple(codebook_sizes) != sizes or (own and sha256 and own != sha256):
             raise ValueError(
-                f"{told} are of a tokenizer with codebooks of {tuple(codebook_sizes)} codes (sha256 "
-                f"{sha256[:12] or 'unknown'}); the part {name!r} is made for one with {sizes} "
-                f"({own[:12] or 'unknown'}): the same numbers mean something else there. Encode with the "
+                f"{told} come from a tokenizer with codebooks of {tuple(codebook_sizes)} codes (sha256 "
+                f"{sha256[:12] or 'unknown'}). The part {name!r} expects one with {sizes} "
+                f"({own[:12] or 'unknown'}), where the same tokens have another meaning. Encode with the "
                 "tokenizer that the prior was trained with."
             )
 
@@ -233,7 +233,7 @@ class TokenSpace:
         return np.array([self.first(name, k) for k in range(len(self._of(name)))], "int32")
 
     def _checked(self, name, array, what):
-        """The sizes of the part's codebooks; raises where the array cannot hold its tokens."""
+        """The codebook sizes of the part. Raises an error if the array cannot hold its tokens."""
         sizes = self._of(name)
         if not dtype_name(array).startswith(("int", "uint")):
             raise ValueError(f"{what} are integers. Received: dtype={dtype_name(array)}")
@@ -247,12 +247,12 @@ class TokenSpace:
     # === Config ===
     def get_config(self):
         """The constructor's arguments."""
-        # A list, because the order of the parts counts.
+        # A list, because the order of the parts matters.
         return {"parts": [[name, list(of)] for name, of in self.sizes.items()], "owners": dict(self.owners)}
 
     @classmethod
     def from_config(cls, config):
-        """A space of what `get_config` told."""
+        """Creates a space from its config."""
         return cls(**config)
 
     def __eq__(self, other):

@@ -158,7 +158,9 @@ def test_metrics_of_a_clip_of_a_batch_and_of_all():
 def test_what_it_refuses():
     with pytest.raises(ValueError, match="nothing to evaluate: `batches` held no clip"):
         evaluate_audio(Constant(0.0), [])
-    with pytest.raises(ValueError, match=r"clips alone, each \(batch, samples, channels\). Received: .*\(2, 800\)"):
+    with pytest.raises(
+        ValueError, match=r"only arrays of clips, each \(batch, samples, channels\). Received: .*\(2, 800\)"
+    ):
         evaluate_audio(Constant(0.0), [np.zeros((2, 800))])
     with pytest.raises(ValueError, match=r"does not use itself. Received: \['mel_distance', 'seconds'\]"):
         evaluate_audio(Constant(0.0), [], metrics={"seconds": None, "mel_distance": None})

@@ -132,13 +132,13 @@ def test_without_the_package_it_tells_how_to_get_it(name, monkeypatch):
 
 def test_rates_without_a_model():
     x = speech_like(1)
-    with pytest.raises(ValueError, match="Wide-band PESQ takes speech at 16000 Hz. Received: sample_rate=8000"):
+    with pytest.raises(ValueError, match="Wide-band PESQ expects speech at 16000 Hz. Received: sample_rate=8000"):
         pesq(x, x, 8000)
-    with pytest.raises(ValueError, match="speech at 16000 and of sound at 48000 Hz. Received: sample_rate=24000"):
+    with pytest.raises(ValueError, match="speech at 16000 Hz and of audio at 48000 Hz. Received: sample_rate=24000"):
         visqol(x, x, 24000)
 
 
 def test_signals_of_one_shape(monkeypatch):
     monkeypatch.setitem(sys.modules, "pystoi", object())
-    with pytest.raises(ValueError, match=r"one shape, \(batch, samples, channels\). Received: a signal of shape"):
+    with pytest.raises(ValueError, match=r"the same shape, \(batch, samples, channels\). Received: a signal of shape"):
         stoi(speech_like(1), speech_like(2), 16000)

@@ -146,12 +146,12 @@ def test_compilation_is_not_timed():
 
 @pytest.mark.parametrize("batches, limit", [([], None), ([pictures(0, (1, 16, 16, 3))], 0)])
 def test_nothing_to_evaluate(batches, limit):
-    with pytest.raises(ValueError, match="nothing to evaluate: `batches` held no picture"):
+    with pytest.raises(ValueError, match="nothing to evaluate: `batches` held no image"):
         evaluate_images(Blocks(), batches, max_batches=limit)
 
 
 def test_batches_of_something_else():
-    with pytest.raises(ValueError, match=r"pictures alone, .*Received: a batch of shape \(16, 16, 3\)"):
+    with pytest.raises(ValueError, match=r"only arrays of images, .*Received: a batch of shape \(16, 16, 3\)"):
         evaluate_images(Blocks(), [pictures(0, (16, 16, 3))])
 
 
@@ -248,5 +248,5 @@ def test_metrics_with_a_name_of_the_report(name):
     ],
 )
 def test_metrics_that_return_something_else(metric, shapes):
-    with pytest.raises(ValueError, match=rf"each of its 2 pictures. Received: from odd, shapes {shapes}. A network"):
+    with pytest.raises(ValueError, match=rf"each of its 2 images. Received: from odd, shapes {shapes}. A network"):
         evaluate_images(Blocks(), [pictures(0, (2, 16, 16, 3))], metrics={"odd": metric})

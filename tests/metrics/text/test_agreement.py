@@ -92,7 +92,7 @@ def test_compressors():
 
 def test_bits_per_character():
     assert bits_per_character(12, (1024, 256), 80) == 12 * 18 / 80
-    with pytest.raises(ValueError, match="A text must have characters to divide by. Received: characters=0"):
+    with pytest.raises(ValueError, match="`characters` must be positive. Received: characters=0"):
         bits_per_character(12, (1024,), 0)
 
 
@@ -121,7 +121,7 @@ def test_what_they_refuse(measure):
         ("abc", TEXTS, "one str and 3"),
         (TEXTS, "abc", "3 and one str"),
     ):
-        with pytest.raises(ValueError, match=f"Give two lists, as many of one as of the other. Received: {received}"):
+        with pytest.raises(ValueError, match=f"Give two lists of the same length. Received: {received}"):
             measure(texts, decoded)
 
 
@@ -130,5 +130,5 @@ def test_texts_without_characters():
         character_error_rate(["", ""], ["", "a"])
     with pytest.raises(ValueError, match="There are no characters to count. Received: 0 texts"):
         compressed_bits_per_character([], "zlib")
-    with pytest.raises(ValueError, match="`compressor` is one of zlib, lzma. Received: 'zip'"):
+    with pytest.raises(ValueError, match="`compressor` must be one of zlib, lzma. Received: 'zip'"):
         compressed_bits_per_character(TEXTS, "zip")

@@ -142,7 +142,7 @@ def test_one_codebook_has_no_numbers_of_each_and_empty_sentences_no_rates(pieces
 def test_what_it_refuses(pieces):
     with pytest.raises(ValueError, match="There is nothing to evaluate: `sentences` held no sentence"):
         evaluate_text(Pairs(pieces), [])
-    with pytest.raises(ValueError, match="`batch_size` is at least 1. Received: batch_size=0"):
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1. Received: batch_size=0"):
         evaluate_text(Pairs(pieces), SENTENCES, batch_size=0)
     with pytest.raises(ValueError, match=r"does not use itself. Received: \['characters', 'usage_1'\]"):
         evaluate_text(Pairs(pieces), SENTENCES, metrics={"usage_1": None, "characters": None})

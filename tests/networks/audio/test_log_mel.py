@@ -82,10 +82,10 @@ def test_padding_is_silence():
 
 
 def test_bands_that_see_no_bin_are_refused():
-    with pytest.raises(ValueError, match="filters see no bin"):
+    with pytest.raises(ValueError, match="filters contain no bin"):
         LogMel(16000, 64, 16, 80)
 
 
 def test_the_channels_have_to_be_known():
-    with pytest.raises(ValueError, match="The channels of the waveforms have to be known"):
+    with pytest.raises(ValueError, match="The channels of the waveforms must be known"):
         LogMel(8000, 64, 16, 5).build((None, None, None))

@@ -99,7 +99,7 @@ def test_both_find_the_gradient_of_every_weight_and_of_the_waveform():
 def test_errors():
     with pytest.raises(ValueError, match="`period` is 1 or more samples. Received: period=0"):
         multi_period_discriminator(periods=(0,))
-    with pytest.raises(ValueError, match=r"sees one of 33 bins at least. Received: band=\(0.5, 0.5\)"):
+    with pytest.raises(ValueError, match=r"must contain one of 33 bins. Received: band=\(0.5, 0.5\)"):
         multi_resolution_discriminator(frame_lengths=(64,), bands=((0.5, 0.5),))
     with pytest.raises(ValueError, match="one part at the least"):
         combined_discriminator([])

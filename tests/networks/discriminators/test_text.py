@@ -54,5 +54,5 @@ def test_a_logit_judges_a_window():
 
 def test_errors():
     for wrong in ({"depth": 0}, {"kernel_size": 4}):
-        with pytest.raises(ValueError, match="`depth` is 1 or more convolutions, and `kernel_size` odd"):
+        with pytest.raises(ValueError, match="`depth` must be at least 1, and `kernel_size` odd"):
             text_discriminator(4, **wrong)

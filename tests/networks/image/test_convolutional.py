@@ -14,7 +14,7 @@ def random(*shape):
 @pytest.mark.parametrize("make", [image.convolutional_encoder, image.convolutional_decoder])
 @pytest.mark.parametrize("stride", [0, 1, 3, 6, -4])
 def test_the_stride_is_a_power_of_two(make, stride):
-    with pytest.raises(ValueError, match=f"`stride` is a power of two from 2 up. Received: stride={stride}"):
+    with pytest.raises(ValueError, match=f"`stride` must be a power of two of at least 2. Received: stride={stride}"):
         make(8, stride=stride)
 
 

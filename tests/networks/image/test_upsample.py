@@ -80,7 +80,7 @@ def test_the_filters_are_a_positive_integer(filters):
 
 
 def test_the_channels_have_to_be_known():
-    with pytest.raises(ValueError, match=r"channels of the input have to be known. Received: input_shape=\(None, 4, 4"):
+    with pytest.raises(ValueError, match=r"channels of the input must be known. Received: input_shape=\(None, 4, 4"):
         UpsampleConv2D(3).build((None, 4, 4, None))
 
 

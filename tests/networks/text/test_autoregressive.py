@@ -89,7 +89,7 @@ def test_pieces_before_are_hidden_in_training_alone():
 
 def test_errors():
     for wrong in ({"heads": 3}, {"max_length": 25}):
-        with pytest.raises(ValueError, match="`heads` is a divisor of `filters`, and `stride` of `max_length`"):
+        with pytest.raises(ValueError, match="`heads` must divide `filters`, and `stride` must divide `max_length`"):
             AutoregressiveTextDecoder(12, end=1, **{"stride": 2, "filters": 8, "heads": 2, **wrong})
 
 

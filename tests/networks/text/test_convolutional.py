@@ -108,9 +108,9 @@ def test_padding_gives_no_gradient():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="`stride` is a number of pieces, 1 or more. Received: stride=0"):
+    with pytest.raises(ValueError, match="`stride` must be a number of pieces, at least 1. Received: stride=0"):
         text_encoder(20, 5, end=2, stride=0)
-    with pytest.raises(ValueError, match="`stride` is a number of pieces, 1 or more. Received: stride=1.5"):
+    with pytest.raises(ValueError, match="`stride` must be a number of pieces, at least 1. Received: stride=1.5"):
         text_decoder(20, 5, stride=1.5)
     for wrong in (np.zeros((19, 4)), np.zeros(20), np.zeros((20, 4), int)):
         with pytest.raises(ValueError, match="one row of floats for each of the 20 pieces. Received: "):

@@ -37,5 +37,5 @@ def test_word_dropout_hides_whole_pieces_in_training_alone():
 
 
 def test_a_rate_out_of_range():
-    with pytest.raises(ValueError, match=r"`rate` is a share of the pieces, in \[0, 1\]. Received: rate=1.5"):
+    with pytest.raises(ValueError, match=r"`rate` must be in \[0, 1\]. Received: rate=1.5"):
         WordDropout(1.5)

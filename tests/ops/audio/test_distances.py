@@ -141,9 +141,9 @@ def test_the_filters_are_librosas_and_all_see_a_bin():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, (64,), (4,)), "`sample_rate` is in Hz and positive. Received: sample_rate=0"),
-        ((16000, (64, 32), (4,)), r"`frame_lengths` and `bands` hold one number for each scale.*bands=\(4,\)"),
-        ((16000, (), ()), "`frame_lengths` and `bands` hold one number for each scale, at least one"),
+        ((0, (64,), (4,)), "`sample_rate` must be positive, in Hz. Received: sample_rate=0"),
+        ((16000, (64, 32), (4,)), r"`frame_lengths` and `bands` must hold one number per scale.*bands=\(4,\)"),
+        ((16000, (), ()), "`frame_lengths` and `bands` must hold one number per scale, at least one"),
         ((16000, (2,), (1,)), "`frame_lengths` holds ints of at least 4. Received"),
         ((16000, (64,), (0,)), "`bands` holds ints of at least 1. Received"),
     ],
@@ -156,11 +156,14 @@ def test_scales_that_are_none(arguments, message):
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
-        (((64,), (16,), (64, 32)), "`frame_lengths` and `hop_lengths` and `window_lengths` hold one number for each"),
-        (((63,), (16,), (63,)), "A frame is even and at least as long.*frame_length=63, hop_length=16"),
-        (((64,), (65,), (64,)), "A frame is even and at least as long.*hop_length=65"),
-        (((64,), (0,), (64,)), "A frame is even and at least as long.*hop_length=0"),
-        (((64,), (16,), (65,)), "A frame is even and at least as long.*window_length=65"),
+        (
+            ((64,), (16,), (64, 32)),
+            "`frame_lengths` and `hop_lengths` and `window_lengths` must hold one number per scale",
+        ),
+        (((63,), (16,), (63,)), "A frame must be even and at least as long.*frame_length=63, hop_length=16"),
+        (((64,), (65,), (64,)), "A frame must be even and at least as long.*hop_length=65"),
+        (((64,), (0,), (64,)), "A frame must be even and at least as long.*hop_length=0"),
+        (((64,), (16,), (65,)), "A frame must be even and at least as long.*window_length=65"),
     ],
 )
 def test_resolutions_that_are_none(lengths, message):
@@ -170,5 +173,7 @@ def test_resolutions_that_are_none(lengths, message):
 
 @pytest.mark.parametrize("shapes", [((1, 100), (1, 100)), ((1, 100, 1), (1, 99, 1)), ((1, 9, 1), (1, 9, 1, 1))])
 def test_signals_of_one_shape(shapes):
-    with pytest.raises(ValueError, match=r"Both signals have one shape, \(batch, samples, channels\).*Received: a sig"):
+    with pytest.raises(
+        ValueError, match=r"Both signals must have the same shape, \(batch, samples, channels\).*Received: a sig"
+    ):
         spectral_distances.si_sdr(*(np.zeros(shape) for shape in shapes))

@@ -151,7 +151,7 @@ def test_errors_tell_the_rule():
         mel_filters(16000, 1024, 80, scale="bark")
     with pytest.raises(ValueError, match="half of the sample rate, 8000.0 Hz. Received: low=0.0, high=9000"):
         mel_filters(16000, 1024, 80, high=9000.0)
-    with pytest.raises(ValueError, match="of 128 filters see no bin of a frame of 256 samples"):
+    with pytest.raises(ValueError, match="of 128 filters contain no bin of a frame of 256 samples"):
         mel_filters(16000, 256, 128)
 
 

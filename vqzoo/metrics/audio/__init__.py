@@ -1,1 +1,1 @@
-"""What is measured of audio."""
+"""Metrics of audio."""

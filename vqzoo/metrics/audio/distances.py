@@ -1,4 +1,4 @@
-"""How near a sound is to its original: distances of mel spectra and spectra, and SI-SDR, one number per clip."""
+"""Distances between audio and its reconstruction: mel spectra, spectra and SI-SDR, one value per clip."""
 
 import functools
 import math
@@ -8,7 +8,7 @@ from vqzoo.jsons import shown
 from vqzoo.metrics.pairs import float_tensors
 from vqzoo.ops.audio import distances as spectral_distances
 
-# DAC's scales (Kumar et al. 2023, section 3.5), those of `vqzoo.losses.MelLoss`.
+# The scales of DAC (Kumar et al. 2023, section 3.5) and of `vqzoo.losses.MelLoss`.
 _FRAMES = (32, 64, 128, 256, 512, 1024, 2048)
 _BANDS = (5, 10, 20, 40, 80, 160, 320)
 
@@ -16,8 +16,9 @@ _BANDS = (5, 10, 20, 40, 80, 160, 320)
 def mel_distance(signal, reconstruction, sample_rate):
     """Distance of log-mel spectra, summed over the seven scales of DAC: `vqzoo.losses.MelLoss` with its defaults.
 
-    The scales have frames of 32, 64, ..., 2048 samples a quarter apart and 5, 10, ..., 320 of Slaney's bands; each
-    adds the mean absolute difference of log10 magnitudes of at least 1e-5. One decibel off everywhere is 0.35.
+    The scales have frames of 32, 64, ..., 2048 samples, a hop of a quarter frame, and 5, 10, ..., 320 of Slaney's mel
+    bands. Each adds the mean absolute difference of log10 magnitudes, which are clipped to at least 1e-5. An error of
+    one decibel everywhere is 0.35.
 
     Args:
         signal: float tensor (batch, samples, channels).
@@ -28,7 +29,7 @@ def mel_distance(signal, reconstruction, sample_rate):
         float32 tensor (batch,), the mean over the channels of each clip; 0 for equal clips.
 
     Raises:
-        ValueError: if the signals are not floats of that shape, or the rate is not positive.
+        ValueError: if the signals are not floats of that shape, or `sample_rate` is not positive.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
@@ -44,8 +45,8 @@ def mel_distance(signal, reconstruction, sample_rate):
 def log_mel_distance(signal, reconstruction, sample_rate):
     """Mean absolute difference of one log-mel spectrum: 80 bands, frames of 1024 samples 256 apart.
 
-    Of log10 of magnitudes of at least 1e-5, Slaney's bands from 0 to half of the sample rate: the distance of what a
-    vocoder is given. One decibel off everywhere is 0.05.
+    It compares log10 magnitudes, clipped to at least 1e-5, in Slaney's bands from 0 to half of the sample rate.
+    Vocoders typically take such a spectrum as input. An error of one decibel everywhere is 0.05.
 
     Args:
         signal: float tensor (batch, samples, channels).
@@ -56,7 +57,7 @@ def log_mel_distance(signal, reconstruction, sample_rate):
         float32 tensor (batch,), the mean over the channels of each clip; 0 for equal clips.
 
     Raises:
-        ValueError: if the signals are not floats of that shape, or the rate is not positive.
+        ValueError: if the signals are not floats of that shape, or `sample_rate` is not positive.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 4000, 1))
@@ -67,7 +68,7 @@ def log_mel_distance(signal, reconstruction, sample_rate):
 
 
 def stft_distance(signal, reconstruction):
-    """Multi-resolution distance of spectra: `vqzoo.losses.STFTLoss` with its defaults.
+    """Multi-resolution spectral distance: `vqzoo.losses.STFTLoss` with its defaults.
 
     Args:
         signal: float tensor (batch, samples, channels).
@@ -92,20 +93,20 @@ def stft_distance(signal, reconstruction):
 
 
 def si_sdr(signal, reconstruction):
-    r"""Scale-invariant ratio of signal to distortion.
+    r"""Scale-invariant signal-to-distortion ratio.
 
     $$10 \log_{10} \frac{\lVert \alpha x \rVert^2}{\lVert \alpha x - y \rVert^2}, \qquad
     \alpha = \frac{\langle x, y \rangle}{\lVert x \rVert^2}$$
 
-    of signals less their means; 1e-14 for each sample is added to both powers, so that equal clips stay finite. A
-    vocoder that gets the phases wrong has a low number and may sound well.
+    of signals without their means. 1e-14 per sample is added to both powers, so that equal clips stay finite. A vocoder
+    that reconstructs other phases has a low value and may still sound good.
 
     Args:
         signal: float tensor x, shape (batch, samples, channels).
         reconstruction: float tensor y of the same shape.
 
     Returns:
-        float32 tensor (batch,), in dB, the mean over the channels of each clip; it says nothing of a silent signal.
+        float32 tensor (batch,), in dB, the mean over the channels of each clip; meaningless for a silent signal.
 
     Raises:
         ValueError: if the signals are not floats of that shape.
@@ -122,11 +123,11 @@ def si_sdr(signal, reconstruction):
 
 
 def level_difference(signal, reconstruction):
-    r"""How much louder the reconstruction is, in decibels: below 0 it is quieter.
+    r"""Level of the reconstruction relative to the signal, in decibels. Below 0 the reconstruction is quieter.
 
     $$10 \log_{10} \frac{\lVert y \rVert^2}{\lVert x \rVert^2}$$
 
-    with 1e-14 added to both for each sample, so that silence stays finite.
+    with 1e-14 per sample added to both powers, so that the value stays finite for silence.
 
     Args:
         signal: float tensor x, shape (batch, samples, channels).
@@ -153,7 +154,7 @@ def _pair(signal, reconstruction):
 def _scales(sample_rate, frame_lengths, bands):
     known = isinstance(sample_rate, numbers.Real) and not isinstance(sample_rate, bool)
     if not known or not 0 < sample_rate < math.inf:
-        raise ValueError(f"`sample_rate` is in Hz and positive. Received: sample_rate={shown(sample_rate)}")
+        raise ValueError(f"`sample_rate` must be positive, in Hz. Received: sample_rate={shown(sample_rate)}")
     return _kept_scales(sample_rate, frame_lengths, bands)
 
 

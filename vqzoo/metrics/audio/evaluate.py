@@ -1,4 +1,4 @@
-"""One page of numbers for a tokenizer on a set of sounds."""
+"""Evaluates an audio tokenizer on a dataset."""
 
 import math
 
@@ -15,7 +15,7 @@ from vqzoo.metrics.batches import evaluate_batches
 from vqzoo.metrics.codebook import codebook_statistics
 from vqzoo.metrics.rate import kilobits_per_second
 
-# A clip that survives as it is has no distortion but rounding, and would outweigh the others in the mean.
+# A clip that is reconstructed exactly has only rounding errors, and would dominate the mean.
 _LARGEST_SI_SDR = 100.0  # dB
 _AT_ONCE = 2**20  # samples of a clip whose spectra are compared at once
 _NAMES = (
@@ -31,33 +31,34 @@ _NAMES += ("usage", "perplexity", "dead_codes", "times_real_time", "seconds", "c
 
 
 def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
-    """Encodes and decodes sounds and measures what comes back.
+    """Encodes and decodes audio and measures the reconstructions.
 
-    Reconstructions are clipped to [-1, 1] first, as a saved file would be. Clips of another length come in another
-    batch: a padded clip would be measured with its padding.
+    Reconstructions are clipped to [-1, 1] first, as in a saved file. Clips of different lengths must be in different
+    batches, because the padding of a padded clip would be measured too.
 
     Args:
         tokenizer: has `encode(signal) -> tokens`, `decode(tokens, length=samples) -> signal`, `codebook_sizes` and
             `sample_rate`.
         batches: iterable of float32 arrays or tensors (batch, samples, channels) in [-1, 1].
-        max_batches: int, stop after so many batches; None takes them all.
-        metrics: dict name -> what to report too, as in `evaluate_images`: a callable (signal, reconstruction) -> one
-            number for the batch or one for each clip, such as `lambda x, y: stoi(x, y, tokenizer.sample_rate)`; or an
-            object with `update_state`, `result` and `reset_state`. Of a callable's numbers those that are NaN or
-            infinite are left out, as of clips without speech. Defaults to none.
+        max_batches: int, the largest number of batches to evaluate; None evaluates all.
+        metrics: dict name -> additional metric, as in `evaluate_images`. A metric is a callable
+            (signal, reconstruction) -> one value for the batch or one per clip, such as
+            `lambda x, y: stoi(x, y, tokenizer.sample_rate)`; or an object with `update_state`, `result` and
+            `reset_state`. NaN and infinite values of a callable are left out, for example those of clips without
+            speech. Defaults to none.
 
     Returns:
         A dict of Python numbers, means over the clips: `mel_distance` (DAC's, over seven scales), `log_mel_distance`
-        (of 80 bands), `stft_distance`, `si_sdr` (dB, at most 100 for one clip, over the clips without a silent
-        channel), `level_difference` (dB, over the same; below 0 they come back quieter), `l1` (mean absolute
-        difference), `kilobits_per_second` (all bits by all seconds, of the tokens without entropy
-        coding), and those of `metrics`; over all tokens `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`),
-        where there are several codebooks also the first two of each, `usage_0`, `perplexity_0` and so on;
-        `times_real_time` (seconds of sound a second through encode and decode, compilation not counted), `seconds` of
-        sound and `clips`, their number. A number that no clip has is left out.
+        (of 80 bands), `stft_distance`, `si_sdr` (dB, at most 100 per clip, over the clips without a silent channel),
+        `level_difference` (dB, over the same clips; below 0 the reconstructions are quieter), `l1` (mean absolute
+        difference), `kilobits_per_second` (all bits divided by all seconds, without entropy coding), and those of
+        `metrics`. Over all tokens: `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`); with several codebooks
+        also the usage and the perplexity of each, `usage_0`, `perplexity_0` and so on. Then `times_real_time` (seconds
+        of audio that are encoded and decoded per second, without compilation), `seconds` of audio and `clips`, the
+        number of clips. A value that is defined for no clip is left out.
 
     Raises:
-        ValueError: there is no clip, a batch is not (batch, samples, channels), a metric has the name of one of ours,
+        ValueError: there is no clip, a batch is not (batch, samples, channels), a metric has a name of the report,
             or returns something else.
 
     Example:
@@ -73,7 +74,7 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
     (25.8, 32.0, 1)
     """
     sample_rate = tokenizer.sample_rate
-    seconds, positions = [], []  # of sound and of its tokens, one number a batch
+    seconds, positions = [], []  # of audio and of its tokens, one number per batch
 
     def measured(signal, decoded, tokens):
         saved = np.clip(decoded.astype("float32"), -1.0, 1.0)
@@ -92,7 +93,7 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
     return {
         **evaluated.report,
         **{f"{name}_{i}": of_each[i][name] for i in several for name in ("usage", "perplexity")},
-        # Of all together: short clips have far more bits a second than they add.
+        # Over all clips together, because a mean over clips would overstate the bits per second of short ones.
         "kilobits_per_second": kilobits_per_second(sum(positions) / sum(seconds), tokenizer.codebook_sizes),
         "times_real_time": sum(seconds) / evaluated.seconds,
         "seconds": sum(seconds),
@@ -101,8 +102,8 @@ def evaluate_audio(tokenizer, batches, max_batches=None, metrics=None):
 
 
 def _distances(signal, reconstruction, sample_rate):
-    """One number per clip: {name: array (batch,)}."""
-    heard = np.ptp(signal, axis=1).all(axis=-1)  # of silence, decibels say nothing
+    """The values of each clip, {name: array (batch,)}."""
+    audible = np.ptp(signal, axis=1).all(axis=-1)  # decibels of silence are meaningless
     distances = {
         **_spectral_distances(signal, reconstruction, sample_rate),
         "si_sdr": ops.minimum(si_sdr(signal, reconstruction), _LARGEST_SI_SDR),
@@ -110,11 +111,11 @@ def _distances(signal, reconstruction, sample_rate):
         "l1": np.abs(signal - reconstruction).mean(axis=(1, 2)),
     }
     distances = {name: ops.convert_to_numpy(values) for name, values in distances.items()}
-    return {**distances, **{name: distances[name][heard] for name in ("si_sdr", "level_difference")}}
+    return {**distances, **{name: distances[name][audible] for name in ("si_sdr", "level_difference")}}
 
 
 def _spectral_distances(signal, reconstruction, sample_rate):
-    """Those whose frames take far more memory than the sound: means over the pieces of a long one."""
+    """The distances whose frames take far more memory than the audio, as means over the parts of a long clip."""
     pieces = -(-signal.shape[1] // _AT_ONCE)
     found = []
     for x, y in zip(np.array_split(signal, pieces, 1), np.array_split(reconstruction, pieces, 1), strict=True):

@@ -1,4 +1,4 @@
-"""Measures of speech and sound quality by other packages: STOI, PESQ, ViSQOL. `pip install "vqzoo[metrics]"`."""
+"""Speech and audio quality by other packages: STOI, PESQ, ViSQOL. Install by `pip install "vqzoo[metrics]"`."""
 
 import numpy as np
 from keras import ops
@@ -6,25 +6,25 @@ from keras import ops
 from vqzoo.metrics.packages import optional_package
 from vqzoo.metrics.pairs import float_tensors
 
-# What pystoi returns, exactly, where it does not find enough speech.
+# The exact value that pystoi returns if it does not find enough speech.
 _TOO_LITTLE_SPEECH = 1e-5
 
 
 def stoi(signal, reconstruction, sample_rate):
-    """Short-time objective intelligibility of speech, by the package `pystoi`.
+    """Short-time objective intelligibility (STOI) of speech, computed by the package `pystoi`.
 
     Args:
-        signal: float tensor (batch, samples, channels), clear speech.
+        signal: float tensor (batch, samples, channels), clean speech.
         reconstruction: float tensor of the same shape.
-        sample_rate: int, Hz; other rates than 10 kHz are resampled by the package.
+        sample_rate: int, Hz; the package resamples to 10 kHz.
 
     Returns:
-        float64 numpy array (batch,), up to 1, the mean over the channels of each clip; NaN where a channel has less
-        than 0.4 seconds of speech, of which the package warns. `evaluate_audio` leaves such clips out.
+        float64 numpy array (batch,), at most 1, the mean over the channels of each clip; NaN if a channel has less than
+        0.4 seconds of speech, for which the package warns. `evaluate_audio` leaves such clips out.
 
     Raises:
         ImportError: the package is not installed.
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals do not have that shape.
 
     Example:
     >>> from vqzoo.metrics import evaluate_audio
@@ -43,20 +43,20 @@ def stoi(signal, reconstruction, sample_rate):
 
 
 def pesq(signal, reconstruction, sample_rate=16000):
-    """Perceptual evaluation of speech quality, wide band, by the package `pesq`.
+    """Perceptual evaluation of speech quality (PESQ), wide-band, computed by the package `pesq`.
 
     Args:
-        signal: float tensor (batch, samples, channels), clear speech.
+        signal: float tensor (batch, samples, channels), clean speech.
         reconstruction: float tensor of the same shape.
-        sample_rate: int, Hz; 16000, which is all that the wide band has.
+        sample_rate: int, Hz; must be 16000, the only rate of wide-band PESQ.
 
     Returns:
-        float64 numpy array (batch,), from 1 to 4.64, the mean over the channels of each clip; NaN where the package
-        finds no speech in a channel, or less than a quarter of a second. `evaluate_audio` leaves such clips out.
+        float64 numpy array (batch,), from 1 to 4.64, the mean over the channels of each clip; NaN if the package finds
+        no speech in a channel, or less than a quarter of a second. `evaluate_audio` leaves such clips out.
 
     Raises:
         ImportError: the package is not installed.
-        ValueError: if the signals are not of that shape, or `sample_rate` is not 16000.
+        ValueError: if the signals do not have that shape, or `sample_rate` is not 16000.
 
     Example:
     >>> metrics = {"pesq": pesq}  # evaluate_audio(tokenizer, batches, metrics=metrics)
@@ -65,7 +65,7 @@ def pesq(signal, reconstruction, sample_rate=16000):
         ITU-T P.862.2, 2007
     """
     if sample_rate != 16000:
-        raise ValueError(f"Wide-band PESQ takes speech at 16000 Hz. Received: {sample_rate=}. Resample both.")
+        raise ValueError(f"Wide-band PESQ expects speech at 16000 Hz. Received: {sample_rate=}. Resample both.")
     package = optional_package("pesq")
 
     def measure(x, y):
@@ -78,19 +78,19 @@ def pesq(signal, reconstruction, sample_rate=16000):
 
 
 def visqol(signal, reconstruction, sample_rate):
-    """Quality of speech or sound as an opinion score, by the package `visqol-python`.
+    """Quality of speech or audio as a mean opinion score (ViSQOL), computed by the package `visqol-python`.
 
     Args:
         signal: float tensor (batch, samples, channels).
         reconstruction: float tensor of the same shape.
-        sample_rate: int, Hz: 16000 for the model of speech, 48000 for that of all sound.
+        sample_rate: int, Hz; 16000 for the speech model, 48000 for the general audio model.
 
     Returns:
         float64 numpy array (batch,), from 1 to 5, the mean over the channels of each clip.
 
     Raises:
         ImportError: the package is not installed.
-        ValueError: if the signals are not of that shape, or there is no model of that rate.
+        ValueError: if the signals do not have that shape, or there is no model for that rate.
 
     Example:
     >>> metrics = {"visqol": lambda x, y: visqol(x, y, 16000)}  # evaluate_audio(tokenizer, batches, metrics=metrics)
@@ -101,7 +101,7 @@ def visqol(signal, reconstruction, sample_rate):
     modes = {16000: "speech", 48000: "audio"}
     if sample_rate not in modes:
         raise ValueError(
-            f"ViSQOL has models of speech at 16000 and of sound at 48000 Hz. Received: sample_rate={sample_rate}. "
+            f"ViSQOL has models of speech at 16000 Hz and of audio at 48000 Hz. Received: sample_rate={sample_rate}. "
             "Resample both."
         )
     judge = optional_package("visqol").VisqolApi()
@@ -110,12 +110,12 @@ def visqol(signal, reconstruction, sample_rate):
 
 
 def _of_channels(measure, signal, reconstruction):
-    """The mean of `measure(channel, reconstruction's)` over the channels of each clip."""
+    """The mean of `measure(channel, reconstructed channel)` over the channels of each clip."""
     pair = float_tensors("Pass `x / 32768` for 16 bits.", signal=signal, reconstruction=reconstruction)
     signal, reconstruction = (ops.convert_to_numpy(x).astype("float64") for x in pair)
     if signal.ndim != 3 or signal.shape != reconstruction.shape:
         raise ValueError(
-            "Both signals have one shape, (batch, samples, channels). Received: a signal of shape "
+            "Both signals must have the same shape, (batch, samples, channels). Received: a signal of shape "
             f"{signal.shape}, a reconstruction of shape {reconstruction.shape}"
         )
     clips = zip(signal, reconstruction, strict=True)

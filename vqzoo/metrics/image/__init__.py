@@ -1,1 +1,1 @@
-"""What is measured of images."""
+"""Metrics of images."""

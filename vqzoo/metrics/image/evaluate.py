@@ -1,4 +1,4 @@
-"""One page of numbers for a tokenizer on a set of pictures."""
+"""Evaluates an image tokenizer on a dataset."""
 
 import math
 
@@ -13,7 +13,7 @@ from vqzoo.metrics.image.similarity import psnr
 from vqzoo.metrics.image.similarity import ssim
 from vqzoo.metrics.rate import bits_per_pixel
 
-# A picture that survives 8 bits exactly (a flat one) has an infinite PSNR, and would make the mean infinite.
+# An image that is reconstructed exactly in 8 bits (a constant one) would make the mean PSNR infinite.
 _LARGEST_PSNR = 100.0  # dB
 _MS_SSIM_NAMES = {5: "ms_ssim", 4: "ms_ssim_4_scales", 3: "ms_ssim_3_scales", 2: "ms_ssim_2_scales"}
 _NAMES = ("psnr", "ssim", *_MS_SSIM_NAMES.values(), "l1", "bits_per_pixel", "usage", "perplexity", "dead_codes")
@@ -21,33 +21,32 @@ _NAMES += ("images_per_second", "images")
 
 
 def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
-    """Encodes and decodes pictures and measures what comes back.
+    """Encodes and decodes images and measures the reconstructions.
 
-    Reconstructions are clipped to [-1, 1] and rounded to 8 bits first, because that is what a saved picture
-    holds.
+    Reconstructions are clipped to [-1, 1] and rounded to 8 bits first, as in a saved image.
 
     Args:
         tokenizer: has `encode(images) -> tokens`, `decode(tokens, size=(height, width)) -> images` and
             `codebook_sizes`.
         batches: iterable of float32 arrays or tensors (batch, height, width, channels) in [-1, 1].
-        max_batches: int, stop after so many batches; None takes them all.
-        metrics: dict name -> what to report too. Each is either a callable (images, reconstructions) -> one number
-            for the batch or one for each picture, for instance a `PerceptualLoss`; or an object with
-            `update_state(images, reconstructions)`, `result()` and `reset_state()`, which begins anew here, for
-            instance a `FrechetDistance`. Name it after its network. Defaults to none.
+        max_batches: int, the largest number of batches to evaluate; None evaluates all.
+        metrics: dict name -> additional metric. A metric is a callable (images, reconstructions) -> one value for the
+            batch or one per image, for instance a `PerceptualLoss`; or an object with
+            `update_state(images, reconstructions)`, `result()` and `reset_state()`, for instance a `FrechetDistance`,
+            which is reset first. Name a metric after its network. Defaults to none.
 
     Returns:
-        A dict of Python numbers, means over the pictures: `psnr` (dB, at most 100 for one picture), `ssim` (of
-        intensities from 0 up, over the pictures of 11 pixels or more), `ms_ssim` (the same, over the pictures of 161
-        pixels or more, which have all five scales; smaller ones are in `ms_ssim_4_scales`, `ms_ssim_3_scales` and
-        `ms_ssim_2_scales`, from 81, 41 and 21 pixels), `l1` (mean absolute difference in [-1, 1] units),
-        `bits_per_pixel` (all bits by all pixels), and those of `metrics`; over all tokens `usage`, `perplexity` and
-        `dead_codes` (see `CodebookUsage`); `images_per_second` (through encode and decode, compilation not counted) and
-        `images`, their number. A number without a picture of its size is left out.
+        A dict of Python numbers, means over the images: `psnr` (dB, at most 100 per image), `ssim` (of non-negative
+        intensities, over the images of at least 11 pixels), `ms_ssim` (the same, over the images of at least 161
+        pixels, which have all five scales; smaller images are in `ms_ssim_4_scales`, `ms_ssim_3_scales` and
+        `ms_ssim_2_scales`, from 81, 41 and 21 pixels), `l1` (mean absolute difference of values in [-1, 1]),
+        `bits_per_pixel` (all bits divided by all pixels), and those of `metrics`. Over all tokens: `usage`,
+        `perplexity` and `dead_codes` (see `CodebookUsage`). Then `images_per_second` (encoded and decoded, without
+        compilation) and `images`, the number of images. A value for which no image is large enough is left out.
 
     Raises:
-        ValueError: there is no picture, a batch is not (batch, height, width, channels), a metric has the name of
-            one of ours, or returns something else.
+        ValueError: there is no image, a batch is not (batch, height, width, channels), a metric has a name of the
+            report, or returns something else.
 
     Example:
     >>> import numpy as np
@@ -61,7 +60,7 @@ def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
     >>> round(report["psnr"], 2), round(report["bits_per_pixel"], 3), report["dead_codes"], report["images"]
     (20.0, 1.585, 2, 2)
     """
-    bits, pixels = [], []  # one number a batch
+    bits, pixels = [], []  # one number per batch
 
     def measured(images, decoded, tokens):
         saved = _as_saved(decoded)
@@ -72,29 +71,29 @@ def evaluate_images(tokenizer, batches, max_batches=None, metrics=None):
     def decode(tokens, images):
         return tokenizer.decode(tokens, size=images.shape[1:3])
 
-    batches = checked_batches(batches, max_batches, ("batch", "height", "width", "channels"), "pictures")
-    evaluated = evaluate_batches(tokenizer, batches, metrics, _NAMES, "picture", decode, measured)
+    batches = checked_batches(batches, max_batches, ("batch", "height", "width", "channels"), "images")
+    evaluated = evaluate_batches(tokenizer, batches, metrics, _NAMES, "image", decode, measured)
     speed = evaluated.count / evaluated.seconds
-    rate = sum(bits) / sum(pixels)  # of all together, as in one file
+    rate = sum(bits) / sum(pixels)  # over all images together, as in one file
     return {**evaluated.report, "bits_per_pixel": rate, "images_per_second": speed, "images": evaluated.count}
 
 
 def _distances(images, reconstructions):
-    """One number per picture: {name: array (batch,)}."""
+    """The values of each image, {name: array (batch,)}."""
     distances = {
         "psnr": np.minimum(ops.convert_to_numpy(psnr(images, reconstructions)), _LARGEST_PSNR),
         "l1": np.abs(images - reconstructions).mean(axis=(1, 2, 3)),
     }
-    images, reconstructions = images + 1.0, reconstructions + 1.0  # both measures are of intensities from 0 up
+    images, reconstructions = images + 1.0, reconstructions + 1.0  # both metrics expect non-negative intensities
     scales = ms_ssim_scales(*images.shape[1:3])
     if scales:
         distances["ssim"] = ops.convert_to_numpy(ssim(images, reconstructions))
-    if scales in _MS_SSIM_NAMES:  # one scale is SSIM
+    if scales in _MS_SSIM_NAMES:  # with one scale it is SSIM
         distances[_MS_SSIM_NAMES[scales]] = ops.convert_to_numpy(ms_ssim(images, reconstructions, scales=scales))
     return distances
 
 
 def _as_saved(images):
-    """[-1, 1] floats -> what an 8-bit file of them would load as."""
+    """Floats in [-1, 1] -> the values that an 8-bit file of them holds."""
     pixels = np.rint((np.clip(images.astype("float32"), -1.0, 1.0) + 1.0) * 127.5)
     return (pixels / 127.5 - 1.0).astype("float32")

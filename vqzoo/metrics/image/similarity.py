@@ -1,4 +1,4 @@
-"""How near a picture is to its original: PSNR, SSIM and multi-scale SSIM, one number per picture."""
+"""Similarity of an image and its reconstruction: PSNR, SSIM and multi-scale SSIM, one value per image."""
 
 import math
 import numbers
@@ -15,17 +15,17 @@ SSIM_WINDOW = 11  # pixels
 _SSIM_SIGMA = 1.5  # pixels
 _SSIM_K1 = 0.01
 _SSIM_K2 = 0.03
-# Magnitudes, by `max_value`: of originals, and of what networks make, which may overshoot. [0, 255] is far beyond both.
+# Largest magnitudes, by `max_value`: of originals, and of reconstructions, which may overshoot. [0, 255] exceeds both.
 _MOST_OF_ORIGINAL, _MOST_OF_NETWORK = 1.5, 10.0
-_AT_ONCE = 2**22  # values of a picture that windows are laid over at once
-# Wang, Simoncelli and Bovik 2003, section 3.2, from the finest scale to the coarsest. They sum to 1.0001, by rounding.
+_AT_ONCE = 2**22  # values of an image whose windows are computed at once
+# Wang, Simoncelli and Bovik 2003, section 3.2, from the finest scale to the coarsest. Rounded, they sum to 1.0001.
 _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def psnr(images, reconstructions, max_value=2.0):
-    """Peak signal-to-noise ratio of each picture: `10 log10(max_value^2 / mean squared error)`.
+    """Peak signal-to-noise ratio of each image: `10 log10(max_value^2 / mean squared error)`.
 
-    Nothing is clipped or rounded here; `evaluate_images` does both first, as a saved picture would be.
+    Nothing is clipped or rounded here. `evaluate_images` does both first, as in a saved image.
 
     Args:
         images: float tensor (batch, height, width, channels).
@@ -33,10 +33,10 @@ def psnr(images, reconstructions, max_value=2.0):
         max_value: float, largest minus smallest possible value; 2 for the signal range [-1, 1].
 
     Returns:
-        float32 tensor (batch,), in dB; `inf` for equal pictures.
+        float32 tensor (batch,), in dB; `inf` for equal images.
 
     Raises:
-        ValueError: the two are not batches of pictures of one shape, or not of this `max_value`.
+        ValueError: the two are not batches of images of the same shape, or their range is not `max_value`.
 
     Example:
     >>> import numpy as np
@@ -49,15 +49,15 @@ def psnr(images, reconstructions, max_value=2.0):
 
 
 def ssim(images, reconstructions, max_value=2.0):
-    """Structural similarity of each picture, the mean over its channels and its whole windows.
+    """Structural similarity (SSIM) of each image, averaged over its channels and its complete windows.
 
     In each Gaussian window (11 pixels, sigma 1.5), with means `m`, variances `v` and covariance `c`, it is
     `(2 m_x m_y + c1) (2 c + c2) / ((m_x^2 + m_y^2 + c1) (v_x + v_y + c2))`,
     where `c1 = (0.01 max_value)^2` and `c2 = (0.03 max_value)^2`. Equal to `tf.image.ssim`, and to
     scikit-image's `structural_similarity` with `gaussian_weights=True, use_sample_covariance=False`.
 
-    The first factor, the luminance, depends on where 0 is. The papers have intensities from 0 up, which for pictures
-    in [-1, 1] is `ssim(images + 1, reconstructions + 1)`; the pictures as they are give lower numbers.
+    The first factor, the luminance, depends on the position of 0. The papers use non-negative intensities. For images
+    in [-1, 1] that is `ssim(images + 1, reconstructions + 1)`; without the shift the values are lower.
 
     Args:
         images: float tensor (batch, height, width, channels), at least 11 x 11 pixels.
@@ -65,11 +65,11 @@ def ssim(images, reconstructions, max_value=2.0):
         max_value: float, largest minus smallest possible value; 2 for the signal range [-1, 1].
 
     Returns:
-        float32 tensor (batch,); 1 for equal pictures.
+        float32 tensor (batch,); 1 for equal images.
 
     Raises:
-        ValueError: the two are not batches of pictures of one shape, not of this `max_value`, or smaller than the
-            window.
+        ValueError: the two are not batches of images of the same shape, their range is not `max_value`, or they are
+            smaller than the window.
 
     Reference:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, eq. 13.
@@ -82,25 +82,25 @@ def ssim(images, reconstructions, max_value=2.0):
     images, reconstructions = _check_pair(images, reconstructions, max_value)
     if any(size is not None and size < SSIM_WINDOW for size in images.shape[1:3]):
         raise ValueError(
-            f"SSIM compares windows of {SSIM_WINDOW} x {SSIM_WINDOW} pixels, so pictures must be at least "
-            f"that large. Received: images of shape {tuple(images.shape)}. Use larger pictures, or PSNR."
+            f"SSIM compares windows of {SSIM_WINDOW} x {SSIM_WINDOW} pixels, so images must be at least "
+            f"that large. Received: images of shape {tuple(images.shape)}. Use larger images, or PSNR."
         )
     similarity, _ = _similarity(images, reconstructions, max_value)
     return ops.mean(similarity, axis=1)
 
 
 def ms_ssim(images, reconstructions, max_value=2.0, scales=5):
-    """Multi-scale structural similarity of each picture, the mean over its channels.
+    """Multi-scale structural similarity (MS-SSIM) of each image, averaged over its channels.
 
-    With `SSIM_M` at the coarsest of the `M` scales and `CS_j`, the contrast and structure terms
-    `(2 c + c2) / (v_x + v_y + c2)` alone, at the finer ones, each the mean over the whole windows of `ssim`, it is
-    `SSIM_M^(w_M) prod_(j < M) CS_j^(w_j)`. Each scale halves the one before by 2x2 means; an odd row or column at the
-    end counts by itself. A term below 0 counts as 0. Equal to `tf.image.ssim_multiscale`. Add 1 to pictures in
-    [-1, 1] for the paper's intensities from 0 up, as for `ssim`.
+    With `SSIM_M` at the coarsest of the `M` scales, and only the contrast and structure terms
+    `CS_j = (2 c + c2) / (v_x + v_y + c2)` at the finer ones, each averaged over the complete windows of `ssim`, it is
+    `SSIM_M^(w_M) prod_(j < M) CS_j^(w_j)`. Each scale halves the previous one by 2x2 means; an odd last row or column
+    is averaged with itself. A term below 0 counts as 0. Equal to `tf.image.ssim_multiscale`. Add 1 to images in [-1, 1]
+    for the non-negative intensities of the paper, as for `ssim`.
 
-    Five scales, those of the paper, need 161 pixels. A smaller picture has fewer, `ms_ssim_scales` of them, with the
-    same window and with the paper's first weights divided by their sum: as in the paper the weights add up to 1,
-    and one scale is SSIM. That is another measure: compare numbers of equally many scales alone, and say how many.
+    The five scales of the paper need 161 pixels. A smaller image allows only `ms_ssim_scales` scales. They use the same
+    window and the first weights of the paper divided by their sum, so that the weights add up to 1 and one scale equals
+    SSIM. That is a different metric. Compare only values with the same number of scales, and report the number.
 
     Args:
         images: float tensor (batch, height, width, channels), at least `10 * 2^(scales - 1) + 1` pixels each way:
@@ -110,11 +110,11 @@ def ms_ssim(images, reconstructions, max_value=2.0, scales=5):
         scales: int, 1 to 5.
 
     Returns:
-        float32 tensor (batch,), from 0 to 1; 1 for equal pictures.
+        float32 tensor (batch,), from 0 to 1; 1 for equal images.
 
     Raises:
-        ValueError: the two are not batches of pictures of one shape, not of this `max_value`, there are no such scales,
-            or the coarsest would be smaller than the window.
+        ValueError: the two are not batches of images of the same shape, their range is not `max_value`, `scales` is out
+            of range, or the coarsest scale would be smaller than the window.
 
     Reference:
         Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", 2003, eq. 7.
@@ -139,20 +139,20 @@ def ms_ssim(images, reconstructions, max_value=2.0, scales=5):
             images, reconstructions = _halve(images), _halve(reconstructions)
         similarity, structure = _similarity(images, reconstructions, max_value)
         term = similarity if scale == scales - 1 else structure
-        # Pictures that vary against each other have a negative term, and its broken power would be NaN.
+        # Negatively correlated images have a negative term, whose fractional power would be NaN.
         product = product * ops.power(ops.relu(term), weight)
     return ops.mean(product, axis=1)
 
 
 def ms_ssim_scales(height, width):
-    """How many scales `ms_ssim` has for pictures of a size: the most whose coarsest holds a whole window.
+    """The largest number of scales of `ms_ssim` for an image size, such that the coarsest holds a complete window.
 
     Args:
         height: int, in pixels.
         width: int, in pixels.
 
     Returns:
-        int, 0 to 5; 0 for less than 11 pixels.
+        int, 0 to 5; 0 for fewer than 11 pixels.
 
     Example:
     >>> [ms_ssim_scales(size, 256) for size in (8, 16, 32, 64, 128, 256)]
@@ -163,7 +163,7 @@ def ms_ssim_scales(height, width):
 
 
 def _smallest_size(scales):
-    """Halved `scales - 1` times and rounded up each time, it is the window."""
+    """The smallest size that is still the window after `scales - 1` halvings, each rounded up."""
     return (SSIM_WINDOW - 1) * 2 ** (scales - 1) + 1
 
 
@@ -172,21 +172,21 @@ def _check_scales(images, scales):
     if known and min(known) < _smallest_size(scales):
         fitting = ms_ssim_scales(min(known), min(known))
         raise ValueError(
-            f"{scales} scales need pictures of at least {_smallest_size(scales)} pixels, so that the coarsest holds "
+            f"{scales} scales need images of at least {_smallest_size(scales)} pixels, so that the coarsest holds "
             f"a window of {SSIM_WINDOW} x {SSIM_WINDOW}. Received: images of shape {tuple(images.shape)}. Use "
-            + (f"scales={fitting}, and tell the number with the result." if fitting else "larger pictures, or PSNR.")
+            + (f"scales={fitting}, and report the number with the result." if fitting else "larger images, or PSNR.")
         )
 
 
 def _similarity(images, reconstructions, max_value):
-    """The means over all whole windows of SSIM and of its contrast and structure terms, both (batch, channels).
+    """Means over all complete windows of SSIM and of its contrast and structure terms, both (batch, channels).
 
-    Large pictures go in bands of rows, because their windows' means would take ten times the pictures' memory.
+    Large images are processed in bands of rows, because the window means would take ten times the memory of the image.
     """
     batch, height, width, channels = images.shape
     if None in (batch, height, width):
         return _similarity_of_band(images, reconstructions, max_value)
-    windows = height - SSIM_WINDOW + 1  # rows of them
+    windows = height - SSIM_WINDOW + 1  # rows of windows
     rows = max(1, _AT_ONCE // max(1, batch * width * channels))
     if windows <= rows:
         return _similarity_of_band(images, reconstructions, max_value)
@@ -214,23 +214,23 @@ def _similarity_of_band(images, reconstructions, max_value):
 
 def _mean_of_grid(x):
     """(batch, h, w, c) -> (batch, c)."""
-    # In two steps: TensorFlow's float32 mean over both axes at once is off by 5e-4 for 512 pixels and three channels.
+    # In two steps, because TensorFlow's float32 mean over both axes has an error of 5e-4 for 512 pixels and 3 channels.
     return ops.mean(ops.mean(x, axis=2), axis=1)
 
 
 def _halve(x):
     """Means of 2x2 pixels: (batch, h, w, c) -> (batch, ceil(h / 2), ceil(w / 2), c)."""
-    # "same" pooling leaves the padding out of the mean, as if an odd last row or column stood there twice.
+    # "same" pooling excludes the padding from the mean, as if an odd last row or column were repeated.
     return ops.average_pool(x, 2, 2, padding="same", data_format="channels_last")
 
 
 def _check_pair(images, reconstructions, max_value):
     if not isinstance(max_value, numbers.Real) or isinstance(max_value, bool) or not 0 < max_value < math.inf:
         raise ValueError(
-            "`max_value` is the largest less the smallest possible value, a number above 0, such as 2 for pictures in "
+            "`max_value` must be positive, the largest minus the smallest possible value, such as 2 for images in "
             f"[-1, 1] or 255 for 8 bits. Received: max_value={shown(max_value)}"
         )
-    eight_bits = "Pass `max_value=255` for pictures in [0, 255]"
+    eight_bits = "Pass `max_value=255` for images in [0, 255]"
     images, reconstructions = float_tensors(
         f"{eight_bits}, or `x / 127.5 - 1`." if max_value <= 2 else None, images=images, reconstructions=reconstructions
     )
@@ -238,8 +238,8 @@ def _check_pair(images, reconstructions, max_value):
     same = all(a == b or None in (a, b) for a, b in zip(*shapes, strict=False))  # None: unknown in a graph
     if len(shapes[0]) != 4 or len(shapes[1]) != 4 or not same:
         raise ValueError(
-            "`images` and `reconstructions` must have one shape, (batch, height, width, channels); "
-            "`decode(tokens, size=(height, width))` crops to the input's. "
+            "`images` and `reconstructions` must have the same shape, (batch, height, width, channels); "
+            "`decode(tokens, size=(height, width))` crops to that of the input. "
             f"Received: images of shape {shapes[0]}, reconstructions of shape {shapes[1]}"
         )
     way_out = f"Their max_value is {max_value}. {eight_bits}."
@@ -249,11 +249,11 @@ def _check_pair(images, reconstructions, max_value):
 
 
 def _window_mean(x):
-    """Gaussian mean at every whole window: (batch, h, w, c) -> (batch, h - 10, w - 10, c)."""
+    """Gaussian mean of every complete window: (batch, h, w, c) -> (batch, h - 10, w - 10, c)."""
     distance = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     weights = np.exp(-0.5 * np.square(distance / _SSIM_SIGMA))
     weights = np.asarray(weights / weights.sum(), "float32")
-    # A Gaussian is separable: a column, then a row. Each channel by itself.
+    # A Gaussian is separable into a column and a row. Each channel is filtered separately.
     for shape in ((SSIM_WINDOW, 1, 1, 1), (1, SSIM_WINDOW, 1, 1)):
         kernel = np.repeat(weights.reshape(shape), x.shape[-1], axis=2)
         x = ops.depthwise_conv(x, kernel, padding="valid", data_format="channels_last")

@@ -1,1 +1,1 @@
-"""What is measured of text."""
+"""Metrics of text."""

@@ -1,4 +1,4 @@
-"""One page of numbers for a tokenizer on a set of sentences."""
+"""Evaluates a text tokenizer on a dataset."""
 
 import time
 
@@ -19,31 +19,31 @@ _NAMES += ("encoded_tokens_per_second", "decoded_tokens_per_second", "sentences"
 
 
 def evaluate_text(tokenizer, sentences, batch_size=64, metrics=None):
-    """Encodes and decodes sentences and measures what comes back.
+    """Encodes and decodes sentences and measures the reconstructions.
 
-    Sentences of about one length are encoded together. The tokens of each are decoded up to its own last chunk, as they
-    would be alone.
+    Sentences of similar length are encoded together. The tokens of each sentence are decoded only up to its own last
+    chunk, as without a batch.
 
     Args:
         tokenizer: has `encode(texts) -> tokens`, `decode_ids(tokens) -> ids`, `pieces`, `stride` and `codebook_sizes`,
             as a `TextTokenizer`.
         sentences: iterable of str.
-        batch_size: int, sentences at once. Default 64.
-        metrics: dict name -> what to report too: a callable (sentences, decoded) -> one number, both lists of str in
-            the order of `sentences`, such as `bleu` and `chrf`. Defaults to none.
+        batch_size: int, number of sentences per batch. Default 64.
+        metrics: dict name -> additional metric, a callable (sentences, decoded) -> one number, such as `bleu` and
+            `chrf`. Both are lists of str in the order of `sentences`. Defaults to none.
 
     Returns:
-        A dict of Python numbers: `exact_match` (share of the sentences), `piece_accuracy` (share of all pieces, the end
-        piece among them), `character_error_rate` (edit distances over lengths); without entropy coding
-        `bits_per_character` of the tokens and `bits_per_character_pieces` of the pieces, `bits_per_character_zlib` and
-        `bits_per_character_lzma` of all sentences in one file; those of `metrics`; over all tokens `usage`,
-        `perplexity` and `dead_codes` (see `CodebookUsage`), where there are several codebooks also the first two of
-        each, `usage_0`, `perplexity_0` and so on; `encoded_tokens_per_second` and `decoded_tokens_per_second` (of
-        strings and back, compilation not counted), `sentences` and `characters`, their number. Where all sentences are
-        empty, rates by the character are left out.
+        A dict of Python numbers: `exact_match` (fraction of the sentences), `piece_accuracy` (fraction of all pieces,
+        including the end-of-sequence token), `character_error_rate` (edit distances divided by lengths),
+        `bits_per_character` of the tokens and `bits_per_character_pieces` of the pieces, both without entropy coding,
+        `bits_per_character_zlib` and `bits_per_character_lzma` of all sentences in one file, and those of `metrics`.
+        Over all tokens: `usage`, `perplexity` and `dead_codes` (see `CodebookUsage`); with several codebooks also the
+        usage and the perplexity of each, `usage_0`, `perplexity_0` and so on. Then `encoded_tokens_per_second` and
+        `decoded_tokens_per_second` (from and to strings, without compilation), `sentences` and `characters`, the
+        numbers of them. If all sentences are empty, the values per character are left out.
 
     Raises:
-        ValueError: there is no sentence, `batch_size` is below 1, a metric has the name of one of ours, or returns
+        ValueError: there is no sentence, `batch_size` is below 1, a metric has a name of the report, or returns
             something else.
 
     Example:
@@ -90,12 +90,12 @@ def evaluate_text(tokenizer, sentences, batch_size=64, metrics=None):
 
 
 def _through(tokenizer, sentences, chunks, batch_size):
-    """The ids that come back, in the order of the sentences; the codebooks' use; seconds of encode and of decode."""
+    """The reconstructed ids in the order of the sentences, the codebook usage, and the seconds of encode and decode."""
     order = np.argsort(-chunks, kind="stable")
     groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     codebook = CodebookUsage(tokenizer.codebook_sizes)
     made, seconds = [None] * len(sentences), np.zeros(2)
-    # Compilation is not counted. A function that has seen two lengths takes any.
+    # Excludes compilation from the time. A function that was traced with two lengths accepts any length.
     for group in (groups[0], groups[-1], *groups[:1]):
         tokenizer.decode_ids(tokenizer.encode([sentences[i] for i in group]))
     for group in groups:
@@ -133,7 +133,7 @@ def _check(sentences, batch_size, metrics, others):
     if not sentences:
         raise ValueError("There is nothing to evaluate: `sentences` held no sentence. Check the folder or the split.")
     if batch_size < 1:
-        raise ValueError(f"`batch_size` is at least 1. Received: batch_size={batch_size}")
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
 
 
 def _number(name, value):

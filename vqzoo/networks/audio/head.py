@@ -1,4 +1,4 @@
-"""From frames to waveforms through the inverse Fourier transform."""
+"""Output head that turns frames into waveforms by the inverse Fourier transform."""
 
 import math
 from fractions import Fraction
@@ -11,16 +11,16 @@ from vqzoo.ops import inverse_stft
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class InverseSTFTHead(keras.layers.Layer):
-    r"""Predicts the magnitude and phase of each frame, and adds up what the inverse Fourier transform makes of them.
+    r"""Predicts magnitude and phase of each frame, and overlap-adds the inverse Fourier transforms.
 
     $$(m, p) = W x + b, \qquad X = \min(e^m, N/2)\,(\cos p + \mathrm{i} \sin p), \qquad y = \operatorname{ISTFT}(X)$$
 
-    with N the frame length and `vqzoo.ops.inverse_stft`, whose frames lie as those of `LogMel`. N/2 is the sum of the
-    window: no spectrum of samples in [-1, 1] is larger, and a sine of full scale has half of it.
+    with N the frame length and `vqzoo.ops.inverse_stft`, whose frames are aligned with those of `LogMel`. N/2 is the
+    sum of the window. No spectrum of samples in [-1, 1] is larger, and that of a full-scale sine is half of it.
 
-    All upsampling is the Fourier transform's: the network before it works at the rate of frames, which makes it
-    hundreds of times as fast as transposed convolutions and leaves no pattern of their own. In float32 under every
-    policy. Masked frames add nothing.
+    The inverse Fourier transform does all upsampling, so that the network works at the frame rate. This is hundreds of
+    times faster than transposed convolutions and has none of their artifacts. It computes in float32 under every dtype
+    policy. Masked frames contribute nothing.
 
     Args:
         frame_length: int, samples of a frame, even. Defaults to 1024.
@@ -35,7 +35,7 @@ class InverseSTFTHead(keras.layers.Layer):
         float32 tensor, shape (batch, frames * hop_length, channels).
 
     Raises:
-        ValueError: if the lengths are none of frames.
+        ValueError: if the lengths are not valid for frames.
 
     Example:
     >>> InverseSTFTHead(channels=2)(keras.ops.zeros((1, 4, 8))).shape
@@ -53,12 +53,12 @@ class InverseSTFTHead(keras.layers.Layer):
 
     @property
     def reach(self):
-        """How many frames beyond its own a sample sees, on either side."""
+        """Number of frames on either side that influence a sample, beyond its own frame."""
         return -(-(self.frame_length - self.hop_length + 1) // 2 // self.hop_length)
 
     @property
     def rate(self):
-        """Samples a frame."""
+        """Samples per frame."""
         return Fraction(self.hop_length)
 
     def build(self, input_shape):
@@ -73,7 +73,7 @@ class InverseSTFTHead(keras.layers.Layer):
         return keras.ops.stack(waveforms, axis=-1)
 
     def compute_mask(self, inputs, previous_mask):
-        """The samples of a frame are real where it is."""
+        """Repeats the mask of a frame for its samples."""
         return None if previous_mask is None else keras.ops.repeat(previous_mask, self.hop_length, axis=1)
 
     def compute_output_shape(self, input_shape):
@@ -81,7 +81,7 @@ class InverseSTFTHead(keras.layers.Layer):
         return batch, None if frames is None else frames * self.hop_length, self.channels
 
     def portable(self):
-        """A model of Keras's operations with the same result."""
+        """An equivalent model of Keras operations."""
         frames = keras.Input((None, self.kernel.shape[0]), name="frames")
         x = keras.layers.Dense(self._width(), name="spectra")(frames)
         channels = [self._portable_inverse(*spectrum) for spectrum in self._spectra(x)]
@@ -95,14 +95,14 @@ class InverseSTFTHead(keras.layers.Layer):
         """Yields the real and the imaginary part of each channel's spectrum."""
         bins = self.frame_length // 2 + 1
         for i in range(0, 2 * bins * self.channels, 2 * bins):
-            # Without a bound the first large step would end a training. Before the exponential: a gradient of zero
-            # times infinity would be none.
+            # Without a bound, the first large step would make the training diverge. The bound is applied before the
+            # exponential, because zero times an infinite gradient is NaN.
             magnitude = keras.ops.exp(keras.ops.minimum(x[:, :, i : i + bins], math.log(self.frame_length / 2)))
             phase = x[:, :, i + bins : i + 2 * bins]
             yield magnitude * keras.ops.cos(phase), magnitude * keras.ops.sin(phase)
 
     def _portable_inverse(self, real, imaginary):
-        """`inverse_stft` of sizes that are not known: (batch, frames, bins) to (batch, samples, 1)."""
+        """`inverse_stft` for unknown sizes, (batch, frames, bins) to (batch, samples, 1)."""
         length, hop = self.frame_length, self.hop_length
         pieces, before = -(-length // hop), (length - hop) // 2
         window = hann(length).astype("float32")
@@ -120,7 +120,7 @@ class InverseSTFTHead(keras.layers.Layer):
 
 
 def _overlap_add(frames, pieces, hop):
-    """Sums frames (batch, count, length) at their places: (batch, (count + pieces - 1) * hop, 1)."""
+    """Overlap-adds frames (batch, count, length) to (batch, (count + pieces - 1) * hop, 1)."""
     frames = keras.ops.pad(frames, [[0, 0], [0, 0], [0, pieces * hop - frames.shape[2]]])
     total = 0.0
     for i in range(pieces):

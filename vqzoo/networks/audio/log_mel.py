@@ -1,4 +1,4 @@
-"""The front end of audio networks: waveforms to log-mel spectra, inside the graph."""
+"""The front end of audio networks, which computes log-mel spectra inside the graph."""
 
 from fractions import Fraction
 
@@ -11,21 +11,21 @@ from vqzoo.ops import magnitudes
 from vqzoo.ops import mel_filters
 from vqzoo.ops import stft
 
-# The smallest mel value, HiFi-GAN's. It is absolute: what a frame becomes depends on no other frame.
+# The smallest mel value, as in HiFi-GAN. It is absolute, so that a frame does not depend on other frames.
 FLOOR = 1e-5
-# Of recorded speech the logarithms have a mean of -5 to -7 and a deviation of 2 to 2.6.
+# The logarithms of recorded speech have a mean of -5 to -7 and a standard deviation of 2 to 2.6.
 MEAN, DEVIATION = -6.0, 2.5
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class LogMel(keras.layers.Layer):
-    r"""Waveforms to log-mel spectra of about unit size, one frame for each hop.
+    r"""Log-mel spectra of waveforms, scaled to about unit variance, one frame per hop.
 
     $$y_{im} = \frac{\ln \max(10^{-5}, \sum_k |X_{ik}| F_{km}) + 6}{2.5}$$
 
-    with X the short-time Fourier transform of `vqzoo.ops.stft` and F Slaney's filters. Frame i stands for the samples
-    from i hop_length on and is centred on them, so that n samples have ceil(n / hop_length) frames; beyond the ends of
-    a waveform, and where a mask is False, there are zeros. In float32 under every policy.
+    with X the short-time Fourier transform of `vqzoo.ops.stft` and F Slaney's filters. Frame i is centred on the
+    hop_length samples from i hop_length on, so that n samples have ceil(n / hop_length) frames. The waveform is zero
+    beyond its ends and where a mask is False. It computes in float32 under every dtype policy.
 
     Args:
         sample_rate: int, Hz.
@@ -41,7 +41,7 @@ class LogMel(keras.layers.Layer):
         float32 tensor, shape (batch, ceil(samples / hop_length), channels * bands), the bands of each channel together.
 
     Raises:
-        ValueError: if filters are so narrow that some see no bin, or the lengths are none of frames.
+        ValueError: if filters are so narrow that some contain no bin, or the lengths are not valid for frames.
 
     Example:
     >>> LogMel(16000)(keras.ops.zeros((1, 1000, 2))).shape
@@ -58,18 +58,18 @@ class LogMel(keras.layers.Layer):
 
     @property
     def reach(self):
-        """How many samples beyond its own a frame sees, on either side."""
+        """Number of samples on either side that influence a frame, beyond its own."""
         return (self.frame_length - self.hop_length + 1) // 2
 
     @property
     def rate(self):
-        """Frames a sample."""
+        """Frames per sample."""
         return Fraction(1, self.hop_length)
 
     def build(self, input_shape):
         self.channels = input_shape[-1]
         if self.channels is None:
-            raise ValueError(f"The channels of the waveforms have to be known. Received: input_shape={input_shape}")
+            raise ValueError(f"The channels of the waveforms must be known. Received: input_shape={input_shape}")
 
     def call(self, waveform, mask=None):
         waveform = real_alone(keras.ops.cast(waveform, "float32"), mask)
@@ -77,7 +77,7 @@ class LogMel(keras.layers.Layer):
         return keras.ops.concatenate([self._logarithms(*spectrum) for spectrum in spectra], axis=-1)
 
     def compute_mask(self, inputs, previous_mask):
-        """A frame is real where the first sample it stands for is."""
+        """The mask of a frame is that of its first sample."""
         return None if previous_mask is None else previous_mask[:, :: self.hop_length]
 
     def compute_output_shape(self, input_shape):
@@ -85,21 +85,21 @@ class LogMel(keras.layers.Layer):
         return batch, None if samples is None else -(-samples // self.hop_length), channels * self.bands
 
     def portable(self):
-        """A model of Keras's operations with the same result."""
+        """An equivalent model of Keras operations."""
         waveform = keras.Input((None, self.channels), name="waveform")
         before = (self.frame_length - self.hop_length) // 2
         window = hann(self.frame_length).astype("float32")
         logarithms = []
         for i in range(self.channels):
             padded = keras.ops.pad(waveform[:, :, i], [[0, 0], [before, self.frame_length - 1 - before]])
-            # Slower than `stft`, which looks at sizes, and a model of operations cannot.
+            # Slower than `stft`, which depends on sizes, unlike a model of operations.
             frames = keras.ops.extract_sequences(padded, self.frame_length, self.hop_length)
             logarithms.append(self._logarithms(*keras.ops.rfft(frames * window)))
         outputs = keras.ops.concatenate(logarithms, axis=-1) if len(logarithms) > 1 else logarithms[0]
         return keras.Model(waveform, outputs, name=self.name)
 
     def _logarithms(self, real, imaginary):
-        # Rounded to 8 bits, with one scale for all bins, the quiet high bands would be lost among the low ones.
+        # Rounded to 8 bits with one scale for all bins, the quiet high bands would be lost.
         mel = exact_product(magnitudes(real, imaginary), self._filters)
         return (keras.ops.log(keras.ops.maximum(mel, FLOOR)) - MEAN) / DEVIATION
 

@@ -1,11 +1,11 @@
-"""How far networks of audio see: what windows of long files have to overlap by."""
+"""Receptive fields of audio networks, which determine the overlap of windows of long files."""
 
 import math
 from fractions import Fraction
 
 import keras
 
-# Layers of Keras that see no other position than their own.
+# Keras layers that use no other position than their own.
 POINTWISE = (
     keras.layers.InputLayer,
     keras.layers.Dense,
@@ -19,19 +19,19 @@ POINTWISE = (
 
 
 def network_reach(network):
-    """Finds how many positions of the input an output of a network sees beyond its own, on either side.
+    """Computes how many input positions on either side influence an output, beyond its own.
 
-    The sum of what its layers see, in the order in which they stand: never less than what the network sees.
+    It is the sum over the layers in their order, and never less than the true receptive field.
 
     Args:
-        network: `keras.Model` of layers in time: this package's, whose `reach` and `rate` (outputs a position) tell,
-            and Keras's that look at one position.
+        network: `keras.Model` of layers over time: layers of this package with `reach` and `rate` (outputs per
+            position), and Keras layers that use one position.
 
     Returns:
-        int, positions of the input: samples of an encoder's, latents of a decoder's.
+        int, positions of the input: samples for an encoder, latents for a decoder.
 
     Raises:
-        ValueError: if a layer sees all positions or does not tell what it sees.
+        ValueError: if a layer uses all positions or does not declare its receptive field.
 
     Example:
     >>> from vqzoo.networks.audio import spectrogram_decoder
@@ -44,8 +44,8 @@ def network_reach(network):
             continue
         if getattr(layer, "reach", None) is None:
             raise ValueError(
-                f"A window has to overlap its neighbours by what the network sees, and the layer {layer.name!r} of the "
-                f"network {network.name!r}, a {type(layer).__name__}, sees all positions or does not tell. Give "
+                f"Windows must overlap by the receptive field of the network. The layer {layer.name!r} of the "
+                f"network {network.name!r}, a {type(layer).__name__}, uses all positions or does not declare it. Give "
                 "`overlap` in samples; the tokens may then differ from those of the whole signal."
             )
         reach += layer.reach * scale

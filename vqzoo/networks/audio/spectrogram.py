@@ -1,4 +1,4 @@
-"""Encoders of log-mel spectra and decoders through the inverse Fourier transform, for waveforms of any length."""
+"""Encoders from log-mel spectra and decoders by the inverse Fourier transform, for waveforms of any length."""
 
 import keras
 
@@ -10,7 +10,7 @@ from vqzoo.networks.sequence.blocks import SelfAttentionBlock1D
 from vqzoo.networks.sequence.convolution import TimeConv1D
 from vqzoo.networks.sequence.convolution import UpsampleConv1D
 
-HEAD_WIDTH = 64  # channels of one attention head, more or less
+HEAD_WIDTH = 64  # channels of one attention head, approximately
 
 
 def spectrogram_encoder(
@@ -27,8 +27,9 @@ def spectrogram_encoder(
 ):
     """Builds an encoder of waveforms: log-mel spectra, mel bands as channels, and ConvNeXt blocks over time.
 
-    Any length: n samples become ceil(n / (hop_length * time_stride)) latents, with zeros beyond the ends. Under a mask,
-    `encoder(waveform, mask=mask)` with mask (batch, samples), each item has the latents that it has alone.
+    It accepts any length. n samples become ceil(n / (hop_length * time_stride)) latents, with zero padding at the ends.
+    With a mask, `encoder(waveform, mask=mask)` of shape (batch, samples), each example has the same latents as by
+    itself.
 
     Args:
         latent_dim: int, width of a latent vector.
@@ -37,16 +38,16 @@ def spectrogram_encoder(
         frame_length: int, samples of a frame, even. Defaults to 1024.
         hop_length: int, samples between frames. Defaults to 256.
         bands: int, mel bands of each channel. Defaults to 80.
-        time_stride: int, frames that one latent vector stands for. Defaults to 1.
+        time_stride: int, frames per latent vector. Defaults to 1.
         filters: int, channels of the blocks. Defaults to 256.
         blocks: int, ConvNeXt blocks; the first half before the stride in time. Defaults to 4.
-        attention: int, self-attention blocks after them, which see the whole waveform. Defaults to 0.
+        attention: int, self-attention blocks after them, over the whole waveform. Defaults to 0.
 
     Returns:
         `keras.Model`, waveforms (batch, samples, channels) to latents (batch, frames, latent_dim).
 
     Raises:
-        ValueError: if mel bands are so narrow that some see no bin, or the lengths are none of frames.
+        ValueError: if mel bands are so narrow that some contain no bin, or the lengths are not valid for frames.
 
     Example:
     >>> spectrogram_encoder(8, 16000, filters=16).compute_output_shape((1, 16000, 1))
@@ -80,24 +81,24 @@ def spectrogram_decoder(
     blocks=4,
     attention=0,
 ):
-    """Builds the counterpart of `spectrogram_encoder`: blocks over time, and Vocos's head, which needs no vocoder.
+    """Builds the counterpart of `spectrogram_encoder`: blocks over time and the head of Vocos, without a vocoder.
 
     Args:
         latent_dim: int, width of a latent vector.
         channels: int, of the waveforms. Defaults to 1.
         frame_length: int, samples of a frame, even. Defaults to 1024.
         hop_length: int, samples between frames. Defaults to 256.
-        time_stride: int, frames that one latent vector stands for. Defaults to 1.
+        time_stride: int, frames per latent vector. Defaults to 1.
         filters: int, channels of the blocks. Defaults to 256.
         blocks: int, ConvNeXt blocks; the first half before the upsampling in time. Defaults to 4.
-        attention: int, self-attention blocks before them, which see the whole waveform. Defaults to 0.
+        attention: int, self-attention blocks before them, over the whole waveform. Defaults to 0.
 
     Returns:
         `keras.Model`, latents (batch, frames, latent_dim) to float32 waveforms
         (batch, frames * time_stride * hop_length, channels).
 
     Raises:
-        ValueError: if the lengths are none of frames.
+        ValueError: if the lengths are not valid for frames.
 
     Example:
     >>> spectrogram_decoder(8, filters=16).compute_output_shape((1, 63, 8))
@@ -121,7 +122,7 @@ def spectrogram_decoder(
 
 
 def _masking(model):
-    model.supports_masking = True  # as its layers do; Keras would warn
+    model.supports_masking = True  # as its layers do; otherwise Keras warns
     return model
 
 

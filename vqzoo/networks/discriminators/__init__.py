@@ -1,4 +1,4 @@
-"""Networks that tell real signals from reconstructions."""
+"""Discriminators, which distinguish real signals from reconstructions."""
 
 from vqzoo.networks.discriminators.audio import ComplexSpectrum
 from vqzoo.networks.discriminators.audio import FoldPeriod

@@ -1,4 +1,4 @@
-"""Discriminators of waveforms: folded at several periods, and of complex spectra at several resolutions."""
+"""Discriminators of waveforms: multi-period, and multi-resolution on complex spectra."""
 
 import keras
 
@@ -8,22 +8,22 @@ BANDS = ((0.0, 0.1), (0.1, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
 
 
 def multi_period_discriminator(channels=1, periods=(2, 3, 5, 7, 11), filters=32, name="multi_period_discriminator"):
-    """Builds HiFi-GAN's discriminator of waveforms folded at several periods.
+    """Builds the multi-period discriminator of HiFi-GAN.
 
-    Each of its parts lays the waveform out in rows of one period and convolves down the columns, samples that are a
-    period apart; primes make the parts see different ones. It hears a wrong pitch and its phase. Without weight
+    Each part reshapes the waveform to rows of one period and convolves along the columns, which hold samples one period
+    apart. With prime periods the parts see different samples. It detects wrong pitches and phases. It has no weight
     normalisation.
 
     Args:
         channels: int, of the waveforms. Defaults to 1.
         periods: tuple of ints, samples. Defaults to (2, 3, 5, 7, 11).
-        filters: int, of the first convolution; the next have 4, 16, 32 and 32 times as many. Defaults to 32; 4 trains
-            on a CPU.
+        filters: int, filters of the first convolution; the next have 4, 16, 32 and 32 times this number. Defaults to
+            32. 4 can be trained on a CPU.
         name: str, of the model. Defaults to "multi_period_discriminator".
 
     Returns:
         `keras.Model`, waveforms (batch, samples, channels) to a list with a list for each period: the activations after
-        each convolution, and last the float32 logits (batch, rows, period, 1). Of one period it is that list alone.
+        each convolution, and last the float32 logits (batch, rows, period, 1). With one period it is only that list.
 
     Raises:
         ValueError: if a period is below 1.
@@ -51,24 +51,24 @@ def multi_period_discriminator(channels=1, periods=(2, 3, 5, 7, 11), filters=32,
 
 
 def multi_resolution_discriminator(channels=1, frame_lengths=(2048, 1024, 512), bands=BANDS, filters=32):
-    """Builds DAC's discriminator of complex spectra at several resolutions, cut in bands.
+    """Builds the multi-band, multi-resolution discriminator of complex spectra of DAC.
 
-    Real and imaginary part are its channels, so that it sees phases. Each band has convolutions of its own: high ones,
-    where aliasing is heard, would be drowned by the low ones' energy. Without weight normalisation.
+    Real and imaginary parts are its channels, so that it uses phases. Each band has its own convolutions. Otherwise the
+    energy of low bands would hide the high ones, where aliasing is audible. It has no weight normalisation.
 
     Args:
         channels: int, of the waveforms. Defaults to 1.
         frame_lengths: tuple of ints, samples; hops are a quarter of them. Defaults to (2048, 1024, 512).
         bands: tuple of (low, high), fractions of half the sample rate. Defaults to DAC's five.
-        filters: int, of the convolutions. Defaults to 32; 8 trains on a CPU.
+        filters: int, filters of the convolutions. Defaults to 32. 8 can be trained on a CPU.
 
     Returns:
         `keras.Model`, waveforms (batch, samples, channels) to a list with a list for each resolution: the activations
-        after each convolution of each band, and last the float32 logits (batch, frames, bins, 1). Of one resolution it
-        is that list alone.
+        after each convolution of each band, and last the float32 logits (batch, frames, bins, 1). With one resolution
+        it is only that list.
 
     Raises:
-        ValueError: if a band is not within 0 to 1, or sees no bin.
+        ValueError: if a band is not within 0 to 1, or contains no bin.
 
     Example:
     >>> model = multi_resolution_discriminator(frame_lengths=(256, 128), filters=2)
@@ -100,11 +100,11 @@ def multi_resolution_discriminator(channels=1, frame_lengths=(2048, 1024, 512), 
 
 
 def combined_discriminator(discriminators):
-    """Joins discriminators to one: all of their parts, one after another.
+    """Combines discriminators to one with all of their parts.
 
     Args:
-        discriminators: list of `keras.Model`s of different names, for the same signals; each gives a list of
-            activations or several.
+        discriminators: list of `keras.Model`s of different names, for the same signals; each returns one or several
+            lists of activations.
 
     Returns:
         `keras.Model`, signals to one list of lists.
@@ -122,19 +122,19 @@ def combined_discriminator(discriminators):
         Kumar et al. 2023, https://arxiv.org/abs/2306.06546, section 3.3
     """
     if not discriminators:
-        raise ValueError("A combined discriminator has one part at the least. Received: discriminators=[]")
+        raise ValueError("A combined discriminator needs at least one part. Received: discriminators=[]")
     signal = keras.Input(discriminators[0].input_shape[1:], name="signal")
     outputs = []
     for discriminator in discriminators:
         parts = discriminator(signal)
-        # Keras makes the one list of a discriminator of one part its only result.
+        # Keras returns the list of a discriminator with one part directly.
         outputs += parts if isinstance(parts[0], list | tuple) else [parts]
     return keras.Model(signal, outputs, name="combined_discriminator")
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class FoldPeriod(keras.layers.Layer):
-    """Lays a waveform out in rows of one period: column c of row r is sample r * period + c, zeros behind the last.
+    """Reshapes a waveform to rows of one period. Column c of row r is sample r * period + c, padded with zeros.
 
     Args:
         period: int, samples.
@@ -177,12 +177,12 @@ class FoldPeriod(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class ComplexSpectrum(keras.layers.Layer):
-    r"""Short-time spectra, real and imaginary parts as channels; in float32 under every policy.
+    r"""Short-time spectra with real and imaginary parts as channels, in float32 under every dtype policy.
 
     $$y = \frac{X}{\sqrt{3N/8}}$$
 
-    with X of `vqzoo.ops.stft` and N the frame length. 3N/8 is the sum of the squared window: noise has spectra of its
-    own size, at every resolution.
+    with X of `vqzoo.ops.stft` and N the frame length. 3N/8 is the sum of the squared window, so that the spectra of
+    noise have the scale of the noise at every resolution.
 
     Args:
         frame_length: int, samples of a frame, even.
@@ -195,7 +195,7 @@ class ComplexSpectrum(keras.layers.Layer):
         float32 tensor, shape (batch, ceil(samples / hop_length), frame_length // 2 + 1, 2 * channels).
 
     Raises:
-        ValueError: if the lengths are none of frames.
+        ValueError: if the lengths are not valid for frames.
 
     Example:
     >>> ComplexSpectrum(8, 4)(keras.ops.ones((1, 10, 1))).shape
@@ -225,7 +225,7 @@ class ComplexSpectrum(keras.layers.Layer):
 
 
 def _convolution(filters, kernel, stride, name):
-    # Without weight normalisation, Glorot's weights would let the features fade from layer to layer.
+    # Without weight normalisation, features would vanish from layer to layer with Glorot initialization.
     return keras.layers.Conv2D(filters, kernel, stride, "same", kernel_initializer="he_normal", name=name)
 
 
@@ -240,7 +240,7 @@ def _bins(frame_length, bands):
     for (first, after), band in zip(edges, bands, strict=True):
         if not 0 <= first < after <= count:
             raise ValueError(
-                f"A band is (low, high) in fractions of half the sample rate and sees one of {count} bins at least. "
+                f"A band is (low, high) in fractions of half the sample rate and must contain one of {count} bins. "
                 f"Received: band={band}"
             )
     return edges

@@ -1,4 +1,4 @@
-"""PatchGAN: a convolutional discriminator that judges overlapping patches."""
+"""PatchGAN, a convolutional discriminator of overlapping patches."""
 
 import keras
 
@@ -15,7 +15,7 @@ def batch_norm(channels, name):
 def patch_discriminator(channels=3, filters=64, depth=3, normalization=group_normalization):
     """Builds a PatchGAN: `depth` strided 4x4 convolutions, two more without stride, LeakyReLU 0.2 between.
 
-    With `depth` 3 one logit judges 70x70 pixels, with 2 it judges 34x34, with 1 16x16.
+    The receptive field of a logit is 70x70 pixels with `depth` 3, 34x34 with 2, and 16x16 with 1.
 
     Args:
         channels: int, of the images. Defaults to 3.
@@ -45,7 +45,7 @@ def patch_discriminator(channels=3, filters=64, depth=3, normalization=group_nor
     for i in range(depth + 1):
         width = filters * min(2**i, 8)
         stride = 2 if i < depth else 1
-        # The normalization's offset would swallow a bias.
+        # The offset of the normalization makes a bias redundant.
         x = _conv4x4(width, stride, f"conv_{i}", use_bias=i == 0)(x)
         if i > 0:
             x = normalization(width, f"norm_{i}")(x)

@@ -1,19 +1,19 @@
-"""Discriminators of sentences: sequences of vectors, one a piece."""
+"""Discriminators of text, on sequences of one vector per piece."""
 
 import keras
 
 
 def text_discriminator(width, filters=128, depth=3, kernel_size=5):
-    """Builds a discriminator that judges windows of `depth * (kernel_size - 1) + 1` pieces by convolutions.
+    """Builds a convolutional discriminator of windows of `depth * (kernel_size - 1) + 1` pieces.
 
-    Positions of zeros alone are padding: they are zeros in all activations and logits too, wherever a layer looks
-    sideways, so that a sentence has the same ones alone and in a batch.
+    All-zero positions are padding. They are also zero in all activations and logits, so that a sentence has the same
+    activations by itself and in a batch.
 
     Args:
-        width: int, of a piece's vector.
-        filters: int, of the convolutions. Defaults to 128.
+        width: int, width of the vector of a piece.
+        filters: int, filters of the convolutions. Defaults to 128.
         depth: int, convolutions before the logits. Defaults to 3.
-        kernel_size: int, pieces that a convolution sees, odd. Defaults to 5.
+        kernel_size: int, pieces per kernel, odd. Defaults to 5.
 
     Returns:
         `keras.Model`, vectors (batch, length, width) to a list: the activations (batch, length, filters) after each
@@ -27,19 +27,18 @@ def text_discriminator(width, filters=128, depth=3, kernel_size=5):
     [(9, 8), (9, 8), (9, 1)]
 
     Reference:
-        Convolutions that judge local windows: Isola et al. 2017, https://arxiv.org/abs/1611.07004, section 3.2.2
+        Discriminators of local windows: Isola et al. 2017, https://arxiv.org/abs/1611.07004, section 3.2.2
     """
     if depth < 1 or kernel_size % 2 == 0:
         raise ValueError(
-            "`depth` is 1 or more convolutions, and `kernel_size` odd, as many pieces on either side. Received: "
-            f"depth={depth}, kernel_size={kernel_size}"
+            f"`depth` must be at least 1, and `kernel_size` odd. Received: depth={depth}, kernel_size={kernel_size}"
         )
     x = vectors = keras.Input((None, width), name="vectors")
     real = keras.ops.any(keras.ops.not_equal(vectors, 0.0), axis=-1, keepdims=True)
     real = keras.ops.cast(real, "float32")
     features = []
     for i in range(depth):
-        # Without normalisation, Glorot's weights would let the features fade from layer to layer.
+        # Without normalisation, features would vanish from layer to layer with Glorot initialization.
         start = keras.initializers.HeNormal()
         x = keras.layers.Conv1D(filters, kernel_size, padding="same", kernel_initializer=start, name=f"conv_{i}")(x)
         x = keras.layers.LeakyReLU(0.2, name=f"leaky_{i}")(x)

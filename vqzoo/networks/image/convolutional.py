@@ -8,13 +8,13 @@ from vqzoo.networks.image.upsample import UpsampleConv2D
 def convolutional_encoder(latent_dim, channels=3, filters=128, stride=4, blocks=2, residual_filters=None):
     """Builds an encoder of strided 4x4 convolutions and residual blocks at the lowest resolution.
 
-    Any height and width: the grid has ceil(size / stride) positions a side.
+    It accepts any height and width. The grid has ceil(size / stride) positions per side.
 
     Args:
         latent_dim: int, width of a latent vector.
         channels: int, of the images. Defaults to 3.
-        filters: int, of the convolutions; half as many at half resolution. Defaults to 128.
-        stride: int, a power of two: pixels a side that one latent vector stands for. Defaults to 4.
+        filters: int, filters of the convolutions, halved at half resolution. Defaults to 128.
+        stride: int, a power of two, pixels per latent vector along each side. Defaults to 4.
         blocks: int, residual blocks. Defaults to 2.
         residual_filters: int, of the 3x3 convolutions inside the blocks. Defaults to `filters`.
 
@@ -22,7 +22,7 @@ def convolutional_encoder(latent_dim, channels=3, filters=128, stride=4, blocks=
         `keras.Model`, images (batch, height, width, channels) to latents (batch, rows, columns, latent_dim).
 
     Raises:
-        ValueError: if `stride` is no power of two from 2 up.
+        ValueError: if `stride` is not a power of two of at least 2.
 
     Example:
     >>> convolutional_encoder(64).compute_output_shape((1, 64, 50, 3))
@@ -45,14 +45,14 @@ def convolutional_encoder(latent_dim, channels=3, filters=128, stride=4, blocks=
 def convolutional_decoder(latent_dim, channels=3, filters=128, stride=4, blocks=2, residual_filters=None):
     """Builds the counterpart of `convolutional_encoder`: residual blocks, then upsampling and 3x3 convolutions.
 
-    The paper has transposed convolutions; they leave a checkerboard in flat areas, where the same code repeats.
-    Nearest upsampling before a plain convolution maps equal codes to equal pixels.
+    The paper uses transposed convolutions, which cause checkerboard artifacts in flat areas where the same code
+    repeats. Nearest-neighbour upsampling before a plain convolution maps equal codes to equal pixels.
 
     Args:
         latent_dim: int, width of a latent vector.
         channels: int, of the images. Defaults to 3.
-        filters: int, of the convolutions; half as many at half resolution. Defaults to 128.
-        stride: int, a power of two: pixels a side that one latent vector stands for. Defaults to 4.
+        filters: int, filters of the convolutions, halved at half resolution. Defaults to 128.
+        stride: int, a power of two, pixels per latent vector along each side. Defaults to 4.
         blocks: int, residual blocks. Defaults to 2.
         residual_filters: int, of the 3x3 convolutions inside the blocks. Defaults to `filters`.
 
@@ -61,14 +61,15 @@ def convolutional_decoder(latent_dim, channels=3, filters=128, stride=4, blocks=
         (batch, rows * stride, columns * stride, channels).
 
     Raises:
-        ValueError: if `stride` is no power of two from 2 up.
+        ValueError: if `stride` is not a power of two of at least 2.
 
     Example:
     >>> convolutional_decoder(64).compute_output_shape((1, 16, 13, 64))
     (1, 64, 52, 3)
 
     Reference:
-        Odena, Dumoulin, Olah 2016, Deconvolution and Checkerboard Artifacts, https://distill.pub/2016/deconv-checkerboard
+        Odena, Dumoulin, Olah 2016, Deconvolution and Checkerboard Artifacts,
+        https://distill.pub/2016/deconv-checkerboard
     """
     halvings = _halvings(stride)
     x = latents = keras.Input((None, None, latent_dim), name="latents")
@@ -84,7 +85,7 @@ def convolutional_decoder(latent_dim, channels=3, filters=128, stride=4, blocks=
 def _halvings(stride):
     halvings = stride.bit_length() - 1
     if stride < 2 or stride != 2**halvings:
-        raise ValueError(f"`stride` is a power of two from 2 up. Received: stride={stride}")
+        raise ValueError(f"`stride` must be a power of two of at least 2. Received: stride={stride}")
     return halvings
 
 

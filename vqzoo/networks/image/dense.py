@@ -11,7 +11,7 @@ def dense_encoder(latent_dim, shape=(28, 28, 1), positions=16, hidden=(512, 256)
     Args:
         latent_dim: int, width of a latent vector.
         shape: tuple (height, width, channels) of the images, pixels. Defaults to (28, 28, 1).
-        positions: int, latent vectors an image. Defaults to 16.
+        positions: int, latent vectors per image. Defaults to 16.
         hidden: tuple of ints, units of the hidden layers. Defaults to (512, 256).
 
     Returns:
@@ -36,7 +36,7 @@ def dense_decoder(latent_dim, shape=(28, 28, 1), positions=16, hidden=(256, 512)
     Args:
         latent_dim: int, width of a latent vector.
         shape: tuple (height, width, channels) of the images, pixels. Defaults to (28, 28, 1).
-        positions: int, latent vectors an image. Defaults to 16.
+        positions: int, latent vectors per image. Defaults to 16.
         hidden: tuple of ints, units of the hidden layers. Defaults to (256, 512).
 
     Returns:

@@ -1,9 +1,10 @@
-"""Networks whose activations tell how alike two pictures look."""
+"""Feature networks for the perceptual similarity of images."""
 
 import keras
 import numpy as np
 
-# What keras.applications.vgg16.preprocess_input takes from pixels in [0, 255], in the order blue, green, red.
+# The means that keras.applications.vgg16.preprocess_input subtracts from pixels in [0, 255], in the order blue, green,
+# red.
 VGG_MEANS = (103.939, 116.779, 123.68)
 VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
 
@@ -11,8 +12,8 @@ VGG_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "b
 def vgg16_features(weights="imagenet", layers=VGG_LAYERS):
     """Builds VGG16 up to the activations that perceptual losses compare.
 
-    `keras.applications.VGG16` with its preprocessing inside, so that it takes the pictures that tokenizers take. Each
-    layer left out at the end makes it cheaper: the first three need half of the work of all five.
+    It is `keras.applications.VGG16` with its preprocessing inside, so that it accepts the same images as tokenizers.
+    Each layer left out at the end makes it cheaper. The first three need half of the computation of all five.
 
     Args:
         weights: "imagenet", which Keras downloads once; the path of a `.weights.h5` file of a
@@ -25,7 +26,7 @@ def vgg16_features(weights="imagenet", layers=VGG_LAYERS):
         layers are named as above, for `vqzoo.losses.PerceptualLoss`.
 
     Raises:
-        ValueError: if a layer is none of VGG16's convolutions.
+        ValueError: if a layer is not a convolution of VGG16.
 
     Example:
     >>> network = vgg16_features(weights=None, layers=("block1_conv2", "block2_conv2"))
@@ -41,14 +42,14 @@ def vgg16_features(weights="imagenet", layers=VGG_LAYERS):
     if unknown or not layers:
         raise ValueError(f"`layers` names convolutions of VGG16: {known}. Received: layers={tuple(layers)}")
     images = keras.Input((None, None, 3), name="images")
-    # Blue, green, red in [0, 255] less their means, as a 1x1 convolution.
+    # Blue, green, red in [0, 255] minus their means, as a 1x1 convolution.
     order = [[0.0, 0.0, 127.5], [0.0, 127.5, 0.0], [127.5, 0.0, 0.0]]
     prepare = keras.layers.Conv2D(3, 1, trainable=False, dtype="float32", name="prepare")
     x = prepare(images)
     prepare.set_weights([np.array([[order]]), np.array([127.5 - mean for mean in VGG_MEANS])])
     outputs = []
     for original in vgg.layers[1:]:
-        # A layer of its own: one that is called twice has two outputs, and `PerceptualLoss` asks for the output.
+        # A separate layer. One that is called twice has two outputs, and `PerceptualLoss` needs a single output.
         layer = type(original).from_config(original.get_config())
         x = layer(x)
         layer.set_weights(original.get_weights())

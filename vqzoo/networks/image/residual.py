@@ -24,19 +24,19 @@ def residual_encoder(
 ):
     """Builds the VQGAN encoder; its stride is 2 ** (len(multipliers) - 1).
 
-    Any height and width: the grid has ceil(size / stride) positions a side.
+    It accepts any height and width. The grid has ceil(size / stride) positions per side.
 
     Args:
         latent_dim: int, width of a latent vector.
         channels: int, of the images. Defaults to 3.
         filters: int, of the first convolution. Defaults to 128.
-        multipliers: tuple of ints, of `filters` at each resolution from high to low. Defaults to (1, 2, 4), f4.
-            (1, 2, 2, 4) is f8, (1, 1, 2, 2, 4) is f16.
+        multipliers: tuple of ints, multiples of `filters` at each resolution from high to low. Defaults to (1, 2, 4),
+            f4. (1, 2, 2, 4) is f8, (1, 1, 2, 2, 4) is f16.
         blocks: int, residual blocks at each resolution. Defaults to 2.
         attention: tuple of ints, the levels whose blocks are followed by self-attention; 0 is the full resolution.
             Defaults to ().
         mid_attention: bool, whether the middle has self-attention, whose cost grows with the fourth power of the
-            picture's side. Defaults to True.
+            side of the image. Defaults to True.
         z_channels: int, channels before the last 1x1 convolution. Defaults to `latent_dim`.
         dropout: float, fraction dropped inside the blocks in training. Defaults to 0.
 
@@ -81,13 +81,14 @@ def residual_decoder(
     z_channels=None,
     dropout=0.0,
 ):
-    """Builds the VQGAN decoder, with one residual block more at each resolution than the encoder.
+    """Builds the VQGAN decoder, with one more residual block at each resolution than the encoder.
 
     Args:
         latent_dim: int, width of a latent vector.
         channels: int, of the images. Defaults to 3.
         filters: int, of the last convolution's input. Defaults to 128.
-        multipliers: tuple of ints, of `filters` at each resolution from high to low. Defaults to (1, 2, 4), f4.
+        multipliers: tuple of ints, multiples of `filters` at each resolution from high to low. Defaults to (1, 2, 4),
+            f4.
         blocks: int, the encoder's residual blocks at each resolution. Defaults to 2.
         attention: tuple of ints, the levels whose blocks are followed by self-attention. Defaults to ().
         mid_attention: bool, whether the middle has self-attention. Defaults to True.
@@ -135,10 +136,10 @@ def _conv3x3(filters, name):
 
 
 def _halve(x, filters, name):
-    """A 3x3 convolution from every second position, beginning with the first.
+    """A strided 3x3 convolution at every second position, starting with the first.
 
-    Padding "same" would begin one pixel earlier where the size is odd: a network trained on even sizes would see
-    pictures of odd ones shifted.
+    Padding "same" starts one pixel earlier for odd sizes. A network trained on even sizes would then process images of
+    odd sizes with a shift.
     """
     x = keras.layers.ZeroPadding2D(((0, 2), (0, 2)), name=f"{name}_pad")(x)  # 1 is enough for even sizes
     return keras.layers.Conv2D(filters, 3, 2, "valid", name=f"{name}_conv")(x)

@@ -1,4 +1,4 @@
-"""Nearest-neighbour upsampling, alone and before a convolution, for LiteRT and XLA at unknown sizes too."""
+"""Nearest-neighbour upsampling, also combined with a convolution, for LiteRT and XLA at unknown sizes."""
 
 import keras
 
@@ -23,7 +23,7 @@ class UpsampleNearest2D(keras.layers.Layer):
         Tensor of shape (batch, height * factor, width * factor, channels).
 
     Raises:
-        ValueError: if `factor` is no positive integer.
+        ValueError: if `factor` is not a positive integer.
 
     Example:
     >>> UpsampleNearest2D()(keras.ops.zeros((1, 2, 3, 4))).shape
@@ -45,7 +45,7 @@ class UpsampleNearest2D(keras.layers.Layer):
         return (batch, *scaled, channels)
 
     def portable(self):
-        """The Keras built-in layer with the same result."""
+        """The equivalent built-in Keras layer."""
         return keras.layers.UpSampling2D(self.factor, name=self.name, dtype=self.dtype_policy)
 
     def get_config(self):
@@ -54,7 +54,7 @@ class UpsampleNearest2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class UpsampleConv2D(keras.layers.Layer):
-    """Nearest upsampling by 2 and a 3x3 convolution in one: fewer than half of the products, the same numbers.
+    """Nearest-neighbour upsampling by 2 and a 3x3 convolution in one, with fewer than half of the products.
 
     Equals `UpSampling2D(2)` followed by `Conv2D(filters, 3, padding="same")`, whose `kernel` and `bias` it holds, up to
     the rounding of sums of the kernel's rows; see `vqzoo.ops.image.upsample`.
@@ -72,7 +72,7 @@ class UpsampleConv2D(keras.layers.Layer):
         Tensor of shape (batch, height * 2, width * 2, filters).
 
     Raises:
-        ValueError: if `filters` is no positive integer, or the channels are unknown.
+        ValueError: if `filters` is not a positive integer, or the number of channels is unknown.
 
     Example:
     >>> UpsampleConv2D(5)(keras.ops.zeros((1, 2, 3, 4))).shape
@@ -93,7 +93,7 @@ class UpsampleConv2D(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         if channels is None:
-            raise ValueError(f"The channels of the input have to be known. Received: input_shape={input_shape}")
+            raise ValueError(f"The number of channels of the input must be known. Received: input_shape={input_shape}")
         self.kernel = self.add_weight((3, 3, channels, self.filters), self.kernel_initializer, name="kernel")
         self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
@@ -105,9 +105,9 @@ class UpsampleConv2D(keras.layers.Layer):
         return (batch, *(None if length is None else length * 2 for length in (height, width)), self.filters)
 
     def portable(self):
-        """The two Keras built-in layers with the same result."""
+        """The two equivalent built-in Keras layers."""
         config = {key: value for key, value in self.get_config().items() if key != "name"}
-        # The policy of this layer, not the session's.
+        # The dtype policy of this layer, not the global one.
         layers = [
             keras.layers.UpSampling2D(2, dtype=self.dtype_policy),
             keras.layers.Conv2D(kernel_size=3, padding="same", **config),

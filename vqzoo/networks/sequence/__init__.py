@@ -1,4 +1,4 @@
-"""Layers over the positions of a sequence, of sounds and of text: convolutions and residual blocks, under masks."""
+"""Layers over sequences of audio and text: convolutions and residual blocks with masks."""
 
 from vqzoo.networks.sequence.blocks import ConvNeXtBlock1D
 from vqzoo.networks.sequence.blocks import SelfAttentionBlock1D

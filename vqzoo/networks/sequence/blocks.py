@@ -1,10 +1,10 @@
-"""Residual blocks over positions: ConvNeXt's in one dimension, and self-attention."""
+"""Residual blocks over sequences: one-dimensional ConvNeXt blocks and self-attention."""
 
 import keras
 
 from vqzoo.networks.sequence.masks import real_alone
 
-EPSILON = 1e-6  # of the normalisations, Vocos's
+EPSILON = 1e-6  # of the normalizations, as in Vocos
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
@@ -13,14 +13,14 @@ class ConvNeXtBlock1D(keras.layers.Layer):
 
     $$y = x + \gamma \odot W_2 \operatorname{GELU}(W_1 \operatorname{LayerNorm}(\text{depthwise}(x)))$$
 
-    with γ learnt for each channel, and the exact GELU. Zeros stand beyond the ends and where a mask is False.
+    with γ learned for each channel, and the exact GELU. Inputs are zero beyond the ends and where a mask is False.
 
     Args:
-        expansion: int, the hidden layer's width over the channels. Defaults to 3.
+        expansion: int, width of the hidden layer divided by the channels. Defaults to 3.
         kernel_size: int, positions of the depthwise convolution, odd. Defaults to 7.
-        scale: float, γ at the start. Defaults to 0.125, one over the number of Vocos's blocks.
-        causal: bool, whether a position sees itself and the `kernel_size - 1` before it, and none behind. Defaults to
-            False: as many on either side.
+        scale: float, initial γ. Defaults to 0.125, one over the number of blocks of Vocos.
+        causal: bool, whether a position depends only on itself and the `kernel_size - 1` positions before it.
+            Defaults to False, a centred kernel.
 
     Call arguments:
         inputs: tensor, shape (batch, positions, channels).
@@ -30,7 +30,7 @@ class ConvNeXtBlock1D(keras.layers.Layer):
         Tensor of the same shape.
 
     Raises:
-        ValueError: if `kernel_size` is even and the block not causal.
+        ValueError: if `kernel_size` is even and the block is not causal.
 
     Example:
     >>> x = keras.random.normal((1, 9, 4))
@@ -45,7 +45,7 @@ class ConvNeXtBlock1D(keras.layers.Layer):
         super().__init__(**kwargs)
         if kernel_size % 2 == 0 and not causal:
             raise ValueError(
-                f"`kernel_size` is odd, as many positions on either side. Received: kernel_size={kernel_size}"
+                f"`kernel_size` must be odd unless the block is causal. Received: kernel_size={kernel_size}"
             )
         self.expansion = expansion
         self.kernel_size = kernel_size
@@ -54,11 +54,11 @@ class ConvNeXtBlock1D(keras.layers.Layer):
 
     @property
     def reach(self):
-        """How many positions beyond its own an output sees, on either side."""
+        """Number of positions on either side that influence an output, beyond its own."""
         return self.kernel_size - 1 if self.causal else self.kernel_size // 2
 
     def build(self, input_shape):
-        # The order in which the portable form has them.
+        # The order in the portable form.
         self.parts = self._parts(input_shape[-1])
         for part in self.parts[:3]:
             part.build(input_shape)
@@ -73,18 +73,18 @@ class ConvNeXtBlock1D(keras.layers.Layer):
         *parts, scale = self.parts
         for part in parts:
             x = part(x)
-        # The product that the layer stands for: LiteRT cannot run its einsum at unknown lengths.
+        # The matrix product of the layer, because LiteRT cannot run its einsum at unknown lengths.
         return inputs + x * keras.ops.cast(scale.kernel, x.dtype)
 
     def compute_mask(self, inputs, previous_mask):
-        """That of the input."""
+        """The shape of the input."""
         return previous_mask
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def portable(self):
-        """A model of Keras's built-in layers with the same result."""
+        """An equivalent model of built-in Keras layers."""
         width = self.parts[3].units
         x = inputs = keras.Input((None, width), name="inputs")
         if self.causal:
@@ -113,12 +113,12 @@ class ConvNeXtBlock1D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class SelfAttentionBlock1D(keras.layers.Layer):
-    r"""Self-attention over all positions of a signal, of any number.
+    r"""Self-attention over all positions of a signal of any length.
 
     $$y = x + \operatorname{Attention}(\operatorname{LayerNorm}(x))$$
 
-    Without position embeddings: convolutions before it tell neighbours apart, and a length that was never trained is
-    no new case. Where a mask is False nobody looks.
+    It has no position embeddings. Preceding convolutions distinguish neighbours, and lengths that did not occur in
+    training work as well. Positions where a mask is False are not attended to.
 
     Args:
         heads: int, a divisor of the channels. Defaults to 4.
@@ -149,9 +149,7 @@ class SelfAttentionBlock1D(keras.layers.Layer):
 
     def build(self, input_shape):
         if input_shape[-1] % self.heads:
-            raise ValueError(
-                f"`heads` is a divisor of the channels, here {input_shape[-1]}. Received: heads={self.heads}"
-            )
+            raise ValueError(f"`heads` must divide the channels, here {input_shape[-1]}. Received: heads={self.heads}")
         self.norm, self.attention = self._parts(input_shape[-1])
         self.norm.build(input_shape)
         self.attention.build(input_shape, input_shape)
@@ -162,14 +160,14 @@ class SelfAttentionBlock1D(keras.layers.Layer):
         return inputs + self.attention(x, x, attention_mask=seen)
 
     def compute_mask(self, inputs, previous_mask):
-        """That of the input."""
+        """The shape of the input."""
         return previous_mask
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def portable(self):
-        """A model of Keras's built-in layers with the same result."""
+        """An equivalent model of built-in Keras layers."""
         width = self.norm.gamma.shape[0]
         inputs = keras.Input((None, width), name="inputs")
         norm, attention = self._parts(width)

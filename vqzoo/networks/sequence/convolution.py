@@ -1,4 +1,4 @@
-"""Convolutions in time: of any length, under masks, strided and upsampling."""
+"""Strided and upsampling convolutions over time, of any length and with masks."""
 
 from fractions import Fraction
 
@@ -9,13 +9,13 @@ from vqzoo.networks.sequence.masks import real_alone
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class TimeConv1D(keras.layers.Layer):
-    r"""A convolution in time whose positions do not depend on the length of the input.
+    r"""A convolution over time whose alignment does not depend on the length of the input.
 
     $$y_i = b + \sum_{j=0}^{K-1} W_j\, x_{is - p + j}, \qquad p = \lfloor (K - s) / 2 \rfloor$$
 
-    with K the kernel size, s the stride, and zeros for x beyond the ends and where a mask is False: so an item that is
-    padded to the length of a batch has the outputs it has alone. (Padding "same" would begin elsewhere for lengths that
-    are no multiples of the stride.)
+    with K the kernel size, s the stride, and zeros for x beyond the ends and where a mask is False. An example that is
+    padded to the length of a batch therefore has the same outputs as by itself. (Padding "same" starts elsewhere if the
+    length is not a multiple of the stride.)
 
     Args:
         filters: int, channels of the output.
@@ -30,7 +30,7 @@ class TimeConv1D(keras.layers.Layer):
         Tensor of shape (batch, ceil(positions / stride), filters).
 
     Raises:
-        ValueError: if the kernel is shorter than the stride, or the channels are unknown.
+        ValueError: if the kernel is shorter than the stride, or the number of channels is unknown.
 
     Example:
     >>> TimeConv1D(5, 4, stride=2)(keras.ops.zeros((1, 7, 3))).shape
@@ -41,7 +41,7 @@ class TimeConv1D(keras.layers.Layer):
         super().__init__(**kwargs)
         if not 0 < stride <= kernel_size:
             raise ValueError(
-                "The kernel is at least as long as the stride, which is 1 or more, or positions would be left out. "
+                "`stride` must be at least 1, and `kernel_size` at least `stride`, so that no position is skipped. "
                 f"Received: kernel_size={kernel_size}, stride={stride}"
             )
         self.filters = filters
@@ -50,12 +50,12 @@ class TimeConv1D(keras.layers.Layer):
 
     @property
     def reach(self):
-        """How many positions beyond its own an output sees, on either side."""
+        """Number of positions on either side that influence an output, beyond its own."""
         return (self.kernel_size - self.stride + 1) // 2
 
     @property
     def rate(self):
-        """Outputs a position."""
+        """Outputs per position."""
         return Fraction(1, self.stride)
 
     def build(self, input_shape):
@@ -71,7 +71,7 @@ class TimeConv1D(keras.layers.Layer):
         return keras.ops.conv(x, self.kernel, self.stride, padding, data_format="channels_last") + self.bias
 
     def compute_mask(self, inputs, previous_mask):
-        """An output is real where the first position it stands for is."""
+        """The mask of an output is that of its first position."""
         return None if previous_mask is None else previous_mask[:, :: self.stride]
 
     def compute_output_shape(self, input_shape):
@@ -79,13 +79,13 @@ class TimeConv1D(keras.layers.Layer):
         return batch, None if positions is None else -(-positions // self.stride), self.filters
 
     def portable(self):
-        """The Keras built-in layers with the same result."""
+        """The equivalent built-in Keras layers."""
         policy = {"dtype": self.dtype_policy}
         padding = "same" if self.stride == 1 else "valid"
         layers = [keras.layers.Conv1D(self.filters, self.kernel_size, self.stride, padding, **policy)]
         if self.stride > 1:
             layers.insert(0, keras.layers.ZeroPadding1D(self._padding(), **policy))
-        # Also of one layer: a model takes the argument `mask`, with which the network calls this one.
+        # A model even for one layer, because the network calls it with the argument `mask`.
         return keras.Sequential(layers, name=self.name)
 
     def _padding(self):
@@ -100,15 +100,15 @@ class TimeConv1D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class UpsampleConv1D(keras.layers.Layer):
-    """A convolution that makes `factor` positions of each: as many times the filters, put one after another.
+    """A convolution that upsamples by `factor`, with `factor` times the filters arranged one after another.
 
-    As a transposed convolution of stride `factor` and kernel `factor * kernel_size`, which LiteRT runs slower. Zeros
-    stand beyond the ends and where a mask is False.
+    It is equivalent to a transposed convolution of stride `factor` and kernel `factor * kernel_size`, which is slower
+    in LiteRT. Inputs are zero beyond the ends and where a mask is False.
 
     Args:
         filters: int, channels of the output.
-        factor: int, positions of the output for one of the input.
-        kernel_size: int, positions of the input that an output sees, odd. Defaults to 3.
+        factor: int, output positions per input position.
+        kernel_size: int, input positions per output, odd. Defaults to 3.
 
     Call arguments:
         inputs: tensor, shape (batch, positions, channels).
@@ -118,7 +118,7 @@ class UpsampleConv1D(keras.layers.Layer):
         Tensor of shape (batch, positions * factor, filters).
 
     Raises:
-        ValueError: if `factor` is below 1, `kernel_size` even, or the channels are unknown.
+        ValueError: if `factor` is below 1, `kernel_size` is even, or the number of channels is unknown.
 
     Example:
     >>> UpsampleConv1D(5, 2)(keras.ops.zeros((1, 7, 3))).shape
@@ -132,7 +132,7 @@ class UpsampleConv1D(keras.layers.Layer):
         super().__init__(**kwargs)
         if factor < 1 or kernel_size % 2 == 0:
             raise ValueError(
-                "`factor` is 1 or more and `kernel_size` odd, as many positions on either side. Received: "
+                "`factor` must be at least 1, and `kernel_size` odd. Received: "
                 f"factor={factor}, kernel_size={kernel_size}"
             )
         self.filters = filters
@@ -141,17 +141,17 @@ class UpsampleConv1D(keras.layers.Layer):
 
     @property
     def reach(self):
-        """How many positions beyond its own an output sees, on either side."""
+        """Number of positions on either side that influence an output, beyond its own."""
         return self.kernel_size // 2
 
     @property
     def rate(self):
-        """Outputs a position."""
+        """Outputs per position."""
         return Fraction(self.factor)
 
     def build(self, input_shape):
         channels, outputs = known_channels(input_shape), self.factor * self.filters
-        # The fan in alone: Glorot's rule would count all phases as one output's.
+        # Only the fan-in, because Glorot's rule would count all phases as one output.
         start = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
         self.kernel = self.add_weight((self.kernel_size, channels, outputs), start, name="kernel")
         self.bias = self.add_weight((outputs,), "zeros", name="bias")
@@ -163,7 +163,7 @@ class UpsampleConv1D(keras.layers.Layer):
         return keras.ops.reshape(x, (*shape, self.filters))
 
     def compute_mask(self, inputs, previous_mask):
-        """The outputs of a position are real where it is."""
+        """The mask of a position applies to all of its outputs."""
         return None if previous_mask is None else keras.ops.repeat(previous_mask, self.factor, axis=1)
 
     def compute_output_shape(self, input_shape):
@@ -171,7 +171,7 @@ class UpsampleConv1D(keras.layers.Layer):
         return batch, None if positions is None else positions * self.factor, self.filters
 
     def portable(self):
-        """The two Keras built-in layers with the same result."""
+        """The two equivalent built-in Keras layers."""
         policy = {"dtype": self.dtype_policy}
         layers = [
             keras.layers.Conv1D(self.factor * self.filters, self.kernel_size, padding="same", **policy),
@@ -186,7 +186,7 @@ class UpsampleConv1D(keras.layers.Layer):
 
 
 def known_channels(input_shape):
-    """The last axis of `input_shape`; raises where it is unknown."""
+    """The last axis of `input_shape`. Raises an error if it is unknown."""
     if input_shape[-1] is None:
-        raise ValueError(f"The channels of the input have to be known. Received: input_shape={input_shape}")
+        raise ValueError(f"The number of channels of the input must be known. Received: input_shape={input_shape}")
     return input_shape[-1]

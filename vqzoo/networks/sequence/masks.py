@@ -4,7 +4,7 @@ import keras
 
 
 def real_alone(x, mask):
-    """Zeros in padded positions, as beyond the ends of a signal, so that a neighbour sees the same in both places.
+    """Sets padded positions to zero, as beyond the ends of a signal, so that neighbours see the same in both cases.
 
     Args:
         x: float tensor (batch, positions, channels).
@@ -19,5 +19,5 @@ def real_alone(x, mask):
     """
     if mask is None:
         return x
-    # `where` and not a product: NaN in a padded position would spread.
+    # `where` instead of a product, which would propagate NaN from a padded position.
     return keras.ops.where(keras.ops.expand_dims(mask, -1), x, keras.ops.zeros_like(x))

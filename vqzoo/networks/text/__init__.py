@@ -1,4 +1,4 @@
-"""Encoders and decoders of sentences: pieces in, strided to chunks, and decoders that see no chunk behind their own."""
+"""Encoders of text, from pieces to chunks, and decoders that are causal over chunks."""
 
 from vqzoo.networks.text.autoregressive import AutoregressiveTextDecoder
 from vqzoo.networks.text.convolutional import embedding_of

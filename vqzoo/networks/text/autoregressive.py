@@ -1,4 +1,4 @@
-"""A decoder of sentences that also sees the pieces before: all at once in training, one after another later."""
+"""An autoregressive decoder of text: parallel in training, piece by piece in generation."""
 
 import keras
 
@@ -10,28 +10,26 @@ from vqzoo.ops import largest
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class AutoregressiveTextDecoder(keras.layers.Layer):
-    r"""Gives each piece from the chunks up to its own and from the pieces before it.
+    r"""Predicts each piece from the chunks up to its own and from the preceding pieces.
 
     $$\ell_t = f(u_{\le t}, E_{y_{<t}}), \qquad u_t = W_{t \bmod s}\, z_{\lfloor t / s \rfloor}$$
 
-    with z the latents, s the stride, y the pieces, E their vectors and f a causal `Transformer`. In training y is the
-    sentence itself; `generate` takes the likeliest piece each time, with the keys and values of those before kept. The
-    pieces before tell much of what the latents should, so that a strong one may leave the latents unused: hide some of
-    them by `word_dropout`.
+    with z the latents, s the stride, y the pieces, E their vectors and f a causal `Transformer`. In training, y is the
+    sentence itself. `generate` is greedy and uses a key/value cache. The preceding pieces carry much of the information
+    that the latents should carry, so that a strong decoder may ignore the latents. Hide some of them by `word_dropout`.
 
     Args:
-        pieces: int, how many there are.
-        end: int, id of the end piece, which also stands before the first one.
-        stride: int, pieces of a chunk. Defaults to 4.
+        pieces: int, number of pieces.
+        end: int, id of the end-of-sequence token, which also precedes the first piece.
+        stride: int, pieces per chunk. Defaults to 4.
         filters: int, width of the transformer. Defaults to 128.
         depth: int, its blocks. Defaults to 4.
         heads: int, a divisor of `filters`. Defaults to 2.
-        embedding_dim: int, width of a piece's vector. Defaults to 96.
-        tied: bool, whether the logits are products with the pieces' vectors, or with weights of their own. Defaults to
-            True.
-        word_dropout: float, share of the pieces before that are hidden in training. Defaults to 0.
+        embedding_dim: int, width of the vector of a piece. Defaults to 96.
+        tied: bool, whether the output weights are tied to the vectors of the pieces. Defaults to True.
+        word_dropout: float, fraction of the preceding pieces that are hidden in training. Defaults to 0.
         dropout: float, see `Transformer`. Defaults to 0.
-        max_length: int, pieces that `generate` makes at most. Defaults to 512.
+        max_length: int, the largest number of pieces that `generate` returns. Defaults to 512.
 
     Call arguments:
         latents: float tensor (batch, chunks, latent_dim).
@@ -42,7 +40,7 @@ class AutoregressiveTextDecoder(keras.layers.Layer):
         float32 logits (batch, length, pieces).
 
     Raises:
-        ValueError: if `filters` is no multiple of `heads`, or `max_length` of `stride`.
+        ValueError: if `filters` is not a multiple of `heads`, or `max_length` not of `stride`.
 
     Example:
     >>> decoder = AutoregressiveTextDecoder(50, end=2, filters=16, depth=1, heads=2, max_length=8)
@@ -75,7 +73,7 @@ class AutoregressiveTextDecoder(keras.layers.Layer):
         super().__init__(**kwargs)
         if filters % heads or max_length % stride:
             raise ValueError(
-                "`heads` is a divisor of `filters`, and `stride` of `max_length`. Received: "
+                "`heads` must divide `filters`, and `stride` must divide `max_length`. Received: "
                 f"heads={heads}, filters={filters}, stride={stride}, max_length={max_length}"
             )
         self.pieces = pieces
@@ -122,19 +120,19 @@ class AutoregressiveTextDecoder(keras.layers.Layer):
         return self.to_embedding.kernel
 
     def generate(self, latents):
-        """The likeliest piece each time, until every sentence has ended.
+        """Greedy decoding until every sentence has ended.
 
         Args:
             latents: float tensor (batch, chunks, latent_dim), at most `max_length / stride` chunks.
 
         Returns:
-            int32 tensor (batch, chunks * stride); behind the first end piece all are the end piece.
+            int32 tensor (batch, chunks * stride), filled with the end-of-sequence token after the first one.
         """
         if not self.built:
             self.build(latents.shape)
         known = self.up(latents)
         batch, length = keras.ops.shape(known)[:2]
-        # Of a length that is known when the graph is made, also where the sentences' is not.
+        # The length is static when the graph is built, even if that of the sentences is not.
         cache = self.transformer.empty_cache(batch, known.shape[1] or self.max_length)
 
         def unfinished(t, ids, last, cache):
@@ -159,11 +157,11 @@ class AutoregressiveTextDecoder(keras.layers.Layer):
         return latents_shape[0], length if ids_shape is None else ids_shape[1], self.pieces
 
     def _have_ended(self, t, last):
-        """Whether all sentences have: the end piece before the first one is no end."""
+        """Whether all sentences have ended. The token before the first piece does not count."""
         return keras.ops.logical_and(t > 0, keras.ops.all(last == self.end))
 
     def _logits(self, x):
-        # In float32 under every policy: the largest of thousands of logits, and the softmax of the loss.
+        # Always in float32, because of the maximum of thousands of logits and the softmax of the loss.
         x = keras.ops.cast(self.to_embedding(x), "float32")
         table = self.embedding.embeddings if self.tied else self.table
         table = keras.ops.transpose(keras.ops.cast(table, "float32"))

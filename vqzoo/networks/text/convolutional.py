@@ -1,4 +1,4 @@
-"""Encoders of sentences and parallel decoders, which see no chunk behind their own."""
+"""Convolutional encoders of text, and parallel decoders that are causal over chunks."""
 
 import keras
 import numpy as np
@@ -29,30 +29,30 @@ def text_encoder(
     embeddings=None,
     tune_embeddings=True,
 ):
-    """Builds an encoder of sentences: pieces to vectors, ConvNeXt blocks, a strided convolution to chunks.
+    """Builds an encoder of text: pieces to vectors, ConvNeXt blocks, and a strided convolution to chunks.
 
-    It sees both ways. Any length: n pieces become ceil(n / stride) latents. What stands behind the end piece is zero
-    wherever a layer looks sideways, so that a sentence has the latents in a batch that it has alone, and the latents of
-    chunks behind its last are of no meaning.
+    It is bidirectional and accepts any length. n pieces become ceil(n / stride) latents. Positions after the
+    end-of-sequence token are zeroed, so that a sentence has the same latents in a batch as by itself. Latents of chunks
+    after its last one have no meaning.
 
     Args:
-        pieces: int, how many there are.
+        pieces: int, number of pieces.
         latent_dim: int, width of a latent vector.
-        end: int, id of the end piece.
-        stride: int, pieces of a chunk, which one latent vector stands for. Defaults to 4.
+        end: int, id of the end-of-sequence token.
+        stride: int, pieces per chunk, which has one latent vector. Defaults to 4.
         filters: int, channels of the blocks. Defaults to 128.
         blocks: int, ConvNeXt blocks; the first half over pieces, the others over chunks. Defaults to 4.
-        attention: int, blocks of a transformer over chunks after them, which see the whole sentence. Defaults to 0.
-        embedding_dim: int, width of a piece's vector. Defaults to 96, or that of `embeddings`.
-        word_dropout: float, share of the pieces hidden in training. Defaults to 0.
-        embeddings: float array (pieces, width), vectors to start from, such as means of word vectors. Defaults to none.
-        tune_embeddings: bool, whether the vectors learn. Defaults to True.
+        attention: int, transformer blocks over chunks after them, over the whole sentence. Defaults to 0.
+        embedding_dim: int, width of the vector of a piece. Defaults to 96, or that of `embeddings`.
+        word_dropout: float, fraction of the pieces hidden in training. Defaults to 0.
+        embeddings: float array (pieces, width), initial vectors, such as means of word vectors. Defaults to none.
+        tune_embeddings: bool, whether the vectors are trained. Defaults to True.
 
     Returns:
         `keras.Model`, ids int32 (batch, length) to latents (batch, chunks, latent_dim).
 
     Raises:
-        ValueError: if `embeddings` has not one row for each piece, or `stride` is below 1.
+        ValueError: if `embeddings` does not have one row per piece, or `stride` is below 1.
 
     Example:
     >>> text_encoder(100, 8, end=2, filters=16).compute_output_shape((1, 10))
@@ -99,21 +99,20 @@ def text_decoder(
     attention=0,
     embedding_dim=96,
 ):
-    """Builds the parallel decoder: all pieces in one pass, each from the chunks up to its own.
+    """Builds the parallel decoder, which predicts all pieces in one pass, each from the chunks up to its own.
 
-    Causal convolutions over chunks, then `stride` positions for each chunk and causal convolutions over pieces. So what
-    stands behind a chunk changes nothing in it: tokens need no lengths, and a text can be decoded as it comes. The
-    pieces of a chunk are told apart by the first weights over pieces, one set for each place.
+    It has causal convolutions over chunks, then upsampling to `stride` positions per chunk, and causal convolutions
+    over pieces. Later chunks do not change the output of a chunk. Tokens therefore need no lengths, and a text can be
+    decoded while it arrives. The first weights over pieces differ for each position in a chunk.
 
     Args:
-        pieces: int, how many there are.
+        pieces: int, number of pieces.
         latent_dim: int, width of a latent vector.
-        stride: int, pieces of a chunk. Defaults to 4.
+        stride: int, pieces per chunk. Defaults to 4.
         filters: int, channels of the blocks. Defaults to 128.
         blocks: int, ConvNeXt blocks; the first half over chunks, the others over pieces. Defaults to 4.
-        attention: int, blocks of a causal transformer over chunks before them. Defaults to 0.
-        embedding_dim: int, width of the vector that the logits are products of, with one row of weights for each piece.
-            Defaults to 96.
+        attention: int, causal transformer blocks over chunks before them. Defaults to 0.
+        embedding_dim: int, width of the input of the output projection. Defaults to 96.
 
     Returns:
         `keras.Model`, latents (batch, chunks, latent_dim) to float32 logits (batch, chunks * stride, pieces).
@@ -141,13 +140,13 @@ def text_decoder(
     x = _blocks(x, range(early, blocks), blocks)
     x = _norm("norm_out")(x)
     x = keras.layers.Dense(embedding_dim, name="to_embedding")(x)
-    # In float32 under every policy: the largest of thousands of logits, and the softmax of the loss.
+    # Always in float32, because of the maximum of thousands of logits and the softmax of the loss.
     logits = keras.layers.Dense(pieces, dtype="float32", name="logits")(x)
     return keras.Model(latents, logits, name="decoder")
 
 
 def embedding_of(encoder):
-    """The layer of an encoder that gives each piece its vector.
+    """The embedding layer of an encoder.
 
     Args:
         encoder: `keras.Model` of ids.
@@ -156,7 +155,7 @@ def embedding_of(encoder):
         `keras.layers.Embedding`.
 
     Raises:
-        ValueError: if the encoder has none, or several.
+        ValueError: if the encoder does not have exactly one.
 
     Example:
     >>> embedding_of(text_encoder(100, 8, end=2, filters=16)).output_dim
@@ -165,19 +164,19 @@ def embedding_of(encoder):
     found = [layer for layer in getattr(encoder, "layers", ()) if isinstance(layer, keras.layers.Embedding)]
     if len(found) != 1:
         raise ValueError(
-            f"An encoder of text has one keras.layers.Embedding. Received: {encoder.name!r} with {len(found)}. Build "
+            f"A text encoder must have one keras.layers.Embedding. Received: {encoder.name!r} with {len(found)}. Build "
             "it with `vqzoo.networks.text.text_encoder`, or as a Functional model that has one."
         )
     return found[0]
 
 
 def _real_alone(x, real, name):
-    """Zeros in padded positions, as beyond the ends: a product, which the portable form can have."""
+    """Zeros in padded positions, as beyond the ends, by a product, which the portable form supports."""
     return keras.layers.Multiply(name=f"{name}_of_real")([x, real])
 
 
 def _blocks(x, numbers, blocks, real=None):
-    """ConvNeXt blocks; causal ones where no mask tells what is real."""
+    """ConvNeXt blocks, which are causal if there is no mask."""
     for i in numbers:
         x = ConvNeXtBlock1D(scale=1.0 / blocks, causal=real is None, name=f"block_{i}")(x)
         if real is not None:
@@ -196,14 +195,14 @@ def _heads(filters):
 
 def _check_stride(stride):
     if not isinstance(stride, int) or stride < 1:
-        raise ValueError(f"`stride` is a number of pieces, 1 or more. Received: stride={stride!r}")
+        raise ValueError(f"`stride` must be a number of pieces, at least 1. Received: stride={stride!r}")
 
 
 def _checked(embeddings, pieces):
     embeddings = np.asarray(embeddings)
     if embeddings.ndim != 2 or len(embeddings) != pieces or embeddings.dtype.kind != "f":
         raise ValueError(
-            f"`embeddings` has one row of floats for each of the {pieces} pieces. Received: {embeddings.dtype} of "
-            f"shape {embeddings.shape}. `vqzoo.data` makes them of word vectors."
+            f"`embeddings` must have a row of floats for each of the {pieces} pieces. Received: {embeddings.dtype} of "
+            f"shape {embeddings.shape}. `vqzoo.data` can make them from word vectors."
         )
     return embeddings

@@ -1,4 +1,4 @@
-"""Which pieces of a sentence are real, and which of them an encoder is allowed to see."""
+"""Padding masks and word dropout of text encoders."""
 
 import keras
 
@@ -7,11 +7,11 @@ from vqzoo.ops import mask_until
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class RealPieces(keras.layers.Layer):
-    """Marks the pieces of each sentence up to its end piece, in ones; what stands behind is padding, and 0.
+    """Marks the pieces of each sentence up to its end-of-sequence token by 1, and padding by 0.
 
     Args:
-        end: int, id of the end piece.
-        stride: int, pieces of a chunk: one mark for each chunk, 1 where it has a piece of the sentence. Defaults to 1.
+        end: int, id of the end-of-sequence token.
+        stride: int, pieces per chunk. A chunk has one mark, 1 if it has a piece of the sentence. Defaults to 1.
 
     Call arguments:
         ids: int32 tensor (batch, length).
@@ -44,7 +44,7 @@ class RealPieces(keras.layers.Layer):
         return batch, None if length is None else -(-length // self.stride), 1
 
     def portable(self):
-        """A model of Keras's own operations with the same result."""
+        """An equivalent model of Keras operations."""
         ids = keras.Input((None,), dtype="int32", name="ids")
         return keras.Model(ids, self.call(ids), name=self.name)
 
@@ -55,24 +55,24 @@ class RealPieces(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class WordDropout(keras.layers.Layer):
-    """Hides whole pieces in training: zeros in place of their vectors, and nothing made larger to make up for it.
+    """Word dropout: replaces the vectors of whole pieces by zeros in training, without rescaling the others.
 
-    A decoder that reads the pieces before must ask the latents for what is hidden; an encoder learns to tell a piece
-    from its neighbours.
+    An autoregressive decoder must then use the latents for hidden pieces. An encoder learns to infer a piece from its
+    neighbours.
 
     Args:
-        rate: float in [0, 1], share of the pieces.
-        seed: int, of the draws. Defaults to a random one.
+        rate: float in [0, 1], fraction of the pieces.
+        seed: int, random seed. Defaults to a random one.
 
     Call arguments:
         inputs: float tensor (batch, length, width).
-        training: bool. Defaults to False: nothing is hidden.
+        training: bool. Defaults to False, which hides nothing.
 
     Returns:
         Tensor like `inputs`.
 
     Raises:
-        ValueError: if the rate is out of its range.
+        ValueError: if the rate is out of range.
 
     Example:
     >>> x = keras.ops.ones((1, 1000, 3))
@@ -87,10 +87,10 @@ class WordDropout(keras.layers.Layer):
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
         if not 0.0 <= rate <= 1.0:
-            raise ValueError(f"`rate` is a share of the pieces, in [0, 1]. Received: rate={rate}")
+            raise ValueError(f"`rate` must be in [0, 1]. Received: rate={rate}")
         self.rate = rate
         self.seed = seed
-        # Only where it is used: a generator is state.
+        # Only if it is used, because a generator has state.
         self.generator = keras.random.SeedGenerator(seed) if rate else None
 
     def call(self, inputs, training=False):
@@ -104,7 +104,7 @@ class WordDropout(keras.layers.Layer):
         return input_shape
 
     def portable(self):
-        """The Keras built-in layer with the same result in inference."""
+        """The built-in Keras layer that is equivalent in inference."""
         return keras.layers.Identity(name=self.name, dtype=self.dtype_policy)
 
     # === Config ===

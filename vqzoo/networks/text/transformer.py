@@ -10,7 +10,7 @@ from vqzoo.ops import silu
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class MaskedTransformer(Transformer):
-    """A `Transformer` which a second tensor tells what positions are real: Keras's own layers have no other way.
+    """A `Transformer` with the padding mask as a second tensor, the only way with Keras's own layers.
 
     Args:
         depth, heads, hidden_dim, causal, dropout, rotary_base, normalization, feed_forward, use_bias: as in
@@ -44,10 +44,10 @@ class MaskedTransformer(Transformer):
         return _first(inputs_shape)
 
     def portable(self):
-        """A model of Keras's own layers and operations with the same result; with marks, where it looks both ways."""
+        """An equivalent model of Keras layers and operations, with the mask as an input if it is bidirectional."""
         inputs = x = keras.Input((None, self.blocks[0].project.units), name="inputs")
         real = keras.Input((None, 1), name="real")
-        # 0, 1, 2, ... of an unknown number of positions.
+        # 0, 1, 2, ... for an unknown number of positions.
         positions = keras.ops.cumsum(keras.ops.ones_like(x[:, :, :1], dtype="float32"), axis=1) - 1.0
         masked = not self.causal
         if self.causal:
@@ -67,7 +67,7 @@ class MaskedTransformer(Transformer):
         return keras.Model([inputs, real] if masked else inputs, _copied(self.norm)(x), name=self.name)
 
     def _attention(self, block, x, positions, seen):
-        """As `SelfAttention`, of symbolic tensors of unknown length."""
+        """`SelfAttention` for symbolic tensors of unknown length."""
         attention, heads = block.attention, self.heads
         width = block.project.units
         parts = keras.ops.split(_copied(attention.inputs_to_heads)(_copied(block.attention_norm)(x)), 3, axis=-1)
@@ -84,17 +84,17 @@ class MaskedTransformer(Transformer):
 
 
 def _first(shapes):
-    """The shape of the vectors, whether or not that of the marks is there too."""
+    """The shape of the vectors, with or without that of the mask."""
     return tuple(shapes[0]) if isinstance(shapes[0], list | tuple) else tuple(shapes)
 
 
 def _copied(layer):
-    """A layer of Keras, as it is before it has weights; under a name of its own."""
+    """An unbuilt copy of a Keras layer with a different name."""
     return type(layer).from_config({k: v for k, v in layer.get_config().items() if k != "name"})
 
 
 def _turned(x, angles):
-    """`rotate`, of (batch, length, heads, channels)."""
+    """`rotate` for (batch, length, heads, channels)."""
     one, other = keras.ops.split(x, 2, axis=-1)
     cos, sin = keras.ops.cos(angles), keras.ops.sin(angles)
     return keras.ops.concatenate([one * cos - other * sin, other * cos + one * sin], axis=-1)

@@ -1,1 +1,1 @@
-"""Numbers of waveforms: spectra, resampling, distances."""
+"""Functions of waveforms: spectra, resampling, distances."""

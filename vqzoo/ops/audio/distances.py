@@ -1,7 +1,7 @@
-"""Distances of sounds, one number a clip: of mel spectra, of spectra, and the scale-invariant ratio of signal to error.
+"""Distances of audio, one value per clip: mel spectra, spectra, and the scale-invariant signal-to-distortion ratio.
 
-`vqzoo.losses` minimises them, `vqzoo.metrics` reports them. Signals are (batch, samples, channels); the channels of a
-clip are measured by themselves and averaged.
+`vqzoo.losses` and `vqzoo.metrics` use them. Signals are (batch, samples, channels). The values of the channels of a
+clip are averaged.
 """
 
 import keras
@@ -12,35 +12,35 @@ from vqzoo.ops.audio.spectra import magnitudes
 from vqzoo.ops.audio.spectra import mel_filters
 from vqzoo.ops.audio.spectra import stft
 
-# The smallest power of a bin, as in Parallel WaveGAN's code: without it silence weighs without bound.
+# The smallest power of a bin, as in Parallel WaveGAN's code. Without it, silence would have an unbounded weight.
 SMALLEST_POWER = 1e-7
-# The mean square below which signal and error are nothing: 140 dB under a sine of full scale.
+# The mean square below which signal and error count as zero, 140 dB below a full-scale sine.
 SILENCE = 1e-14
 
 
 def mel_scales(sample_rate, frame_lengths, bands):
     """The settings of each mel spectrum that `mel_distance` compares: Slaney's filters, hops of a quarter frame.
 
-    Of narrow filters over few bins some see none, and would be the same for every sound: at 48 kHz the lowest of 5
-    over frames of 32 samples. Such a spectrum has as many bands as all see one.
+    With few bins, some narrow filters contain none and are constant, such as the lowest of 5 at 48 kHz over frames of
+    32 samples. Such a spectrum has fewer bands, so that each contains a bin.
 
     Args:
         sample_rate: int, Hz.
         frame_lengths: sequence of int, samples, even.
-        bands: sequence of int, as many.
+        bands: sequence of int, one per frame length.
 
     Returns:
         List of (frame length, hop length, float32 numpy array (frame_length // 2 + 1, bands)).
 
     Raises:
-        ValueError: if the numbers are none of mel spectra.
+        ValueError: if the numbers do not define mel spectra.
 
     Example:
     >>> [filters.shape for _, _, filters in mel_scales(48000, (32, 64), (5, 10))]
     [(17, 4), (33, 9)]
     """
     if sample_rate <= 0:
-        raise ValueError(f"`sample_rate` is in Hz and positive. Received: sample_rate={sample_rate}")
+        raise ValueError(f"`sample_rate` must be positive, in Hz. Received: sample_rate={sample_rate}")
     _check_same_number(frame_lengths=frame_lengths, bands=bands)
     for name, values, least in (("frame_lengths", frame_lengths, 4), ("bands", bands, 1)):
         if min(values) < least:
@@ -69,7 +69,7 @@ def mel_distance(signal, reconstruction, scales, floor=1e-5):
         float32 tensor (batch,).
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals do not have that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 800, 1))
@@ -101,14 +101,14 @@ def stft_distance(signal, reconstruction, frame_lengths, hop_lengths, window_len
         signal: float tensor (batch, samples, channels).
         reconstruction: float tensor of the same shape.
         frame_lengths: sequence of int, samples, even.
-        hop_lengths: sequence of int, samples, as many.
-        window_lengths: sequence of int, samples, as many, none longer than its frame.
+        hop_lengths: sequence of int, samples, one per frame length.
+        window_lengths: sequence of int, samples, one per frame length, and at most that.
 
     Returns:
         float32 tensor (batch,).
 
     Raises:
-        ValueError: if the lengths do not fit, or the signals are not of that shape.
+        ValueError: if the lengths do not match, or the signals do not have that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 800, 1))
@@ -131,11 +131,11 @@ def stft_distance(signal, reconstruction, frame_lengths, hop_lengths, window_len
 
 
 def level_difference(signal, reconstruction):
-    r"""How much louder the reconstruction is, in decibels.
+    r"""Level of the reconstruction relative to the signal, in decibels.
 
     $$10 \log_{10} \frac{\lVert y \rVert^2 + \epsilon}{\lVert x \rVert^2 + \epsilon}$$
 
-    ε is 1e-14 for each sample, as in `si_sdr`.
+    ε is 1e-14 per sample, as in `si_sdr`.
 
     Args:
         signal: float tensor (batch, samples, channels).
@@ -145,7 +145,7 @@ def level_difference(signal, reconstruction):
         float32 tensor (batch,), in dB; below 0 it is quieter.
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals do not have that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 800, 1))
@@ -158,29 +158,29 @@ def level_difference(signal, reconstruction):
 
 
 def level_distance(signal, reconstruction, frame_length, pooled, filters, floor):
-    r"""The mean absolute difference of levels in windows of time, of the whole sound and of its bands.
+    r"""Mean absolute difference of levels in time windows, over all frequencies and per band.
 
     $$d(x, y) = \frac14 \sum_{s=1}^2 \operatorname{mean}_{w,b} \left|
     \log_{10} \left(\frac{E_s(x)_{wb} + \delta}{E(x) + \delta} + \epsilon\right)
     - \log_{10} \left(\frac{E_s(y)_{wb} + \delta}{E(x) + \delta} + \epsilon\right) \right|$$
 
     with E_1 the mean power of the frames of a window over all bins, E_2 that of each filter, and E(x) that of the whole
-    clip over all bins. Windows overlap by half, and see zeros beyond the clip's ends. δ is 1e-7, as in `stft_distance`:
-    without it silence weighs without bound.
+    clip over all bins. Windows overlap by half, with zeros beyond the ends of the clip. δ is 1e-7, as in
+    `stft_distance`. Without it, silence would have an unbounded weight.
 
     Args:
         signal: float tensor (batch, samples, channels).
         reconstruction: float tensor of the same shape.
-        frame_length: int, samples of a frame; frames are a quarter of it apart.
-        pooled: int, frames of a window, at least 2.
-        filters: float array (frame_length // 2 + 1, bands); each column's sum counts for nothing.
-        floor: float, ε, a share of the clip's energy.
+        frame_length: int, samples per frame; the hop is a quarter of it.
+        pooled: int, frames per window, at least 2.
+        filters: float array (frame_length // 2 + 1, bands); the scale of a column does not matter.
+        floor: float, ε, relative to the energy of the clip.
 
     Returns:
         float32 tensor (batch,).
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals do not have that shape.
 
     Example:
     >>> noise = np.random.default_rng(0).normal(size=(1, 800, 1))
@@ -203,7 +203,7 @@ def level_distance(signal, reconstruction, frame_length, pooled, filters, floor)
 
 
 def check_resolutions(frame_lengths, hop_lengths, window_lengths):
-    """Raises where these are not the lengths of `stft_distance`.
+    """Raises an error unless the lengths are valid for `stft_distance`.
 
     Args:
         frame_lengths: sequence of int, samples.
@@ -211,7 +211,7 @@ def check_resolutions(frame_lengths, hop_lengths, window_lengths):
         window_lengths: sequence of int, samples.
 
     Raises:
-        ValueError: if they are not equally many, or a frame is odd or shorter than its window or hop.
+        ValueError: if their numbers differ, or a frame is odd or shorter than its window or hop.
 
     Example:
     >>> check_resolutions((512, 1024), (128, 256), (512, 1024))
@@ -220,29 +220,29 @@ def check_resolutions(frame_lengths, hop_lengths, window_lengths):
     for frame, hop, window in zip(frame_lengths, hop_lengths, window_lengths, strict=True):
         if frame % 2 or not 0 < hop <= frame or not 0 < window <= frame:
             raise ValueError(
-                "A frame is even and at least as long as its hop and its window. Received: "
+                "A frame must be even and at least as long as its hop and its window. Received: "
                 f"frame_length={frame}, hop_length={hop}, window_length={window}"
             )
 
 
 def si_sdr(signal, reconstruction):
-    r"""The scale-invariant ratio of signal to distortion, in decibels.
+    r"""Scale-invariant signal-to-distortion ratio, in decibels.
 
     $$\text{SI-SDR}(x, y) = 10 \log_{10} \frac{\lVert \alpha x \rVert^2 + \epsilon}{\lVert \alpha x - y \rVert^2 +
     \epsilon}, \qquad \alpha = \frac{\langle x, y \rangle}{\lVert x \rVert^2}$$
 
-    of signals less their means, because a constant cannot be heard (the paper has signals without one). ε is 1e-14
-    for each sample, which keeps equal signals and silence finite.
+    of signals without their means, because a constant offset is inaudible (the paper assumes zero means). ε is 1e-14
+    per sample, which keeps the value finite for equal signals and silence.
 
     Args:
         signal: float tensor (batch, samples, channels).
         reconstruction: float tensor of the same shape.
 
     Returns:
-        float32 tensor (batch,), in dB; of a silent signal it says nothing.
+        float32 tensor (batch,), in dB; meaningless for a silent signal.
 
     Raises:
-        ValueError: if the signals are not of that shape.
+        ValueError: if the signals do not have that shape.
 
     Example:
     >>> x, y = np.array([1.0, -1, 1, -1]), np.array([1.1, -0.9, 0.9, -1.1])
@@ -262,7 +262,7 @@ def si_sdr(signal, reconstruction):
 
 
 def _pooled(frames, count):
-    """Means of (batch, frames, bands) over windows of `count` frames that overlap by half, with silence around."""
+    """Means of (batch, frames, bands) over half-overlapping windows of `count` frames, zero-padded."""
     padded = keras.ops.pad(frames, [[0, 0], [count // 2, count // 2], [0, 0]])
     return keras.ops.average_pool(padded, count, count // 2, "valid", "channels_last")
 
@@ -271,7 +271,7 @@ def _seeing_filters(sample_rate, frame_length, bands):
     for count in range(bands, 1, -1):
         try:
             return mel_filters(sample_rate, frame_length, count).astype("float32")
-        except ValueError:  # some see no bin
+        except ValueError:  # some contain no bin
             continue
     return mel_filters(sample_rate, frame_length, 1).astype("float32")
 
@@ -280,7 +280,7 @@ def _check_same_number(**sequences):
     if len({len(values) for values in sequences.values()}) > 1 or not min(map(len, sequences.values())):
         names = " and ".join(f"`{name}`" for name in sequences)
         received = ", ".join(f"{name}={tuple(values)}" for name, values in sequences.items())
-        raise ValueError(f"{names} hold one number for each scale, at least one. Received: {received}")
+        raise ValueError(f"{names} must hold one number per scale, at least one. Received: {received}")
 
 
 def _rows(signal, reconstruction):
@@ -290,8 +290,8 @@ def _rows(signal, reconstruction):
     same = all(a == b or None in (a, b) for a, b in zip(*shapes, strict=False))  # None: unknown in a graph
     if [len(shape) for shape in shapes] != [3, 3] or not same:
         raise ValueError(
-            "Both signals have one shape, (batch, samples, channels); `decode(tokens, length=samples)` crops to the "
-            f"input's. Received: a signal of shape {shapes[0]}, a reconstruction of shape {shapes[1]}"
+            "Both signals must have the same shape, (batch, samples, channels); `decode(tokens, length=samples)` crops "
+            f"to it. Received: a signal of shape {shapes[0]}, a reconstruction of shape {shapes[1]}"
         )
     rows = [keras.ops.reshape(keras.ops.transpose(x, (0, 2, 1)), (-1, keras.ops.shape(x)[1])) for x in signals]
     return *rows, shapes[0][2]
@@ -303,7 +303,7 @@ def _of_clips(values, channels):
 
 
 def _mean(x):
-    """Over all but the first axis, one axis after another: TensorFlow's float32 sum over many at once loses digits."""
+    """Sum over all axes except the first, one after another, because TensorFlow's joint float32 sum loses precision."""
     while len(x.shape) > 1:
         x = keras.ops.mean(x, axis=-1)
     return x
@@ -315,7 +315,7 @@ def _floored(real, imaginary):
 
 
 def _norm(spectrum):
-    """Of each row's spectrum, over the root of its size; the gradient of equal spectra is 0 where the root's is not."""
+    """The norm of each row divided by the root of its size, with a zero gradient at zero."""
     squares = _mean(keras.ops.square(spectrum))
     positive = squares > 0.0
     return keras.ops.where(positive, keras.ops.sqrt(keras.ops.where(positive, squares, 1.0)), 0.0)

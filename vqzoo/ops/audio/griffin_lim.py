@@ -1,4 +1,4 @@
-"""Signals from the magnitudes of their spectra alone."""
+"""Reconstructs signals from the magnitudes of their spectra."""
 
 import keras
 import numpy as np
@@ -9,27 +9,27 @@ from vqzoo.ops.audio.spectra import stft
 
 
 def griffin_lim(magnitudes, frame_length, hop_length, iterations=32, momentum=0.99, seed=0):
-    r"""Finds phases that go with magnitudes, by the fast Griffin-Lim algorithm, and returns the signal.
+    r"""Estimates phases from magnitudes by the fast Griffin-Lim algorithm, and returns the signal.
 
     $$c_n = P(t_{n-1}), \qquad t_n = A\left(c_n + \alpha (c_n - c_{n-1})\right)$$
 
-    with P the spectrum of the signal that is nearest to a spectrum, A that puts the given magnitudes in place of its
-    own, and random phases at the start. For spectrograms without a network that knows their phases; it sounds hollow
-    beside one. What it makes has the loudness of the magnitudes.
+    with P the projection to the nearest spectrum of a signal, A the replacement of the magnitudes by the given ones,
+    and random initial phases. It is meant for spectrograms without a network that predicts their phases, and sounds
+    hollow in comparison. The result has the loudness of the magnitudes.
 
     Args:
         magnitudes: float tensor, shape (batch, frames, frame_length // 2 + 1), of `stft`.
         frame_length: int, samples of a frame, even.
         hop_length: int, samples between frames.
         iterations: int. Defaults to 32.
-        momentum: float from 0, α; 0 is Griffin and Lim's own. Defaults to 0.99.
-        seed: int, of the phases at the start. Defaults to 0.
+        momentum: float >= 0, α; 0 is the original Griffin-Lim algorithm. Defaults to 0.99.
+        seed: int, seed of the initial phases. Defaults to 0.
 
     Returns:
         float32 tensor, shape (batch, frames * hop_length).
 
     Raises:
-        ValueError: if the magnitudes are not of that shape, or a number is out of range.
+        ValueError: if the magnitudes do not have that shape, or a number is out of range.
 
     Example:
     >>> tone = np.sin(np.arange(2048) * 0.3)[None]
@@ -44,11 +44,11 @@ def griffin_lim(magnitudes, frame_length, hop_length, iterations=32, momentum=0.
     if len(magnitudes.shape) != 3 or magnitudes.shape[2] != frame_length // 2 + 1:
         raise ValueError(
             f"`magnitudes` have the shape (batch, frames, {frame_length // 2 + 1}) for frame_length={frame_length}. "
-            f"Received: shape={tuple(magnitudes.shape)}. Mel spectra have to become bins first."
+            f"Received: shape={tuple(magnitudes.shape)}. Convert mel spectra to bins first."
         )
     if iterations < 0 or momentum < 0.0:
         raise ValueError(
-            f"`iterations` and `momentum` are 0 or more. Received: iterations={iterations}, momentum={momentum}"
+            f"`iterations` and `momentum` must be at least 0. Received: iterations={iterations}, momentum={momentum}"
         )
     magnitudes = keras.ops.cast(magnitudes, "float32")
     phases = keras.random.uniform(keras.ops.shape(magnitudes), 0.0, 2.0 * np.pi, seed=seed)

@@ -1,4 +1,4 @@
-"""Another sample rate inside a graph: a windowed sinc as one strided convolution."""
+"""Resampling inside a graph, by a windowed sinc as one strided convolution."""
 
 import functools
 import math
@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-# Ripple and leakage of the Kaiser window, dB. The window's width decides how soon they are reached.
+# Ripple and leakage of the Kaiser window, dB. The width of the window determines the width of the transition.
 _ATTENUATION = 80.0
 _LARGEST = 2**24
 
@@ -20,22 +20,22 @@ def resample_signal(signal, from_rate, to_rate, half_width=32):
     h(u) = \frac{\rho}{c_n}\, \mathrm{sinc}(\rho u)\,
     \frac{I_0\big(\beta \sqrt{1 - (u/W)^2}\big)}{I_0(\beta)}, \quad |u| \le W$$
 
-    with zeros for x beyond the ends, W = `half_width` max(1, M/L), and c_n such that h sums to 1, so that a constant
-    stays what it is. ρ puts the transition of 80 dB just below half of the lower rate: with 32 the highest 16 % of the
-    band are damped, with 64 the highest 8 %.
+    with zeros for x beyond the ends, W = `half_width` max(1, M/L), and c_n such that h sums to 1, which preserves
+    constants. ρ places the transition of 80 dB just below half of the lower rate. With a `half_width` of 32 the highest
+    16 % of the band are damped, with 64 the highest 8 %.
 
     Args:
         signal: float tensor x, shape (batch, samples, channels), with a static number of channels.
         from_rate: int, Hz.
         to_rate: int, Hz.
-        half_width: int, samples at the lower rate that an output sees on each side. Defaults to 32.
+        half_width: int, samples at the lower rate on each side of an output. Defaults to 32.
 
     Returns:
         Tensor of the dtype of `signal`, shape (batch, ceil(samples * to_rate / from_rate), channels).
 
     Raises:
-        ValueError: if an argument is no positive integer, or the rates have so little in common that the filters would
-            take more than 64 MiB.
+        ValueError: if an argument is not a positive integer, or the common divisor of the rates is so small that the
+            filters would take more than 64 MiB.
 
     Example:
     >>> resample_signal(np.ones((1, 441, 1), "float32"), 44100, 16000).shape
@@ -55,13 +55,13 @@ def resample_signal(signal, from_rate, to_rate, half_width=32):
     side = _side(up, down, half_width)
     if up * (down + 2 * side) > _LARGEST:
         raise ValueError(
-            f"From {from_rate} to {to_rate} Hz, {up} filters of {down + 2 * side} values would be needed: the rates "
-            "have too little in common. Resample while loading: load_audio(path, sample_rate)."
+            f"From {from_rate} to {to_rate} Hz, {up} filters of {down + 2 * side} values would be needed, because the "
+            "common divisor of the rates is small. Resample while loading: load_audio(path, sample_rate)."
         )
     filters = keras.ops.cast(sinc_filters(up, down, half_width)[:, None], signal.dtype)
     samples = signal.shape[1]
     samples = keras.ops.shape(signal)[1] if samples is None else samples
-    # In this order no number exceeds the length, which in 32 bits would be soon for a product of both.
+    # In this order no number exceeds the length. A product of both would soon overflow 32 bits.
     length = samples // down * up + (samples % down * up + down - 1) // down
     padded = keras.ops.pad(signal, [[0, 0], [side, side + down], [0, 0]])
     channels = [

@@ -1,7 +1,7 @@
-"""The short-time Fourier transform and its inverse, and mel filters: what the spectra of sounds are made of.
+"""The short-time Fourier transform, its inverse, and mel filters.
 
 A complex spectrum is a pair of real tensors. Frame i is centred on sample (i + 1/2) hop_length, so that a signal of n
-samples has ceil(n / hop_length) frames, and what lies beyond its ends is zero.
+samples has ceil(n / hop_length) frames. The signal is zero beyond its ends.
 """
 
 import functools
@@ -39,8 +39,8 @@ def stft(signal, frame_length, hop_length, window=None):
 
     $$X_{ik} = \sum_{t=0}^{N-1} w_t\, x_{ih - p + t}\, e^{-2\pi\mathrm{i} k t / N}$$
 
-    with N the frame length, h the hop, p = ⌊(N - h) / 2⌋, and zeros for x beyond the ends. On the samples with p zeros
-    before them it equals `librosa.stft(center=False)`.
+    with N the frame length, h the hop, p = ⌊(N - h) / 2⌋, and zeros for x beyond the ends. It equals
+    `librosa.stft(center=False)` of the samples with p zeros in front.
 
     Args:
         signal: float tensor x, shape (batch, samples).
@@ -52,7 +52,7 @@ def stft(signal, frame_length, hop_length, window=None):
         Two float32 tensors, real and imaginary part, shape (batch, ceil(samples / hop_length), frame_length // 2 + 1).
 
     Raises:
-        ValueError: if the lengths are not as told.
+        ValueError: if the lengths are invalid.
 
     Example:
     >>> real, imaginary = stft(np.ones((1, 10), "float32"), 8, 4)
@@ -79,12 +79,12 @@ def stft(signal, frame_length, hop_length, window=None):
 
 
 def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=None):
-    r"""The signal whose short-time Fourier transform is nearest to a given one; of a transform it is the signal.
+    r"""Inverse short-time Fourier transform: the signal whose transform is nearest to the given one.
 
     $$x_{ih - p + t} = \frac{\sum_i w_t\, y_{it}}{\sum_i w_t^2}, \qquad
     y_{it} = \frac1N \sum_{k=0}^{N-1} X_{ik}\, e^{2\pi\mathrm{i} k t / N}$$
 
-    over the frames that are there, also at the ends; samples that all windows leave out are zero.
+    over the existing frames, also at the ends. Samples that no window covers are zero.
 
     Args:
         real: float tensor, shape (batch, frames, frame_length // 2 + 1).
@@ -92,14 +92,14 @@ def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=No
         frame_length: int N, samples of a frame, even.
         hop_length: int h, samples between frames, at most N.
         window: array w, shape (frame_length,). Defaults to `hann(frame_length)`.
-        mask: bool tensor (batch, frames), True where a frame is there. Defaults to all.
+        mask: bool tensor (batch, frames), True where a frame exists. Defaults to all.
 
     Returns:
-        float32 tensor, shape (batch, frames * hop_length). Those of a signal whose length is no multiple of the hop end
-        with zeros.
+        float32 tensor, shape (batch, frames * hop_length). If the length of the signal is not a multiple of the hop,
+        the result ends with zeros.
 
     Raises:
-        ValueError: if the lengths are not as told.
+        ValueError: if the lengths are invalid.
 
     Example:
     >>> real, imaginary = stft(np.arange(10, dtype="float32")[None], 8, 4)
@@ -113,7 +113,7 @@ def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=No
     window = np.asarray(hann(frame_length) if window is None else window, "float32")
     real, imaginary = keras.ops.cast(real, "float32"), keras.ops.cast(imaginary, "float32")
     mask = None if mask is None else keras.ops.expand_dims(keras.ops.cast(mask, "bool"), -1)
-    # One example's frames of ones, of however many there are; or each example's own.
+    # Frames of ones of one example, for any number of frames; or the masks of all examples.
     ones = keras.ops.ones_like(real[:1, :, :1]) if mask is None else keras.ops.cast(mask, "float32")
     shares = _counts(frame_length) / frame_length
 
@@ -139,7 +139,7 @@ def inverse_stft(real, imaginary, frame_length, hop_length, window=None, mask=No
 
 
 def magnitudes(real, imaginary):
-    """The absolute values of a spectrum, with gradients that stay finite at zero.
+    """Magnitudes of a spectrum, with finite gradients at zero.
 
     Args:
         real: float tensor.
@@ -157,25 +157,25 @@ def magnitudes(real, imaginary):
 
 
 def mel_filters(sample_rate, frame_length, bands, low=0.0, high=None, scale="slaney"):
-    r"""Triangular filters of the bins of a spectrum, evenly spread over the mel scale.
+    r"""Triangular filters over the bins of a spectrum, evenly spaced on the mel scale.
 
-    Slaney's scale is linear below 1,000 Hz and logarithmic above, and each filter has the area 1 over frequency, which
-    is what librosa and the vocoders use. HTK's is $2595 \log_{10}(1 + f/700)$, with peaks of 1, as in Keras and
+    Slaney's scale is linear below 1,000 Hz and logarithmic above, and each filter has the area 1 over frequency, as in
+    librosa and in vocoders. HTK's scale is $2595 \log_{10}(1 + f/700)$, with peaks of 1, as in Keras and
     TensorFlow. Their log spectra are up to 38 dB apart.
 
     Args:
         sample_rate: int, Hz.
         frame_length: int, samples of a frame.
         bands: int.
-        low: float, Hz, where the first filter begins. Defaults to 0.
-        high: float, Hz, where the last ends. Defaults to half of the sample rate.
+        low: float, Hz, start of the first filter. Defaults to 0.
+        high: float, Hz, end of the last filter. Defaults to half of the sample rate.
         scale: str, "slaney" or "htk". Defaults to "slaney".
 
     Returns:
         float64 numpy array (frame_length // 2 + 1, bands).
 
     Raises:
-        ValueError: if the frequencies are not in order, or filters are so narrow that some see no bin.
+        ValueError: if the frequencies are not in order, or filters are so narrow that some contain no bin.
 
     Example:
     >>> mel_filters(8000, 16, 3, scale="htk").round(2).T
@@ -204,7 +204,7 @@ def mel_filters(sample_rate, frame_length, bands, low=0.0, high=None, scale="sla
     blind = int((~filters.any(axis=0)).sum())
     if blind:
         raise ValueError(
-            f"{blind} of {bands} filters see no bin of a frame of {frame_length} samples at {sample_rate} Hz. Use "
+            f"{blind} of {bands} filters contain no bin of a frame of {frame_length} samples at {sample_rate} Hz. Use "
             "fewer bands, longer frames, or a higher `low`."
         )
     return filters * (2.0 / (edges[2:] - edges[:-2])) if scale == "slaney" else filters
@@ -219,7 +219,7 @@ def _check_lengths(frame_length, hop_length):
 
 
 def _linear(forward, adjoint, *tensors):
-    """A linear function with the gradient that its adjoint computes; TensorFlow's own takes several times as long."""
+    """A linear function whose gradient is its adjoint. TensorFlow's own gradient takes several times as long."""
     plain = keras.config.backend() != "tensorflow" or is_for_litert()
     if plain or any(isinstance(tensor, keras.KerasTensor) for tensor in tensors):
         return forward(*tensors)
@@ -238,7 +238,7 @@ def _frames(signal, frame_length, hop_length):
 
 
 def _cut(signal, frame_length, hop_length):
-    """The frames that (batch, samples) has, from blocks of a hop each: a gather would be slow, and slower in LiteRT."""
+    """The frames of (batch, samples), from blocks of one hop. A gather would be slow, especially in LiteRT."""
     pieces = -(-frame_length // hop_length)
     length = signal.shape[1]
     length = keras.ops.shape(signal)[1] if length is None else length
@@ -250,7 +250,7 @@ def _cut(signal, frame_length, hop_length):
 
 
 def _overlap_add(frames, hop_length):
-    """Sums frames (batch, count, length) at their places: (batch, (count + pieces - 1) * hop_length)."""
+    """Overlap-adds frames (batch, count, length) to (batch, (count + pieces - 1) * hop_length)."""
     length = frames.shape[2]
     pieces = -(-length // hop_length)
     if pieces * hop_length != length:
@@ -266,7 +266,7 @@ def _overlap_add(frames, hop_length):
 
 
 def _spectra(frames, frame_length):
-    # LiteRT's operation runs powers of two alone.
+    # LiteRT's operation supports only powers of two.
     if not is_for_litert() or frame_length & (frame_length - 1) == 0:
         return keras.ops.rfft(frames)
     cosines, sines = _waves(frames, frame_length)
@@ -277,7 +277,7 @@ def _spectra(frames, frame_length):
 
 
 def _inverse_frames(real, imaginary, frame_length):
-    # LiteRT has no operation for it, but for a product.
+    # LiteRT has no operation for it, but supports a matrix product.
     if not is_for_litert():
         return keras.ops.irfft((real, imaginary), frame_length)
     cosines, sines = _waves(real, frame_length)
@@ -286,18 +286,19 @@ def _inverse_frames(real, imaginary, frame_length):
 
 
 def _counts(frame_length):
-    """How many bins of a full transform each of a real signal's stands for: float32 numpy array (bins,)."""
+    """The number of bins of a full transform per bin of a real signal's, float32 numpy array (bins,)."""
     return np.array([1.0, *[2.0] * (frame_length // 2 - 1), 1.0], "float32")
 
 
 def _waves(tensor, frame_length):
-    """Cosines and sines of each bin's angle at each sample, (bins, frame_length), made when LiteRT runs.
+    """Cosines and sines of each bin's angle at each sample, (bins, frame_length), computed when LiteRT runs.
 
-    From those at every `step`-th sample and those of the first `step` samples, or they would be most of a file.
+    They are computed from those at every `step`-th sample and of the first `step` samples. Stored, they would take most
+    of a file.
     """
     step = max(i for i in range(1, math.isqrt(frame_length) + 1) if frame_length % i == 0)
     bins = np.arange(frame_length // 2 + 1)
-    # Of whole turns in integers: a large angle would lose digits.
+    # Whole turns are integers, because a large angle would lose precision.
     near, far = (
         2.0 * np.pi / frame_length * (np.outer(bins, samples) % frame_length)
         for samples in (np.arange(step), np.arange(0, frame_length, step))

@@ -1,1 +1,1 @@
-"""Numbers of images."""
+"""Functions of images."""

@@ -6,7 +6,7 @@ import numpy as np
 from vqzoo.ops.litert import is_for_litert
 
 # Along one axis a window of three enlarged pixels meets each input once or twice, so that rows of the kernel add up:
-# `TAPS` tells which, for the four positions of a transposed convolution's kernel of stride 2.
+# `TAPS` holds which, for the four positions of a transposed convolution's kernel of stride 2.
 TAPS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], "float32")
 # The same for the pairs of inputs (i - 1, i): first those of the odd output 2i - 1, then of the even output 2i.
 PAIRS = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], "float32")
@@ -17,9 +17,9 @@ def upsample_conv(images, kernel):
 
     $$y_{2i+a,\,2j+b} = \sum_{u,v=-1}^{1} K_{uv}\; x_{\lfloor (2i+a+u)/2 \rfloor,\,\lfloor (2j+b+v)/2 \rfloor}$$
 
-    A 3x3 window of repeated pixels covers 2x2 different ones, so the kernel's rows and columns that meet the same pixel
-    are added first: 16 products for four output pixels instead of 36. Written as a transposed convolution of stride 2,
-    whose gradients are the plain convolutions that libraries are good at.
+    A 3x3 window of repeated pixels covers only 2x2 different ones. Rows and columns of the kernel that meet the same
+    pixel are added first, so that four output pixels need 16 products instead of 36. It is computed as a transposed
+    convolution of stride 2, whose gradients are plain convolutions.
 
     Args:
         images: float tensor, shape (batch, height, width, channels), channels known.
@@ -52,7 +52,7 @@ def upsample_conv(images, kernel):
 
 
 def _phases(images, kernel):
-    """The four output pixels around each corner of the inputs as four times the filters, put in their places."""
+    """The four output pixels around each corner of the inputs as four times the filters, rearranged to pixels."""
     channels, filters = kernel.shape[2:]
     pairs = keras.ops.cast(PAIRS, kernel.dtype)
     # (row and column of the pair, channels, row and column of the phase, filters)
@@ -66,7 +66,7 @@ def _phases(images, kernel):
 
 
 def _depth_to_space(x):
-    import tensorflow as tf  # its one operation, where a transposition of six axes would be slow in LiteRT
+    import tensorflow as tf  # one operation; a transposition of six axes would be slow in LiteRT
 
     return tf.nn.depth_to_space(x, 2)
 
