@@ -83,8 +83,8 @@ def list_presets():
 
     Returns:
         A list of `PresetInfo`, sorted by name. If several presets have the same name, it holds the one that
-        `find_preset` returns. Files are not verified. A preset with unreadable metadata is left out with a warning. The list prints
-        as a table, and in a notebook as HTML.
+        `find_preset` returns. Files are not verified. A preset with unreadable metadata is left out with a warning.
+        The list prints as a table, and in a notebook as HTML.
 
     Example:
     >>> all(find_preset(preset.name).name == preset.name for preset in list_presets())
