@@ -19,6 +19,7 @@ else:
     from vqzoo import generation
     from vqzoo import losses
     from vqzoo import metrics
+    from vqzoo import modalities
     from vqzoo import networks
     from vqzoo import ops
     from vqzoo import plots
@@ -79,6 +80,7 @@ __all__ = [
     "list_presets",
     "losses",
     "metrics",
+    "modalities",
     "networks",
     "ops",
     "plots",
