@@ -11,6 +11,7 @@ from vqzoo.networks import Transformer
 from vqzoo.ops import compiled
 from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
+from vqzoo.presets.layout import PRIOR_FILE
 from vqzoo.presets.precision import in_float32
 from vqzoo.presets.precision import with_config
 from vqzoo.priors.patterns import FlattenPattern
@@ -19,8 +20,6 @@ from vqzoo.priors.sampling import NEVER
 from vqzoo.priors.settings import frames_of
 from vqzoo.priors.token_space import PADDING
 from vqzoo.priors.token_space import TokenSpace
-
-FILE = "prior.keras"
 
 
 class CrossEntropy(NamedTuple):
@@ -356,7 +355,7 @@ class Prior(keras.Model):
         Raises:
             ValueError: if the preset is unknown, damaged, newer than this version, or holds another class.
         """
-        prior = load_preset(name, filename=FILE)
+        prior = load_preset(name, filename=PRIOR_FILE)
         if not isinstance(prior, cls):
             raise ValueError(
                 f"The preset {str(name)!r} holds a {type(prior).__name__}, not a {cls.__name__}. Load it with "
@@ -383,7 +382,7 @@ class Prior(keras.Model):
         if not self.built:
             raise ValueError("A prior without weights is no preset. Received: one that is not built. Train it first.")
         told = {"target": self.target, "space": self.space.get_config(), **(metadata or {})}
-        save_preset(self.in_float32(), folder, metadata=told, recipe=recipe, filename=FILE, seal=seal)
+        save_preset(self.in_float32(), folder, metadata=told, recipe=recipe, filename=PRIOR_FILE, seal=seal)
 
     # === Config ===
     def get_config(self):
