@@ -90,7 +90,7 @@ def test_the_ending_of_a_result_is_checked_before_the_work(verb, suffix, picture
         "restyle": ["restyle", "image-tiny", str(picture), str(picture), "--out", out],
         "grid": ["generate", "image-tiny", "--grid", out],
     }
-    for name in ("uses.Generator", "Tokenizer"):
+    for name in ("generation.Generator", "Tokenizer"):
         monkeypatch.setattr(f"vqzoo.{name}.from_preset", lambda preset: pytest.fail("loaded"))
     with pytest.raises(SystemExit):
         main(words[verb])
