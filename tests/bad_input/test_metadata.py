@@ -27,6 +27,7 @@ METADATA = {
     "metrics": {"psnr": 21.5, "bits_per_pixel": 0.5, "images": 3, "dead": None},
     "labels": ["cat", "dog"],
     "captions": {"length": 17, "examples": ["red heart"]},
+    "parts": {"label": {"kind": "labels", "names": ["cat", "dog"]}},
     "sampling": {"guidance": 2.5, "temperature": 1.0, "steps": None},
     "example": {"signal": [64, 64, 3], "tokens": [16, 16, 2]},
     "exports": {"saved_model": {"tokens": 1.0}},

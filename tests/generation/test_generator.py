@@ -1,5 +1,3 @@
-import types
-
 import keras
 import numpy as np
 import pytest
@@ -62,11 +60,6 @@ def test_missing_tokens_are_made_without_and_with_a_condition(generator):
 def test_what_does_not_fit_is_told(generator, make_generator, tmp_path):
     with pytest.raises(ValueError, match="Each label of the prior's space has a name. Received: 2 names of 3 labels"):
         Generator(generator.prior, generator.tokenizer, ["a", "b"])
-    stub = types.SimpleNamespace(codebook_sizes=(8,), modality="text")
-    with pytest.raises(ValueError, match="not text. Received: a prior of the grid .2, 3., a tokenizer of text. Give"):
-        Generator(generator.prior, stub)
-    with pytest.raises(ValueError, match="Received: a prior of the grid None, a tokenizer of image"):
-        make_generator(grid=None)
     for options in ({}, {"known": np.full((1, 2, 3, 1), -1)}):
         plain = generator if options else make_generator(labels=())
         with pytest.raises(ValueError, match="Guidance leads to a condition. Received: guidance=7.0 alone"):

@@ -241,7 +241,7 @@ FLAGS = {
     "inpaint": ["pad", "rim", "seed"],
     "restyle": ["strength", "seed"],
 }
-FLAGS["generate"] += ["steps", "noise"]
+FLAGS["generate"] += ["steps", "noise", "length"]
 COMMANDS = {"generate": ["p", "--out", "o"], "inpaint": ["p", "a", "--out", "o"], "restyle": ["p", "a", "b"]}
 
 

@@ -30,7 +30,8 @@ def export_generator(
 
     `parts` are what it is asked for, such as `label`: labels or tokens from 0 on, -1 for none; others are an error.
     What is more involved is given as ids, `prefix` int32 (batch, prefix_length), behind the parts, or `context` int32
-    (batch, context_length), filled up with 0. Where there is nothing of all that, there is `count` int32 (). For the
+    (batch, context_length), filled up with 0. Where the prior has cross-attention and `context_length` is 0, the parts
+    are its context. Where there is nothing of all that, there is `count` int32 (). For the
     same seed the tokens are those of `prior.generate`.
 
     Args:
@@ -63,7 +64,7 @@ def export_generator(
     shapes = {**parts, **{name: (n,) for name, n in lengths.items() if n}}
     specs = {name: tf.TensorSpec((None, *shape), tf.int32, name=name) for name, shape in shapes.items()}
     nothing = {name: tf.zeros((1, *shape), tf.int32) for name, shape in shapes.items()}
-    prior.checked_condition(*_condition(prior.space, parts, nothing))
+    prior.checked_condition(*_condition(prior, parts, nothing))
     if guidance is not None and not specs:
         raise ValueError(f"Guidance needs a condition. Received: guidance={guidance}, prefix_length=0")
     specs = specs or {"count": tf.TensorSpec((), tf.int32, name="count")}
@@ -76,7 +77,7 @@ def export_generator(
         seed = inputs.pop("seed")
         count = inputs.pop("count", None)
         count = tf.shape(next(iter(inputs.values())))[0] if count is None else count
-        tokens = in_graph(prior, seed, count, *_condition(prior.space, parts, inputs), **options)
+        tokens = in_graph(prior, seed, count, *_condition(prior, parts, inputs), **options)
         return {"tokens": tokens} if tokenizer is None else {"tokens": tokens, "signal": _signal(tokenizer, tokens)}
 
     module = tf.Module()
@@ -87,9 +88,11 @@ def export_generator(
     return folder
 
 
-def _condition(space, parts, inputs):
+def _condition(prior, parts, inputs):
     """Prefix and context of the inputs, None for none."""
-    rows = [_ids(space, name, inputs[name]) for name in parts]
+    rows = [_ids(prior.space, name, inputs[name]) for name in parts]
+    if prior.transformer.cross_attention and rows and "context" not in inputs:
+        return inputs.get("prefix"), tf.concat(rows, axis=1)
     rows += [inputs["prefix"]] if "prefix" in inputs else []
     return tf.concat(rows, axis=1) if rows else None, inputs.get("context")
 

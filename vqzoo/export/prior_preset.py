@@ -5,8 +5,6 @@ import tensorflow as tf
 
 from vqzoo.export.generator import export_generator
 from vqzoo.export.verify import LARGEST_DIFFERENCE
-from vqzoo.generation import STYLE
-from vqzoo.generation import Labels
 from vqzoo.presets import changed_preset
 from vqzoo.presets import exports_of
 
@@ -17,9 +15,9 @@ _SEED = 7
 def export_prior_preset(generator, folder):
     """Adds `generator/` to a preset folder: a SavedModel that makes signals, without vqzoo and without Keras.
 
-    It is asked by the part of the prior's space: `label`, numbers in the order of the metadata's `labels`; `text`, ids
-    of pieces with their end, 0, and -1 behind; or `style`, tokens of a picture. It is loaded again, and has to make of
-    a seed what the generator makes.
+    Its inputs are the parts that the prior is conditioned on, by name: of labels numbers in the order of the metadata;
+    of a text ids of pieces with their end, 0, and -1 behind; of a signal its tokens. A target that is text by its
+    pieces comes as tokens alone. The folder is loaded again, and has to make of a seed what the generator makes.
 
     Args:
         generator: `vqzoo.generation.Generator`, whose settings of sampling become part of the file.
@@ -29,8 +27,8 @@ def export_prior_preset(generator, folder):
         str, what is told of the export.
 
     Raises:
-        ValueError: if what it makes is something else, or another file of the preset is damaged. The preset then stays
-            as it was, with the export it had.
+        ValueError: if a part has no fixed length, what it makes is something else, or another file of the preset is
+            damaged. The preset then stays as it was, with the export it had.
     """
     with changed_preset(folder, exports_of(folder)) as new:
         return _exported(generator, new / FOLDER)
@@ -38,17 +36,22 @@ def export_prior_preset(generator, folder):
 
 def _exported(generator, path):
     """Writes and verifies; returns what is told of it."""
-    options, (asked, prefix) = dict(generator.sampling), _asked(generator)
-    if prefix is None:
+    options, prior = {**generator.sampling, "length": generator.length}, generator.prior
+    tokenizer = generator.target.tokenizer
+    conditions = [part for name, part in generator.parts.items() if name != prior.target]
+    some = {part.name: part.some_tokens(2) for part in conditions}
+    inputs = {part.name: part.input_of(some[part.name]) for part in conditions}
+    if not inputs:
         options.pop("guidance", None)
-    parts = {name: tokens.shape[1:] for name, tokens in asked.items()}
-    export_generator(generator.prior, path, generator.tokenizer, parts=parts, **options)
-    inputs = {name: tf.constant(tokens) for name, tokens in (asked or {"count": np.int32(2)}).items()}
-    made = tf.saved_model.load(str(path)).signatures["generate"](**inputs, seed=tf.constant(_SEED))
-    tokens = np.asarray(generator.prior.generate(2, prefix, seed=_SEED, **options))
+    shapes = {name: tokens.shape[1:] for name, tokens in inputs.items()}
+    export_generator(prior, path, tokenizer, parts=shapes, **options)
+    asked = {name: tf.constant(tokens) for name, tokens in (inputs or {"count": np.int32(2)}).items()}
+    made = tf.saved_model.load(str(path)).signatures["generate"](**asked, seed=tf.constant(_SEED))
+    where = "context" if prior.transformer.cross_attention else "prefix"
+    condition = {where: prior.space.prefix(**some)} if some else {}
+    tokens = np.asarray(prior.generate(2, **condition, seed=_SEED, **options))
     equal = float(np.mean(made["tokens"].numpy() == tokens))
-    signal = np.clip(made["signal"].numpy()[(slice(None), *map(slice, generator.size or (None,)))], -1.0, 1.0)
-    difference = float(np.abs(signal - generator.decode(made["tokens"].numpy())).max())
+    difference = 0.0 if tokenizer is None else _difference(tokenizer, made)
     if equal < 1.0 or not difference <= LARGEST_DIFFERENCE:
         raise ValueError(
             f"The export {str(path)!r} made {equal:.2%} of the tokens that the prior makes of the same seed, decoded "
@@ -58,14 +61,9 @@ def _exported(generator, path):
     return f"{size / 1e6:.2f} MB, {equal:.2%} of tokens equal, decoded within {difference:.0e}"
 
 
-def _asked(generator):
-    """What to check with: dict part of the space -> int32 array (2, ...), and the prefix of the same; None for none."""
-    told, space = generator.conditions_of(None, 2), generator.prior.space
-    if told is not None:
-        tokens = generator.conditions.tokens(told)[..., 0]
-        tokens = tokens[:, 0] if isinstance(generator.conditions, Labels) else tokens
-        return {generator.conditions.part: tokens}, generator.prefix_of(told)
-    if STYLE in space.sizes:  # any tokens do for a check
-        tokens = np.asarray(generator.prior.generate(2, seed=_SEED + 1))
-        return {STYLE: tokens}, space.prefix(**{STYLE: tokens})
-    return {}, None
+def _difference(tokenizer, made):
+    """The largest difference of the signals of an export to those of its tokens; of text, of ids."""
+    expected = np.asarray(tokenizer.in_float32().decode_signal(np.maximum(made["tokens"].numpy(), 0)))
+    both = (np.clip(x, -1.0, 1.0) if x.dtype.kind == "f" else x for x in (made["signal"].numpy(), expected))
+    one, other = both
+    return float(np.abs(one - other).max())

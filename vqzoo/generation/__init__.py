@@ -1,8 +1,5 @@
 """What trained models are for: new signals, repaired ones, and others in another's style."""
 
-from vqzoo.generation.conditions import STYLE
-from vqzoo.generation.conditions import Captions
-from vqzoo.generation.conditions import Labels
 from vqzoo.generation.generator import Generator
 from vqzoo.generation.generator import generate
 from vqzoo.generation.image.baselines import classical_repairs
@@ -12,12 +9,23 @@ from vqzoo.generation.image.restyle import adaptive_normalization
 from vqzoo.generation.image.restyle import restyle
 from vqzoo.generation.image.seams import edge_fill
 from vqzoo.generation.image.seams import smooth_fill
+from vqzoo.generation.parts import STYLE
+from vqzoo.generation.parts import LabelPart
+from vqzoo.generation.parts import Labels
+from vqzoo.generation.parts import Part
+from vqzoo.generation.signal_part import SignalPart
+from vqzoo.generation.text.part import Captions
+from vqzoo.generation.text.part import TextPart
 
 __all__ = [
     "STYLE",
     "Captions",
     "Generator",
+    "LabelPart",
     "Labels",
+    "Part",
+    "SignalPart",
+    "TextPart",
     "adaptive_normalization",
     "classical_repairs",
     "edge_fill",

@@ -1,227 +1,189 @@
-"""What a prior can be asked for: labels by their names, or any text by its pieces."""
+"""What a prior is conditioned on: values of its parts, as the ids of a prefix or of a context."""
 
-import abc
 import collections.abc
-import difflib
-import hashlib
-import numbers
+import math
 
+import keras
 import numpy as np
 
+from vqzoo.generation.parts import LABEL
+from vqzoo.generation.parts import STYLE
+from vqzoo.generation.parts import Labels
+from vqzoo.generation.parts import Part
+from vqzoo.generation.signal_part import SignalPart
 from vqzoo.jsons import shown
+from vqzoo.priors.generation import most_positions
 from vqzoo.priors.settings import checked
+from vqzoo.priors.token_space import PADDING
 
-_COMPARED = 200  # characters of a name that is not known
-# The parts of the space that conditions are of.
-LABEL = "label"
-TEXT = "text"
-STYLE = "style"
+_LENGTH = 256  # positions, where nothing says how many the prior has learnt
 
 
-class Conditions(abc.ABC):
-    """Turns what a user asks for into tokens of a part of the prior's space, the same number for each example."""
-
-    part = None
-    """str, the part of the space."""
-
-    size = None
-    """int, codes of that part."""
-
-    length = None
-    """int, tokens of one condition."""
-
-    noun = None
-    """str, what the conditions are called."""
-
-    known = ()
-    """tuple of str, what is made in turn where nothing is asked for."""
-
-    def asked(self, condition=None, count=None):
-        """The conditions for so many signals.
-
-        Args:
-            condition: str or int, or a sequence of them, which are taken in turn; None for all that are known.
-            count: int. Defaults to as many as there are conditions, or 1.
-
-        Returns:
-            List of str.
-
-        Raises:
-            ValueError: if there is no such condition, or there are none at all.
-        """
-        count = checked("count", count)
-        asked = _listed(condition)
-        if not asked:
-            raise ValueError("`condition` is one or several. Received: none. Leave it out for those that are known.")
-        found = list(self.known) if condition is None else [self.checked(item) for item in asked]
-        return [found[i % len(found)] for i in range(len(asked) if count is None else count)]
-
-    @abc.abstractmethod
-    def checked(self, item):
-        """One condition as it is known.
-
-        Args:
-            item: str or int.
-
-        Returns:
-            str.
-
-        Raises:
-            ValueError: if there is no such condition.
-        """
-
-    @abc.abstractmethod
-    def tokens(self, conditions):
-        """The tokens of conditions.
-
-        Args:
-            conditions: list of str; "" is none.
-
-        Returns:
-            int array (batch, length, 1), -1 for none.
-        """
-
-
-class Labels(Conditions):
-    """The names of labels, which are tokens by their order.
+def condition_parts(prior, target, conditions):
+    """The parts that a prior is conditioned on.
 
     Args:
-        names: sequence of str.
+        prior: `Prior`.
+        target: `Part` that it makes.
+        conditions: `Part`, a sequence of them, or a sequence of str, the names of the labels of the part "label"; None
+            or none for the labels' numbers. Tokens of the part "style" are of the target's tokenizer.
 
-    Example:
-    >>> labels = Labels(["cat", "dog"])
-    >>> labels.asked(["Dog", 0], count=3)
-    ['dog', 'cat', 'dog']
-    >>> labels.tokens(["dog", ""]).tolist()
-    [[[1]], [[-1]]]
-    """
-
-    part = LABEL
-    length = 1
-    noun = "labels"
-
-    def __init__(self, names):
-        self.known = tuple(names)
-        self.size = len(self.known)
-
-    def checked(self, item):
-        """As `Conditions.checked`: the name of a label, in any spelling, or its number."""
-        if isinstance(item, numbers.Integral) and not isinstance(item, bool):
-            if 0 <= item < self.size:
-                return self.known[item]
-            hint = f"Numbers go from 0 to {self.size - 1}, and a name is a str, such as '{shown(int(item))}'."
-            raise ValueError(f"There is no label {shown(item)}. {hint} There are: {', '.join(self.known)}.")
-        names = [_plain(name) for name in self.known]
-        if _plain(item) in names:
-            return self.known[names.index(_plain(item))]
-        asked = _plain(item)[:_COMPARED]
-        near = [self.known[names.index(name)] for name in difflib.get_close_matches(asked, names, n=1)]
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        if str(item).isdecimal() and len(str(item)) < 10 and int(item) < self.size:
-            hint = f" Labels are asked for by name, and number {int(item)} is {self.known[int(item)]!r}."
-        raise ValueError(f"There is no label {shown(item)}.{hint} There are: {', '.join(self.known)}.")
-
-    def tokens(self, conditions):
-        """As `Conditions.tokens`; names that are no label's are none."""
-        places = {name: i for i, name in enumerate(self.known)}
-        return np.array([places.get(name, -1) for name in conditions], "int32").reshape(-1, 1, 1)
-
-
-class Captions(Conditions):
-    """Any text, as the ids of its pieces, in small letters and with single spaces.
-
-    Args:
-        pieces: `vqzoo.data.Pieces`, learnt from `plain` texts.
-        length: int, pieces of a text at most, its end piece among them. Shorter ones are filled up.
-        examples: sequence of str, texts to begin with. Defaults to none.
+    Returns:
+        Tuple of `Part`, in the order in which the prior reads them.
 
     Raises:
-        ValueError: if `length` is below 2, or an example longer.
+        ValueError: a part is given twice, is not of the prior's space, or is another model's.
+    """
+    sizes = prior.space.sizes
+    given = [conditions] if isinstance(conditions, Part) else list(conditions or ())
+    if not any(isinstance(part, Part) for part in given):
+        labels = Labels(tuple(given) or [str(i) for i in range(sum(sizes.get(LABEL, ())))])
+        given = [labels] if given or labels.size else []
+    wrong = [part for part in given if not isinstance(part, Part)]
+    names = [part.name for part in given if isinstance(part, Part)]
+    if wrong or len({target.name, *names}) <= len(names):
+        raise ValueError(
+            "`conditions` are parts of different names, none of them the target, or the names of labels. Received: "
+            f"{', '.join([*map(repr, names), *map(shown, wrong)])} for the target {target.name!r}"
+        )
+    if STYLE in sizes and STYLE not in (target.name, *names) and isinstance(target, SignalPart):
+        style = SignalPart(STYLE, target.tokenizer, target.size, target.length, target.file)
+        if style.codebook_sizes == sizes[STYLE]:
+            given.append(style)
+    for part in given:
+        part.check_space(prior.space)
+    return tuple(given)
 
-    Example:
-    >>> from vqzoo.data import Pieces
-    >>> pieces = Pieces.train(["red heart", "blue heart", "heart"], size=300, exact=False)
-    >>> captions = Captions(pieces, length=16, examples=["red heart"])
-    >>> captions.asked(count=2), captions.tokens(["Red heart", ""]).shape
-    (['red heart', 'red heart'], (2, 16, 1))
+
+class Conditions:
+    """Turns what is asked of a prior into ids.
+
+    The conditions are the context of a prior whose transformer has `cross_attention`, and the prefix of any other, in
+    their order.
+
+    Args:
+        prior: `Prior`.
+        parts: tuple of `Part`.
     """
 
-    part = TEXT
-    noun = "texts"
+    def __init__(self, prior, parts):
+        self.prior = prior
+        self.parts = parts
 
-    def __init__(self, pieces, length, examples=()):
-        self.pieces = pieces
-        self.size = pieces.size
-        self.length = int(length)
-        if self.length < 2:
-            raise ValueError(f"A text has a piece and its end. Received: length={length}. Give 2 or more.")
-        self.known = tuple(self.checked(text) for text in examples) or ("",)
+    def listed(self, condition):
+        """Dict part -> list of what is asked for; nothing is checked but the names of the parts."""
+        if condition is None:
+            return {}
+        if not self.parts:
+            raise ValueError(f"This prior knows no conditions. Received: condition={shown(condition)}. Leave it out.")
+        names = ", ".join(part.name for part in self.parts)
+        if not isinstance(condition, collections.abc.Mapping):
+            if len(self.parts) > 1:
+                example = f"{{{self.parts[0].name!r}: ...}}"
+                raise ValueError(
+                    f"This prior has several conditions: {names}. Received: a condition without the name of its part. "
+                    f"Give a dict, such as `condition={example}`."
+                )
+            return {self.parts[0]: self.parts[0].listed(condition)}
+        known = {part.name: part for part in self.parts}
+        for name in condition:
+            if name not in known:
+                raise ValueError(f"This prior is conditioned on {names}. Received: condition of the part {shown(name)}")
+        return {known[name]: known[name].listed(value) for name, value in condition.items() if value is not None}
 
-    @property
-    def sha256(self):
-        """str, of the pieces' model: the owner of the part."""
-        return hashlib.sha256(self.pieces.model).hexdigest()
+    def count(self, condition):
+        """How many values are asked for, at least 1."""
+        return max([1, *map(len, self.listed(condition).values())])
 
-    @staticmethod
-    def plain(text):
-        """A text as it is cut into pieces.
+    def asked(self, condition=None, count=None):
+        """The values for so many examples.
 
         Args:
-            text: str.
+            condition: a value or a sequence of them, which are taken in turn; of several parts a dict of part to these;
+                None for all that the parts know.
+            count: int. Defaults to as many as there are values, or 1.
 
         Returns:
-            str.
-        """
-        return " ".join(text.lower().split())
+            Dict name of the part -> list of values; empty where there is no condition.
 
-    def count(self, text):
-        """How many tokens a text has, its end among them.
+        Raises:
+            ValueError: there is no such part or value.
+        """
+        count = checked("count", count)
+        listed = self.listed(condition)
+        if condition is None:
+            return {part.name: part.asked(None, count) for part in self.parts if part.known}
+        count = self.count(condition) if count is None else count
+        return {part.name: part.asked(values, count) for part, values in listed.items()}
+
+    def ids(self, asked):
+        """The ids of values.
 
         Args:
-            text: str.
+            asked: dict, as `asked` returns it.
 
         Returns:
-            int.
+            Dict with int32 tensor (batch, length) as `prefix` or as `context`. A context is always there where the
+            prior has cross-attention.
         """
-        return len(self.pieces.encode([self.plain(text)])[0])
-
-    def checked(self, item):
-        """As `Conditions.checked`: any text that is not too long."""
-        if not isinstance(item, str):
-            raise ValueError(f"This prior takes a text. Received: {shown(item)}. Give a str, or '' for anything.")
-        count = self.count(item)
-        if count > self.length:
-            raise ValueError(
-                f"A text for this prior has {self.length - 1} pieces at most, as it has learnt. Received: "
-                f"{count - 1}, {item[:80]!r}. Give a shorter one, or more usual words."
-            )
-        return item
-
-    def tokens(self, conditions):
-        """As `Conditions.tokens`; longer texts are cut."""
-        texts = [self.plain(text) for text in conditions]
-        tokens = np.full((len(texts), self.length, 1), -1, "int32")
-        for place, row, text in zip(tokens, self.pieces.encode(texts), texts, strict=True):
-            kept = row[: self.length] if text else row[:0]
-            place[: len(kept), 0] = kept
-        return tokens
+        where = "context" if self.prior.transformer.cross_attention else "prefix"
+        tokens = {part.name: part.tokens(asked[part.name]) for part in self.parts if part.name in asked}
+        rows = self.prior.space.prefix(**tokens) if tokens else None
+        if where == "context" and (rows is None or not rows.shape[1]):
+            batch = 1 if rows is None else rows.shape[0]
+            rows = keras.ops.full((batch, 1), PADDING, "int32")
+        return {} if rows is None else {where: rows}
 
 
-def _listed(condition):
-    """One condition or several as a list, those of arrays and tensors as Python's values."""
-    if isinstance(condition, str | bytes) or not isinstance(condition, collections.abc.Iterable):
-        return [_text(condition)]
-    try:
-        items = np.asarray(condition).tolist() if hasattr(condition, "shape") else list(condition)
-    except Exception:  # a tensor of a graph, whose value is not known
-        raise ValueError(f"`condition` is a str, an int, or a sequence of them. Received: {shown(condition)}") from None
-    return [_text(item) for item in (items if isinstance(items, list) else [items])]
+def default_length(prior, length=None):
+    """How many positions are made at most.
+
+    Args:
+        prior: `Prior`.
+        length: int, what is known of it. Defaults to the most that the prior has learnt, and without learnt positions
+            to 256.
+
+    Returns:
+        int, within what the prior has learnt; None for a prior with a grid.
+    """
+    if prior.grid is not None:
+        return None
+    learnt = most_positions(prior)
+    length = length or learnt or _LENGTH
+    return length if learnt is None else min(length, learnt)
 
 
-def _text(item):
-    """Text of a tensor, which comes as bytes in UTF-8."""
-    return item.decode("utf-8", "replace") if isinstance(item, bytes) else item
+def tokens_of_prompts(prior, target, prompts, settings):
+    """What is known of each example.
 
+    Args:
+        prior: `Prior`.
+        target: `Part` that it makes.
+        prompts: list of values of the target, which are taken in turn.
+        settings: dict with `count`, examples, and without a grid `length`, positions that are made.
 
-def _plain(name):
-    return str(name).strip().lower().replace("_", " ").replace("-", " ")
+    Returns:
+        int32 array (count, positions, num_codebooks), -1 where a token is to be made; None where all are.
+
+    Raises:
+        ValueError: the prior's tokens have rows and columns, or a prompt is no value, or as long as what is made.
+    """
+    grid, count = prior.grid, settings["count"]
+    length = settings["length"] if grid is None else math.prod(grid)
+    rows = [target.beginning(prompt) for prompt in prompts]
+    if grid is not None and len(grid) > 1:
+        raise ValueError(
+            f"What is continued has one axis. Received: `prompt` for a prior of the grid {grid}. Give `complete` the "
+            "tokens that are known, or call `vqzoo.inpaint` for images."
+        )
+    longest = max(map(len, rows))
+    if longest >= length:
+        raise ValueError(
+            f"A prompt is shorter than what is made, {length} positions. Received: one of {longest} positions. Give a "
+            f"shorter one{'' if grid else ', or a larger `length`'}."
+        )
+    known = np.full((count, longest if grid is None else length, prior.num_codebooks), -1, "int32")
+    for i, place in enumerate(known):
+        row = rows[i % len(rows)]
+        place[: len(row)] = row
+    return known if longest else None

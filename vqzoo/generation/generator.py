@@ -1,4 +1,4 @@
-"""New signals from a prior and its tokenizer."""
+"""New signals and texts from a prior and the parts of its space."""
 
 import functools
 import os
@@ -6,44 +6,49 @@ import os
 import keras
 import numpy as np
 
-from vqzoo.data import Pieces
-from vqzoo.generation.conditions import LABEL
-from vqzoo.generation.conditions import Captions
 from vqzoo.generation.conditions import Conditions
-from vqzoo.generation.conditions import Labels
+from vqzoo.generation.conditions import condition_parts
+from vqzoo.generation.conditions import default_length
+from vqzoo.generation.conditions import tokens_of_prompts
+from vqzoo.generation.parts import Part
+from vqzoo.generation.signal_part import SignalPart
+from vqzoo.generation.stored import load_parts
+from vqzoo.generation.stored import save_parts
 from vqzoo.jsons import shown
 from vqzoo.presets import MANIFEST
-from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
 from vqzoo.presets import read_metadata
-from vqzoo.presets import verify_preset
+from vqzoo.presets import seal_preset
+from vqzoo.presets.layout import PRIOR_FILE
 from vqzoo.priors import Prior
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
-from vqzoo.tokenizers import Tokenizer
-from vqzoo.tokenizers.text.tokenizer import PIECES_FILE
 
 _AT_ONCE = 64  # examples
-# Of a prior's `generate`, what a request for signals decides.
-_DECIDED = ("prefix", "length")
+_DECIDED = ("prefix",)  # of a prior's `generate`, what a request for signals decides
+_NOT_SAMPLING = ("prefix", "count", "seed", "context", "known")
 
 
 class Generator:
-    """A prior with the tokenizer that makes signals of its tokens, and what it can be asked for.
+    """A prior with the parts of its space: one is made, the others are what it can be asked for.
+
+    The conditions stand before what is made, as a prefix. Where the prior's transformer has `cross_attention`, they are
+    its context instead.
 
     Args:
         prior: `Prior`, built.
-        tokenizer: `Tokenizer` whose tokens the prior makes.
-        conditions: `Labels` or `Captions`; or a sequence of str, the names of the labels of the space's part "label".
-            Defaults to the labels' numbers.
-        size: tuple (height, width) of the pictures, in pixels. Defaults to whole strides.
+        tokenizer: `Tokenizer` whose tokens the prior makes; or the `Part` that it makes, such as a `TextPart`.
+        conditions: `Part`, such as `LabelPart`, `TextPart` or `SignalPart`, or a sequence of them in the order in which
+            the prior reads them; or a sequence of str, the names of the labels of the space's part "label". Defaults to
+            the labels' numbers; tokens of a part "style" are of the tokenizer.
+        size: tuple (height, width) of the images of a `Tokenizer`, in pixels. Defaults to whole strides.
         sampling: dict, settings of `prior.generate` where a call says nothing else, such as `guidance`. Defaults to
             none.
 
     Raises:
-        ValueError: if the tokenizer is another one than the prior's or one of text, the prior has no grid, the
-            conditions are not those of its space, or a setting is not of this kind of prior or out of range.
+        ValueError: if the tokenizer is another one than the prior's, the parts are not those of its space, or a
+            setting is not of this kind of prior or out of range.
 
     Example:
     >>> import vqzoo
@@ -60,50 +65,54 @@ class Generator:
     """
 
     def __init__(self, prior, tokenizer, conditions=(), size=None, sampling=None):
-        prior.check_tokens_of(tokenizer, "The tokens of `tokenizer`")
-        if prior.grid is None or tokenizer.modality == "text":
-            raise ValueError(
-                f"A generator makes signals of one size, not text. Received: a prior of the grid {prior.grid}, a "
-                f"tokenizer of {tokenizer.modality}. Give a prior with `grid=`; or make tokens by "
-                "`prior.generate(length=...)`, and decode each example's up to its first -1."
-            )
+        if isinstance(tokenizer, Part):
+            if size is not None or tokenizer.name != prior.target:
+                raise ValueError(
+                    f"The target is the part {prior.target!r} of the prior, and has its own size. Received: the part "
+                    f"{tokenizer.name!r}, size={size}"
+                )
+            self.target = tokenizer
+        else:
+            self.target = SignalPart(prior.target, tokenizer, size)
+        self.target.check_space(prior.space)
         prior.build_now()
         self.prior = prior
-        self.tokenizer = tokenizer
-        self.size = None if size is None else tuple(size)
         if not isinstance(sampling, dict | None):
             raise ValueError(f"`sampling` is a dict of settings. Received: sampling={shown(sampling)}")
-        self.sampling = checked_settings(prior, sampling or {}, (*_DECIDED, "count", "seed", "context", "known"))
-        self.conditions = self._checked_conditions(conditions)
+        self.sampling = checked_settings(prior, sampling or {}, _NOT_SAMPLING)
+        self._conditions = Conditions(prior, condition_parts(prior, self.target, conditions))
+        self.parts = {part.name: part for part in (*self._conditions.parts, self.target)}
 
     def __repr__(self):
-        if self.conditions is None:
-            asked = "no conditions"
-        else:
-            count = "any" if self.conditions.part != LABEL else self.conditions.size
-            asked = f"{count} {self.conditions.noun}"
-        return f"Generator({self.prior!r}, {self.tokenizer!r}, {asked})"
+        asked = " and ".join(part.choices for part in self._conditions.parts) or "no conditions"
+        return f"Generator({self.prior!r}, {self.target.tokenizer or self.target.name!r}, {asked})"
 
-    def _checked_conditions(self, conditions):
-        """`Conditions`, or None where there is nothing to ask for."""
-        sizes = self.prior.space.sizes
-        if not isinstance(conditions, Conditions):
-            conditions = Labels(tuple(conditions) or [str(i) for i in range(sum(sizes.get(LABEL, ())))])
-        if isinstance(conditions, Captions):
-            told = "The ids of these pieces of text"
-            self.prior.space.check_owner(conditions.part, conditions.sha256, [conditions.size], told)
-            return conditions
-        count = sum(sizes.get(LABEL, ()))
-        if conditions.size != count:
-            raise ValueError(
-                f"Each label of the prior's space has a name. Received: {conditions.size} names of {count} labels. "
-                f'Make the space with `TokenSpace({{"{LABEL}": {conditions.size}, ...}})`.'
-            )
-        return conditions if count else None
+    @property
+    def conditions(self):
+        """The `Part` that the prior is conditioned on; None for none, of several a tuple of them."""
+        parts = self._conditions.parts
+        return parts if len(parts) > 1 else parts[0] if parts else None
+
+    @property
+    def tokenizer(self):
+        """The `Tokenizer` of the target."""
+        if self.target.tokenizer is None:
+            raise ValueError(f"The target {self.target.name!r} is made without a tokenizer. Use `generator.target`.")
+        return self.target.tokenizer
+
+    @property
+    def size(self):
+        """Tuple (height, width) of the images; None for whole strides, and of other targets."""
+        return self.target.size if isinstance(self.target, SignalPart) else None
+
+    @property
+    def length(self):
+        """int, positions that are made at most where a call says nothing else; None for a prior with a grid."""
+        return default_length(self.prior, self.sampling.get("length") or self.target.length)
 
     @classmethod
     def from_preset(cls, name):
-        """Loads a prior's preset, which holds its tokenizer.
+        """Loads a prior's preset, which holds its parts.
 
         Args:
             name: str or path, a preset's name, or its folder.
@@ -116,66 +125,107 @@ class Generator:
                 other pieces than the prior's.
         """
         folder = find_preset(name)
-        told, files = read_metadata(folder), read_manifest(folder)["files"]
-        missing = [file for file in ("prior.keras", "tokenizer.keras") if file not in files]
-        if missing:
+        if PRIOR_FILE not in read_manifest(folder)["files"]:
             hint = "A tokenizer alone generates nothing: give the preset of a prior, such as `vqzoo list` shows."
-            raise ValueError(f"The preset {str(name)!r} has no {' and no '.join(missing)}. {hint}")
+            raise ValueError(f"The preset {str(name)!r} has no {PRIOR_FILE}. {hint}")
         prior = Prior.from_preset(folder)
-        owner = describe_tokens(folder)
-        what = f"The tokens of the tokenizer in {str(folder)!r}"
-        prior.space.check_owner(prior.target, owner["sha256"], owner["codebook_sizes"], what)
-        size = (told.get("example") or {}).get("signal", ())[:2] if told.get("modality") == "image" else ()
-        conditions = told.get("labels") or ()
-        if told.get("captions"):
-            verify_preset(folder, files=[PIECES_FILE])
-            conditions = Captions(Pieces((folder / PIECES_FILE).read_bytes()), **told["captions"])
-        return cls(prior, Tokenizer.from_preset(folder), conditions, size or None, told.get("sampling"))
+        parts = load_parts(folder, prior)
+        target = parts.pop(prior.target)
+        return cls(prior, target, tuple(parts.values()), sampling=read_metadata(folder).get("sampling"))
 
-    def generate(self, count=None, condition=None, *, seed=0, batch_size=_AT_ONCE, **options):
-        """Makes signals.
+    def save_parts(self, folder):
+        """Writes the parts and the sampling into the preset folder of the prior: what `from_preset` reads again.
+
+        `prior.save_to_preset(folder, seal=False)` comes before, and `vqzoo.presets.seal_preset(folder)` after. A
+        complete preset stays complete.
 
         Args:
-            count: int. Defaults to as many as there are conditions, or 1.
-            condition: str or int, name or number of a label, or for a prior of captions any text, "" for anything; or
-                a sequence of them, which the signals take in turn. Defaults to all labels, or some captions that the
-                prior has not learnt, in turn.
-            seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
-            batch_size: int, signals at once, to bound memory. Defaults to 64.
-            **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, for an
-                `AutoregressivePrior` `repetition_penalty`, and for a `MaskedPrior` `steps`, `noise` and `schedule`.
-
-        Returns:
-            float32 array (count, *size, channels) in [-1, 1].
+            folder: str or path, a preset folder that holds the prior.
 
         Raises:
-            ValueError: if there is no such condition, or an option is out of range.
+            ValueError: if a tokenizer is without the file that the prior has learnt the tokens of, or a file of a
+                complete preset is damaged.
         """
-        return self.decode(self.tokens(count, condition, seed=seed, batch_size=batch_size, **options), batch_size)
+        for part in self.parts.values():
+            part.check_saved(self.prior.space)
+        parts = (self.target, *self._conditions.parts)
+        save_parts(parts, folder, sampling=self.sampling, **self.target.about())
 
-    def tokens(self, count=None, condition=None, *, seed=0, batch_size=_AT_ONCE, **options):
+    def save_to_preset(self, folder, metadata=None, recipe=None):
+        """Writes a preset folder: the prior, its parts, the metadata, a card and the manifest.
+
+        Args:
+            folder: str or path.
+            metadata: dict of JSON values, what the card says. Defaults to the parts alone.
+            recipe: dict of JSON values, the settings that made the weights. Defaults to none.
+
+        Raises:
+            ValueError: as `save_parts`, or the folder holds somebody's files that a preset would replace.
+        """
+        self.prior.save_to_preset(folder, metadata=metadata, recipe=recipe, seal=False)
+        self.save_parts(folder)
+        seal_preset(folder)
+
+    def generate(self, count=None, condition=None, *, to=None, prompt=None, seed=0, batch_size=_AT_ONCE, **options):
+        """Makes images, audio or texts.
+
+        Args:
+            count: int. Defaults to as many as there are conditions or prompts, or 1.
+            condition: a value of the part that the prior is conditioned on, or a sequence of them, which are taken in
+                turn; or a dict of part to these. A value is the name or number of a label, a text, or an image or audio
+                as an array or the path of a file. Defaults to what the parts know, in turn: all labels, or some texts.
+            to: str, name of the part that is made. Defaults to the prior's target, which is the only one.
+            prompt: a text, or audio as an array or the path of a file: the beginning, whose tokens are kept; or a
+                sequence of them, which are taken in turn. Defaults to none.
+            seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
+            batch_size: int, examples at once, to bound memory. Defaults to 64.
+            **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, for an
+                `AutoregressivePrior` `repetition_penalty`, for a `MaskedPrior` `steps`, `noise` and `schedule`, and
+                without a grid `length`, positions that are made at most.
+
+        Returns:
+            Images, float32 array (count, *size, channels) in [-1, 1]; audio, float32 array (count, samples, channels)
+            in [-1, 1], or a list of such without the first axis where they end after different times; of text, list of
+            str.
+
+        Raises:
+            ValueError: if there is no such condition or part, the target has no beginning, or an option is out of
+                range.
+        """
+        if to is not None and to not in (self.target.name, [self.target.name]):
+            raise ValueError(
+                f"This prior makes the part {self.target.name!r}, of {', '.join(self.parts)}. Received: to={shown(to)}"
+            )
+        tokens = self.tokens(count, condition, prompt=prompt, seed=seed, batch_size=batch_size, **options)
+        return self.decode(tokens, batch_size)
+
+    def tokens(self, count=None, condition=None, *, prompt=None, seed=0, batch_size=_AT_ONCE, **options):
         """What `generate` makes, before it is decoded.
 
         Args:
             count: int.
-            condition: str or int, or a sequence of them.
+            condition: as in `generate`.
+            prompt: as in `generate`.
             seed: int.
             batch_size: int.
             **options: as in `generate`.
 
         Returns:
-            int32 array (count, *grid, num_codebooks).
+            int32 array (count, *grid, num_codebooks); without a grid -1 behind the end.
         """
         settings = {"count": count, "seed": seed, "batch_size": batch_size, **options}
         settings = checked_settings(self.prior, settings, _DECIDED)  # now, before a condition is repeated `count` times
-        told = self.conditions_of(condition, settings["count"])
-        return self._made(self.prefix_of(told), settings)
+        prompts = [] if prompt is None else self.target.listed(prompt)
+        if prompts and settings["count"] is None:
+            settings["count"] = max(len(prompts), self._conditions.count(condition))
+        asked = self._conditions.asked(condition, settings["count"])
+        return self._made(asked, settings, prompts)
 
     def check(self, condition, options):
         """Checks what `complete` is given, whatever tokens are missing.
 
         Args:
-            condition: str or int, or None.
+            condition: as in `generate`, or None.
             options: dict, settings of the prior's `generate`.
 
         Returns:
@@ -184,9 +234,9 @@ class Generator:
         Raises:
             ValueError: `complete` would raise it.
         """
-        settings = checked_settings(self.prior, options, (*_DECIDED, "count", "known"))
+        settings = checked_settings(self.prior, options, (*_DECIDED, "length", "count", "known"))
         if condition is not None:
-            self.prefix_of(self.conditions_of(condition, 1))
+            self._conditions.ids(self._conditions.asked(condition, 1))
         else:
             self._check_unguided(settings)
         return settings
@@ -196,7 +246,7 @@ class Generator:
 
         Args:
             known: int array (count, *grid, num_codebooks), -1 where one is to be made.
-            condition: str or int, or a sequence of them. Defaults to none: what the prior makes without.
+            condition: as in `generate`. Defaults to none: what the prior makes without.
             seed: int. Defaults to 0.
             batch_size: int. Defaults to 64.
             **options: as in `generate`.
@@ -204,97 +254,106 @@ class Generator:
         Returns:
             int32 array (count, *grid, num_codebooks), the known ones as they are.
         """
-        count = (getattr(known, "shape", None) or np.shape(np.asarray(known, object)) or (None,))[0]
-        if not count:
+        shape = getattr(known, "shape", None) or np.shape(np.asarray(known, object)) or (None,)
+        if not shape[0]:
             raise ValueError(
                 "`known` is an int array (count, *grid, num_codebooks) of one signal or more. Received: known="
                 f"{shown(known)}"
             )
-        settings = {"count": int(count), "seed": seed, "batch_size": batch_size, "known": known, **options}
+        count = int(shape[0])
+        settings = {"count": count, "seed": seed, "batch_size": batch_size, "known": known, **options}
+        if self.prior.grid is None and len(shape) > 1:
+            settings = {"length": int(shape[1]), **settings}
         settings = checked_settings(self.prior, settings, _DECIDED)
-        prefix = None if condition is None else self.prefix_of(self.conditions_of(condition, int(count)))
-        return self._made(prefix, settings)
+        return self._made({} if condition is None else self._conditions.asked(condition, count), settings)
 
-    def _made(self, prefix, settings):
-        """Tokens of signals with this prefix, or with none."""
-        own = {name: value for name, value in self.sampling.items() if name != "guidance" or prefix is not None}
-        if prefix is None:
+    def _made(self, asked, settings, prompts=()):
+        """Tokens that begin with prompts, under what is asked for."""
+        own = {name: value for name, value in self.sampling.items() if name != "guidance" or asked}
+        if self.prior.grid is None:
+            own["length"] = self.length
+        if not asked and "context" not in settings:
             self._check_unguided(settings)
-        else:
-            settings = {**settings, "count": len(prefix)}
-        return keras.ops.convert_to_numpy(self.prior.generate(prefix=prefix, **{**own, **settings}))
+        settings = {**own, **self._conditions.ids(asked), **settings}
+        if asked:
+            settings["count"] = len(next(iter(asked.values())))
+        if self.prior.grid is None and settings["length"] is None:
+            settings["length"] = self.length
+        if prompts and settings.get("known") is not None:
+            raise ValueError("`prompt` and `known` both say what is kept. Received: both. Give one of them.")
+        if prompts:
+            settings["known"] = tokens_of_prompts(self.prior, self.target, prompts, settings)
+        return keras.ops.convert_to_numpy(self.prior.generate(**settings))
 
     def _check_unguided(self, options):
         """Raises ValueError where guidance is asked for without a condition."""
         if options.get("guidance") is not None:
-            hint = "Leave it out." if self.conditions is None else "Give `condition`, or leave it out."
+            hint = "Give `condition`, or leave it out." if self._conditions.parts else "Leave it out."
             raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
 
     def decode(self, tokens, batch_size=_AT_ONCE):
-        """The signals of tokens, clipped to [-1, 1].
+        """The values of tokens; images and audio are clipped to [-1, 1].
 
         Args:
             tokens: int array (count, *grid, num_codebooks).
             batch_size: int. Defaults to 64.
 
         Returns:
-            float32 array (count, *size, channels).
+            As `generate`.
         """
-        options = {} if self.size is None else {"size": self.size}
-        signal = self.tokenizer.decode(tokens, batch_size=checked("batch_size", batch_size), **options)
-        return np.clip(keras.ops.convert_to_numpy(signal), -1.0, 1.0)
+        return self.target.values(tokens, checked("batch_size", batch_size))
 
     def conditions_of(self, condition=None, count=None):
-        """The conditions for so many signals.
+        """The conditions for so many examples.
 
         Args:
-            condition: str or int, or a sequence of them; None for those that are known.
+            condition: as in `generate`; None for those that are known.
             count: int. Defaults to as many as there are conditions, or 1.
 
         Returns:
-            List of str; None for a prior without conditions.
+            List of values; None where there is no condition, and of several parts a dict of part to list.
 
         Raises:
             ValueError: if there is no such condition, or there are none at all.
         """
-        if self.conditions is None:
-            if condition is not None:
-                raise ValueError(
-                    f"This prior knows no conditions. Received: condition={shown(condition)}. Leave it out."
-                )
-            return None
-        return self.conditions.asked(condition, count)
+        asked = self._conditions.asked(condition, count)
+        return asked if len(self._conditions.parts) > 1 else next(iter(asked.values()), None)
 
     def prefix_of(self, conditions):
         """The ids of conditions.
 
         Args:
-            conditions: list of str, as `conditions_of` returns it, or None.
+            conditions: as `conditions_of` returns it.
 
         Returns:
-            int32 tensor (batch, length), or None.
+            int32 tensor (batch, length), a prefix or a context as the prior has it; None without conditions.
         """
         if conditions is None:
             return None
-        return self.prior.space.prefix(**{self.conditions.part: self.conditions.tokens(conditions)})
+        asked = conditions if isinstance(conditions, dict) else {self._conditions.parts[0].name: conditions}
+        return next(iter(self._conditions.ids(asked).values()), None)
 
 
-def generate(prior, count=None, condition=None, *, seed=0, **options):
-    """Makes new signals by a prior's preset.
+def generate(prior, count=None, condition=None, *, to=None, prompt=None, seed=0, **options):
+    """Makes new images, audio or texts by a prior's preset.
 
     A preset by name stays loaded for the next call.
 
     Args:
         prior: str or path, name or folder of a prior's preset; or a `Generator`.
-        count: int. Defaults to as many as there are conditions, or 1.
-        condition: str or int, name or number of a label, or for a prior of captions any text, "" for anything; or a
-            sequence of them, which the signals take in turn. Defaults to all labels, or some captions that the prior
-            has not learnt, in turn.
+        count: int. Defaults to as many as there are conditions or prompts, or 1.
+        condition: the name or number of a label, a text, or an image or audio as an array or the path of a file; a
+            sequence of them, which are taken in turn; or a dict of part to these, such as `{"style": image}`. Defaults
+            to what the parts know, in turn: all labels, or some texts.
+        to: str, name of the part that is made. Defaults to the prior's target.
+        prompt: a text, or audio as an array or the path of a file, or a sequence of them: the beginning that is kept.
+            Defaults to none.
         seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
-        **options: as of `Generator.generate`: `guidance`, `temperature`, `top_k`, `top_p`, `batch_size`, ...
+        **options: as of `Generator.generate`: `guidance`, `temperature`, `top_k`, `top_p`, `batch_size`, `length`, ...
 
     Returns:
-        float32 array (count, *size, channels) in [-1, 1].
+        Images, float32 array (count, *size, channels) in [-1, 1]; audio, float32 array (count, samples, channels) or a
+        list of arrays (samples, channels); of text, list of str.
 
     Raises:
         ValueError: if there is no such preset, it holds no prior, there is no such condition, or an option is out of
@@ -306,7 +365,7 @@ def generate(prior, count=None, condition=None, *, seed=0, **options):
         ...
     ValueError: The preset 'image-vqgan-photos-f4' has no prior.keras...
     """
-    return generator_of(prior).generate(count, condition, seed=seed, **options)
+    return generator_of(prior).generate(count, condition, to=to, prompt=prompt, seed=seed, **options)
 
 
 def generator_of(prior):

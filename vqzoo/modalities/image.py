@@ -47,6 +47,7 @@ class ImageModality(Modality):
     files_noun = "images"
     suffix = ".png"
     generated_files = ("samples.png",)
+    has_grid = True
     at_once = 2**20
     """int, pixels of a batch; larger images go alone, in tiles."""
     tile_size = 512

@@ -50,6 +50,7 @@ class TextModality(Modality):
     skipped_noun = "text files"
     suffix = ".txt"
     generated_files = ("samples.md",)
+    prints = True
     sample_files = ("samples.md",)
     at_once = 2**16
     """int, lines in memory at once."""
@@ -186,6 +187,11 @@ class TextModality(Modality):
     def save_samples(self, tokenizer, folder, samples):
         """As of `Modality`: a table of sentences beside their reconstructions."""
         save_sentences(folder / "samples.md", samples, tokenizer.decode(tokenizer.encode(samples)))
+
+    def save_result(self, tokenizer, path, result):
+        """As of `Modality`: a text, as it is."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(f"{result}\n", encoding="utf-8")
 
     def save_generated(self, tokenizer, folder, signals, names):
         """As of `Modality`: a list, or a table of what was asked and what was generated."""

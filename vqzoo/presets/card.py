@@ -86,12 +86,10 @@ def _usage(name, metadata):
     model_file = metadata.get("model_file") or "tokenizer.keras"
     variable = pathlib.PurePath(model_file).stem
     modality = metadata.get("modality")
-    if variable == "prior" and modality == "image":
-        labels = metadata.get("labels") or (metadata.get("captions") or {}).get("examples") or []
-        condition = f", condition={_json(str(labels[0]))}" if labels else ""
-        call = f"pictures = vqzoo.generate({_json(name)}, count=16{condition}, seed=0)"
-        lines = ["# float32 (16, height, width, channels) in [-1, 1]", call]
-        lines.append('vqzoo.data.save_image("picture.png", pictures[0])')
+    if variable == "prior" and modality in _RESULTS:
+        variable, shape, saved = _RESULTS[modality]
+        lines = [shape, f"{variable} = vqzoo.generate({_json(name)}, count=16{_condition(metadata)}, seed=0)"]
+        lines += [saved.format(**metadata)] if saved and (modality != "audio" or "sample_rate" in metadata) else []
     elif variable == "tokenizer" and modality in _ROUND_TRIPS:
         load = f"tokenizer = vqzoo.Tokenizer.from_preset({_json(name)})  # or a preset's folder"
         lines = [load, *_ROUND_TRIPS[modality](metadata)]
@@ -99,6 +97,34 @@ def _usage(name, metadata):
         arguments = _json(name) + ("" if variable == "tokenizer" else f", {_json(model_file)}")
         lines = [f"{variable} = vqzoo.presets.load_preset({arguments})  # or a preset's folder"]
     return "\n".join(["```python", "import vqzoo", "", *lines, "```"])
+
+
+# Of a prior of each modality: the name of what it makes, what that is, and how the first one is saved.
+_RESULTS = {
+    "image": (
+        "pictures",
+        "# float32 (16, height, width, channels) in [-1, 1]",
+        'vqzoo.data.save_image("picture.png", pictures[0])',
+    ),
+    "audio": (
+        "clips",
+        "# float32 (16, samples, channels) in [-1, 1]; a list of arrays where the lengths differ",
+        'vqzoo.data.save_audio("clip.wav", clips[0], {sample_rate})',
+    ),
+    "text": ("texts", "# list of str", ""),
+}
+
+
+def _condition(metadata):
+    """The argument `condition` of an example; "" where the prior knows none."""
+    known = {"label": metadata.get("labels"), "text": (metadata.get("captions") or {}).get("examples")}
+    for part, description in (metadata.get("parts") or {}).items():
+        if part != metadata.get("target") and isinstance(description, dict):
+            known[part] = description.get("names") or description.get("examples")
+    first = {part: str(values[0]) for part, values in known.items() if values and isinstance(values, list)}
+    if not first:
+        return ""
+    return f", condition={_json(first if len(metadata.get('parts') or ()) > 2 else next(iter(first.values())))}"
 
 
 def _image_round_trip(metadata):

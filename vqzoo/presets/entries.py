@@ -68,6 +68,11 @@ def _are_captions(value):
     return not value or (is_integer(value.get("length"), 2, _LARGEST) and _are_texts(value.get("examples", [])))
 
 
+def _is_part(value):
+    """Whether a value describes a part by its kind; what a kind has is known where parts are made."""
+    return isinstance(value, dict) and _is_text(value.get("kind"))
+
+
 # name -> (check, description)
 _ENTRIES = {
     "modality": (_is_text, "a str"),
@@ -82,5 +87,7 @@ _ENTRIES = {
     ),
     "labels": (_are_texts, "a list of str"),
     "captions": (_are_captions, "a dict of `length`, an int of at least 2, and `examples`, a list of str"),
+    "parts": (_is_dict_of(_is_part), "a dict of name to dict, with a `kind` each"),
+    "target": (_is_text, "a str"),
     "sampling": (_is_dict_of(_is_setting), "a dict of name to number, str, bool or null"),
 }

@@ -13,12 +13,14 @@ from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
 from vqzoo.names import check_name
 from vqzoo.presets.entries import wrong_entries
+from vqzoo.presets.layout import PARTS_FOLDER
+from vqzoo.presets.layout import PIECES_FILE
 
 FORMAT_VERSION = 1  # of the preset folder; increased when a newer vqzoo changes the folder
 MANIFEST = "manifest.json"
 _MOST_BYTES = 2**24  # of a JSON file
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes of a file's name and of its relative path, on common systems
-_OURS = ("metadata.json", "recipe.json", "README.md", "pieces.model", "saved_model", "generator")
+_OURS = ("metadata.json", "recipe.json", "README.md", PIECES_FILE, PARTS_FOLDER, "saved_model", "generator")
 _RUN = "run"  # logs and checkpoints of a recipe, which are not part of the preset
 
 

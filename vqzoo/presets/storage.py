@@ -21,6 +21,11 @@ from vqzoo.presets.changes import changed_preset
 from vqzoo.presets.find import find_preset
 from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.layout import LITERT_FILES
+from vqzoo.presets.layout import PARTS_FOLDER
+from vqzoo.presets.layout import PIECES_FILE
+from vqzoo.presets.layout import PRIOR_FILE
+from vqzoo.presets.layout import TOKENIZER_FILE
+from vqzoo.presets.layout import is_model_file
 from vqzoo.presets.manifest import FORMAT_VERSION
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import check_json
@@ -33,14 +38,14 @@ from vqzoo.presets.manifest import verify_preset
 from vqzoo.presets.manifest import write_json
 
 _RECIPE = "recipe.json"
-_TOKENIZER, _PRIOR = "tokenizer.keras", "prior.keras"
 _SAMPLES = ("samples.png", "samples.md", "samples", "neighbours.png")
 _ITEM_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "uint32": 4, "float16": 2, "bfloat16": 2}
-_PIECES = "pieces.model"
-_EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values(), _PIECES, "generator")
+# The parts of a prior go with it; of a tokenizer the pieces are an export.
+_OF_PARTS = (PIECES_FILE, PARTS_FOLDER)
+_EXPORTS = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values(), "generator", *_OF_PARTS)
 
 
-def save_preset(model, folder, *, metadata, recipe=None, filename=_TOKENIZER, seal=True):
+def save_preset(model, folder, *, metadata, recipe=None, filename=TOKENIZER_FILE, seal=True):
     """Saves a model as a preset folder.
 
     A preset already in the folder stays complete until the model has been written. Then its exports and samples are
@@ -107,13 +112,13 @@ def check_folder(folder, filename=None):
     >>> check_folder("no/such/folder")
     """
     folder = folder_path(folder)
-    kind = _PRIOR if (folder / _PRIOR).exists() else _TOKENIZER  # a prior has a tokenizer too
-    if filename in (_TOKENIZER, _PRIOR) and filename != kind and (folder / kind).exists():
+    kind = PRIOR_FILE if (folder / PRIOR_FILE).exists() else TOKENIZER_FILE  # a prior has a tokenizer too
+    if filename in (TOKENIZER_FILE, PRIOR_FILE) and filename != kind and (folder / kind).exists():
         held, coming = (pathlib.PurePath(name).stem for name in (kind, filename))
         raise ValueError(f"{str(folder)!r} holds the preset of a {held}, which a {coming} would destroy. Give another.")
     if _is_preset(folder):
         return
-    names = (CARD, *_SAMPLES, _RECIPE, "saved_model", MANIFEST, METADATA)
+    names = (CARD, *_SAMPLES, _RECIPE, "saved_model", PARTS_FOLDER, MANIFEST, METADATA)
     taken = [name for name in names if (folder / name).exists()]
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is a file. A preset is a folder: give the name of a new one.")
@@ -126,7 +131,7 @@ def check_folder(folder, filename=None):
 
 def _is_preset(folder):
     """Whether a folder holds a complete or unfinished preset. Other folders may have a manifest.json too."""
-    if any((folder / name).exists() for name in (_TOKENIZER, _PRIOR)):
+    if any((folder / name).exists() for name in (TOKENIZER_FILE, PRIOR_FILE)):
         return True
     for name, keys in ((MANIFEST, {"files", "format_version"}), (METADATA, {"format_version", "model_file"})):
         with contextlib.suppress(ValueError):
@@ -172,7 +177,8 @@ def exports_of(folder):
     >>> "saved_model" in exports_of("no/such/folder")
     True
     """
-    own = {_PIECES} if (folder_path(folder) / _PRIOR).exists() else set()  # the pieces of a prior are not an export
+    # The parts of a prior are not an export.
+    own = _OF_PARTS if (folder_path(folder) / PRIOR_FILE).exists() else (PARTS_FOLDER,)
     return tuple(name for name in _EXPORTS if name not in own)
 
 
@@ -241,7 +247,7 @@ def write_metadata(folder, new, **more):
     write_json(new / METADATA, {**read_metadata(folder), **more})
 
 
-def load_preset(name, filename=_TOKENIZER, files=None):
+def load_preset(name, filename=TOKENIZER_FILE, files=None):
     """Loads the model of a preset, in safe mode and without its training configuration.
 
     Args:
@@ -348,7 +354,7 @@ def _bytes_held(path):
 
 
 def _check_filename(filename):
-    if pathlib.PurePath(filename).name != filename or not filename.endswith(".keras"):
+    if not is_model_file(filename):
         raise ValueError(
             "A preset's model is a file of the Keras format in the folder itself, `tokenizer.keras` or "
             f"`prior.keras`. Received: filename={filename!r}"

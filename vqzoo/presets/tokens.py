@@ -14,6 +14,8 @@ from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
 from vqzoo.names import check_name
 from vqzoo.npz import read_arrays
+from vqzoo.presets.layout import TOKENIZER_FILE
+from vqzoo.presets.layout import found_part_file
 from vqzoo.presets.manifest import read_metadata
 from vqzoo.presets.manifest import verify_preset
 
@@ -150,8 +152,8 @@ def describe_tokens(folder):
     """
     manifest = verify_preset(folder, files=["metadata.json"])
     description = read_metadata(folder)
-    tokenizer = "tokenizer.keras"
-    model = description.get("model_file") or tokenizer
+    tokenizer = found_part_file(manifest["files"], str(description.get("target", "")), TOKENIZER_FILE)
+    model = description.get("model_file") or TOKENIZER_FILE
     if model not in manifest["files"]:
         raise ValueError(f"The preset in {str(folder)!r} has no {model}. Fetch it or train it again.")
     if tokenizer in manifest["files"]:

@@ -121,6 +121,36 @@ def in_graph(prior, seed, count, prefix=None, context=None, *, length=None, guid
     return prior.tokens_of(made, frames)
 
 
+def most_positions(prior):
+    """How many positions a prior has learnt at most, where it has no grid.
+
+    Args:
+        prior: `Prior`.
+
+    Returns:
+        int; None where it has no learnt positions, so that any number may come.
+
+    Example:
+    >>> from vqzoo.networks import Transformer
+    >>> from vqzoo.priors import AutoregressivePrior, TokenSpace
+    >>> space, transformer = TokenSpace({"text": 8}), Transformer(1, 2, causal=True)
+    >>> most_positions(AutoregressivePrior(space, transformer, "text", width=8, learnt_positions=17))
+    16
+    """
+    if not prior.learnt_positions:
+        return None
+    end = int(prior.causal and prior.streams == 1)  # a step more, for the end of a signal
+
+    def fits(frames):
+        return len(prior.pattern.slots(frames, prior.num_codebooks)) + end <= prior.learnt_positions
+
+    least, beyond = 0, prior.learnt_positions + 1
+    while beyond - least > 1:
+        middle = (least + beyond) // 2
+        least, beyond = (middle, beyond) if fits(middle) else (least, middle)
+    return least
+
+
 def in_batches(function, request, batch_size):
     """Answers a request in batches. The last batch is padded, so that only one size is compiled.
 

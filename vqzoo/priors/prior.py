@@ -11,6 +11,7 @@ from vqzoo.networks import Transformer
 from vqzoo.ops import compiled
 from vqzoo.presets import load_preset
 from vqzoo.presets import save_preset
+from vqzoo.presets.layout import PRIOR_FILE
 from vqzoo.presets.precision import in_float32
 from vqzoo.presets.precision import with_config
 from vqzoo.priors.description import prior_line
@@ -20,8 +21,6 @@ from vqzoo.priors.sampling import NEVER
 from vqzoo.priors.settings import frames_of
 from vqzoo.priors.token_space import PADDING
 from vqzoo.priors.token_space import TokenSpace
-
-FILE = "prior.keras"
 
 
 class CrossEntropy(NamedTuple):
@@ -358,7 +357,7 @@ class Prior(keras.Model):
         Raises:
             ValueError: if the preset is unknown, damaged, newer than this version, or holds a different class.
         """
-        prior = load_preset(name, filename=FILE)
+        prior = load_preset(name, filename=PRIOR_FILE)
         if not isinstance(prior, cls):
             kind = type(prior).__name__
             way_out = f"Load it with `vqzoo.priors.{kind}.from_preset`."
@@ -384,7 +383,7 @@ class Prior(keras.Model):
         if not self.built:
             raise ValueError("A preset needs weights. Received: a prior that is not built. Train it first.")
         metadata = {"target": self.target, "space": self.space.get_config(), **(metadata or {})}
-        save_preset(self.in_float32(), folder, metadata=metadata, recipe=recipe, filename=FILE, seal=seal)
+        save_preset(self.in_float32(), folder, metadata=metadata, recipe=recipe, filename=PRIOR_FILE, seal=seal)
 
     # === Config ===
     def get_config(self):

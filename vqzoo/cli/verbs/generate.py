@@ -1,12 +1,15 @@
-"""Makes new pictures by a prior's preset.
+"""Makes new images, audio or texts by a prior's preset.
 
 vqzoo generate image-prior-fashion --count 16 --condition sneaker --out sneakers/
 vqzoo generate image-prior-fashion --count 20 --condition sneaker bag --seed 1 --out both/ --grid both.png
 vqzoo generate saved_models/emoji --count 8 --condition "red heart" --out hearts/
+vqzoo generate saved_models/styles --condition style=sunset.jpg --out sunsets/
+vqzoo generate saved_models/stories --prompt "The old house" --count 5
 """
 
-import pathlib
 import re
+
+import numpy as np
 
 from vqzoo.cli.batch import check_free
 from vqzoo.cli.batch import check_picture
@@ -20,65 +23,143 @@ from vqzoo.priors.settings import reader
 
 _COLUMNS = 8
 _NAMED = 60  # characters of a condition in a file's name
-_OPTIONS = ("guidance", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "steps", "noise")
+_OPTIONS = ("guidance", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "steps", "noise", "length")
 
 
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="of a prior: name, or folder")
-    parser.add_argument("--count", type=reader("count"), help="pictures (default: one for each condition, or one)")
-    told = "labels, or texts in quotes, which the pictures take in turn (default: all labels, or some captions)"
-    parser.add_argument("--condition", nargs="+", help=told)
+    parser.add_argument("--count", type=reader("count"), help="results (default: one for each condition, or one)")
+    told = "labels, texts in quotes, or files of signals, which the results take in turn; PART=VALUE where a prior has "
+    told += "several conditions (default: all labels, or some texts)"
+    parser.add_argument("--condition", nargs="+", action="extend", metavar="[PART=]VALUE", help=told)
+    parser.add_argument("--to", metavar="PART", help="part that is made (default: what the prior makes)")
+    parser.add_argument("--prompt", nargs="+", action="extend", help="texts or audio files, the beginning that is kept")
     parser.add_argument("--seed", type=reader("seed"), default=0, help="the same makes the same (default: 0)")
-    parser.add_argument("--out", help="folder for the pictures")
-    parser.add_argument("--grid", help="PNG of all of them")
+    told = "folder for the results; of texts also a .txt file, a line each (default: standard output)"
+    parser.add_argument("--out", help=told)
+    parser.add_argument("--grid", help="PNG of all of them, of images")
     for name in _OPTIONS:
         setting = SETTINGS[name]
         kind = {None: "", True: " by an autoregressive prior", False: " by a masked prior"}[setting.causal]
         told = f"of sampling{kind}: {setting.range} (default: the preset's)"
+        if name == "length":
+            told = f"positions at most, of a prior of any length: {setting.range} (default: as it has learnt)"
         parser.add_argument(f"--{name}", type=reader(name), help=told)
-    parser.add_argument("--force", action="store_true", help="overwrite pictures that are there")
+    parser.add_argument("--force", action="store_true", help="overwrite results that are there")
     add_json_argument(parser)
 
 
 def run(arguments):
-    """Writes the pictures; they are told in the order in which they were made."""
-    from vqzoo.data import save_image
+    """Writes the results, in the order in which they were made."""
     from vqzoo.generation import Generator
-    from vqzoo.plots import save_picture_rows
+    from vqzoo.modalities import modality_named
 
-    if not (arguments.out or arguments.grid):
-        raise ValueError("--out DIR is the folder for the pictures, --grid FILE.png one picture of all of them.")
     grid = user_path(arguments.grid) if arguments.grid else None
     if grid:
         check_picture(grid, arguments.force, (".png",))  # now, not after minutes
     generator = Generator.from_preset(arguments.preset)
-    names = generator.conditions_of(arguments.condition, arguments.count) or [""] * (arguments.count or 1)
-    count = len(names)
-    targets = [_target(arguments.out, i, name) for i, name in enumerate(names)] if arguments.out else []
-    for target in targets:
+    modality = modality_named(generator.target.modality)
+    _check_out(arguments, modality)
+    condition = _condition(generator, arguments.condition)
+    prompt = None if arguments.prompt is None else [generator.target.read(text) for text in arguments.prompt]
+    count = arguments.count or (None if prompt is None else max(len(prompt), _longest(condition)))
+    names = _names(generator, condition, count) or [""] * (count or 1)
+    whole = modality.prints and (arguments.out or "").lower().endswith(modality.suffix)
+    targets = []
+    if arguments.out and not whole:
+        targets = [_target(arguments.out, i, name, modality.suffix) for i, name in enumerate(names)]
+    for target in [user_path(arguments.out)] if whole else targets:
         check_free(target, arguments.force)
     asked = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in asked.items() if value is not None}
-    with Progress(f"making {count} images"):
-        pictures = generator.generate(count, arguments.condition, seed=arguments.seed, **options)
-    for target, picture in zip(targets, pictures, strict=False):  # without --out no targets
-        with result_path(target, arguments.force) as temporary:
-            save_image(temporary, picture)
+    request = {"to": arguments.to, "prompt": prompt, "seed": arguments.seed, **options}
+    with Progress(f"generating {len(names)} {modality.noun}"):
+        results = generator.generate(len(names), condition, **request)
+    if whole:
+        _write_lines(user_path(arguments.out), results, arguments.force)
+    entries = []
+    for i, (result, name) in enumerate(zip(results, names, strict=True)):
+        entry = {"condition": name, "index": i}
+        if targets:
+            with result_path(targets[i], arguments.force) as temporary:
+                modality.save_result(generator.target.tokenizer, temporary, result)
+            entry["file"] = str(targets[i])
+        if modality.prints:
+            entry["text"] = result
+        entries.append(entry)
     if grid:
-        with result_path(grid, arguments.force) as temporary:
-            save_picture_rows(temporary, pictures, min(_COLUMNS, count))
+        _write_grid(grid, results, arguments.force)
+    written = [str(user_path(path)) for path in (arguments.out, arguments.grid) if path]
     if arguments.json:
-        files = [{"file": str(target), "condition": name} for target, name in zip(targets, names, strict=False)]
-        about = {"count": count, "conditions": names, "seed": arguments.seed}
-        print_json({"files": files, "grid": str(grid) if grid else None, **about})
+        about = {"count": len(names), "seed": arguments.seed, "grid": str(grid) if grid else None}
+        print_json({**about, "results": entries})
+    elif written:
+        print(f"generated {len(names)} {modality.noun}: {', '.join(written)}")
     else:
-        written = [str(pathlib.Path(path)) for path in (arguments.out, arguments.grid) if path]
-        print(f"made {count} pictures: {', '.join(written)}")
+        print("\n".join(results))
     return 0
 
 
-def _target(out, number, name):
-    """The file of one picture: its number, and what it was asked to be."""
+def _check_out(arguments, modality):
+    """Raises ValueError where the results have no place, or cannot be of this kind."""
+    if arguments.grid and not modality.has_grid:
+        raise ValueError(
+            f"--grid FILE.png is one picture of all images. Received: a prior of {modality.name}. Give --out."
+        )
+    if not (arguments.out or arguments.grid or modality.prints):
+        grid = ", --grid FILE.png one picture of all of them" if modality.has_grid else ""
+        raise ValueError(f"--out DIR is the folder for the {modality.noun}{grid}.")
+
+
+def _condition(generator, values):
+    """What is asked for: None, a list of values, or a dict of part to list."""
+    if values is None:
+        return None
+    parts = {name: part for name, part in generator.parts.items() if part is not generator.target}
+    named, plain = {}, []
+    for text in values:
+        name, equals, value = text.partition("=")
+        if equals and name in parts:
+            named.setdefault(name, []).append(parts[name].read(value))
+        else:
+            plain.append(text)
+    if plain and named:
+        raise ValueError(f"--condition PART=VALUE names the part of each value. Received: {plain[0]!r} without one.")
+    if named:
+        return named
+    return [next(iter(parts.values())).read(text) for text in plain] if len(parts) == 1 else plain
+
+
+def _longest(condition):
+    """How many values are asked for, at least 1."""
+    lists = condition.values() if isinstance(condition, dict) else [condition or ()]
+    return max([1, *map(len, lists)])
+
+
+def _names(generator, condition, count):
+    """What each result is asked to be, for its file's name: list of str; [] without conditions."""
+    asked = generator.conditions_of(condition, count)
+    if not isinstance(asked, dict):
+        asked = {} if asked is None else {generator.conditions.name: asked}
+    named = [[generator.parts[name].named(value) for value in values] for name, values in asked.items()]
+    return [" ".join(filter(None, row)) for row in zip(*named, strict=True)]
+
+
+def _target(out, number, name, suffix):
+    """The file of one result: its number, and what it was asked to be."""
     plain = re.sub(r"[^\w-]+", "_", name)[:_NAMED]
-    return user_path(out) / (f"{number:04d}_{plain}.png" if plain else f"{number:04d}.png")
+    return user_path(out) / (f"{number:04d}_{plain}{suffix}" if plain else f"{number:04d}{suffix}")
+
+
+def _write_lines(path, texts, force):
+    """Texts as lines of a file; a line break inside becomes a space."""
+    with result_path(path, force) as temporary:
+        temporary.write_text("".join(f"{' '.join(text.splitlines())}\n" for text in texts), encoding="utf-8")
+
+
+def _write_grid(path, images, force):
+    from vqzoo.plots import save_picture_rows
+
+    with result_path(path, force) as temporary:
+        save_picture_rows(temporary, np.asarray(images), min(_COLUMNS, len(images)))

@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 
-from vqzoo.generation.conditions import STYLE
 from vqzoo.generation.generator import Generator
 from vqzoo.generation.generator import generator_of
+from vqzoo.generation.parts import STYLE
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
+from vqzoo.presets.layout import PRIOR_FILE
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
 from vqzoo.tokenizers import Tokenizer
@@ -96,7 +97,7 @@ def adaptive_normalization(content, style):
 
 
 def _holds_prior(preset):
-    return "prior.keras" in read_manifest(find_preset(preset))["files"]
+    return PRIOR_FILE in read_manifest(find_preset(preset))["files"]
 
 
 def _filled(generator, content, style, strength, seed=0, **options):

@@ -12,6 +12,7 @@ from vqzoo.ops import known_value
 from vqzoo.ops import largest
 from vqzoo.ops import mask_until
 from vqzoo.ops import masked_gradient
+from vqzoo.presets.layout import PIECES_FILE
 from vqzoo.tokenizers.description import stride_line
 from vqzoo.tokenizers.description import tokenizer_line
 from vqzoo.tokenizers.signal_checks import are_tokens
@@ -33,7 +34,6 @@ from vqzoo.tokenizers.tokenizer import Reconstruction
 from vqzoo.tokenizers.tokenizer import Tokenizer
 from vqzoo.tokenizers.tokenizer import reconstruction_of_none
 
-PIECES_FILE = "pieces.model"
 _PROBE = 5040  # pieces: a whole number of chunks of 1 to 10, 12, 14, 15 or 16
 
 

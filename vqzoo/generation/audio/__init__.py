@@ -1,0 +1,1 @@
+"""What a prior of audio is asked for and makes."""

@@ -1,0 +1,1 @@
+"""What a prior of text is asked for and makes."""
