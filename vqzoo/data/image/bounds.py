@@ -8,7 +8,7 @@ import re
 from vqzoo.files import check_regular
 
 MAX_BYTES = 2**30
-"""Bytes of a picture file. Without any compression `load_image`'s 2**26 pixels take half of it in RGB of 16 bits."""
+"""Largest size of an image file in bytes, twice that of the largest image as uncompressed RGB of 16 bits."""
 # Pillow reads damaged or endless headers byte by byte in Python. Intact images need a few thousand reads.
 MAX_READS = 2**19
 # Each scan of a progressive JPEG covers all of its pixels. Encoders write about ten scans.

@@ -104,20 +104,20 @@ def save_image(path, image):
 
 
 def decode_image(content, name, channels, max_pixels, max_side=None):
-    """One picture for Pillow, upright.
+    """Decodes one image with Pillow, rotated by its EXIF tag.
 
     Args:
         content: path of a file, bytes of one, or uint8 array (height, width, channels) of 1, 3 or 4 channels.
         name: str or path, what messages call it.
         channels: 1, 3 or 4.
         max_pixels: int, a header that claims more is refused before anything is decoded.
-        max_side: int, a picture whose longer side exceeds it is reduced to it. Default None, none is.
+        max_side: int, an image with a longer side is reduced to it. Default None, no limit.
 
     Returns:
         Pillow image of mode L, RGB or RGBA.
 
     Raises:
-        ValueError: The picture is missing, damaged, too large or none.
+        ValueError: The file is missing, damaged, too large or not an image.
     """
     name = shown_path(name)
     try:
@@ -149,7 +149,7 @@ def decode_image(content, name, channels, max_pixels, max_side=None):
 
 
 def image_format(content):
-    """Which format a picture has, as Pillow calls it.
+    """Pillow's name of the format of an image.
 
     Args:
         content: path of a file, or bytes of one, that `decode_image` can read.
@@ -189,7 +189,7 @@ def _opened(content):
 
 
 def _eight_bits(image, content):
-    """The loaded picture, of 8 bits a sample, all of whose opacity is in its mode or its palette."""
+    """The loaded image with 8 bits per sample, and its opacity in its mode or palette."""
     if isinstance(image, DeepTiff):
         return image.read()
     if image.format == "PNG":
@@ -207,7 +207,7 @@ def _reduced_size(size, max_side):
 
 
 def _reduced(image, size):
-    """The picture at `size`, in a mode that can be averaged: not a palette, nor colours beside their opacity."""
+    """The image resized to `size`, in a mode that can be averaged: no palette, and premultiplied opacity."""
     image = _to_channels(image, 4 if image.has_transparency_data else 3)
     transparent = image.mode == "RGBA"
     image = image.convert("RGBa") if transparent else image
@@ -264,7 +264,7 @@ def checked_channels(channels):
 
 
 def _checked_values(image):
-    """`image` as float32 if it can be one picture of finite values around [-1, 1]."""
+    """Converts `image` to float32 if it is one image of finite values around [-1, 1]."""
     way_out = ImageRepairs(batched=False).way_out
     array = drafted(image, "x")
     if array is None or hasattr(image, "convert"):

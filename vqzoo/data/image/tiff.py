@@ -26,8 +26,8 @@ _UNPACKED = {_STORED, 32773, *_PREDICTED}  # and PackBits
 _KINDS = {1: "u", 3: "f", 4: "u"}  # a tag's sample format -> NumPy's kind; 4 is "undefined"
 _USED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS}
 _USED |= {_COUNTS, _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _FORMAT}
-_MOST_VALUES = 2**20  # of all tags: a picture of 2**26 pixels has a quarter of it in tiles of 16 x 16
-_SMALL = 2**24  # pixels that tiles may have in all, however small the picture
+_MOST_VALUES = 2**20  # of all tags; an image of 2**26 pixels in tiles of 16 x 16 has a quarter of it
+_SMALL = 2**24  # pixels that all tiles may have, also for a small image
 _AT_ONCE = 2**24  # bytes that are unpacked at once, where the file's strips allow
 _MOST_AT_ONCE = 2**29  # and where they do not
 # Beyond these a float would be rounded to a value that 8 bits do not have.

@@ -14,9 +14,9 @@ _ZEROS = bytes(_BLOCK)
 # Lyrics3 writes its length with six digits.
 _LONGEST_LYRICS = 2**20
 _KEPT_ZEROS = 64
-# More of them in a row are no tags.
+# More tags than this in a row indicate damage.
 _MOST_TAGS = 1000
-# Fewer bytes than this behind a recording are no recording.
+# Fewer bytes than this after a recording are not another recording.
 JUNK = 4096
 
 
