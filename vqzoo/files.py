@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all.
+"""Atomic writes of files and folders, and locks.
 
-The bottom row of the package beside `ops`: data, presets, trainers and export all write files.
+It belongs to the bottom row of the package like `ops`, because data, presets, trainers and export write files.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# What `atomic_path` makes beside a target: PREFIX...SUFFIX/, and in it the note of its owner.
+# The folder that `atomic_path` creates next to a target, PREFIX...SUFFIX/, with a note of its owner.
 _PREFIX, _SUFFIX = ".vqzoo-", ".tmp"
 _OWNER = ".vqzoo-owner"
 _ASIDE = ".vqzoo-aside"
@@ -32,10 +32,10 @@ _swept_folders = set()
 
 
 def user_path(path):
-    """A path as a person wrote it: only here, and only of text, `~` is the home folder.
+    """Converts a path from a user. A `~` at the start of a str is the home folder.
 
-    A `pathlib.Path` stays as it is: a listed file that is named `~` is never taken for the home folder. So does text
-    that names a user this system does not have.
+    A `pathlib.Path` is unchanged, so that a listed file named `~` is not the home folder. A str with an unknown user is
+    unchanged too.
 
     Args:
         path: str or path.
@@ -54,13 +54,13 @@ def user_path(path):
 
 
 def shown_path(path):
-    r"""A path as messages show it: in one line, whatever its name holds.
+    r"""Formats a path for messages, in one line for any name.
 
     Args:
         path: str or path, or any text that holds one.
 
     Returns:
-        str, in which line ends, commands to terminals and bytes that are no text are written out.
+        str, with line ends, terminal commands and bytes that are not text escaped.
 
     Example:
     >>> shown_path("größe/a\nb.png")
@@ -70,13 +70,13 @@ def shown_path(path):
 
 
 def check_regular(path):
-    """Raises where a file cannot be read to an end: a named pipe, a socket or a device; also where there is none.
+    """Raises an error for a file without an end (a named pipe, a socket or a device) and for a missing one.
 
     Args:
         path: str or path. Links are followed.
 
     Raises:
-        OSError: The file is missing, a folder, or no regular file.
+        OSError: The file is missing, a folder, or not a regular file.
 
     Example:
     >>> check_regular("/dev/zero")
@@ -86,7 +86,7 @@ def check_regular(path):
     """
     try:
         mode = os.stat(path).st_mode
-    except ValueError:  # a zero, which no name has
+    except ValueError:  # a null character, which no name has
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -97,25 +97,25 @@ def check_regular(path):
 
 @contextlib.contextmanager
 def atomic_path(path, overwrite=True):
-    """Yields a temporary path; on success what was written there is fsynced and takes the place of `path`.
+    """Yields a temporary path. On success, its content is fsynced and replaces `path`.
 
-    A kill or an error at any moment leaves the old file or the new one, never half of one. An error leaves no folder
-    behind that was not there before. A folder is replaced by two renames; after a kill exactly between them the next
-    process that writes beside it puts the old folder back. A link is replaced itself, and what it leads to stays.
+    A killed process or an error leaves the old file or the new one, never a partial file. An error leaves no new
+    folders. A folder is replaced by two renames. If the process is killed exactly between them, the next process that
+    writes next to it restores the old folder. A link itself is replaced, and its target remains.
 
-    The temporary path has the name of `path`, in a hidden folder beside it. That folder is locked while its process
-    lives, and what dead processes left beside `path` is deleted.
+    The temporary path has the name of `path`, in a hidden folder next to it. That folder is locked while its process
+    runs, and leftovers of dead processes next to `path` are deleted.
 
     Args:
-        path: str or path, the file or folder to write. Missing parent folders are made.
-        overwrite: bool. False raises where `path` exists, also where another process made it in the meantime. Default
-            True.
+        path: str or path, the file or folder to write. Missing parent folders are created.
+        overwrite: bool. False raises an error if `path` exists, also if another process creates it in the meantime.
+            Default True.
 
     Yields:
-        `pathlib.Path` that the caller writes a file at, or a folder into.
+        `pathlib.Path` at which the caller writes a file or a folder.
 
     Raises:
-        ValueError: No file can have such a name, or a file is to replace a folder or stand in what is none.
+        ValueError: The name is invalid, a file would replace a folder, or a parent is not a folder.
         FileExistsError: `path` exists and `overwrite` is False.
 
     Example:
@@ -144,10 +144,10 @@ def atomic_path(path, overwrite=True):
 
 @contextlib.contextmanager
 def working_folder(folder):
-    """Yields an empty hidden folder inside a folder, which is deleted at the end, and swept if its process is killed.
+    """Yields an empty hidden folder inside a folder. It is deleted at the end, and swept if its process is killed.
 
     Args:
-        folder: str or path, made when missing.
+        folder: str or path, created if it is missing.
 
     Yields:
         `pathlib.Path`.
@@ -170,7 +170,7 @@ def working_folder(folder):
 
 @contextlib.contextmanager
 def _made(folder):
-    """Makes a folder that is written to, and sweeps it; an error takes back what was made for nothing."""
+    """Creates and sweeps a folder to write to. On an error, unused new folders are removed."""
     missing = [one for one in (folder, *folder.parents) if not os.path.exists(one)]
     make_folder(folder)
     _sweep_once(folder)
@@ -178,16 +178,16 @@ def _made(folder):
         yield
     except BaseException:
         for one in missing:
-            with contextlib.suppress(OSError):  # others have put something in it
+            with contextlib.suppress(OSError):  # other processes have written into it
                 one.rmdir()
         raise
 
 
 class _Holder:
-    """The hidden folder that something is written in, with a note of its owner that is locked while that one lives.
+    """The hidden folder of a write, with a note of its owner that is locked while the owner runs.
 
     Args:
-        target: `pathlib.Path`, absolute, that is being written.
+        target: `pathlib.Path`, absolute, the path to write.
     """
 
     def __init__(self, target):
@@ -195,12 +195,12 @@ class _Holder:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX, dir=target.parent))
         self.aside = self.folder / _ASIDE
         self._lock = None
-        if fcntl is None:  # without locks nobody can know that an owner is dead, so its note would serve nobody
+        if fcntl is None:  # without locks it is unknown whether an owner is dead, so that its note is useless
             return
         try:
             starting = self.folder / f"{_OWNER}.starting"
             self._lock = os.open(starting, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            # Locked before it has the name that others look for, so that nobody finds it unlocked.
+            # Locked before it gets the name that others search, so that they never find it unlocked.
             _try_lock(self._lock)
             os.write(self._lock, json.dumps({**_here(), "pid": os.getpid(), "target": target.name}).encode())
             os.replace(starting, self.folder / _OWNER)
@@ -215,7 +215,7 @@ class _Holder:
         self.close()
 
     def close(self):
-        """Deletes the folder, unless what had been at the target could not be put back."""
+        """Deletes the folder, unless the old content of the target could not be restored."""
         if self._lock is not None:
             os.close(self._lock)
         if os.path.lexists(self.target) or not os.path.lexists(self.aside):
@@ -225,8 +225,8 @@ class _Holder:
 def _replace(temporary, path, holder):
     if os.path.lexists(path) and (temporary.is_dir() or (path.is_dir() and not path.is_symlink())):
         if not temporary.is_dir():
-            raise ValueError(f"No file takes the place of a folder. Received: {str(path)!r}. Give another name.")
-        # A folder cannot be renamed over one that has content, so the old one steps aside first.
+            raise ValueError(f"A file must not replace a folder. Received: {str(path)!r}. Give another name.")
+        # A folder cannot be renamed over a non-empty one, so that the old one is moved aside first.
         os.replace(path, holder.aside)
         try:
             os.replace(temporary, path)
@@ -238,9 +238,9 @@ def _replace(temporary, path, holder):
 
 
 def _create(temporary, path):
-    """Gives a finished file or folder its name, which nothing else may have by now."""
+    """Moves a finished file or folder to its name, which must not exist."""
     if temporary.is_dir():
-        path.mkdir()  # raises where it exists; a rename over an empty folder is a replacement
+        path.mkdir()  # raises an error if it exists; a rename over an empty folder would replace it
         os.replace(temporary, path)
         return
     try:
@@ -269,12 +269,12 @@ def _fsync(path):
 
 
 class FolderLock:
-    """Keeps other processes out of a folder until `release`, its end as an object, or the process's end.
+    """Locks a folder against other processes until `release`, its deletion, or the end of the process.
 
-    Where the system has no such locks (Windows), nothing is locked.
+    On a system without such locks (Windows), nothing is locked.
 
     Args:
-        folder: str or path, made when missing.
+        folder: str or path, created if it is missing.
 
     Raises:
         ValueError: if another process, or another lock of this one, has the folder; or as `make_folder`.
@@ -297,14 +297,14 @@ class FolderLock:
             owner = os.read(self._file, 100).decode()
             self.release()
             raise ValueError(
-                f"Another process ({owner or 'unknown'}) is writing into {str(folder)!r}. Wait for it, end it, or "
+                f"Another process ({owner or 'unknown'}) is writing into {str(folder)!r}. Wait for it, stop it, or "
                 "choose another folder."
             ) from None
         os.truncate(self._file, 0)
         os.write(self._file, f"process {os.getpid()}".encode())
 
     def release(self):
-        """Lets others in."""
+        """Releases the lock."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -313,11 +313,11 @@ class FolderLock:
 
 
 def sweep_temporaries(folder):
-    """Deletes what killed processes left in a folder while they were writing there with `atomic_path`.
+    """Deletes leftovers of `atomic_path` of killed processes in a folder.
 
-    Only hidden folders that `atomic_path` made count, and of these only such whose owner is known to be dead: the lock
-    on its note is free, and the note is of this running kernel, or of this host before it was started. A temporary of
-    another host on a shared volume stays. Folders below are left alone.
+    Only hidden folders of `atomic_path` are deleted, and only if their owner is known to be dead. This requires that
+    the lock on the note is free, and that the note is from this running kernel, or from this host before its start.
+    Folders of another host on a shared volume are kept. Subfolders are not searched.
 
     Args:
         folder: str or path, which need not exist.
@@ -339,18 +339,18 @@ def sweep_temporaries(folder):
 
 
 def _sweep_once(folder):
-    """Sweeps each folder the first time that this process writes there."""
+    """Sweeps each folder at the first write of this process."""
     if folder not in _swept_folders:
         _swept_folders.add(folder)
         sweep_temporaries(folder)
 
 
 def _swept(holder):
-    """Deletes one holder of a dead process. A folder that had stepped aside in it is put back first."""
+    """Deletes the hidden folder of a dead process. An old folder inside it is restored first."""
     owner = holder / _OWNER
     try:
         note = os.open(owner, os.O_RDWR)
-    except OSError:  # not one of ours, or gone by now
+    except OSError:  # not of vqzoo, or already deleted
         return False
     try:
         if not _try_lock(note) or not _is_dead(note):
@@ -360,14 +360,14 @@ def _swept(holder):
             os.replace(holder / _ASIDE, target)
         shutil.rmtree(holder, ignore_errors=True)
         return True
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # damaged: whose it was is not known
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # damaged, so that the owner is unknown
         return False
     finally:
         os.close(note)
 
 
 def _is_dead(note):
-    """Whether the owner of an unlocked note is dead: the lock is of this kernel, or its kernel runs no more."""
+    """Whether the owner of an unlocked note is dead: the lock is of this kernel, or of one that no longer runs."""
     owner, here = json.loads(os.pread(note, _MOST_NOTE, 0)), _here()
     if owner["boot"] == here["boot"]:
         return bool(here["boot"]) or owner["host"] == here["host"]
@@ -375,7 +375,7 @@ def _is_dead(note):
 
 
 def _here():
-    """What tells this running system from others; containers on one kernel share its boot."""
+    """The identity of this running system. Containers on one kernel share it."""
     try:
         boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:  # not Linux
@@ -384,13 +384,13 @@ def _here():
 
 
 def _booted():
-    """When this system was started, in seconds of `time.time()`; where that is not known, before everything."""
+    """The start time of this system, in seconds of `time.time()`; minus infinity if unknown."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.time() - time.clock_gettime(clock) if clock is not None else 0.0
 
 
 def _try_lock(descriptor):
-    """Takes the lock on an open file, which the kernel releases with the process; False if it cannot be had."""
+    """Locks an open file until the process ends. Returns False if it is locked already."""
     if fcntl is None:
         return False
     try:

@@ -1,6 +1,7 @@
-"""JSON as its standard has it: written without NaN and infinity, read without them and within bounds.
+"""Strict JSON, without NaN and infinity, and with limits when reading.
 
-The bottom row of the package beside `files`: data, presets, trainers, export and the command line write JSON.
+It belongs to the bottom row of the package like `files`, because data, presets, trainers, export and the command line
+write JSON.
 """
 
 import json
@@ -9,18 +10,18 @@ import re
 
 import numpy as np
 
-_MOST_LEVELS = 100  # of nested lists and dicts: far more than vqzoo writes, far fewer than Python can recurse
+_MOST_LEVELS = 100  # of nested lists and dicts; more than vqzoo writes, and far below Python's recursion limit
 
 
 def json_text(value, indent=None):
-    r"""A value as strict JSON, in ASCII.
+    r"""Serialises a value as strict JSON, in ASCII.
 
-    A float that is not finite becomes null, because JSON has no word for it. Numpy's numbers and arrays become plain
-    ones. Characters beyond ASCII are escaped, so that any terminal and any file takes the text.
+    A non-finite float becomes null, because JSON cannot represent it. Numpy numbers and arrays become plain ones.
+    Characters beyond ASCII are escaped, so that any terminal and any file accepts the text.
 
     Args:
         value: None, bool, int, float, str, numpy numbers and arrays of these, and lists, tuples and dicts of them.
-        indent: int, spaces for each level. Default None: all in one line.
+        indent: int, spaces per level. Default None, all in one line.
 
     Returns:
         str.
@@ -37,19 +38,18 @@ def json_text(value, indent=None):
 
 
 def parse_json(data, any_text=False):
-    """What a strict JSON text says.
+    """Parses a strict JSON text.
 
     Args:
-        data: bytes in UTF-8, with a byte order mark or without; or str.
-        any_text: bool, whether a str may hold halves of surrogate pairs, as the names of files do that are not in
-            UTF-8. Default False.
+        data: bytes in UTF-8, with or without a byte order mark; or str.
+        any_text: bool, whether a str may hold lone surrogates, as in file names that are not UTF-8. Default False.
 
     Returns:
         None, bool, int, float, str, list or dict.
 
     Raises:
-        ValueError: It is not JSON or not UTF-8, holds NaN, infinity or a number beyond the range of float, a text that
-            no file can hold, or more than 100 levels.
+        ValueError: It is not JSON or not UTF-8, holds NaN, infinity, a number beyond the range of float or lone
+            surrogates, or has more than 100 levels.
 
     Example:
     >>> parse_json(b'{"psnr": 21.5}')
@@ -94,7 +94,7 @@ def is_integer(value, least=0, most=2**63 - 1):
 
 
 def shown(value):
-    r"""A value as an error message shows it: in one short line, whatever it holds.
+    r"""Formats any value for an error message, in one short line.
 
     Args:
         value: anything.
@@ -110,12 +110,12 @@ def shown(value):
         text = ascii(value)
     except (ValueError, RecursionError):  # an int of more than 4300 digits, or endless nesting
         return f"a {type(value).__name__}"
-    text = " ".join(text.split())  # arrays are shown in several lines
+    text = " ".join(text.split())  # the text of an array may span several lines
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _plain(value, level=0):
-    """Lists, dicts and numbers of Python, without any that JSON has not."""
+    """Converts to lists, dicts and numbers that JSON supports."""
     if level > _MOST_LEVELS:
         raise ValueError(f"Lists and dicts are nested at most {_MOST_LEVELS} times in JSON that vqzoo writes.")
     if isinstance(value, np.ndarray | np.generic):
@@ -140,7 +140,7 @@ def _finite(text):
 
 
 def _levels(value):
-    """How deep lists and dicts are nested, without recursion."""
+    """The nesting depth of lists and dicts, computed without recursion."""
     found, level = 0, [value]
     while level := [one for one in level if isinstance(one, list | dict)]:
         found += 1

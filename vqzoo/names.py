@@ -1,15 +1,15 @@
-"""Which names files and folders can have: the lowest row of the package, below `files`."""
+"""Checks names of files and folders. It is the lowest row of the package, below `files`."""
 
 import os
 import pathlib
 
-_LONGEST_NAME = 255  # bytes, on the usual systems
+_LONGEST_NAME = 255  # bytes, on common systems
 _LONGEST_PATH = 4095
 _SHOWN = 60  # characters of a name
 
 
 def check_path(path):
-    """Raises where something is no path.
+    """Raises an error if an object is not a path.
 
     Args:
         path: anything.
@@ -31,14 +31,14 @@ def check_path(path):
 
 
 def check_name(path):
-    """Raises where no file can have a name, before anything is written.
+    """Raises an error if a name is invalid, before anything is written.
 
     Args:
-        path: str or path, of a file or folder that is to be written. The names of its folders count, too.
+        path: str or path of a file or folder to write. The names of its folders are checked too.
 
     Raises:
-        ValueError: It is no path, one of its names is longer than 255 bytes or all of it than 4095, or it holds a zero
-            or half of a character.
+        ValueError: It is not a path, one of its names is longer than 255 bytes or the whole path than 4095, or it holds
+            a null character or a lone surrogate.
 
     Example:
     >>> check_name("ä" * 125 + ".png")  # 254 bytes
@@ -73,7 +73,7 @@ def check_name(path):
 
 
 def make_folder(folder):
-    """Makes a folder where there is none, and those above it.
+    """Creates a folder and its parents if they are missing.
 
     Args:
         folder: str or path.
@@ -82,7 +82,7 @@ def make_folder(folder):
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: Something else has its place or that of one above it, or no folder can have the name.
+        ValueError: It or one of its parents exists and is not a folder, or the name is invalid.
 
     Example:
     >>> make_folder(".") == pathlib.Path()

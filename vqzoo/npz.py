@@ -1,6 +1,6 @@
-"""Arrays of a `.npz` file, whose sizes are checked before anything is read.
+"""Reads arrays of a `.npz` file, with a check of their sizes first.
 
-The bottom row of the package beside `files`: presets read tokens, and data reads word vectors.
+It belongs to the bottom row of the package like `files`, because presets read tokens, and data reads word vectors.
 """
 
 import math
@@ -8,22 +8,22 @@ import zipfile
 
 import numpy as np
 
-_LAST_LETTER = 0x10FFFF  # numpy reads others, and Python crashes on them in odd ways
+_LAST_LETTER = 0x10FFFF  # numpy accepts larger values, on which Python fails later
 
 
 def read_arrays(file, names, most_bytes):
-    """Reads arrays of a `.npz` file without pickle, each of which is as long as its header claims.
+    """Reads arrays of a `.npz` file without pickle, and checks that their lengths match their headers.
 
     Args:
         file: path, or binary file at its start.
-        names: sequence of str, the arrays.
-        most_bytes: int, of the whole file, unpacked.
+        names: sequence of str, the names of the arrays.
+        most_bytes: int, the largest size of the whole file, uncompressed.
 
     Returns:
         Dict name -> numpy array.
 
     Raises:
-        ValueError: the file is damaged, larger, lacks an array, or holds Python objects.
+        ValueError: the file is damaged, too large, lacks an array, or holds Python objects.
 
     Example:
     >>> import io
@@ -46,12 +46,12 @@ def read_arrays(file, names, most_bytes):
             return {name: _read(archive, members[f"{name}.npy"]) for name in names}
     except _Refused as error:
         raise ValueError(str(error)) from None
-    except Exception as error:  # what a damaged archive raises has no end
+    except Exception as error:  # a damaged archive raises many types
         raise ValueError(f"it is damaged, or holds Python objects ({error or type(error).__name__})") from error
 
 
 class _Refused(Exception):
-    """A fault that has its own words."""
+    """A fault with a specific message."""
 
 
 def _read(archive, member):
@@ -66,5 +66,5 @@ def _read(archive, member):
     if array.dtype.kind == "U" and array.dtype.itemsize and array.size:
         letters = np.ascontiguousarray(array).reshape(-1).view(array.dtype.str[0] + "u4")
         if letters.max() > _LAST_LETTER:
-            raise _Refused(f"it is damaged: {member.filename} holds characters that are none")
+            raise _Refused(f"it is damaged: {member.filename} holds invalid characters")
     return array

@@ -1,9 +1,9 @@
-"""A program's standard error without what TensorFlow, XLA, CUDA and libmpg123 write of themselves.
+"""Filters the log lines of TensorFlow, XLA, CUDA and libmpg123 from standard error.
 
-Those libraries write to file descriptor 2 from native code, in part before they read their settings. In a quiet program
-the descriptor leads to a process, which runs this file as a script, leaves out the lines that are known and passes on
-all others, also when the program ends by a crash. A thread of Python could not do it: it would wait for the
-interpreter's lock, which native code may hold while it waits for the thread to read. `sys.stderr` stays what it was.
+Those libraries write to file descriptor 2 from native code, partly before they read their settings. In a quiet program
+the descriptor leads to a process that runs this file as a script. It drops known lines and passes on all others, also
+when the program crashes. A Python thread could not do this. It would wait for the interpreter lock, which native code
+may hold while it waits for the thread to read. `sys.stderr` keeps its destination.
 """
 
 import contextlib
@@ -12,11 +12,11 @@ import re
 import sys
 
 TRACEBACK = "VQZOO_TRACEBACK"
-"""str, variable: set to anything, an error of the user's shows its traceback, and nothing is left out."""
+"""str, environment variable. If set, errors of users show their traceback, and no line is dropped."""
 QUIET = "VQZOO_QUIET"
-"""str, variable: a program that sets it to anything before it imports vqzoo, and vqzoo before Keras, is a quiet one."""
-_LEVEL = "2"  # of TensorFlow: errors alone
-_WAIT = 5  # seconds for the last lines at the end; a child of the program may hold the descriptor for longer
+"""str, environment variable. A program is quiet if it sets it before it imports vqzoo, and vqzoo before Keras."""
+_LEVEL = "2"  # of TensorFlow: only errors
+_WAIT = 5  # seconds to wait for the last lines; a child of the program may hold the descriptor for longer
 
 # Lines of the logs of TensorFlow 2.17 and of later ones: severity, file, message.
 _LOG = r"(?:\d{4}-\d\d-\d\d )?(?:\d\d:\d\d:\d\d\.\d+: )?"
@@ -26,11 +26,11 @@ _KNOWN = (
     r"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR",
     r"To enable the following instructions: ",
     r"INFO: Created TensorFlow Lite ",
-    # Errors that TensorFlow itself goes on from: a machine without a GPU; an optimization that is left out.
+    # Errors that TensorFlow recovers from: a machine without a GPU, and a skipped optimization.
     rf"{_LOG}E.*\] failed call to cuInit",
     rf"{_LOG}E.*\] Unable to register cu(FFT|DNN|BLAS) factory",
     rf"{_LOG}E.*\] remapper failed: ",
-    # Of libmpg123: what cannot be decoded is an error of its reader, or repaired.
+    # Of libmpg123, because its reader raises an error for data that cannot be decoded, or repairs it.
     r"\[(\S*/)?libmpg123/\S+\] (warning|error): ",
     r"Note: (Illegal Audio-MPEG-Header|Trying to resync|Skipped |Hit end of|Junk at |Xing|Cut frame|Looks like a RIFF)",
     r"Note: (broken frame|missing \d+ bytes in bit reservoir|free format frame|faulty ID3v2)",
@@ -40,10 +40,10 @@ _NOISE = re.compile("|".join(_KNOWN).encode())
 
 
 def begin():
-    """Makes this process a quiet program: call it before TensorFlow is imported.
+    """Makes this process a quiet program. Call it before TensorFlow is imported.
 
-    It sets the levels of the libraries' logs, leads file descriptor 2 through the filter, and opens `sys.stderr` anew
-    on what the descriptor was. With the variable VQZOO_TRACEBACK set it does nothing.
+    It sets the log levels of the libraries, leads file descriptor 2 through the filter, and reopens `sys.stderr` on the
+    original descriptor. If the variable VQZOO_TRACEBACK is set, it does nothing.
     """
     if os.environ.get(TRACEBACK):
         return
@@ -51,7 +51,7 @@ def begin():
     _quiet_logs()
     if sys.stderr is None or sys.stderr is not sys.__stderr__:  # closed, or a notebook's
         return
-    with contextlib.suppress(OSError):  # there can be no more processes or files
+    with contextlib.suppress(OSError):  # the limit of processes or files is reached
         _filter_descriptor()
 
 
@@ -62,7 +62,7 @@ def begin_where_asked():
 
 
 def is_noise(line):
-    """Whether a line is known to say nothing to a user.
+    """Whether a line is known to be irrelevant to users.
 
     Args:
         line: bytes.
@@ -80,7 +80,7 @@ def is_noise(line):
 
 
 def _quiet_logs():
-    """Sets the levels of the logs that are written by Python."""
+    """Sets the levels of Python logs."""
     import logging
     import warnings
 
@@ -102,7 +102,7 @@ def _filter_descriptor():
     stream = open(os.dup(2), "w", **options)
     reading, writing = os.pipe()
     try:
-        # Isolated and without site-packages: it starts in a few milliseconds, and finds no modules of the user's.
+        # Isolated and without site-packages, so that it starts in milliseconds and finds no modules of the user.
         command = [sys.executable, "-I", "-S", __file__]
         child = subprocess.Popen(command, stdin=reading, stdout=real, stderr=real)
         os.dup2(writing, 2)
@@ -112,7 +112,7 @@ def _filter_descriptor():
     sys.stderr = sys.__stderr__ = stream
 
     def end():
-        """Waits for the last lines, so that none comes behind the shell's prompt."""
+        """Waits for the last lines, so that none appears after the shell prompt."""
         os.dup2(real, 2)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_WAIT)
@@ -121,7 +121,7 @@ def _filter_descriptor():
 
 
 def _main():
-    """Copies standard input to standard output, but for the lines that are known."""
+    """Copies standard input to standard output, except known lines."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the program, and the program this process
@@ -131,7 +131,7 @@ def _main():
         kept = []
         for line in lines:
             if is_noise(line):
-                blank = b""  # some begin by an empty line
+                blank = b""  # some begin with an empty line
             elif line:
                 kept += [blank, line, b"\n"]
                 blank = b""

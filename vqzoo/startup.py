@@ -1,7 +1,8 @@
-"""How the package begins: at once in a Python program, on first use in the command `vqzoo`.
+"""Start of the package: eager imports in a Python program, lazy imports in the command `vqzoo`.
 
 `import vqzoo` registers every class with Keras and so imports TensorFlow, which takes seconds. Python imports a package
-before the module of its command: there the packages leave their imports to the verb, so that `vqzoo --help` is quick.
+before the module of its command. In the command, packages leave their imports to the verb, so that `vqzoo --help` is
+fast.
 """
 
 import ast
@@ -25,15 +26,15 @@ def is_command():
     False
     """
     arguments = getattr(sys, "argv", None) or [""]
-    if arguments[0] == "-m":  # `-m vqzoo` or `-mvqzoo`, behind Python's own options
+    if arguments[0] == "-m":  # `-m vqzoo` or `-mvqzoo`, after Python's own options
         return bool(re.fullmatch(r"(-[A-Za-z]*m)?vqzoo(\.__main__)?", sys.orig_argv[-len(arguments)]))
     return bool(re.fullmatch(r"vqzoo(-script\.pyw?|\.exe)?", os.path.basename(arguments[0])))
 
 
 def on_first_use(package):
-    """A `__getattr__` (PEP 562) that makes each `from MODULE import NAME` of a package when NAME is first asked for.
+    """A `__getattr__` (PEP 562) that executes `from MODULE import NAME` of a package when NAME is first accessed.
 
-    The statements are read from the source of the package, where they stand in a branch that the command does not run.
+    The statements are read from the source of the package, where they are in a branch that the command does not run.
 
     Args:
         package: str, the package's `__name__`.
@@ -62,12 +63,12 @@ def on_first_use(package):
 
 
 def moved(package, names, module):
-    """A `__getattr__` that finds names where they are now, with a `DeprecationWarning`.
+    """A `__getattr__` that resolves moved names, with a `DeprecationWarning`.
 
     Args:
-        package: str, the package that they are asked of.
+        package: str, the old package.
         names: collection of str.
-        module: str, the package that has them.
+        module: str, the new package.
 
     Returns:
         Callable name -> object.
@@ -90,7 +91,7 @@ def moved(package, names, module):
 
 @functools.cache
 def _places(package):
-    """Dict of each name that the package imports from a module -> (module, its name there)."""
+    """Dict of the names that the package imports -> (module, name in the module)."""
     tree = ast.parse(sys.modules[package].__loader__.get_source(package))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     return {alias.asname or alias.name: (node.module, alias.name) for node in imports for alias in node.names}

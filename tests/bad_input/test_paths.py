@@ -150,7 +150,7 @@ def test_nobody_writes_where_no_file_can_be(name, preset):
 def test_a_file_takes_no_other_ending_and_no_place_of_a_folder(name, preset):
     function, ending = WRITERS[name]
     for path, told in [
-        (f"folder{ending}", r"No file takes the place of a folder. Received: '/"),
+        (f"folder{ending}", r"A file must not replace a folder. Received: '/"),
         ("new", f"Pass `'new{ending}'`"),
         ("new.foo", f"Pass `'new{ending}'`"),
         (".", f"Pass `'new{ending}'`"),

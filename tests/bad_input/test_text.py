@@ -203,7 +203,9 @@ def test_a_huge_file_is_not_read_whole(tmp_path, little_memory):
 def test_damaged_models_are_refused(pieces):
     model = pieces.model
     for content in (b"", b"garbage" * 99, bytes(999), model[: len(model) // 2], model[:-1], model + b"abc"):
-        with pytest.raises(ValueError, match=f"These {len(content)} bytes are no whole sentencepiece model .*Copy the"):
+        with pytest.raises(
+            ValueError, match=f"These {len(content)} bytes are not a whole sentencepiece model .*Copy the"
+        ):
             Pieces(content)
 
 
@@ -242,7 +244,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_models_are_refused(name, pieces):
-    with pytest.raises(ValueError, match="no whole sentencepiece model|changes text"):
+    with pytest.raises(ValueError, match="not a whole sentencepiece model|changes text"):
         Pieces(pieces.model + HOSTILE[name])
 
 
@@ -281,13 +283,13 @@ BAD_VECTORS = {
     "infinity": (b"the 1 2\ncat inf 1\n", "line 2 has numbers that are NaN, infinite"),
     "too large": (b"the 1 2\ncat 1e39 1\n", "line 2 has numbers that are NaN, infinite or too large"),
     "endless line": (b"the " + b"1 " * 2**20, "line 1 is longer than 1048576 bytes"),
-    "one header": (b"400000 50\n", "tells of 400000 words of 50 numbers, for which it is too small"),
-    "header of nothing": (b"0 0\n", "tells of 0 words of 0 numbers"),
+    "one header": (b"400000 50\n", "claims 400000 words of 50 numbers, for which it is too small"),
+    "header of nothing": (b"0 0\n", "claims 0 words of 0 numbers"),
     "wild header": (b"999999999999999999 999999999999999999\nthe 1 2", "for which it is too small"),
     "endless header": (b"9" * 5000 + b" 9\nthe 1 2\n", "line 1 has a word of more than 4096 bytes"),
-    "fewer words than told": (b"3 2\nthe 1 2\ncat 1 2\n", "tells of 3 words, and 2 are there"),
-    "more words than told": (b"1 2\nthe 1 2\ncat 1 2\n", "tells of 1 words, and 2 are there"),
-    "binary that breaks off": (b"2 2\na " + ROW + b"b " + ROW[:5], "tells of 2 words of 2 numbers, and it breaks off"),
+    "fewer words than told": (b"3 2\nthe 1 2\ncat 1 2\n", "claims 3 words, and it has 2"),
+    "more words than told": (b"1 2\nthe 1 2\ncat 1 2\n", "claims 1 words, and it has 2"),
+    "binary that breaks off": (b"2 2\na " + ROW + b"b " + ROW[:5], "claims 2 words of 2 numbers, and it ends earlier"),
     "binary without words": (b"2 2\n" + b"\xff" * 9999, "it breaks off at word 1 of 2, byte 4"),
     "binary with NaN": (
         b"2 2\na " + ROW + b"b " + struct.pack("<2f", 1, np.nan),

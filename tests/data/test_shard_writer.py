@@ -105,7 +105,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path, monkeypatch, method):
     message, cause = str(raised.value), raised.value.__cause__
     del raised  # its traceback has the writer, and that the lock
     assert message.startswith(f"Cannot write the shard '{tmp_path}/numbers-00001-of-00003.tfrecord': No space left on")
-    assert message.endswith("repeat the command, which goes on after the last whole shard, or choose another --out.")
+    assert message.endswith("repeat the command, which resumes after the last complete shard, or choose another --out.")
     assert isinstance(cause, tf.errors.ResourceExhaustedError)
     del cause
     assert write(tmp_path, {"a": 1}) == [1, 2]

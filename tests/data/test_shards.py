@@ -163,7 +163,7 @@ def of_kind(folder, kind):
     [
         (
             lambda f: shard_path(f, 0).unlink(),
-            r"1 of 3 shards in .* are not whole: numbers-00000-of-00003\S+ \(missing\)",
+            r"1 of 3 shards in .* are damaged: numbers-00000-of-00003\S+ \(missing\)",
         ),
         (lambda f: shard_path(f, 1).write_bytes(b""), r"numbers-00001-of-00003.tfrecord \(0 bytes instead of \d+\)"),
         (
@@ -177,7 +177,7 @@ def of_kind(folder, kind):
         (lambda f: change(shard_path(f, 1).with_suffix(".index.json"), names=[]), "index.json is missing or damaged"),
         (
             lambda f: (f / "manifest.json").unlink(),
-            "has no manifest.json: the run that wrote its shards did not end: repeat",
+            "has no manifest.json: the run that wrote its shards did not finish. Repeat",
         ),
         (
             lambda f: [(f / n).unlink() for n in ("manifest.json", "plan.json")],
@@ -187,40 +187,40 @@ def of_kind(folder, kind):
         (lambda f: (f / "manifest.json").write_text("[]"), "manifest.json' is damaged"),
         (
             lambda f: os.truncate(f / "manifest.json", 2**26 + 1),
-            "manifest.json' is damaged: 67108865 bytes, where a manifest has no more than 67108864. Fetch",
+            "manifest.json' is damaged: it has 67108865 bytes, more than the 67108864 of a manifest. Fetch",
         ),
         (lambda f: change(f / "manifest.json", shards=3), "manifest.json' is damaged"),
-        (lambda f: change(f / "manifest.json", plan=3), "manifest.json' is damaged: it is no manifest of shards"),
-        (lambda f: change(f / "manifest.json", format_version="1"), "manifest.json' is damaged: it is no manifest"),
-        (lambda f: change(f / "manifest.json", rows=10), "its shards have 9 rows, where it tells 10"),
-        (lambda f: change_entry(f, 1, rows=-3), "manifest.json' is damaged: it tells .*'rows': -3"),
-        (lambda f: change_entry(f, 1, rows=True), "it tells .*'rows': True"),
+        (lambda f: change(f / "manifest.json", plan=3), "manifest.json' is damaged: it is not a manifest of shards"),
+        (lambda f: change(f / "manifest.json", format_version="1"), "manifest.json' is damaged: it is not a manifest"),
+        (lambda f: change(f / "manifest.json", rows=10), "its shards have 9 rows, and not the 10 of the manifest"),
+        (lambda f: change_entry(f, 1, rows=-3), "manifest.json' is damaged: it has the entry .*'rows': -3"),
+        (lambda f: change_entry(f, 1, rows=True), "it has the entry .*'rows': True"),
         (lambda f: change_entry(f, 1, file="../a"), "its shard 1 is called '../a'"),
         (lambda f: change_entry(f, 1, file="numbers-00000-of-00003.tfrecord"), "its shard 1 is called 'numbers-00000"),
         (lambda f: change_entry(f, 1, file=["numbers-00001-of-00003.tfrecord"]), "its shard 1 is called"),
-        (lambda f: change_entry(f, 1, rows="3"), "it tells .*'rows': '3'"),
-        (lambda f: change_entry(f, 1, rows=3.0), "it tells .*'rows': 3.0"),
-        (lambda f: change_entry(f, 1, more=3), "it tells .* of a shard"),
-        (lambda f: change_entry(f, 1, sha256="no"), "it tells .* of a shard"),
-        (lambda f: change_entry(f, 1, index_sha256=None), "it tells .* of a shard"),
+        (lambda f: change_entry(f, 1, rows="3"), "it has the entry .*'rows': '3'"),
+        (lambda f: change_entry(f, 1, rows=3.0), "it has the entry .*'rows': 3.0"),
+        (lambda f: change_entry(f, 1, more=3), "it has the entry .* of a shard"),
+        (lambda f: change_entry(f, 1, sha256="no"), "it has the entry .* of a shard"),
+        (lambda f: change_entry(f, 1, index_sha256=None), "it has the entry .* of a shard"),
         (lambda f: change_entry(f, 1, index_bytes=10**9), r"numbers-00001-of-00003.index.json is missing or damaged"),
-        (lambda f: change_entry(f, 1, bytes=2**70), "it tells .* of a shard"),
-        (lambda f: change(f / "manifest.json", rows=9.0), "its shards have 9 rows, where it tells 9.0"),
-        (lambda f: change(f / "manifest.json", kind="../numbers"), "it is no manifest of shards"),
-        (lambda f: change(f / "manifest.json", kind=["numbers"]), "it is no manifest of shards"),
-        (lambda f: change(f / "manifest.json", format_version=True), "it is no manifest of shards"),
-        (lambda f: change(f / "manifest.json", format_version=2.0), "it is no manifest of shards"),
-        (lambda f: change(f / "manifest.json", format_version=1), "it is no manifest of shards"),
-        (lambda f: change(f / "manifest.json", more=1), "it is no manifest of shards"),
+        (lambda f: change_entry(f, 1, bytes=2**70), "it has the entry .* of a shard"),
+        (lambda f: change(f / "manifest.json", rows=9.0), "its shards have 9 rows, and not the 9.0 of the manifest"),
+        (lambda f: change(f / "manifest.json", kind="../numbers"), "it is not a manifest of shards"),
+        (lambda f: change(f / "manifest.json", kind=["numbers"]), "it is not a manifest of shards"),
+        (lambda f: change(f / "manifest.json", format_version=True), "it is not a manifest of shards"),
+        (lambda f: change(f / "manifest.json", format_version=2.0), "it is not a manifest of shards"),
+        (lambda f: change(f / "manifest.json", format_version=1), "it is not a manifest of shards"),
+        (lambda f: change(f / "manifest.json", more=1), "it is not a manifest of shards"),
         (lambda f: (f / "manifest.json").write_text("[" * 10**5), "nested more than 100 times"),
         (lambda f: (f / "manifest.json").write_text('{"rows": NaN}'), "NaN is not a number of JSON"),
         (
             lambda f: [change_entry(f, 1, rows=5), change(f / "manifest.json", rows=11)],
-            r"numbers-00001-of-00003.tfrecord \(its index does not fit 5 rows in \d+ bytes\)",
+            r"numbers-00001-of-00003.tfrecord \(its index does not match 5 rows in \d+ bytes\)",
         ),
         (lambda f: change_entry(f, 0, bytes=10**15), "bytes instead of 1000000000000000"),
         (lambda f: change(f / "manifest.json", format_version=3), "format version 3 of a newer vqzoo; .*Upgrade: `pip"),
-        (lambda f: of_kind(f, "images"), "hold images, where numbers are needed"),
+        (lambda f: of_kind(f, "images"), "hold images. Expected numbers"),
     ],
 )
 def test_damaged_folders_are_named(folder, damage, message):
@@ -232,13 +232,13 @@ def test_damaged_folders_are_named(folder, damage, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"offsets": [0, 1]}, "does not fit"),
+        ({"offsets": [0, 1]}, "does not match"),
         ({"offsets": "no"}, "its index cannot be read"),
         ({"offsets": [0, 2**70]}, "its index cannot be read"),
         ({"offsets": [0, True]}, "its index cannot be read"),
-        ({"offsets": []}, "does not fit"),
-        ({"names": [1, 2, 3]}, "its index cannot be read: it has values of other types"),
-        ({"names": ["a", "b"]}, "does not fit"),
+        ({"offsets": []}, "does not match"),
+        ({"names": [1, 2, 3]}, "its index cannot be read: it has values of wrong types"),
+        ({"names": ["a", "b"]}, "does not match"),
         ({"names": "abc"}, "its index cannot be read"),
         ({"labels": None}, "its index cannot be read"),
         ({"crc32": [1, 2, -3]}, "its index cannot be read"),
@@ -246,8 +246,8 @@ def test_damaged_folders_are_named(folder, damage, message):
         ({"failed": []}, "its index cannot be read"),
         ({"failed": {"a": 1}}, "its index cannot be read"),
         ({"bytes": "5"}, "its index cannot be read"),
-        ({"bytes": 5}, "does not fit"),
-        ({"sha256": "0" * 64}, "does not fit"),
+        ({"bytes": 5}, "does not match"),
+        ({"sha256": "0" * 64}, "does not match"),
         ({"offsets": float("nan")}, "NaN is not a number of JSON"),
     ],
 )
@@ -388,7 +388,7 @@ def test_shards_of_an_earlier_vqzoo_are_read_and_completed(folder):
 def test_shards_of_a_newer_vqzoo_are_not_completed(folder):
     plan = json.loads((folder / "plan.json").read_text())
     (folder / "plan.json").write_text(json.dumps({**plan, "format_version": 3}))
-    with pytest.raises(ValueError, match="of another command, with other format_version, that of a newer vqzoo"):
+    with pytest.raises(ValueError, match="of another command, with other format_version, from a newer vqzoo"):
         ShardWriter(folder, "numbers", 3, {"about": "numbers"})
 
 

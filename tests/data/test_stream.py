@@ -102,7 +102,7 @@ def test_equal_parts_share_out_all_examples(count, workers):
 
 
 def test_workers_without_examples_are_refused():
-    with pytest.raises(ValueError, match="4 workers cannot share 3 examples, one or more each. Take fewer workers"):
+    with pytest.raises(ValueError, match="4 workers cannot share 3 examples, at least one each. Use fewer workers"):
         equal_part(3, 3, 4)
     order = Order(3, 4, 0, part=lambda worker, workers: np.arange(3 * (1 - worker)))
     assert order.rows(0, 2) == 2

@@ -61,8 +61,8 @@ def test_the_callback_takes_its_turns(tmp_path):
 
 
 def test_errors_tell_the_rule(tmp_path):
-    with pytest.raises(ValueError, match="Sounds are .batch, samples, channels., one at least"):
+    with pytest.raises(ValueError, match="Audio must be .batch, samples, channels., not empty"):
         save_spectrograms(tmp_path / "a.png", np.zeros((1, 10)), np.zeros((1, 10)), RATE)
-    with pytest.raises(ValueError, match="`every` is a number of epochs, at least 1. Received: every=0"):
+    with pytest.raises(ValueError, match="`every` must be a number of epochs, at least 1. Received: every=0"):
         Sounds(tmp_path, Halves(), tones(440), every=0)
     assert not list(tmp_path.iterdir())

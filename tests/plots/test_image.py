@@ -208,12 +208,12 @@ def test_colours_differ_are_stable_and_do_not_depend_on_the_shape():
     ("change", "message"),
     [
         ({"originals": np.zeros((8, 8, 3), "float32")}, r"1 to 4 channels.*Received: originals of shape \(8, 8, 3\)"),
-        ({"originals": np.zeros((0, 8, 8, 3), "float32")}, "one picture at least"),
+        ({"originals": np.zeros((0, 8, 8, 3), "float32")}, "and not empty"),
         ({"originals": np.zeros((2, 8, 8, 5), "float32")}, r"1 to 4 channels.*\(2, 8, 8, 5\)"),
         ({"reconstructions": np.zeros((2, 12, 8, 3), "float32")}, r"size=\(height, width\).*\(2, 12, 8, 3\)"),
-        ({"tokens": np.zeros((2, 4), "int32")}, r"here of 2 pictures. Received: shape \(2, 4\)"),
-        ({"tokens": np.zeros((3, 4, 4, 1), "int32")}, r"here of 2 pictures. Received: shape \(3, 4, 4, 1\)"),
-        ({"tokens": np.zeros((2, 4, 4, 1), "float32")}, "Tokens are integers.*dtype float32"),
+        ({"tokens": np.zeros((2, 4), "int32")}, r"here of 2 images. Received: shape \(2, 4\)"),
+        ({"tokens": np.zeros((3, 4, 4, 1), "int32")}, r"here of 2 images. Received: shape \(3, 4, 4, 1\)"),
+        ({"tokens": np.zeros((2, 4, 4, 1), "float32")}, "Tokens must be integers.*dtype float32"),
         ({"tokens": np.full((2, 4, 4, 1), 16)}, r"\[0, 16\), the codebook_size. Received: 16 to 16"),
         ({"tokens": np.full((2, 4, 4, 1), -1)}, "Received: -1 to -1"),
     ],
@@ -332,7 +332,7 @@ def test_values_over_many_decades_and_values_that_are_all_nan_can_be_drawn(tmp_p
 
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1, "step": 3, "seconds": 1.0}]])
 def test_a_log_of_nothing_is_refused(tmp_path, rows):
-    with pytest.raises(ValueError, match="`rows` hold no losses"):
+    with pytest.raises(ValueError, match="`rows` has no losses"):
         save_loss_curves(tmp_path / "curves.png", rows)
 
 

@@ -36,5 +36,5 @@ def test_an_epoch_writes_what_the_average_makes(tmp_path):
     model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=3, verbose=0, callbacks=[callback])
     assert [path.name for path in tmp_path.iterdir()] == ["epoch_0002.png"]
     assert np.asarray(Image.open(tmp_path / "epoch_0002.png")).ndim == 3
-    with pytest.raises(ValueError, match="`every` is a number of epochs, at least 1. Received: every=0"):
+    with pytest.raises(ValueError, match="`every` must be a number of epochs, at least 1. Received: every=0"):
         GeneratedPictures(tmp_path, None, every=0)

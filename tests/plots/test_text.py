@@ -34,7 +34,7 @@ def test_lone_surrogates_and_line_breaks_stay_in_their_cells(tmp_path):
 
 
 def test_as_many_reconstructions(tmp_path):
-    with pytest.raises(ValueError, match="one reconstruction for each sentence. Received: 2 sentences and 1 recon"):
+    with pytest.raises(ValueError, match="one reconstruction per sentence. Received: 2 sentences and 1 recon"):
         save_sentences(tmp_path / "a.md", ["a", "b"], ["a"])
 
 
@@ -44,5 +44,5 @@ def test_the_callback_takes_its_turns(tmp_path):
         callback.on_epoch_end(epoch)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch_0002.md", "epoch_0004.md"]
     assert "| **a** B | **A** B |" in (tmp_path / "epoch_0004.md").read_text()
-    with pytest.raises(ValueError, match="`every` is a number of epochs, at least 1. Received: every=0"):
+    with pytest.raises(ValueError, match="`every` must be a number of epochs, at least 1. Received: every=0"):
         Sentences(tmp_path, Upper(), [], every=0)

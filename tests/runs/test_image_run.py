@@ -154,5 +154,5 @@ def test_shards_are_noticed_and_split_as_their_files(pictures, tmp_path):
     given = run_of(Config(str(tmp_path / "c"), str(tmp_path / "shards"), str(pictures)))
     assert len(given.split.train) == 8
     (tmp_path / "shards" / "manifest.json").unlink()
-    with pytest.raises(ValueError, match="the run that wrote its shards did not end: repeat its command"):
+    with pytest.raises(ValueError, match="the run that wrote its shards did not finish. Repeat its command"):
         run_of(Config(str(tmp_path / "d"), str(tmp_path / "shards")))

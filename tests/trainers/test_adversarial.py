@@ -131,11 +131,11 @@ def test_weights_of_zero_leave_the_tokenizer_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"discriminator_start": -1}, r"are 0 or more steps. Received: discriminator_start=-1"),
+        ({"discriminator_start": -1}, r"must be at least 0. Received: discriminator_start=-1"),
         ({"discriminator_warmup": -2}, r"discriminator_warmup=-2"),
-        ({"max_adaptive_weight": 0.0}, r"`max_adaptive_weight` is positive. Received: max_adaptive_weight=0.0"),
+        ({"max_adaptive_weight": 0.0}, r"`max_adaptive_weight` must be positive. Received: max_adaptive_weight=0.0"),
         ({"regularizers": {"r1": R1Penalty()}}, r"Missing: \['r1'\]"),
-        ({"regularizers": {"l1": R1Penalty()}}, r"Two losses share a name: .*Give a loss of your own another one"),
+        ({"regularizers": {"l1": R1Penalty()}}, r"Two losses share a name: .*Rename your own loss"),
         ({"weights": WEIGHTS}, r"Missing: \['adversarial', 'discriminator', 'feature_matching'\]"),
     ],
 )

@@ -189,7 +189,7 @@ def test_two_devices_train_as_one(fresh_python):
 
 
 def test_wrong_things_are_refused():
-    with pytest.raises(ValueError, match="`label_smoothing` lies in .0, 1.. Received: label_smoothing=1.0"):
+    with pytest.raises(ValueError, match="`label_smoothing` must be in .0, 1.. Received: label_smoothing=1.0"):
         PriorTrainer(prior_of(), label_smoothing=1.0)
     tokenizer = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=4, quantizer=vqzoo.VectorQuantizer(6))
     with pytest.raises(
@@ -198,7 +198,7 @@ def test_wrong_things_are_refused():
         PriorTrainer(prior_of(), tokenizer)
     with pytest.raises(ValueError, match="A condition is a dict with `prefix` or `context`. Received: label"):
         trainer_of().fit(TOKENS, {"label": np.zeros(12)}, verbose=0)
-    with pytest.raises(ValueError, match="A prior's is the cross entropy of its tokens"):
+    with pytest.raises(ValueError, match="The loss of a prior is the cross-entropy of its tokens"):
         trainer_of().compile(keras.optimizers.SGD(), loss="mse")
     with pytest.raises(ValueError, match=r"Tokens of 'image' must be in \[0, 5\)"):
         trainer_of().fit(TOKENS + 1, verbose=0)

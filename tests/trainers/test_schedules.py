@@ -25,10 +25,10 @@ def test_a_run_too_short_to_rise_still_learns(steps):
 
 @pytest.mark.parametrize("warmup", [-0.1, 1.0, 5])
 def test_a_warmup_out_of_range_is_an_error(warmup):
-    with pytest.raises(ValueError, match="share of the steps"):
+    with pytest.raises(ValueError, match="`warmup` must be in"):
         warmup_cosine(1e-3, 100, warmup)
 
 
 def test_no_steps_are_an_error():
-    with pytest.raises(ValueError, match="`steps` is positive"):
+    with pytest.raises(ValueError, match="`steps` must be positive"):
         warmup_cosine(1e-3, 0)

@@ -73,12 +73,12 @@ def test_a_loss_may_give_a_number_for_each_example():
 
 @pytest.mark.parametrize("weights", [{"l2": 1.0}, {**WEIGHTS, "l1": 1.0}, {**WEIGHTS, "commitmnt": 1.0}])
 def test_unknown_and_missing_names_are_told(weights):
-    with pytest.raises(ValueError, match=r"`loss_weights` has one number for each loss: .*'l2', 'codebook'"):
+    with pytest.raises(ValueError, match=r"`loss_weights` must have one number for each loss: .*'l2', 'codebook'"):
         trainer(weights=weights)
 
 
 def test_the_average_decay_is_a_fraction():
-    with pytest.raises(ValueError, match=r"`average_decay` lies in \[0, 1\). Received: average_decay=1.0"):
+    with pytest.raises(ValueError, match=r"`average_decay` must be in \[0, 1\). Received: average_decay=1.0"):
         trainer(average_decay=1.0)
 
 
@@ -250,5 +250,7 @@ def test_signals_that_encode_would_refuse_are_not_trained_on(data, message):
 
 
 def test_a_loss_given_to_compile_is_refused():
-    with pytest.raises(ValueError, match="A trainer's losses are given to its constructor. Received: loss='mse'"):
+    with pytest.raises(
+        ValueError, match="The losses of a trainer are arguments of its constructor. Received: loss='mse'"
+    ):
         trainer().compile(keras.optimizers.SGD(0.1), loss="mse")

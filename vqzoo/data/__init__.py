@@ -1,4 +1,4 @@
-"""Files to arrays to `tf.data`."""
+"""Loading of data: files to arrays to `tf.data`."""
 
 from vqzoo.startup import is_command as _is_command
 from vqzoo.startup import on_first_use as _on_first_use

@@ -1,4 +1,4 @@
-"""Which files: those of a folder by their suffix, and their split into training and validation."""
+"""Lists the files of a folder by suffix, and splits them into training and validation."""
 
 import collections
 import contextlib
@@ -18,11 +18,11 @@ _LONGEST_REASON = 2000  # characters
 
 
 class FileList(list):
-    """Paths that a folder holds, and what it holds besides.
+    """A list of paths from a folder, with the numbers of other files in it.
 
     Args:
         files: iterable of `pathlib.Path`.
-        ignored: dict of str to int, how many other files there are by their ending. Default none.
+        ignored: dict of str to int, the number of other files by ending. Default none.
 
     Example:
     >>> FileList([pathlib.Path("a.png")], {".txt": 2}).ignored
@@ -35,22 +35,22 @@ class FileList(list):
 
 
 def listed_files(path, suffixes, noun, instead, otherwise=None, readers=None):
-    """Lists the files of some suffixes in a folder and its subfolders, hidden ones skipped.
+    """Lists the files with the given suffixes in a folder and its subfolders, except hidden ones.
 
-    Links to folders are followed. A file or a folder that several names lead to is listed once, under the name that
-    leads through the fewest links; of equal ones the first in order.
+    Links to folders are followed. A file or folder with several names is listed once, under the name with the fewest
+    links. Ties are resolved to the first name in order.
 
     Args:
         path: str or path, a folder or one file. A str that begins with `~/` is below the home folder.
         suffixes: tuple of str, lower case.
-        noun: str, what messages call such a file.
-        instead: str, what messages suggest where the path does not exist.
-        otherwise: str, what they suggest where a folder holds none. Default: convert the files to one of these kinds.
-        readers: dict of str to str, suffixes of such files that nothing installed reads, and what to install. They
-            are ignored files. Default none.
+        noun: str, the noun for such a file in messages.
+        instead: str, the suggestion in messages if the path does not exist.
+        otherwise: str, the suggestion if a folder has no such files. Default: convert the files to one of these kinds.
+        readers: dict of str to str, suffixes that need another package, and what to install. Such files are ignored.
+            Default none.
 
     Returns:
-        `FileList` of `pathlib.Path`, sorted. Its `ignored` counts the other files by their ending.
+        `FileList` of `pathlib.Path`, sorted. Its `ignored` holds the number of other files by ending.
 
     Raises:
         ValueError: The path does not exist, is a file of another kind, or is a folder without such files.
@@ -78,14 +78,14 @@ def listed_files(path, suffixes, noun, instead, otherwise=None, readers=None):
     if not os.path.lexists(path):
         raise ValueError(f"{name} does not exist. {looked_for}: give a folder or a {noun}, or {instead}.")
     if path.suffix.lower() in (readers or {}):
-        raise ValueError(f"{name} is not read here: {readers[path.suffix.lower()]}, or convert it.")
+        raise ValueError(f"{name} cannot be read here: {readers[path.suffix.lower()]}, or convert it.")
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{name} is not a {noun} by its suffix. {looked_for}: convert or rename it.")
     return FileList([path])
 
 
 def counted(ignored):
-    """Counts of files by their ending, in words, the most frequent first.
+    """Describes counts of files by ending, the most frequent first.
 
     Args:
         ignored: dict of str to int.
@@ -104,20 +104,20 @@ def counted(ignored):
 
 
 def _walked(root, suffixes, ignored):
-    """The files below a folder, each once: real ones first, then those behind links; others are counted."""
+    """The files below a folder, each once, first real ones, then those behind links. Others are counted."""
     seen, links = set(), []
     waiting = [(root, os.path.realpath(root))]
     while waiting or links:
-        # Links wait until all that is real was seen, so that a link never takes the place of the thing itself.
+        # Links are processed after all real files, so that a link never replaces its target.
         path, real = waiting.pop() if waiting else links.pop(0)
         try:
             is_folder = stat.S_ISDIR(os.stat(path).st_mode)
         except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:  # by all of its folders: their own names are fine
+            if error.errno == errno.ENAMETOOLONG:  # because of the whole path; the single names are valid
                 ignored[_unlisted(path, error)] += 1
                 continue
-            is_folder = False  # reading it says why
-        if not is_folder and path.suffix.lower() not in suffixes:  # a link to it may have another ending
+            is_folder = False  # reading it raises the reason
+        if not is_folder and path.suffix.lower() not in suffixes:  # a link to it may have a different ending
             ignored[path.suffix.lower() or "no ending"] += 1
             continue
         real = real or os.path.realpath(path)
@@ -142,7 +142,7 @@ def _walked(root, suffixes, ignored):
 
 
 def _unlisted(path, error):
-    """What a summary calls a folder that cannot be listed, or what is in a folder too deep."""
+    """The entry of a summary for a folder that cannot be listed or is nested too deeply."""
     name = shown_path(path)
     name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}...{name[-_LONGEST_NAME // 2 :]}"
     return f"unreadable folder {name} ({error.strerror})"
@@ -150,12 +150,12 @@ def _unlisted(path, error):
 
 @contextlib.contextmanager
 def kept_going(note):
-    """Runs what concerns one file of many: an error of any kind is noted, and ends nothing else.
+    """Processes one file of many. An error of any kind is noted, and does not stop the others.
 
-    What decoders, file systems and memory raise has no end, and a batch of a night does not end for one file.
+    Decoders, file systems and memory raise many types of errors, and a long batch must not stop for one file.
 
     Args:
-        note: callable, takes the reason, a str of one line.
+        note: callable that takes the reason, a str of one line.
 
     Example:
     >>> with kept_going(print):
@@ -169,20 +169,20 @@ def kept_going(note):
 
 
 def reason_of(error):
-    """An exception in one line, for people.
+    """Describes an exception in one line.
 
     Args:
         error: exception.
 
     Returns:
-        str, cut in the middle where it is longer than 2000 characters.
+        str, shortened in the middle if it is longer than 2000 characters.
 
     Example:
     >>> reason_of(KeyError("tokens"))
     "KeyError: 'tokens'"
     """
     text = " ".join(str(error).split())
-    if len(text) > _LONGEST_REASON:  # TensorFlow's hold whole graphs; the way out stands at the end
+    if len(text) > _LONGEST_REASON:  # those of TensorFlow may hold whole graphs; the fix is at the end
         text = f"{text[: _LONGEST_REASON // 2]} ... {text[-_LONGEST_REASON // 2 :]}"
     if isinstance(error, MemoryError):
         return "it does not fit in memory" + (f" ({text})" if text else "")
@@ -192,13 +192,13 @@ def reason_of(error):
 
 
 def split_files(files, validation, seed, noun):
-    """Splits files of any kind, as `split_images` and `split_audio` say.
+    """Splits files of any kind, see `split_images` and `split_audio`.
 
     Args:
         files: list of paths, or a source with `subset`.
         validation: float in (0, 1).
         seed: int.
-        noun: str, what messages call such a file.
+        noun: str, the noun for such a file in messages.
 
     Returns:
         `(train, validation)`.
@@ -210,11 +210,11 @@ def split_files(files, validation, seed, noun):
     >>> [len(side) for side in split_files(["a.wav", "b.wav"], 0.5, 0, "recording")]
     [1, 1]
     """
-    take = getattr(files, "subset", None)  # a source's
+    take = getattr(files, "subset", None)  # of a source
     names = list(files) if take else as_paths(files, noun)
     ignored = getattr(names, "ignored", None)
     if not 0 < validation < 1:
-        raise ValueError(f"validation must be a share between 0 and 1, both excluded. Received: {validation}")
+        raise ValueError(f"validation must be a fraction between 0 and 1, both excluded. Received: {validation}")
     take = take or (lambda numbers: FileList(names[i] for i in numbers))
     if len(names) == 1:
         warnings.warn(f"{shown_path(names[0])} is the only {noun}: it trains and validates.", stacklevel=3)
@@ -222,12 +222,12 @@ def split_files(files, validation, seed, noun):
     validating = validating_by_hash([pathlib.PurePath(name).name for name in names], validation, seed)
     train = take([i for i in range(len(names)) if i not in validating])
     if ignored:
-        train.ignored = ignored  # on one side, so that each counts once
+        train.ignored = ignored  # only on one side, so that each counts once
     return train, take(sorted(validating))
 
 
 def validating_by_hash(keys, validation, seed):
-    """Chooses those whose hash of (seed, key) is below `validation`; of two or more at least one, and not all.
+    """Selects the keys whose hash of (seed, key) is below `validation`; of two or more at least one, and not all.
 
     Args:
         keys: list of str.
@@ -235,7 +235,7 @@ def validating_by_hash(keys, validation, seed):
         seed: int.
 
     Returns:
-        Set of int, their places.
+        Set of int, their indices.
 
     Example:
     >>> validating_by_hash(["a.wav", "b.wav", "c.wav"], 0.5, 0)
@@ -251,8 +251,8 @@ def as_paths(files, noun="picture"):
     """Checks a list of files and returns it as a new list of `pathlib.Path`.
 
     Args:
-        files: list of str or paths; of these a str that begins with `~/` is below the home folder.
-        noun: str, "picture", "recording" or "text file", what messages call such a file. Default "picture".
+        files: list of str or paths; a str that begins with `~/` is below the home folder.
+        noun: str, "picture", "recording" or "text file", the noun for such a file in messages. Default "picture".
 
     Returns:
         `FileList` of `pathlib.Path`, at least one.

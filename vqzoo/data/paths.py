@@ -1,4 +1,4 @@
-"""Paths that people pass: what is no path, is missing or is a folder is refused with the call that was meant."""
+"""Checks paths from users, with errors that suggest the intended call."""
 
 import difflib
 import errno
@@ -14,19 +14,19 @@ _CURRENT = 'Pass `"."` for the current folder.'
 
 
 def checked_path(path, noun, load, find):
-    """The path of one file that is to be read.
+    """Checks the path of a file to read.
 
     Args:
         path: str or path.
-        noun: str, what messages call such a file.
+        noun: str, the noun for such a file in messages.
         load: str, the name of the function of `vqzoo.data` that reads one.
         find: str, the name of the function of `vqzoo.data` that lists them.
 
     Returns:
-        `pathlib.Path` of something that exists and is not a folder.
+        `pathlib.Path` that exists and is not a folder.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not such a path.
 
     Example:
     >>> checked_path(["a.png", "b.png"], "picture", "load_image", "find_images")
@@ -51,22 +51,22 @@ def checked_path(path, noun, load, find):
         if getattr(error, "errno", None) in (None, errno.ENOENT, errno.ENAMETOOLONG):  # none: it holds a zero
             why = getattr(error, "strerror", None) or os.strerror(errno.ENOENT)
             raise ValueError(f"Cannot read the {noun} {name}: {why}. {near_path(path)}") from None
-        # Whoever opens it says why it cannot be read.
+        # Opening it raises the reason why it cannot be read.
     return found
 
 
 def checked_folder(path, find):
-    """The path of a file or a folder that is to be listed.
+    """Checks the path of a file or a folder to list.
 
     Args:
         path: str or path.
         find: str, the name of the function of `vqzoo.data` that lists it.
 
     Returns:
-        The path as it came.
+        The unchanged path.
 
     Raises:
-        ValueError: it is no path, or does not exist where something of nearly the same name does.
+        ValueError: it is not a path, or does not exist while a similar name does.
 
     Example:
     >>> checked_folder(["a", "b"], "find_images")
@@ -86,22 +86,22 @@ def checked_folder(path, find):
 
 
 def target_path(path, thing, name, save, suffixes, suffix, more=""):
-    """The path of one file that is to be written.
+    """Checks the path of a file to write.
 
     Args:
         path: str or path.
-        thing: what is to be written there.
+        thing: the object to write.
         name: str, the argument that holds it.
         save: str, the name of the function of `vqzoo.data` that writes it.
-        suffixes: tuple of str, those that it writes.
-        suffix: str, the one of them to suggest.
+        suffixes: tuple of str, the supported suffixes.
+        suffix: str, the suffix to suggest.
         more: str, code of the other arguments. Defaults to none.
 
     Returns:
         `pathlib.Path`.
 
     Raises:
-        ValueError: it is none, or has another suffix.
+        ValueError: it is not a path, or has another suffix.
 
     Example:
     >>> target_path("a.bmp", None, "image", "save_image", (".jpg", ".png"), ".png")
@@ -126,7 +126,7 @@ def target_path(path, thing, name, save, suffixes, suffix, more=""):
 
 
 def missing_path(paths):
-    """The sentence about the first path that does not exist; None where all do.
+    """Message about the first path that does not exist; None if all exist.
 
     Args:
         paths: sequence of str or path.
@@ -143,11 +143,11 @@ def missing_path(paths):
 
 
 def path_of_other_kind(paths, kind):
-    """The sentence about the first file that is of another kind by its ending; None where none is.
+    """Message about the first file of another kind, by its ending; None if there is none.
 
     Args:
         paths: sequence of str or path.
-        kind: str, what a tokenizer was made for: "image", "audio" or "text".
+        kind: str, modality of the tokenizer: "image", "audio" or "text".
 
     Returns:
         str or None.
@@ -156,7 +156,7 @@ def path_of_other_kind(paths, kind):
     >>> path_of_other_kind(["a.png", "b.wav"], "image")
     "'b.wav' is an audio file by its ending. It needs a tokenizer of audio, and this one is of image."
     """
-    from vqzoo.data.audio.files import AUDIO_SUFFIXES  # which imports this file
+    from vqzoo.data.audio.files import AUDIO_SUFFIXES  # imported here, because it imports this file
     from vqzoo.data.audio.media import MEDIA_SUFFIXES
     from vqzoo.data.image.formats import readable_suffixes
     from vqzoo.data.text.corpus import TEXT_SUFFIXES
@@ -181,7 +181,7 @@ def path_of_other_kind(paths, kind):
 
 
 def near_path(path):
-    """The last sentence of an error about a path that does not exist.
+    """Last sentence of an error about a path that does not exist.
 
     Args:
         path: str or path.
@@ -216,5 +216,5 @@ def _instead(path, load, find):
     if getattr(path, "filename", None):  # a Pillow image that was read from a file
         return "Pass `x.filename`."
     if hasattr(path, "dtype"):
-        return "It is read already: the tokenizers take arrays."
+        return "It is read already, and tokenizers take arrays."
     return f'A folder is listed by `vqzoo.data.{find}(".")`; pass one of its files.'

@@ -1,4 +1,4 @@
-"""What was received in place of an array: in words, and as the array that it holds or becomes."""
+"""Describes objects received instead of an array, and converts them to arrays."""
 
 import os
 
@@ -8,17 +8,17 @@ import numpy as np
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
-# Keys beside the signal in a row of a data set, under which libraries keep its sample rate.
+# Keys of the sample rate in a dataset row, as used by libraries.
 _RATES = ("sampling_rate", "sample_rate", "samplerate", "rate", "sr", "fs")
-_MOST_VALUES = 2**24  # of a sparse matrix that is looked at whole
-_LEAST_RATE = 1000  # Hz; smaller numbers beside an array are labels
+_MOST_VALUES = 2**24  # of a sparse matrix that is checked as a whole
+_LEAST_RATE = 1000  # Hz; smaller numbers next to an array are labels
 
 
 def is_dense(thing):
-    """Whether a thing is none of the arrays whose numbers cannot be taken as they are.
+    """Whether an object is not an array that needs conversion.
 
-    These are sparse and ragged ones, masked ones, matrices (which stay 2-D), and those whose values are not here: on
-    another device, or a specification alone.
+    Such arrays are sparse, ragged or masked arrays, matrices (which stay 2-D), and arrays without accessible values,
+    which are on another device or only a specification.
 
     Args:
         thing: anything.
@@ -36,10 +36,10 @@ def is_dense(thing):
 
 
 def without_values(thing):
-    """Whether a thing has the shape and the dtype of an array, but no numbers that can be read here.
+    """Whether an object has the shape and dtype of an array, but no accessible values.
 
     Args:
-        thing: anything. The tensors of a graph have values, which come later.
+        thing: anything. Symbolic tensors count as having values.
 
     Returns:
         bool.
@@ -56,17 +56,17 @@ def without_values(thing):
         return True
     try:
         known_value(thing)
-    except Exception:  # whatever its library raises
+    except Exception:  # libraries raise many types
         return True
     return False
 
 
 def plain_array(thing, code):
-    """What becomes an array by one call, and the code of it; anything else as it is.
+    """Converts an object that becomes an array by one call, with the code of the call; anything else is unchanged.
 
     Args:
         thing: anything.
-        code: str, its code.
+        code: str, its expression.
 
     Returns:
         `(thing, code)`.
@@ -89,28 +89,28 @@ def plain_array(thing, code):
             for step in steps:
                 moved = getattr(moved, step)()
             return np.asarray(moved), f"np.asarray({code}{''.join(f'.{step}()' for step in steps)})"
-        except Exception:  # whatever its library raises
+        except Exception:  # libraries raise many types
             continue
     return thing, code
 
 
 def densely(thing, code):
-    """The sentence for what `is_dense` refuses and `plain_array` cannot change.
+    """Message for an object that `is_dense` refuses and `plain_array` cannot convert.
 
     Args:
-        thing: a sparse or ragged tensor or matrix, or what has no values.
-        code: str, its code.
+        thing: a sparse or ragged tensor or matrix, or an array without values.
+        code: str, its expression.
 
     Returns:
         str.
     """
     if hasattr(thing, "row_splits"):
-        return f"Pass `{code}.to_tensor()` where all have one size, or give them one by one."
+        return f"Pass `{code}.to_tensor()` if all have the same size, or pass them one by one."
     if hasattr(thing, "toarray"):
         return f"Pass `{code}.toarray()`."
     if hasattr(thing, "dense_shape"):
         return f"Pass `tf.sparse.to_dense({code})`."
-    return "Its values cannot be read here: an array in main memory is expected."
+    return "Its values cannot be read here. Expected an array in main memory."
 
 
 def is_path(thing):
@@ -130,7 +130,7 @@ def is_path(thing):
 
 
 def described(thing):
-    """What was received, in a few words.
+    """Describes a received object in a few words.
 
     Args:
         thing: anything.
@@ -155,7 +155,7 @@ def described(thing):
 
 
 def key_of_signal(thing):
-    """The key or the name under which the signal is in something larger; None where it is the signal itself.
+    """The key or attribute of the signal in a container; None for the signal itself.
 
     Args:
         thing: anything.
@@ -179,14 +179,14 @@ def key_of_signal(thing):
     ranks = [None if shape is None else len(shape) for shape in map(shape_of_any, thing)]
     if None in ranks or max(ranks) == 0:
         return None
-    # A signal beside its sample rate or its label, and a batch of signals beside a row of labels.
+    # A signal with its sample rate or label, and a batch of signals with a row of labels.
     if ranks[0] > ranks[1] and ranks[1] <= 1:
         return 0
     return 1 if ranks[0] == 0 else None
 
 
 def shape_of_any(thing):
-    """The shape of an array or of lists of numbers; None of anything else, and of lists of several lengths.
+    """The shape of an array or of lists of numbers; None for anything else, also for ragged lists.
 
     Args:
         thing: anything.
@@ -202,16 +202,16 @@ def shape_of_any(thing):
         return None
     try:
         return tuple(getattr(thing, "shape", None) or np.shape(thing))
-    except Exception:  # of several lengths, or of an unknown rank
+    except Exception:  # ragged, or of unknown rank
         return None
 
 
 def rate_beside(thing, code):
-    """The sample rate that stands beside a signal, and its code; `(None, None)` where there is none.
+    """The sample rate next to a signal, and its expression; `(None, None)` if there is none.
 
     Args:
-        thing: anything, as it came.
-        code: str, its code.
+        thing: anything, as received.
+        code: str, its expression.
 
     Returns:
         `(rate, code)`.

@@ -1,6 +1,6 @@
-"""The way out of an error about an array: code that makes a signal of what was received.
+"""Fixes in errors about arrays: code that converts the received value to a signal.
 
-In that code `x` is what was received, and the names are those of any program: `np`, `keras`, `vqzoo`, `tokenizer`.
+In the code, `x` is the received value. The other names are common ones: `np`, `keras`, `vqzoo`, `tokenizer`.
 """
 
 import os
@@ -22,31 +22,31 @@ from vqzoo.files import user_path
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
-_NAMED = 4  # signals that each need something else, one by one in a message
-_LISTED = 12  # places of signals that need something else than the rest
+_NAMED = 4  # largest number of signals with individual fixes in a message
+_LISTED = 12  # largest number of indices of signals that differ from the rest
 
 
 class Draft(NamedTuple):
-    """Code that makes an array, and what is known of the array."""
+    """Code that computes an array, and the known properties of the array."""
 
     code: str
-    shape: tuple  # of int, None where a graph does not know
+    shape: tuple  # of int, None if unknown in a graph
     dtype: str
     low: float | None  # the smallest finite value; None inside graphs
     high: float | None
     finite: bool
     library: str  # "np", inside graphs "keras.ops"
     values: np.ndarray | None  # the array before all steps
-    rate: int | None = None  # Hz, where it stands beside the array
+    rate: int | None = None  # Hz, if given together with the array
     rate_code: str | None = None
 
     def then(self, code, shape=None, dtype=None):
-        """The next step.
+        """Appends a step.
 
         Args:
             code: str, in which {x} is the code so far.
-            shape: tuple. Defaults to the same.
-            dtype: str. Defaults to the same.
+            shape: tuple. Defaults to the current shape.
+            dtype: str. Defaults to the current dtype.
 
         Returns:
             `Draft`.
@@ -58,25 +58,25 @@ class Draft(NamedTuple):
 class Repairs:
     """Writes the code for one kind of signal.
 
-    Subclasses know what a signal looks like: `noun`, `read`, `empty`, `layout` and `scale`.
+    Subclasses define the form of a signal by `noun`, `read`, `empty`, `layout` and `scale`.
 
     Args:
-        batched: bool, whether a batch is wanted, or one signal. Defaults to True.
-        call: str, code of a function of one batch, for what has to be done one by one. Defaults to none.
+        batched: bool, whether a batch is expected, or one signal. Defaults to True.
+        call: str, code of a function of one batch, for signals that need separate calls. Defaults to none.
     """
 
     kind = None
-    """str, what a tokenizer of such signals is called: "image" or "audio"."""
+    """str, the modality, "image" or "audio"."""
 
     channels = None
-    """int, those that are wanted."""
+    """int, the expected number of channels."""
 
     noun = "signal"
     files = "signals"
-    """str, the end of the name of the function of `vqzoo.data` that lists files."""
+    """str, the suffix of the name of the function of `vqzoo.data` that lists files."""
 
     axes = 0
-    """int, of one signal without its batch."""
+    """int, the number of axes of one signal without the batch."""
 
     def __init__(self, batched=True, call=None):
         self.batched = batched
@@ -105,11 +105,11 @@ class Repairs:
         return f"vqzoo.data.find_{self.files}({folder})"
 
     def empty(self):
-        """Code of a batch without signals."""
+        """Code of an empty batch."""
         raise NotImplementedError
 
     def layout(self, draft):
-        """The draft with the right axes; None where there is no telling.
+        """The draft with the right axes; None if unknown.
 
         Args:
             draft: `Draft`.
@@ -120,7 +120,7 @@ class Repairs:
         raise NotImplementedError
 
     def scale(self, draft):
-        """The draft as floats in [-1, 1]; None where there is no telling.
+        """The draft as floats in [-1, 1]; None if unknown.
 
         Args:
             draft: `Draft`.
@@ -131,7 +131,7 @@ class Repairs:
         raise NotImplementedError
 
     def unwrapped(self, thing, code):
-        """What holds the array inside something else, and its code.
+        """The array inside a container, and its expression.
 
         Args:
             thing: anything.
@@ -150,7 +150,7 @@ class Repairs:
         return plain_array(thing, code)
 
     def way_out(self, thing):
-        """The last sentence of an error: what to pass, or to call, instead of `x`.
+        """Last sentence of an error, which suggests the value to pass or the call to make.
 
         Args:
             thing: what was received.
@@ -168,7 +168,7 @@ class Repairs:
         if one_by_one:
             return one_by_one
         if isinstance(thing, list | tuple) and not len(thing) and self.batched:
-            return f"Pass `{self.empty()}` for a batch of none."
+            return f"Pass `{self.empty()}` for an empty batch."
         draft = self.draft(whole)
         if draft is not None and draft.code != "x":
             return f"Pass `{draft.code}`."
@@ -177,7 +177,7 @@ class Repairs:
         return f"A file is read by `{self.read('path')}{batch}`."
 
     def _of_paths(self, paths, code, one=False):
-        """The sentence for paths of files, of folders or of nothing."""
+        """Message for paths of files, of folders, or that do not exist."""
         batch = "[None]" if self.batched else ""
         refused = missing_path(paths) or path_of_other_kind(paths, self.kind)
         if refused:
@@ -192,14 +192,14 @@ class Repairs:
         return f"Pass `{self.read(code)}{batch}`." if one else f"Call `[{read} for path in {code}]`."
 
     def _stacked(self, code, one):
-        """The sentence for what can be gone through once, so that nothing of it was looked at."""
-        if self.channels == 1:  # which most have no axis for
+        """Message for an iterator, which was not inspected because it can be used only once."""
+        if self.channels == 1:  # most have no channel axis
             one = f"np.reshape({one}, (*np.shape({one})[:{self.axes - 1}], -1))"
         made = f"[{one} for one in {code}]" if one != "one" else f"list({code})"
-        return f"Pass `np.stack({made})`, where all have one shape."
+        return f"Pass `np.stack({made})`, if all have the same shape."
 
     def _mapped(self, spec):
-        """Code of the end of a call that encodes a data set, whose elements may have labels beside them."""
+        """Code of the end of a call that encodes a dataset, whose elements may have labels."""
         start, signal = "signal", "signal"
         if isinstance(spec, tuple):
             spec, start = spec[0], "signal, *others"
@@ -220,14 +220,14 @@ class Repairs:
         return f"{batch}.map({self.call if plain else f'lambda {start}: {self.call}({draft.code})'})"
 
     def draft(self, thing, code="x"):
-        """The whole repair of one array.
+        """The complete fix of one array.
 
         Args:
             thing: what was received.
             code: str, its code.
 
         Returns:
-            `Draft`, or None where there is no telling.
+            `Draft`, or None if unknown.
         """
         rate, rate_code = rate_beside(thing, code)
         draft = drafted(*self.unwrapped(thing, code))
@@ -240,12 +240,12 @@ class Repairs:
         return None if draft is None else self.scale(draft)
 
     def _one_by_one(self, thing, code):
-        """The sentence for many signals that are no one array; None where it is one."""
+        """Message for a collection of signals that is not one array; None if it is one."""
         if not self.call:
             return None
         if hasattr(thing, "map") and hasattr(thing, "element_spec"):
             mapped = self._mapped(thing.element_spec)
-            return f"Call `{code}{mapped}`." if mapped else "Its elements are no batches of signals."
+            return f"Call `{code}{mapped}`." if mapped else "Its elements are not batches of signals."
         if isinstance(thing, np.ndarray) and thing.dtype.kind in "OUS" and thing.ndim == 1:
             thing = list(thing)
         if isinstance(thing, zip | enumerate):
@@ -262,7 +262,7 @@ class Repairs:
             empty = [i for i, one in enumerate(thing) if 0 in (shape_of_any(self.unwrapped(one, "")[0]) or ())]
             return f"Leave out the empty ones, such as {code}[{empty[0]}]." if empty else None
         if len({shape_of_any(one) for one in thing} - {None}) == 1 and not _are_mixed(drafts):
-            return None  # one array of them is enough
+            return None  # a single array is sufficient
         places = {draft.code: [] for draft in drafts}
         for i, draft in enumerate(drafts):
             places[draft.code].append(i)
@@ -273,12 +273,12 @@ class Repairs:
             return f"Call `[{', '.join(f'{self.call}({code})' for code in codes)}]`."
         (first, _), (other, rare) = sorted(places.items(), key=lambda item: -len(item[1]))[:2]
         if len(places) > 2 or len(rare) > _LISTED:
-            return f"They are of {len(places)} kinds: give each by itself, those like {code}[0] as `{drafts[0].code}`."
+            return f"They are of {len(places)} kinds. Pass each separately, those like {code}[0] as `{drafts[0].code}`."
         return f"Call `[{self.call}({other} if i in {tuple(rare)} else {first}) for i, one in enumerate({code})]`."
 
 
 def _are_mixed(drafts):
-    """Whether arrays of one shape are integers and floats, or some already are in [-1, 1] and others are not."""
+    """Whether arrays of one shape mix integers and floats, or values inside and outside of [-1, 1]."""
     if len({draft.code for draft in drafts}) == 1:
         return False
     floats = [draft for draft in drafts if "float" in draft.dtype]
@@ -288,7 +288,7 @@ def _are_mixed(drafts):
 
 
 def drafted(thing, code):
-    """The draft of an array as it is; None where it is none of numbers.
+    """The draft of an unchanged array; None if it does not hold numbers.
 
     Args:
         thing: array, tensor, or list of numbers.
@@ -308,7 +308,7 @@ def drafted(thing, code):
     try:
         array = thing if hasattr(thing, "dtype") and hasattr(thing, "shape") else np.asarray(thing)
         shape = tuple(array.shape)
-    except (ValueError, TypeError):  # rows of several lengths, or an unknown rank
+    except (ValueError, TypeError):  # ragged rows, or an unknown rank
         return None
     dtype = dtype_name(array)
     if not dtype.startswith(("int", "uint", "float", "bfloat", "bool")):

@@ -1,4 +1,4 @@
-"""Writes TFRecord shards, one after another, so that an interrupted run goes on where it was."""
+"""Writes TFRecord shards one after another, so that an interrupted run can be resumed."""
 
 import contextlib
 import hashlib
@@ -28,19 +28,19 @@ from vqzoo.jsons import parse_json
 
 
 class ShardWriter:
-    """Writes shards one by one; an interrupted run goes on after the last whole one.
+    """Writes shards one by one. An interrupted run resumes after the last complete one.
 
     Args:
-        folder: str or path, made when missing, and locked until the writer's end.
-        kind: str, what the records are: the first word of the files' names.
-        count: int, shards.
-        plan: dict, plain JSON, all that decides about the shards' content. The manifest repeats it.
-        force: bool, whether to delete what is there: shards of another plan, and complete ones of this plan, which are
-            made again. Incomplete ones of this plan are kept: repeating a stopped command, `force` and all, goes on
-            with it. Default False.
+        folder: str or path, created if it is missing, and locked until the writer is closed.
+        kind: str, the kind of the records, which is the first word of the file names.
+        count: int, number of shards.
+        plan: dict, plain JSON, all settings that determine the content of the shards. The manifest repeats it.
+        force: bool, whether to delete existing shards of another plan, and complete ones of this plan, which are
+            written again. Incomplete ones of this plan are kept, so that a repeated command with `force` resumes.
+            Default False.
 
     Raises:
-        ValueError: The folder holds something else, shards of another plan, or another process has it.
+        ValueError: The folder holds other files, shards of another plan, or is locked by another process.
 
     Example:
     >>> import tempfile
@@ -66,11 +66,11 @@ class ShardWriter:
         if not self._is_same(found) or (force and (self.folder / MANIFEST).exists()):
             self._make_room(found, force)
             self._write_plan(self.plan)
-        elif found != self.plan:  # of an earlier format, which goes on in this one
+        elif found != self.plan:  # of an earlier format, which is continued in this one
             self._write_plan(self.plan)
 
     def missing(self):
-        """Numbers of the shards that are not there yet.
+        """Numbers of the missing shards.
 
         Returns:
             List of int.
@@ -78,17 +78,17 @@ class ShardWriter:
         return [shard for shard in range(self.count) if index_or_none(self.folder / self._name(shard)) is None]
 
     def write(self, shard, records, failed=None):
-        """Writes one shard, whole or not at all.
+        """Writes one shard atomically.
 
         Args:
             shard: int, from 0.
             records: iterable of (name, label, features): two strings for the index, and a dict of str to bytes, str
                 or ints.
-            failed: dict name -> reason, what should have been in it; it may be filled while `records` are read.
-                Default None.
+            failed: dict name -> reason, records that failed; it may be filled while `records` is iterated. Default
+                None.
 
         Raises:
-            OSError: The shard cannot be written, as on a full disk.
+            OSError: The shard cannot be written, for example on a full disk.
         """
         path = self.folder / self._name(shard)
         offsets, checksums, names, labels = [0], [], [], []
@@ -102,7 +102,7 @@ class ShardWriter:
                     names.append(name)
                     labels.append(label)
         index = {"bytes": path.stat().st_size, "sha256": sha256_of(path), "offsets": offsets, "crc32": checksums}
-        with atomic_path(index_of(path)) as temporary:  # the second file marks the first as done
+        with atomic_path(index_of(path)) as temporary:  # the second file marks the first as complete
             index |= {"names": names, "labels": labels, "failed": failed or {}}
             temporary.write_text(json_text(index), encoding="utf-8")
 
@@ -110,7 +110,7 @@ class ShardWriter:
         """Writes the manifest.
 
         Returns:
-            Dict, the manifest and, as `failed`, all that is missing: name -> reason.
+            Dict, the manifest and, as `failed`, the failed records: name -> reason.
         """
         entries, failed = [], {}
         for shard in range(self.count):
@@ -132,7 +132,7 @@ class ShardWriter:
         return _shard_name(self.kind, shard, self.count)
 
     def _is_same(self, plan):
-        """Whether a plan that was found is this one, of this format or an earlier one."""
+        """Whether an existing plan is this one, in this format or an earlier one."""
         if not isinstance(plan, dict) or not is_integer(plan.get("format_version"), 1, SHARD_FORMAT):
             return False
         return {**plan, "format_version": SHARD_FORMAT} == self.plan
@@ -142,7 +142,7 @@ class ShardWriter:
             temporary.write_text(json_text(plan, indent=1), encoding="utf-8")
 
     def _make_room(self, found, force):
-        """Deletes the shards of another plan, or refuses to. Only files that a plan of ours names are deleted."""
+        """Deletes the shards of another plan, or refuses to. Only files that a plan of vqzoo names are deleted."""
         owned = _names_of(found)
         taken = [MANIFEST, PLAN] if owned is None else []
         taken += [name for shard in range(self.count) for name in _files_of(self._name(shard))]
@@ -151,7 +151,7 @@ class ShardWriter:
             before, now = ({"shards": plan.get("shards"), **plan["plan"]} for plan in (found, self.plan))
             others = [name for name in now if before.get(name) != now[name]]
             if is_integer(found.get("format_version"), SHARD_FORMAT + 1):
-                others = ["format_version, that of a newer vqzoo"]
+                others = ["format_version, from a newer vqzoo"]
             raise ValueError(
                 f"{str(self.folder)!r} holds shards of another command, with other {', '.join(others) or 'content'}. "
                 "Repeat that command to complete them, give --force to replace them, or choose another --out."
@@ -163,15 +163,15 @@ class ShardWriter:
             )
         if owned is None:
             return
-        # A kill from here on must not leave old shards that look like those of this plan.
+        # A killed process must not leave old shards that look like those of this plan.
         self._write_plan({**self.plan, "replacing": sorted(owned)})
-        (self.folder / MANIFEST).unlink(missing_ok=True)  # before its shards: without it the folder is not complete
+        (self.folder / MANIFEST).unlink(missing_ok=True)  # before its shards; without it the folder is incomplete
         for name in owned:
             (self.folder / name).unlink(missing_ok=True)
 
 
 def _names_of(plan):
-    """The files that a plan of ours has written or is replacing, a set of names; None for any other JSON."""
+    """Set of the file names that a plan of vqzoo has written or is replacing; None for any other JSON."""
     if not isinstance(plan, dict) or not isinstance(plan.get("plan"), dict):
         return None
     kind, count, replacing = plan.get("kind"), plan.get("shards"), plan.get("replacing", [])
@@ -192,14 +192,14 @@ def _files_of(name):
 
 
 class _RecordFile:
-    """`tf.io.TFRecordWriter` whose errors are OSErrors, and tell what to do.
+    """`tf.io.TFRecordWriter` whose errors are OSErrors with a fix.
 
-    Only the writer's own: `ResourceExhaustedError` is a full disk here, and elsewhere a full GPU.
+    Only errors of the writer are converted. Here `ResourceExhaustedError` means a full disk, elsewhere a full GPU.
     """
 
     def __init__(self, temporary, path):
         self._path = path
-        self._file = self._call(tf.io.TFRecordWriter, os.fsencode(temporary))  # a name need not be UTF-8
+        self._file = self._call(tf.io.TFRecordWriter, os.fsencode(temporary))  # a name may not be UTF-8
 
     def write(self, record):
         self._call(self._file.write, record)
@@ -212,13 +212,13 @@ class _RecordFile:
             return function(*arguments)
         except tf.errors.OpError as error:
             raise OSError(
-                f"Cannot write the shard {str(self._path)!r}: {error.message}. Make room on its disk and repeat the "
-                "command, which goes on after the last whole shard, or choose another --out."
+                f"Cannot write the shard {str(self._path)!r}: {error.message}. Free disk space and repeat the "
+                "command, which resumes after the last complete shard, or choose another --out."
             ) from error
 
 
 def _example(features):
-    """The bytes of a `tf.train.Example`, always the same for the same features."""
+    """The bytes of a `tf.train.Example`, deterministic for the same features."""
     example = tf.train.Example()
     for name, value in features.items():
         if isinstance(value, (bytes, str)):
@@ -230,7 +230,7 @@ def _example(features):
 
 
 def digest_files(files):
-    """A hash of files' names and sizes, in their order: other files have another.
+    """A hash of the names and sizes of files, in their order.
 
     Args:
         files: list of (path, name).
@@ -238,11 +238,11 @@ def digest_files(files):
     Returns:
         str, hexadecimal.
     """
-    told = "\n".join(f"{name} {size_of(path)}" for path, name in files)
-    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+    lines = "\n".join(f"{name} {size_of(path)}" for path, name in files)
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
 def size_of(path):
-    """Bytes of a file, 0 where there is none."""
+    """The size of a file in bytes, 0 if it does not exist."""
     path = pathlib.Path(path)
     return path.stat().st_size if path.is_file() else 0

@@ -1,7 +1,7 @@
-"""TFRecord shards with a manifest: many small files as few large ones, read by number.
+"""TFRecord shards with a manifest and random access by record number.
 
-A folder holds `KIND-00000-of-00012.tfrecord`, which any reader of TFRecord reads, beside each an `.index.json` (where
-its records begin, their checksums and names), and `manifest.json`, which is written last and marks the folder complete.
+A folder holds `KIND-00000-of-00012.tfrecord`, which any TFRecord reader can read, an `.index.json` for each (offsets,
+checksums and names of its records), and `manifest.json`, which is written last and marks the folder complete.
 """
 
 import hashlib
@@ -19,31 +19,31 @@ from vqzoo.jsons import parse_json
 from vqzoo.jsons import shown
 from vqzoo.names import check_name
 
-# 2: the manifest has a checksum of itself, and the length of each index. 1 is still read.
+# Version 2: the manifest has a checksum of itself, and the length of each index. Version 1 is still supported.
 SHARD_FORMAT = 2
 MANIFEST = "manifest.json"
-PLAN = "plan.json"  # what is being written: a run with another plan is refused
+PLAN = "plan.json"  # the plan of the current run; a run with another plan is refused
 # A TFRecord's frame: length (8 bytes) and its checksum (4) before the data, the data's checksum (4) after.
 HEADER, FRAME = 12, 16
-# Of a manifest or a plan, which any folder may hold under these names: room for 99,999 shards, as many as their names
-# can count, of 350 bytes each.
+# Largest size of a manifest or a plan, because any folder may hold files of these names. It suffices for the largest
+# number of shards, 99,999, of 350 bytes each.
 _MOST_BYTES = 2**26
-# Of an index it is as much, and eight times its shard: a name of a record may be escaped there, six letters for one.
+# For an index it is this plus eight times its shard, because an escaped character of a name takes six characters.
 _INDEX_BYTES = 8
-_LONGEST_RECORD = 2**31  # bytes, where protocol buffers end
+_LONGEST_RECORD = 2**31  # bytes, the limit of protocol buffers
 _KEYS = {"format_version", "kind", "rows", "shards", "plan"}
 
 
 class Shards:
-    """Records of complete shards, by number.
+    """Random access to the records of complete shards.
 
     Args:
         folder: str or path.
-        kind: str, what the records have to be.
+        kind: str, the expected kind of the records.
 
     Raises:
         ValueError: The manifest is missing, damaged, of a newer format or of another kind; or a shard or its index is
-            missing or not as long as the manifest tells. All of them are named.
+            missing or has a wrong length. The message names all of them.
     """
 
     def __init__(self, folder, kind):
@@ -64,7 +64,7 @@ class Shards:
             self._labels.append(labels)
         if faults:
             raise ValueError(
-                f"{len(faults)} of {len(self.manifest['shards'])} shards in {str(self.folder)!r} are not whole: "
+                f"{len(faults)} of {len(self.manifest['shards'])} shards in {str(self.folder)!r} are damaged: "
                 f"{', '.join(faults[:5])}. Fetch them again, or make the shards again with --force."
             )
         self._ends = np.cumsum([len(names) for names in self._names])
@@ -73,7 +73,7 @@ class Shards:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def name(self, number):
-        """A record's name: shard/name.
+        """The name of a record, shard/name.
 
         Args:
             number: int, from 0.
@@ -85,7 +85,7 @@ class Shards:
         return f"{self._files[shard].name}/{self._names[shard][row]}"
 
     def labels(self):
-        """What the index tells of each record.
+        """The labels of all records, from the index.
 
         Returns:
             List of str.
@@ -113,15 +113,15 @@ class Shards:
             if zlib.crc32(data) != self._checksums[shard][row]:
                 raise ValueError("its checksum is wrong")
             return tf.train.Example.FromString(data).features.feature
-        except Exception as error:  # protobuf's DecodeError is no ValueError
+        except Exception as error:  # protobuf's DecodeError is not a ValueError
             name = f"Record {row} ({self._names[shard][row]}) of the shard {str(self._files[shard])!r}"
             raise ValueError(f"{name} is damaged: {error}. Fetch the shard again, or make it again.") from error
 
     def part(self, worker, workers):
-        """A worker's records: of n and W workers, w * n / W to (w + 1) * n / W, rounded down.
+        """The records of a worker: of n and W workers, w * n / W to (w + 1) * n / W, rounded down.
 
-        All workers have as many, to one, however long the shards are. They read whole shards but for those that two
-        neighbours share.
+        The numbers of records differ by at most one, independent of the lengths of the shards. Workers read whole
+        shards, except those that two neighbours share.
 
         Args:
             worker: int, from 0.
@@ -145,7 +145,7 @@ class Shards:
 def verify_shards(folder):
     """Checks every byte of the shards in a folder, of their indexes, of the manifest and of the plan.
 
-    Shards of an earlier vqzoo, whose manifest has no checksum, may have other white space in the manifest.
+    The manifest of an earlier vqzoo has no checksum, and its white space is not checked.
 
     Args:
         folder: str or path.
@@ -154,7 +154,7 @@ def verify_shards(folder):
         Dict, the manifest.
 
     Raises:
-        ValueError: as `Shards`, or a shard or the plan is damaged; all of them are named.
+        ValueError: as `Shards`, or a shard or the plan is damaged. The message names all of them.
     """
     folder = _folder(folder)
     manifest = Shards(folder, _read_manifest(folder)["kind"]).manifest
@@ -165,13 +165,13 @@ def verify_shards(folder):
     plans = [plan_bytes(manifest, version) for version in range(manifest["format_version"], SHARD_FORMAT + 1)]
     path = folder / PLAN
     if not path.is_file() or path.stat().st_size not in map(len, plans) or path.read_bytes() not in plans:
-        fault = "damaged: it does not say what the manifest says" if path.is_file() else "missing"
+        fault = "damaged: it does not match the manifest" if path.is_file() else "missing"
         raise ValueError(f"{str(path)!r} is {fault}. Fetch it again, or make the shards again with --force.")
     return manifest
 
 
 def manifest_bytes(manifest):
-    r"""A manifest as its file, with a checksum of the rest: there are no other bytes that say the same.
+    r"""Serialises a manifest with a checksum of the rest, deterministically.
 
     Args:
         manifest: dict, with a `checksum` or without.
@@ -189,7 +189,7 @@ def manifest_bytes(manifest):
 
 
 def plan_bytes(manifest, version=SHARD_FORMAT):
-    """The plan that a manifest repeats, as its file.
+    """Serialises the plan in a manifest.
 
     Args:
         manifest: dict, with `kind`, `shards` and `plan`.
@@ -205,7 +205,7 @@ def plan_bytes(manifest, version=SHARD_FORMAT):
 
 
 def holds_shards(folder):
-    """Whether a folder holds shards, whole or not.
+    """Whether a folder holds shards, complete or not.
 
     Args:
         folder: str or path.
@@ -227,14 +227,14 @@ def _folder(folder):
 def _read_manifest(folder, kind=None):
     path = folder / MANIFEST
     if not path.is_file():
-        unfinished = "the run that wrote its shards did not end: repeat its command, which goes on where it stopped"
+        unfinished = "the run that wrote its shards did not finish. Repeat its command, which resumes where it stopped"
         raise ValueError(
             f"{str(folder)!r} has no {MANIFEST}: "
             + (f"{unfinished}." if (folder / PLAN).is_file() else "shards are made by `vqzoo shard`.")
         )
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes, where a manifest has no more than {_MOST_BYTES}")
+            raise ValueError(f"it has {path.stat().st_size} bytes, more than the {_MOST_BYTES} of a manifest")
         data = path.read_bytes()
         manifest = parse_json(data, any_text=True)
         version = manifest["format_version"]
@@ -243,7 +243,7 @@ def _read_manifest(folder, kind=None):
             _check_manifest(manifest)
             if version > 1 and manifest_bytes(manifest) != data:
                 raise ValueError("its checksum is wrong")
-    except Exception as error:  # what a damaged file raises has no end
+    except Exception as error:  # a damaged file raises many types
         raise ValueError(
             f"{str(path)!r} is damaged: {error}. Fetch the shards again, or make them again with --force."
         ) from error
@@ -253,29 +253,29 @@ def _read_manifest(folder, kind=None):
             f"{SHARD_FORMAT}. Upgrade: `pip install --upgrade vqzoo`."
         )
     if kind is not None and manifest["kind"] != kind:
-        raise ValueError(f"The shards in {str(folder)!r} hold {manifest['kind']}, where {kind} are needed.")
+        raise ValueError(f"The shards in {str(folder)!r} hold {manifest['kind']}. Expected {kind}.")
     return manifest
 
 
 def _check_manifest(manifest):
-    """Raises, one thing or another, unless it has all that is read of it."""
+    """Raises an error of any type unless the manifest has all required entries."""
     version, kind, shards = (manifest[name] for name in ("format_version", "kind", "shards"))
     keys = _KEYS if version == 1 else _KEYS | {"checksum"}
     if not is_integer(version, 1) or not isinstance(shards, list) or not isinstance(manifest["plan"], dict):
-        raise ValueError("it is no manifest of shards")
+        raise ValueError("it is not a manifest of shards")
     if not isinstance(kind, str) or not re.fullmatch(r"\w+", kind) or set(manifest) != keys:
-        raise ValueError("it is no manifest of shards")
+        raise ValueError("it is not a manifest of shards")
     counts = ["rows", "bytes"] if version == 1 else ["rows", "bytes", "index_bytes"]
     for i, entry in enumerate(shards):
         hashes = [entry[name] for name in ("sha256", "index_sha256")]
         good = all(isinstance(text, str) and re.fullmatch("[0-9a-f]{64}", text) for text in hashes)
         if not good or not all(is_integer(entry[name]) for name in counts) or len(entry) != len(counts) + 3:
-            raise ValueError(f"it tells {shown(entry)} of a shard")
+            raise ValueError(f"it has the entry {shown(entry)} of a shard")
         if entry["file"] != f"{kind}-{i:05d}-of-{len(shards):05d}.tfrecord":
             raise ValueError(f"its shard {i} is called {shown(entry['file'])}")
     rows = sum(entry["rows"] for entry in shards)
     if not is_integer(manifest["rows"]) or rows != manifest["rows"]:
-        raise ValueError(f"its shards have {rows} rows, where it tells {shown(manifest['rows'])}")
+        raise ValueError(f"its shards have {rows} rows, and not the {shown(manifest['rows'])} of the manifest")
 
 
 def _read_index(folder, entry):
@@ -294,12 +294,12 @@ def _read_index(folder, entry):
         raise ValueError(f"its {index.name} is missing or damaged")
     index = parsed_index(data)
     if entry["rows"] != len(index["names"]) or entry["bytes"] != index["bytes"] or entry["sha256"] != index["sha256"]:
-        raise ValueError(f"its index does not fit {entry['rows']} rows in {entry['bytes']} bytes")
+        raise ValueError(f"its index does not match {entry['rows']} rows in {entry['bytes']} bytes")
     return index["offsets"], index["crc32"], index["names"], index["labels"]
 
 
 def parsed_index(data):
-    """What an index says, once it is known to be one.
+    """Parses and checks an index.
 
     Args:
         data: bytes.
@@ -309,7 +309,7 @@ def parsed_index(data):
         `labels`; and `failed`, a dict name -> reason.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a valid index.
     """
     try:
         index = parse_json(data, any_text=True)
@@ -325,17 +325,17 @@ def parsed_index(data):
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"its index cannot be read: {error}") from error
     if not good:
-        raise ValueError("its index cannot be read: it has values of other types")
+        raise ValueError("its index cannot be read: it has values of wrong types")
     index["offsets"] = offsets = np.array(offsets, np.int64)
     lengths = np.diff(offsets)
     fit = len(offsets) - 1 == len(checksums) == len(names) == len(labels) and offsets[0] == 0
     if not fit or offsets[-1] != index["bytes"] or not ((FRAME <= lengths) & (lengths <= _LONGEST_RECORD)).all():
-        raise ValueError(f"its index does not fit {len(names)} rows in {index['bytes']} bytes")
+        raise ValueError(f"its index does not match {len(names)} rows in {index['bytes']} bytes")
     return index
 
 
 def index_of(path):
-    """The index beside a shard."""
+    """The path of the index of a shard."""
     return path.with_suffix(".index.json")
 
 
@@ -346,7 +346,7 @@ def sha256_of(path):
 
 
 def json_or_none(path):
-    """What a manifest or a plan holds, or None where it is neither or larger than any."""
+    """The contents of a manifest or a plan, or None if it is neither or too large."""
     try:
         small = path.is_file() and path.stat().st_size <= _MOST_BYTES
         return parse_json(path.read_bytes(), any_text=True) if small else None
@@ -355,7 +355,7 @@ def json_or_none(path):
 
 
 def index_or_none(path):
-    """The index of a shard that is whole, as far as its length tells, or None."""
+    """The index of a shard with the expected length, or None."""
     try:
         size = path.stat().st_size
         if index_of(path).stat().st_size > _MOST_BYTES + _INDEX_BYTES * size:

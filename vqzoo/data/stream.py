@@ -1,4 +1,4 @@
-"""Training data by the number of the step: which examples a batch has, and a Python function of it as a dataset."""
+"""Training data as a function of the step: the examples of a batch, and a dataset of a Python function."""
 
 import atexit
 import functools
@@ -11,19 +11,19 @@ import numpy as np
 import tensorflow as tf
 
 # Fixed, because a pipeline that TensorFlow tunes can start a call at any time, also while Python exits. More
-# threads than this only wait for each other's Python lines.
+# threads would only wait for the interpreter lock.
 _THREADS = min(8, os.cpu_count() or 1)
 
 
 class Order:
-    """Which examples are in batch `step`: a permutation of all for each epoch, one after another.
+    """The examples of each batch: one permutation of all examples per epoch, one after another.
 
-    Several workers share a batch: worker w of W has the rows from w * batch_size / W on. Where `part` gives each worker
-    examples of its own, its rows are of the permutation of those. All workers take as many rows a step, so parts of one
-    length (`equal_part`) are what makes all examples equally frequent.
+    Several workers share a batch: worker w of W has the rows from w * batch_size / W on. If `part` assigns examples to
+    workers, the rows of a worker come from a permutation of its part. All workers take the same number of rows per
+    step, so that all examples are equally frequent only with parts of equal length (`equal_part`).
 
     Args:
-        count: int, examples.
+        count: int, number of examples.
         batch_size: int.
         seed: int from 0 to 2**63 - 1.
         part: callable (worker, workers) -> int array of examples, or None for all. Default None.
@@ -50,11 +50,11 @@ class Order:
         self._permutation = functools.lru_cache(maxsize=4)(self._permuted)
 
     def random(self, number, stream):
-        """The random numbers of one example or epoch, which no other has.
+        """The random generator of one example or epoch.
 
         Args:
             number: int.
-            stream: int, for another purpose another one; 0 is that of the permutations.
+            stream: int, a different one for each purpose; 0 is that of the permutations.
 
         Returns:
             `np.random.Generator`.
@@ -62,7 +62,7 @@ class Order:
         return np.random.Generator(np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, stream]))
 
     def rows(self, worker=0, workers=1):
-        """How many rows of a batch are a worker's.
+        """Number of rows of a batch per worker.
 
         Args:
             worker: int, from 0. Default 0.
@@ -72,23 +72,23 @@ class Order:
             int.
 
         Raises:
-            ValueError: `worker` is none of the workers, `batch_size` is no multiple of `workers`, or the worker has no
+            ValueError: `worker` is out of range, `batch_size` is not a multiple of `workers`, or the worker has no
                 examples.
         """
         if not is_count(workers) or not is_count(worker + 1) or worker >= workers:
             raise ValueError(
-                f"worker counts from 0 to workers - 1, and workers from 1. Received: {worker=}, {workers=}"
+                f"worker must be from 0 to workers - 1, and workers at least 1. Received: {worker=}, {workers=}"
             )
         if self.batch_size % workers:
             raise ValueError(
-                f"batch_size must be a multiple of the number of workers, who share each batch. Received: "
+                f"batch_size must be a multiple of the number of workers, which share each batch. Received: "
                 f"batch_size={self.batch_size}, {workers=}"
             )
         self._part(worker, workers)
         return self.batch_size // workers
 
     def batch(self, step, worker=0, workers=1):
-        """The examples of one batch, or a worker's rows of it.
+        """The examples of one batch, or of the rows of a worker.
 
         Args:
             step: int, counted from 0.
@@ -96,8 +96,8 @@ class Order:
             workers: int. Default 1.
 
         Returns:
-            List of (number, examples, position): the row's number in the endless stream, the epoch's permutation, and
-            where in it the row's example is.
+            List of (number, examples, position): the number of the row in the endless stream, the permutation of the
+            epoch, and the position of the example in it.
 
         Raises:
             ValueError: `step` is negative, or as `rows`.
@@ -129,11 +129,10 @@ class Order:
 
 
 class StepBatches:
-    """Batches by the number of the step, of a subclass with `_order`, `_shape` and `_example`.
+    """Batches as a function of the step, for subclasses with `_order`, `_shape` and `_example`.
 
-    `_order` is an `Order`, `_shape` a tuple, that of one example, and `_example(number, examples, position)`, which
-    takes what `Order.batch` gives for a row, a numpy array of that shape and of `_dtype`: float32, if a subclass does
-    not say otherwise.
+    `_order` is an `Order`, and `_shape` the shape of one example. `_example(number, examples, position)` takes an entry
+    of `Order.batch` and returns a numpy array of that shape and of `_dtype`, which is float32 by default.
     """
 
     _dtype = tf.float32
@@ -144,54 +143,54 @@ class StepBatches:
         return {}
 
     def batch(self, step, worker=0, workers=1):
-        """Makes one batch, or one worker's rows of it.
+        """Loads one batch, or the rows of one worker.
 
         Args:
             step: int, counted from 0.
-            worker: int, from 0: which of the workers. Default 0.
-            workers: int, how many share the batch. Default 1.
+            worker: int, from 0, the index of the worker. Default 0.
+            workers: int, number of workers that share the batch. Default 1.
 
         Returns:
-            Numpy array of `batch_size / workers` examples, of the shape and dtype that the class tells: signals are
-            float32 in [-1, 1], ids int32.
+            Numpy array of `batch_size / workers` examples, with the shape and dtype of the class. Signals are float32
+            in [-1, 1], ids are int32.
 
         Raises:
-            ValueError: `step` is negative, `worker` is none of the workers, `batch_size` is no multiple of
+            ValueError: `step` is negative, `worker` is out of range, `batch_size` is not a multiple of
                 `workers`, or too many of the files cannot be read.
         """
         return np.stack([self._example(*place) for place in self._order.batch(step, worker, workers)])
 
     def dataset(self, start=0, steps=None, worker=0, workers=1):
-        """Makes the batches of steps `start`, `start + 1`, ... in order, ahead of need, on several threads.
+        """Loads the batches of steps `start`, `start + 1`, ... in order, with prefetching on several threads.
 
-        Every pass over the dataset begins at `start` again: for training take the endless one and give
-        `fit(steps_per_epoch=...)`, which goes on where the last epoch ended.
+        Every iteration over the dataset begins at `start` again. For training, use the endless dataset with
+        `fit(steps_per_epoch=...)`, which continues where the last epoch ended.
 
         Args:
-            start: int, the first step: the number of steps done, after a resume. Default 0.
+            start: int, the first step, which is the number of finished steps after a resume. Default 0.
             steps: int, the number of batches. Default None, endless.
-            worker: int, from 0: which of the workers. Default 0.
-            workers: int, how many share each batch. Default 1.
+            worker: int, from 0, the index of the worker. Default 0.
+            workers: int, number of workers that share each batch. Default 1.
 
         Returns:
-            `tf.data.Dataset` of what `batch(step, worker, workers)` returns. If no file can be read it raises
+            `tf.data.Dataset` of the results of `batch(step, worker, workers)`. If no file can be read, it raises
             `tf.errors.InvalidArgumentError` with the message of `batch`.
 
         Raises:
-            ValueError: `start` is negative, `steps` is below 1, `worker` is none of the workers, or `batch_size` is
-                no multiple of `workers`.
+            ValueError: `start` is negative, `steps` is below 1, `worker` is out of range, or `batch_size` is not a
+                multiple of `workers`.
         """
         spec = tf.TensorSpec((self._order.rows(worker, workers), *self._shape), self._dtype)
         return step_dataset(functools.partial(self.batch, worker=worker, workers=workers), spec, start, steps)
 
 
 def equal_part(count, worker, workers):
-    """A worker's range of examples: w * count / W to (w + 1) * count / W, rounded down.
+    """The range of examples of a worker: w * count / W to (w + 1) * count / W, rounded down.
 
-    All examples are in one part, and no part has more than one example more than another.
+    Every example is in exactly one part, and the sizes of the parts differ by at most one.
 
     Args:
-        count: int, examples.
+        count: int, number of examples.
         worker: int w, from 0.
         workers: int W.
 
@@ -207,31 +206,31 @@ def equal_part(count, worker, workers):
     """
     if count < workers:
         raise ValueError(
-            f"{workers} workers cannot share {count} examples, one or more each. Take fewer workers, or more examples."
+            f"{workers} workers cannot share {count} examples, at least one each. Use fewer workers, or more examples."
         )
     return np.arange(count * worker // workers, count * (worker + 1) // workers)
 
 
 def is_count(value, least=1):
-    """Whether a value is an int of at least 1, or of at least `least`. True and spans of time are not."""
-    # NumPy counts spans of time among its integers.
+    """Whether a value is an int of at least 1, or of at least `least`. True and time intervals are not."""
+    # In NumPy, time intervals are integers too.
     return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.timedelta64) and value >= least
 
 
 def step_dataset(function, spec, start=0, steps=None):
-    """Makes the dataset of `function(start)`, `function(start + 1)`, ... in order.
+    """Creates the dataset of `function(start)`, `function(start + 1)`, ... in order.
 
-    The function runs ahead of need on several threads, so it must be a pure function of the step.
+    The function is called ahead on several threads, so that it must be a pure function of the step.
 
     Args:
         function: callable that takes a step, a numpy int64, and returns a numpy array.
         spec: `tf.TensorSpec` of that array, with a static shape.
         start: int, the first step. Default 0.
-        steps: int, how many. Default None, endless.
+        steps: int, number of steps. Default None, endless.
 
     Returns:
-        `tf.data.Dataset` of tensors of `spec`, of known cardinality. An exception of the function arrives as
-        `tf.errors.InvalidArgumentError` or a sibling of it, with the message in its text.
+        `tf.data.Dataset` of tensors of `spec`, of known cardinality. An exception in the function is raised as
+        `tf.errors.InvalidArgumentError` or a related error that contains its message.
 
     Raises:
         ValueError: `start` is negative or `steps` is below 1.
@@ -254,10 +253,10 @@ def step_dataset(function, spec, start=0, steps=None):
 
 
 class _Calls:
-    """Keeps count of the calls under way in all datasets, so that Python exits after the last of them.
+    """Counts the running calls of all datasets, so that Python exits after the last of them.
 
-    A thread of TensorFlow that asks for the interpreter while it shuts down never gets it, and the iterator that
-    waits for that thread never ends: without this, a script whose iterator is still alive hangs at exit.
+    A TensorFlow thread that requests the interpreter during its shutdown never gets it, and the iterator that waits for
+    the thread never ends. Without this class, a script with a live iterator hangs at exit.
     """
 
     def __init__(self):
@@ -270,7 +269,7 @@ class _Calls:
         with self.lock:
             self.running += 1
         try:
-            if self.closing:  # nobody is left to read it: fill the buffers quickly
+            if self.closing:  # nothing reads it any more; fills the buffers quickly
                 return np.zeros(spec.shape, spec.dtype.as_numpy_dtype)
             return function(step)
         finally:
@@ -279,7 +278,7 @@ class _Calls:
                 self.ended = time.monotonic()
 
     def close(self, quiet=0.2, patience=10.0):
-        """Waits until no call has run for `quiet` seconds: all buffers are full then."""
+        """Waits until no call has run for `quiet` seconds. Then all buffers are full."""
         self.closing = True
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline and (self.running or time.monotonic() < self.ended + quiet):

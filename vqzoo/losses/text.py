@@ -30,7 +30,7 @@ class PieceCrossEntropy:
         ValueError: if an argument is out of range, or the shape of the logits does not match that of the ids.
 
     Example:
-    >>> ids = np.array([[1, 2, 2, 2]])  # the end piece is 2: one piece, and padding
+    >>> ids = np.array([[1, 2, 2, 2]])  # 2 is the end-of-sequence token; the rest is padding
     >>> logits = np.log([[[0.1, 0.8, 0.1], [0.2, 0.6, 0.2], [1e-9, 1.0, 1e-9], [1e-9, 1.0, 1e-9]]])
     >>> round(float(PieceCrossEntropy(end=2)(ids, logits)[0]), 4)  # (-ln 0.8 - ln 0.2) / 2
     0.9163

@@ -1,4 +1,4 @@
-"""Arrays to pictures of them: images, spectrograms, sentences, charts."""
+"""Plots of images, spectrograms, text, training curves and tokens."""
 
 from vqzoo.plots.audio import save_sounds
 from vqzoo.plots.audio import save_spectrograms

@@ -1,4 +1,4 @@
-"""What training sounds like: reconstructions as files to listen to, and their spectrograms to look at."""
+"""Reconstructed audio as files, and spectrograms of it."""
 
 import keras
 import numpy as np
@@ -9,14 +9,14 @@ from vqzoo.files import user_path
 from vqzoo.ops import magnitudes
 from vqzoo.ops import stft
 
-_FRAME_SECONDS = 0.032  # long enough to part the harmonics of a voice, short enough to show its plosives
-_RANGE = 80.0  # dB between the loudest and the faintest shown, as far as most recordings go
+_FRAME_SECONDS = 0.032  # long enough to resolve the harmonics of a voice, short enough for its plosives
+_RANGE = 80.0  # dB, dynamic range of the plot, that of most recordings
 
 
 def save_spectrograms(path, originals, reconstructions, sample_rate):
-    """Draws the spectrograms of sounds beside those of their reconstructions.
+    """Plots the spectrograms of audio next to those of its reconstructions.
 
-    Both have the same colours: each row's brightest is the original's loudest, its darkest 80 dB below.
+    Both share a colour scale per row, from the loudest level of the original to 80 dB below.
 
     Args:
         path: str or path of the PNG.
@@ -28,7 +28,7 @@ def save_spectrograms(path, originals, reconstructions, sample_rate):
         `pathlib.Path` of the file.
 
     Raises:
-        ValueError: if the shapes do not fit together.
+        ValueError: if the shapes do not match.
 
     Example:
     >>> import pathlib, tempfile
@@ -36,12 +36,12 @@ def save_spectrograms(path, originals, reconstructions, sample_rate):
     >>> save_spectrograms(pathlib.Path(tempfile.mkdtemp(), "tone.png"), tone, 0.5 * tone, 16000).name
     'tone.png'
     """
-    from matplotlib.figure import Figure  # here, because it takes half a second
+    from matplotlib.figure import Figure  # imported here, because it takes half a second
 
     originals, reconstructions = map(keras.ops.convert_to_numpy, (originals, reconstructions))
     if originals.ndim != 3 or not len(originals) or originals.shape != reconstructions.shape:
         raise ValueError(
-            "Sounds are (batch, samples, channels), one at least, and reconstructions have their shape. Received: "
+            "Audio must be (batch, samples, channels), not empty, and reconstructions of the same shape. Received: "
             f"{originals.shape} and {reconstructions.shape}"
         )
     rows = len(originals)
@@ -74,10 +74,10 @@ def save_spectrograms(path, originals, reconstructions, sample_rate):
 
 
 def save_sounds(folder, tokenizer, sounds):
-    """Encodes and decodes sounds, and writes spectrograms and the files to listen to.
+    """Encodes and decodes audio, and writes spectrograms and audio files.
 
     Args:
-        folder: str or path: `spectrograms.png`, and for each sound `1_original.wav` and `1_reconstruction.wav`.
+        folder: str or path, for `spectrograms.png`, and `1_original.wav` and `1_reconstruction.wav` for each example.
         tokenizer: `AudioTokenizer`.
         sounds: float array (batch, samples, channels) in [-1, 1].
 
@@ -89,9 +89,9 @@ def save_sounds(folder, tokenizer, sounds):
     """
     folder = user_path(folder)
     sounds = keras.ops.convert_to_numpy(sounds)
-    again = keras.ops.convert_to_numpy(tokenizer.decode(tokenizer.encode(sounds), length=sounds.shape[1]))
-    paths = [save_spectrograms(folder / "spectrograms.png", sounds, again, tokenizer.sample_rate)]
-    for i, pair in enumerate(zip(sounds, np.clip(again, -1.0, 1.0), strict=True)):
+    reconstructions = keras.ops.convert_to_numpy(tokenizer.decode(tokenizer.encode(sounds), length=sounds.shape[1]))
+    paths = [save_spectrograms(folder / "spectrograms.png", sounds, reconstructions, tokenizer.sample_rate)]
+    for i, pair in enumerate(zip(sounds, np.clip(reconstructions, -1.0, 1.0), strict=True)):
         for name, sound in zip(("original", "reconstruction"), pair, strict=True):
             paths.append(folder / f"{i + 1}_{name}.wav")
             save_audio(paths[-1], sound, tokenizer.sample_rate)
@@ -101,7 +101,7 @@ def save_sounds(folder, tokenizer, sounds):
 def _decibels(signal, sample_rate):
     """(frames, bins), dB."""
     frame = 2 * round(_FRAME_SECONDS * sample_rate / 2)
-    # A frame for each pixel of a panel, and no gap between frames.
+    # One frame per pixel of a panel, without gaps between frames.
     hop = max(1, min(frame // 2, len(signal) // 500))
     spectrum = keras.ops.convert_to_numpy(magnitudes(*stft(signal[None], frame, hop)))[0]
     return 20.0 * np.log10(np.maximum(spectrum, 1e-8))

@@ -1,4 +1,4 @@
-"""Charts of a training and of tokens."""
+"""Charts of training and of tokens."""
 
 import math
 
@@ -10,11 +10,11 @@ from vqzoo.metrics import codebook_statistics
 
 _INK, _FAINT, _BLUE, _ORANGE = "#1f2430", "#7a8190", "#2f6bd8", "#e0762b"
 _MARKED_POINTS = 20  # a longer curve shows no markers
-_BLANK = 238  # grey of a place in a token map that has no token
+_BLANK = 238  # grey of empty positions in a token map
 
 
 def save_usage_histogram(path, counts):
-    """Draws how often each code of one codebook is used, most frequent first, beside equal use.
+    """Plots the usage of each code of a codebook, most frequent first, compared with equal usage.
 
     Args:
         path: str or path of the PNG.
@@ -24,12 +24,12 @@ def save_usage_histogram(path, counts):
         `pathlib.Path` of the file.
 
     Raises:
-        ValueError: if `counts` are not one codebook's (see `vqzoo.metrics.codebook_statistics`), or all are 0.
+        ValueError: if `counts` is not that of one codebook (see `vqzoo.metrics.codebook_statistics`), or all are 0.
     """
     counts = np.asarray(counts, "float64")
     statistics = codebook_statistics(counts)
     if not counts.any():
-        raise ValueError("No code was used: `counts` are all 0. Count the tokens of some pictures first.")
+        raise ValueError("No code was used: `counts` are all 0. Count the tokens of some images first.")
     size, total = counts.size, counts.sum()
     shares = 100.0 * np.sort(counts)[::-1] / total
     figure, (axes,) = _figure(1, width=7.0, height=3.4)
@@ -49,26 +49,26 @@ def save_usage_histogram(path, counts):
 
 
 def save_loss_curves(path, rows, marks=None):
-    """Draws one panel for each value of a log, training and validation together.
+    """Plots one panel per value of a log, with training and validation together.
 
-    A panel is logarithmic where all its values are positive and the largest is more than ten times the smallest.
+    A panel is logarithmic if all its values are positive and the largest is more than ten times the smallest.
 
     Args:
         path: str or path of the PNG.
         rows: list of dicts, as from `vqzoo.trainers.callbacks.logs.read_log`.
-        marks: dict with the step for each text, drawn as vertical lines, e.g. {"discriminator starts": 5000}.
+        marks: dict of text to step, drawn as vertical lines, e.g. {"discriminator starts": 5000}.
             Defaults to none.
 
     Returns:
         `pathlib.Path` of the file.
 
     Raises:
-        ValueError: if `rows` hold nothing to draw.
+        ValueError: if `rows` has no values to plot.
     """
     names = {name.removeprefix("val_"): None for row in rows for name in row}  # a dict keeps the order
     names = [name for name in names if name not in ("epoch", "step", "seconds")]
     if not names:
-        raise ValueError("There is nothing to draw: `rows` hold no losses. Train for one epoch at least.")
+        raise ValueError("There is nothing to draw: `rows` has no losses. Train for at least one epoch.")
     figure, panels = _figure(len(names), width=3.7, height=2.4)
     handles = {}
     for axes, name in zip(panels, names, strict=True):
@@ -89,7 +89,7 @@ def _draw_curves(axes, name, rows, marks):
         values = np.array([row.get(key, math.nan) for row in rows], "float64")
         known = np.isfinite(values)
         if known.any():
-            # Validation may be rarer than epochs: a line through its own points has no holes.
+            # Validation may be less frequent than epochs. A line through its own points has no gaps.
             drawn = known if label == "validation" else slice(None)
             style = {"color": colour, "linewidth": 1.5, "markersize": 3}
             marker = "o" if known.sum() <= _MARKED_POINTS else None
@@ -108,13 +108,13 @@ def _set_logarithmic(axes, decades):
 
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
-    axes.yaxis.set_major_formatter("{x:g}")  # 0.02 is read faster than 2 x 10^-2
+    axes.yaxis.set_major_formatter("{x:g}")  # 0.02 is easier to read than 2 x 10^-2
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _figure(panels, width, height):
-    """A figure of small multiples without pyplot, whose global state belongs to the user."""
-    from matplotlib.figure import Figure  # here, because it takes half a second
+    """A figure of small multiples, without pyplot, whose global state belongs to the user."""
+    from matplotlib.figure import Figure  # imported here, because it takes half a second
 
     columns = min(panels, 4 if panels > 6 else 3)
     rows = math.ceil(panels / columns)
@@ -143,10 +143,10 @@ def _save_figure(path, figure):
 
 # === Token maps ===
 def token_colours(tokens):
-    """Gives each token a colour of its own, the same in every picture and run, far from those before and after.
+    """Colours of tokens, the same in every image and run, and different for adjacent tokens.
 
-    Hue, lightness and chroma in the perceptual space Oklab follow the additive recurrence of three dimensions,
-    whose first n points lie evenly for every n: 2048 tokens have different colours, and nearly all of 16,384.
+    Hue, lightness and chroma in the perceptual space Oklab follow a three-dimensional additive recurrence, whose first
+    n points are evenly distributed for every n. 2048 tokens have different colours, and nearly all of 16,384.
 
     Args:
         tokens: int array of any shape; -1 means no token, and is light grey.
@@ -159,7 +159,7 @@ def token_colours(tokens):
     [[48, 173, 153], [106, 112, 67], [48, 173, 153]]
     """
     tokens = np.asarray(tokens, "int64")
-    root = 1.2207440846057596  # of x^4 = x + 1, which makes the recurrence even in three dimensions
+    root = 1.2207440846057596  # root of x^4 = x + 1, which makes the recurrence even in three dimensions
     hue, lightness, chroma = ((0.5 + tokens / root**power) % 1.0 for power in (1, 2, 3))
     lightness, chroma, hue = 0.45 + 0.45 * lightness, 0.06 + 0.1 * chroma, 2.0 * np.pi * hue
     lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=-1)
@@ -168,11 +168,11 @@ def token_colours(tokens):
 
 
 def token_map(tokens, size):
-    """Draws the tokens of one example as a map of about `size` pixels, in the colours of `token_colours`.
+    """Draws the tokens of one example as a map of about `size` pixels, coloured by `token_colours`.
 
     Args:
-        tokens: int array (*grid, num_codebooks). Several tokens at one position stand side by side; a grid without
-            rows and columns is laid out in a near-square.
+        tokens: int array (*grid, num_codebooks). Several tokens per position are drawn side by side. A grid without
+            rows and columns is arranged in a near-square.
         size: (height, width) in pixels.
 
     Returns:
@@ -186,7 +186,7 @@ def token_map(tokens, size):
 
 
 def _to_plane(tokens):
-    """The tokens of one picture (*grid, num_codebooks) -> (rows, columns), -1 where there is none."""
+    """The tokens of one image (*grid, num_codebooks) -> (rows, columns), -1 at empty positions."""
     if tokens.ndim != 3:
         tokens = tokens.reshape(-1, tokens.shape[-1])
         tokens = _squared(tokens.T, len(tokens)).transpose(1, 2, 0)
@@ -196,7 +196,7 @@ def _to_plane(tokens):
 
 
 def _squared(tokens, count):
-    """Lays the last axis, of length `count`, out in rows and columns; with blanks rather than in a strip."""
+    """Arranges the last axis, of length `count`, in rows and columns, with blanks if necessary."""
     rows = next(n for n in range(math.isqrt(count), 0, -1) if count % n == 0)
     if count > 3 * rows * rows:
         rows = math.isqrt(count)

@@ -1,4 +1,4 @@
-"""Images in rows: reconstructions with their token maps, and what a prior generates."""
+"""Grids of images: reconstructions with token maps, and generated images."""
 
 import math
 import pathlib
@@ -14,36 +14,38 @@ from vqzoo.files import user_path
 from vqzoo.metrics import psnr
 from vqzoo.plots.charts import token_map
 
-DIFFERENCE_FACTOR = 4  # the same for all pictures, so that epochs and models compare by eye
-_CELL, _LARGEST_CELL = 160, 320  # pixels: small pictures come near the first, large ones below the second
+DIFFERENCE_FACTOR = 4  # the same for all images, so that epochs and models can be compared by eye
+_CELL, _LARGEST_CELL = (
+    160,
+    320,
+)  # pixels; small images become about the first, large ones less than the second
 _ROWS_OF_ONE_GROUP = 6
 _GAP, _GROUP_GAP, _MARGIN, _HEADER = 6, 28, 16, 42  # pixels
 _INK, _FAINT = "#1f2430", "#7a8190"
 _ROW_GAP, _ROW_MARGIN, _LINE, _WIDEST = 4, 8, 18, 190  # pixels; the last two of a name's lines
-_SMALL = 96  # pixels: smaller images are enlarged to about as many in `picture_rows`
+_SMALL = 96  # pixels; smaller images are enlarged to about this size in `picture_rows`
 
 
 # === Reconstructions ===
 def reconstruction_grid(originals, reconstructions, tokens, codebook_size):
-    """Draws pictures in rows: original, reconstruction, amplified difference, token map.
+    """Draws images in rows: original, reconstruction, amplified difference, token map.
 
-    A token has the same colour in every picture and every run. Several tokens at one position stand side by
-    side; tokens without rows and columns are laid out in a near-square. More than six pictures make two groups
-    of columns. Small pictures are enlarged by a whole factor; large ones are reduced by one, after the
-    difference.
+    A token has the same colour in every image and run. Several tokens per position are drawn side by side. Tokens
+    without rows and columns are arranged in a near-square. More than six images form two groups of columns. Small
+    images are enlarged by an integer factor. Large ones are reduced by an integer factor, after the difference.
 
     Args:
         originals: float array (batch, height, width, channels) in [-1, 1]. One channel is grey, two are red
             and green, three are RGB, four are RGBA and shown on white.
-        reconstructions: float array of the same shape. What lies outside [-1, 1] is clipped.
+        reconstructions: float array of the same shape. Values outside [-1, 1] are clipped.
         tokens: int array (batch, *grid, num_codebooks).
-        codebook_size: int, number of codes; that of the largest codebook, where there are several.
+        codebook_size: int, number of codes, of the largest codebook if there are several.
 
     Returns:
         uint8 numpy array (rows, columns, 3).
 
     Raises:
-        ValueError: if the shapes do not fit together, or a token is outside [0, codebook_size).
+        ValueError: if the shapes do not match, or a token is outside [0, codebook_size).
 
     Example:
     >>> images = np.zeros((2, 32, 32, 3), "float32")
@@ -69,7 +71,7 @@ def reconstruction_grid(originals, reconstructions, tokens, codebook_size):
 
 
 def save_reconstructions(path, tokenizer, images):
-    """Encodes and decodes pictures, and writes the `reconstruction_grid`.
+    """Encodes and decodes images, and writes the `reconstruction_grid`.
 
     Args:
         path: str or path of the PNG.
@@ -96,22 +98,22 @@ def _checked(originals, reconstructions, tokens, codebook_size):
     originals, reconstructions, tokens = map(keras.ops.convert_to_numpy, (originals, reconstructions, tokens))
     if originals.ndim != 4 or not len(originals) or not 1 <= originals.shape[-1] <= 4:
         raise ValueError(
-            "Pictures are (batch, height, width, channels) with 1 to 4 channels, one picture at least. "
+            "Images must be (batch, height, width, channels) with 1 to 4 channels, and not empty. "
             f"Received: originals of shape {originals.shape}"
         )
     if reconstructions.shape != originals.shape:
         raise ValueError(
-            f"Reconstructions have the shape of the originals, {originals.shape}: `decode(tokens, "
+            f"Reconstructions must have the shape of the originals, {originals.shape}: `decode(tokens, "
             f"size=(height, width))` crops to it. Received: {reconstructions.shape}"
         )
     if tokens.ndim < 3 or len(tokens) != len(originals) or tokens.dtype.kind not in "iu":
         raise ValueError(
-            f"Tokens are integers (batch, *grid, num_codebooks), here of {len(originals)} pictures. Received: "
+            f"Tokens must be integers (batch, *grid, num_codebooks), here of {len(originals)} images. Received: "
             f"shape {tokens.shape}, dtype {tokens.dtype}"
         )
     if tokens.size and not 0 <= tokens.min() <= tokens.max() < codebook_size:
         raise ValueError(
-            f"Tokens lie in [0, {codebook_size}), the codebook_size. Received: {tokens.min()} to {tokens.max()}. "
+            f"Tokens must be in [0, {codebook_size}), the codebook_size. Received: {tokens.min()} to {tokens.max()}. "
             "With several codebooks, pass the size of the largest."
         )
     return originals, reconstructions, tokens
@@ -140,7 +142,7 @@ def _to_cell(picture):
 
 
 def _psnr_text(originals, reconstructions):
-    """The mean over the pictures; an exact one counts 100 dB, as in `vqzoo.metrics.evaluate_images`."""
+    """The mean over the images. An exact one counts as 100 dB, as in `vqzoo.metrics.evaluate_images`."""
     if np.array_equal(originals, reconstructions):
         return "identical"
     decibels = psnr(originals.astype("float32"), reconstructions.astype("float32"), max_value=255.0)
@@ -148,7 +150,7 @@ def _psnr_text(originals, reconstructions):
 
 
 def _laid_out(rows, headers, cell):
-    """Rows of cells (height, width, 3) under their headers -> one picture."""
+    """Rows of cells (height, width, 3) under their headers -> one image."""
     title, subtitle = ImageFont.load_default(14), ImageFont.load_default(12)
     text_width = max(max(title.getlength(first), subtitle.getlength(second)) for first, second in headers)
     height, width = cell[0] + _GAP, max(cell[1], math.ceil(text_width) + _GAP) + _GAP
@@ -174,18 +176,18 @@ def _laid_out(rows, headers, cell):
 
 # === Rows ===
 def picture_rows(pictures, columns, names=()):
-    """Lays pictures out in rows.
+    """Arranges images in rows.
 
     Args:
         pictures: float array (batch, height, width, channels) in [-1, 1], 1, 3 or 4 channels.
-        columns: int, pictures of a row.
-        names: sequence of str, what stands in front of each row; long ones in several lines. Defaults to nothing.
+        columns: int, images per row.
+        names: sequence of str, labels of the rows; long ones are wrapped. Defaults to none.
 
     Returns:
         uint8 array (rows, columns, 3).
 
     Raises:
-        ValueError: if `pictures` are none, or there are more names than rows.
+        ValueError: if `pictures` is empty or not images, or there are more names than rows.
 
     Example:
     >>> picture_rows(np.zeros((6, 28, 28, 1)), columns=3).shape
@@ -195,7 +197,7 @@ def picture_rows(pictures, columns, names=()):
     rows = math.ceil(len(pictures) / max(columns, 1))
     if pictures.ndim != 4 or not rows or columns < 1 or len(names) > rows:
         raise ValueError(
-            "Pictures (batch, height, width, channels) stand in rows, each with a name or none. Received: pictures of "
+            "Images (batch, height, width, channels) form rows, each with a name or none. Received: images of "
             f"shape {pictures.shape}, columns={columns}, {len(names)} names"
         )
     factor = max(1, round(_SMALL / max(pictures.shape[1:3])))
@@ -226,8 +228,8 @@ def save_picture_rows(path, pictures, columns, names=()):
     Args:
         path: str or path.
         pictures: float array (batch, height, width, channels) in [-1, 1].
-        columns: int, pictures of a row.
-        names: sequence of str. Defaults to nothing.
+        columns: int, images per row.
+        names: sequence of str. Defaults to none.
 
     Raises:
         ValueError: as `picture_rows`.
@@ -237,14 +239,14 @@ def save_picture_rows(path, pictures, columns, names=()):
 
 
 def _font():
-    import matplotlib  # here, because it takes a while
+    import matplotlib  # imported here, because it is slow
 
-    # Pillow's own font has hardly more than ASCII.
+    # Pillow's default font has little more than ASCII.
     return ImageFont.truetype(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 13)
 
 
 def _lines(name, font, most):
-    """A name in lines of words, as many as a row is high."""
+    """A name wrapped to lines, at most the height of a row."""
     lines = []
     for word in name.split() or [""]:
         longer = f"{lines[-1]} {word}" if lines else word

@@ -1,4 +1,4 @@
-"""What training reads like: sentences beside what comes back of them."""
+"""Tables of sentences and their reconstructions."""
 
 import difflib
 
@@ -7,18 +7,18 @@ from vqzoo.files import user_path
 
 
 def save_sentences(path, originals, reconstructions):
-    """Writes sentences beside their reconstructions, as a table of Markdown in which differing words are bold.
+    """Writes sentences and their reconstructions as a Markdown table, with different words in bold.
 
     Args:
         path: str or path of the file.
         originals: list of str.
-        reconstructions: list of str, as many.
+        reconstructions: list of str of the same length.
 
     Returns:
         `pathlib.Path` of the file.
 
     Raises:
-        ValueError: if they are not as many.
+        ValueError: if the lengths differ.
 
     Example:
     >>> import pathlib, tempfile
@@ -28,11 +28,11 @@ def save_sentences(path, originals, reconstructions):
     """
     if len(originals) != len(reconstructions):
         raise ValueError(
-            f"There is one reconstruction for each sentence. Received: {len(originals)} sentences and "
+            f"Give one reconstruction per sentence. Received: {len(originals)} sentences and "
             f"{len(reconstructions)} reconstructions."
         )
     exact = sum(one == other for one, other in zip(originals, reconstructions, strict=True))
-    lines = [f"{exact} of {len(originals)} sentences are exact.", "", "| sentence | comes back as |", "|---|---|"]
+    lines = [f"{exact} of {len(originals)} sentences are exact.", "", "| sentence | reconstruction |", "|---|---|"]
     for pair in zip(originals, reconstructions, strict=True):
         lines.append("| " + " | ".join(_marked(*pair)) + " |")
     path = user_path(path)
@@ -76,7 +76,7 @@ def save_texts(path, texts, sources=()):
 
 
 def _marked(one, other):
-    """Both as cells, the words that differ bold."""
+    """Both texts as table cells, with different words in bold."""
     words = one.split(), other.split()
     marked = [], []
     for tag, *places in difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes():
@@ -88,5 +88,5 @@ def _marked(one, other):
 
 
 def _escaped(word):
-    """A word as Markdown shows it."""
+    """A word escaped for Markdown."""
     return "".join("\\" + letter if letter in "\\`*_|<>[]" else letter for letter in word)

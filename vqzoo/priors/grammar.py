@@ -37,7 +37,7 @@ class Grammar:
     Example:
     >>> from vqzoo.priors.token_space import TokenSpace
     >>> grammar = Grammar(TokenSpace({"image": 4}), {"image": 2})
-    >>> state = grammar.after([grammar.space.start("image"), 5, 8])  # a whole picture
+    >>> state = grammar.after([grammar.space.start("image"), 5, 8])  # a complete image
     >>> np.flatnonzero(grammar.allowed(np.array([state]))[0])  # its end, and nothing else
     array([4])
     """

@@ -1,4 +1,4 @@
-"""`keras.Model`s whose `train_step` fits a tokenizer, and what watches them."""
+"""Trainers, `keras.Model`s whose `train_step` fits a tokenizer or a prior, and their callbacks."""
 
 from vqzoo.startup import moved
 from vqzoo.trainers.adversarial import AdversarialTrainer

@@ -1,4 +1,4 @@
-"""Fits a tokenizer against a discriminator: the VQGAN's training."""
+"""Adversarial training of a tokenizer, as in VQGAN."""
 
 import contextlib
 
@@ -18,38 +18,39 @@ ADVERSARIAL_NAMES = ("feature_matching", "adversarial", "discriminator")
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class AdversarialTrainer(ReconstructionTrainer):
-    r"""Two optimizers: the tokenizer's on reconstruction and adversarial losses, and the discriminator's.
+    r"""Trains a tokenizer on reconstruction and adversarial losses, and a discriminator, with one optimizer each.
 
     $$L = L_\text{signal} + L_\text{quantizer} + r(t)\,(w_\text{fm} \lambda_\text{fm} L_\text{fm}
     + w_\text{adv} \lambda_\text{adv} L_G), \qquad
     \lambda = \frac{\lVert \nabla L_\text{signal} \rVert}{\lVert \nabla L_\text{fm or G} \rVert + 10^{-4}}$$
 
-    with the gradients at the decoder's last kernel (`vqzoo.networks.last_kernel`). A weight is thus the length of that
-    loss's gradient as a fraction of the reconstruction's: while the two weights sum to less than 1, reconstruction
-    leads. Without λ the gradients of a discriminator can be a thousand times larger.
+    with the gradients at the last kernel of the decoder (`vqzoo.networks.last_kernel`). A weight is therefore the norm of the gradient of that loss
+    relative to that of the reconstruction loss. If both weights sum to less than 1, reconstruction dominates. Without
+    λ, the gradients of a discriminator can be a thousand times larger.
 
-    Before step `discriminator_start` the discriminator is not even run and the steps are those of
-    `ReconstructionTrainer`. From there on it learns at its full rate, while its share in the tokenizer's loss r(t)
-    grows from 0 to 1 over `discriminator_warmup` steps, so that a discriminator that knows nothing yet does not wreck
-    what was learnt.
+    Before step `discriminator_start` the discriminator does not run, and the steps are those of
+    `ReconstructionTrainer`. Afterwards it trains with its full learning rate, while its factor r(t) in the loss of the
+    tokenizer grows from 0 to 1 over `discriminator_warmup` steps. An untrained discriminator therefore does not damage
+    the tokenizer.
 
     Args:
         tokenizer: `Tokenizer` to fit.
-        discriminator: `keras.Model`, signals (or what `tokenizer.judged` makes of them) to logits, to a list of
-            activations with the logits last, or to a list of such lists, one for each of its parts, over which the
-            losses are averaged.
-        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
+        discriminator: `keras.Model`, signals (or the result of `tokenizer.judged`) to logits, to a list of activations
+            with the logits last, or to a list of such lists, one per sub-discriminator, over which the losses are
+            averaged.
+        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one value per example.
         loss_weights: dict with a float for each signal loss, each of the quantizer's losses, `feature_matching`,
-            `adversarial`, `discriminator` and each regularizer. A loss of weight 0 is reported and not minimised.
+            `adversarial`, `discriminator` and each regularizer. A loss of weight 0 is only reported.
         adversarial_loss: `AdversarialLoss`. Defaults to `HingeLoss()`.
         regularizers: dict name -> `R1Penalty()`, `LeCamRegularizer()` or another callable (real logits, fake
-            logits, signal, discriminator, training) -> scalar, added to the discriminator's loss. Defaults to none.
-        discriminator_start: int, training steps before the discriminator. Defaults to 0.
-        discriminator_warmup: int, steps over which its share grows; 0 for all at once. Defaults to 1000.
+            logits, signal, discriminator, training) -> scalar, added to the loss of the discriminator. Defaults to
+            none.
+        discriminator_start: int, training steps before the discriminator starts. Defaults to 0.
+        discriminator_warmup: int, steps over which its factor grows to 1; 0 for none. Defaults to 1000.
         adaptive: bool, whether λ balances the gradients; otherwise both are 1. Defaults to True.
         max_adaptive_weight: float, the largest λ. Defaults to 1e4.
-        average_decay: float in [0, 1), of the moving average of the tokenizer's weights; 0 keeps none. Defaults to
-            0.999.
+        average_decay: float in [0, 1), decay of the moving average of the tokenizer's weights; 0 disables it. Defaults
+            to 0.999.
 
     Raises:
         ValueError: if `loss_weights` does not name exactly the losses, or a number is out of range; in `build` if
@@ -86,16 +87,18 @@ class AdversarialTrainer(ReconstructionTrainer):
         average_decay=0.999,
         **kwargs,
     ):
-        self._regularizer_names = tuple(regularizers or ())  # read by the parent's check of the weights' names
+        self._regularizer_names = tuple(regularizers or ())  # used by the parent's check of the names of weights
         super().__init__(tokenizer, signal_losses, loss_weights, average_decay, **kwargs)
         self.regularizers = dict(regularizers or {})
         if discriminator_start < 0 or discriminator_warmup < 0:
             raise ValueError(
-                "`discriminator_start` and `discriminator_warmup` are 0 or more steps. Received: "
+                "`discriminator_start` and `discriminator_warmup` must be at least 0. Received: "
                 f"discriminator_start={discriminator_start}, discriminator_warmup={discriminator_warmup}"
             )
         if max_adaptive_weight <= 0.0:
-            raise ValueError(f"`max_adaptive_weight` is positive. Received: max_adaptive_weight={max_adaptive_weight}")
+            raise ValueError(
+                f"`max_adaptive_weight` must be positive. Received: max_adaptive_weight={max_adaptive_weight}"
+            )
         self.discriminator = discriminator
         self.adversarial_loss = adversarial_loss or HingeLoss()
         self.discriminator_start = discriminator_start
@@ -114,7 +117,7 @@ class AdversarialTrainer(ReconstructionTrainer):
             last_kernel(self.tokenizer.decoder)  # raises here where there is none, not in a later step
 
     def compile(self, optimizer, discriminator_optimizer, **kwargs):
-        """Sets both optimizers, and what else `Trainer.compile` takes (`jit_compile`, `steps_per_execution`, ...).
+        """Sets both optimizers and other arguments of `Trainer.compile` (`jit_compile`, `steps_per_execution`, ...).
 
         Under mixed_float16 both are wrapped in a `LossScaleOptimizer`.
 
@@ -139,7 +142,7 @@ class AdversarialTrainer(ReconstructionTrainer):
 
     @property
     def optimizers(self):
-        """The tokenizer's and the discriminator's."""
+        """The optimizers of the tokenizer and of the discriminator."""
         return {**super().optimizers, "discriminator": self.discriminator_optimizer}
 
     # === Losses ===
@@ -167,7 +170,7 @@ class AdversarialTrainer(ReconstructionTrainer):
 
     # === Steps ===
     def make_train_function(self, force=False):
-        """Makes one function for the steps before the discriminator's start and one for those after it."""
+        """Creates one function for the steps before the discriminator starts and one for those afterwards."""
         if self.train_function is None or force:
             super().make_train_function(force=True)
             playing = self.train_function
@@ -189,12 +192,12 @@ class AdversarialTrainer(ReconstructionTrainer):
 
     def test_step(self, data):
         results = super().test_step(data)
-        del results["adaptive_weight"]  # there are no gradients to balance
+        del results["adaptive_weight"]  # evaluation has no gradients to balance
         return results
 
     def _adversarial_step(self, signal):
-        # One tape for each thing that gradients are taken in: a tape records only what depends on what it watches, so
-        # that no gradient is traced through a network that it does not need.
+        # One tape per source of gradients. A tape records only operations that depend on its watched tensors, so that
+        # no gradient is traced through an unnecessary network.
         variables, opponents = self.tokenizer.trainable_variables, self.discriminator.trainable_variables
         last = [last_kernel(self.tokenizer.decoder)] if self.adaptive else []
         with (
@@ -228,12 +231,12 @@ class AdversarialTrainer(ReconstructionTrainer):
         return self._report(losses, result.tokens, self.tokenizer.real_positions(signal))
 
     def _share(self):
-        """The discriminator's share in the tokenizer's loss: a ramp from 0 to 1."""
+        """The factor of the discriminator in the tokenizer's loss, a ramp from 0 to 1."""
         step = tf.cast(self.steps.value - self.discriminator_start + 1, tf.float32)
         return tf.clip_by_value(step / max(1, self.discriminator_warmup), 0.0, 1.0)
 
     def _balances(self, tape, reconstruction, by_own, by_others, scale):
-        """λ of each loss, from the gradients in the reconstruction; the same in every replica."""
+        """λ of each loss, from the gradients in the reconstruction; the same on every replica."""
         if not self.adaptive:
             return dict.fromkeys(by_others, tf.ones(()))
         kernel = last_kernel(self.tokenizer.decoder)
@@ -244,7 +247,7 @@ class AdversarialTrainer(ReconstructionTrainer):
         return dict(zip(by_others, weights, strict=True))
 
     def _report(self, losses, tokens, real=None):
-        # A mean over an epoch is over the steps in which the discriminator was run, not over zeros before.
+        # A mean over an epoch includes only the steps in which the discriminator ran.
         unweighted = {"adaptive_weight": tf.zeros(())} if "adversarial" in losses else {}
         return super()._report({**unweighted, **losses}, tokens, real)
 
@@ -273,7 +276,7 @@ class AdversarialTrainer(ReconstructionTrainer):
 
 
 def _mean(losses):
-    """Over the parts of a discriminator."""
+    """The mean over the parts of a discriminator."""
     losses = list(losses)
     return sum(losses) / len(losses)
 
@@ -288,7 +291,7 @@ def _logits(parts):
 
 @contextlib.contextmanager
 def _tape(sources=()):
-    """A tape that records only what depends on `sources`, or what it watches later, and gives several gradients."""
+    """A persistent tape that records only operations that depend on `sources`, or on what it watches later."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch([getattr(source, "value", source) for source in sources])  # also of Keras variables
         yield tape

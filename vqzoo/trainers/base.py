@@ -1,4 +1,4 @@
-"""What all trainers share: a moving average of the weights, optimizers, the wait for data, steps on several devices."""
+"""Base class of trainers: moving average of the weights, optimizers, waiting time for data, several devices."""
 
 import contextlib
 import time
@@ -12,33 +12,33 @@ from vqzoo.trainers.strategy import whole_batch_gradients
 
 
 class BaseTrainer(keras.Model):
-    """Fits a model. A subclass writes `fitted`, `loss_names`, `check_batch`, `train_step` and `test_step`.
+    """Fits a model. A subclass implements `fitted`, `loss_names`, `check_batch`, `train_step` and `test_step`.
 
-    Its constructor keeps the model that is fitted, and then calls `set_up`.
+    Its constructor stores the fitted model, and then calls `set_up`.
     """
 
-    losses_hint = ""  # how a subclass is given its losses
+    losses_hint = ""  # how a subclass receives its losses
 
     @property
     def fitted(self):
-        """The model whose weights are learnt and averaged."""
+        """The model whose weights are trained and averaged."""
         raise NotImplementedError
 
     @property
     def loss_names(self):
-        """Tuple with the name of every loss, in the order in which they are reported."""
+        """Tuple of the names of all losses, in the order of the report."""
         raise NotImplementedError
 
     def check_batch(self, batch):
-        """Raises ValueError where the first of what a data set yields is nothing that the model takes."""
+        """Raises ValueError if the model does not accept the first element of a batch."""
         raise NotImplementedError
 
     def set_up(self, loss_weights, average_decay):
-        """What every constructor ends with.
+        """Final part of every constructor.
 
         Args:
             loss_weights: dict with a float for each name in `loss_names`.
-            average_decay: float in [0, 1), of the moving average of the weights; 0 keeps none.
+            average_decay: float in [0, 1), decay of the moving average of the weights; 0 disables it.
 
         Raises:
             ValueError: if `loss_weights` does not name exactly the losses, or `average_decay` is out of range.
@@ -47,13 +47,13 @@ class BaseTrainer(keras.Model):
         self.average_decay = float(average_decay)
         self._check_names()
         if not 0.0 <= average_decay < 1.0:
-            raise ValueError(f"`average_decay` lies in [0, 1). Received: average_decay={average_decay}")
+            raise ValueError(f"`average_decay` must be in [0, 1). Received: average_decay={average_decay}")
         self.means = {name: keras.metrics.Mean(name=name) for name in self._reported_names()}
         self.averaged_variables, self.averages = [], []
-        # Seconds that `fit` has waited for data since the trainer was made; with `steps_per_execution` above 1 the
-        # wait happens inside the graph and is not seen.
+        # Seconds that `fit` has waited for data since the trainer was created. With `steps_per_execution` above 1, the
+        # wait happens inside the graph and is not measured.
         self.seconds_waiting = 0.0
-        # Steps of the epoch that `fit` begins with which an earlier run has taken: they pass at once, without data.
+        # Steps of the first epoch of `fit` that an earlier run has taken. They are skipped without data.
         self.steps_to_skip = 0
         self._saw_data = False
 
@@ -63,7 +63,7 @@ class BaseTrainer(keras.Model):
         state = {"trainable": False, "aggregation": "only_first_replica"}
         self.steps = self.add_weight(name="steps", shape=(), dtype="int32", initializer="zeros", **state)
         if self.average_decay:
-            # Kept, because a part may be frozen later and leave `trainable_variables`.
+            # Stored, because a part that is frozen later leaves `trainable_variables`.
             self.averaged_variables = list(self.fitted.trainable_variables)
             for i, variable in enumerate(self.averaged_variables):
                 average = self.add_weight(
@@ -81,26 +81,26 @@ class BaseTrainer(keras.Model):
             self.build_optimizers()
 
     def build_fitted(self, input_shape):
-        """Builds the model that is fitted."""
+        """Builds the fitted model."""
         self.fitted.build(input_shape)
 
     def compile(self, optimizer, jit_compile=False, **kwargs):
-        """Sets the optimizer, and what else `keras.Model.compile` takes (`steps_per_execution`, ...).
+        """Sets the optimizer and the other arguments of `keras.Model.compile` (`steps_per_execution`, ...).
 
         Gradients are clipped by the optimizer: `keras.optimizers.Adam(1e-4, global_clipnorm=1.0)`.
 
         Args:
-            optimizer: `keras.optimizers.Optimizer` of the model that is fitted.
-            jit_compile: bool, whether XLA compiles the step. Defaults to False: on CPU it compiles for half a minute
-                and runs convolutions slower.
+            optimizer: `keras.optimizers.Optimizer` of the fitted model.
+            jit_compile: bool, whether XLA compiles the step. Defaults to False, because on CPU compilation takes half a
+                minute and convolutions are slower.
             **kwargs: passed on.
 
         Raises:
-            ValueError: if there is a `loss`: a trainer has its own.
+            ValueError: if `loss` is given, because a trainer has its own losses.
         """
         if kwargs.get("loss") is not None:
             raise ValueError(
-                f"A trainer's losses are given to its constructor. Received: loss={kwargs['loss']!r}. "
+                f"The losses of a trainer are arguments of its constructor. Received: loss={kwargs['loss']!r}. "
                 f"{self.losses_hint}"
             )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
@@ -108,13 +108,13 @@ class BaseTrainer(keras.Model):
             self.build_optimizers()
 
     def build_optimizers(self):
-        """Makes each optimizer's state on the variables that it owns, so that saving and resuming keep it."""
+        """Creates the state of each optimizer for its variables, so that saving and resuming keep it."""
         if not self.optimizer.built:
             self.optimizer.build(self.fitted.trainable_variables)
 
     # === Losses ===
     def weighted(self, losses):
-        """Sums `losses` by their weights; a loss of weight 0 is left out, so that its NaN does not spread."""
+        """Weighted sum of `losses`. A loss of weight 0 is left out, so that its NaN does not propagate."""
         terms = [self.loss_weights[name] * loss for name, loss in losses.items() if self.loss_weights[name]]
         return tf.add_n(terms) if terms else tf.zeros(())
 
@@ -126,9 +126,9 @@ class BaseTrainer(keras.Model):
     # === Moving average ===
     @contextlib.contextmanager
     def averaged(self):
-        """Puts the moving average in place of the weights inside a `with` block, exactly, and back.
+        """Replaces the weights by their moving average inside a `with` block, and restores them exactly.
 
-        Evaluate and save inside it: saved weights are the average.
+        Evaluate and save inside it, because saved weights are the average.
         """
         self._swap()
         try:
@@ -143,7 +143,7 @@ class BaseTrainer(keras.Model):
             average.assign(kept)
 
     def _step_average(self):
-        """Moves the average by one step; called once in each training step, after the optimizer."""
+        """Updates the average by one step. Called once per training step, after the optimizer."""
         step = tf.cast(self.steps.value, tf.float32)
         decay = tf.minimum(self.average_decay, (1.0 + step) / (10.0 + step))
         for variable, average in zip(self.averaged_variables, self.averages, strict=True):
@@ -152,7 +152,7 @@ class BaseTrainer(keras.Model):
 
     # === Steps ===
     def make_train_function(self, force=False):
-        """As in Keras, and measures how long each step waits for its data."""
+        """As in Keras, and measures how long each step waits for data."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
@@ -169,13 +169,13 @@ class BaseTrainer(keras.Model):
                 first, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
                 for part in self.distribute_strategy.experimental_local_results(first):
                     if isinstance(part, tf.Tensor):
-                        self.check_batch(part)  # its values too, which a graph does not show
+                        self.check_batch(part)  # also its values, which are unknown in a graph
             return step(iter([batch]))
 
         self.train_function = self._skipping(timed if self.steps_per_execution == 1 else step)
 
     def make_test_function(self, force=False):
-        """As in Keras, and on several workers."""
+        """As in Keras, and supports several workers."""
         if self.test_function is not None and not force:
             return
         super().make_test_function(force)
@@ -183,7 +183,7 @@ class BaseTrainer(keras.Model):
             self.test_function = function_over_workers(self, self.test_step)
 
     def _skipping(self, step):
-        """`step`, but for those that are to be skipped."""
+        """`step`, without the steps to skip."""
 
         def function(iterator):
             if self.steps_to_skip:
@@ -194,11 +194,11 @@ class BaseTrainer(keras.Model):
         return function
 
     def _apply(self, optimizer, gradients, variables):
-        """One step of an optimizer."""
+        """Applies one step of an optimizer."""
         optimizer.apply(whole_batch_gradients(optimizer, gradients), variables)
 
     def _scale(self, optimizer):
-        """The factor for gradients: the loss scale over the number of replicas, whose gradients are summed."""
+        """The factor of gradients: the loss scale divided by the number of replicas, whose gradients are summed."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return optimizer.scale_loss(tf.ones(())) / replicas
 
@@ -207,10 +207,10 @@ class BaseTrainer(keras.Model):
 
     def _check_names(self):
         if len(set(self.loss_names)) < len(self.loss_names):
-            raise ValueError(f"Two losses share a name: {list(self.loss_names)}. Give a loss of your own another one.")
+            raise ValueError(f"Two losses share a name: {list(self.loss_names)}. Rename your own loss.")
         if set(self.loss_weights) != set(self.loss_names):
             raise ValueError(
-                f"`loss_weights` has one number for each loss: {list(self.loss_names)}. Received: "
+                f"`loss_weights` must have one number for each loss: {list(self.loss_names)}. Received: "
                 f"{list(self.loss_weights)}. Missing: {sorted(set(self.loss_names) - set(self.loss_weights))}; "
                 f"unknown: {sorted(set(self.loss_weights) - set(self.loss_names))}. A weight of 0 only reports."
             )

@@ -1,4 +1,4 @@
-"""Fits a tokenizer to reconstruct its input: the VQ-VAE's training."""
+"""Trains a tokenizer to reconstruct its input, as in VQ-VAE."""
 
 import keras
 import tensorflow as tf
@@ -8,15 +8,15 @@ from vqzoo.trainers.trainer import Trainer
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class ReconstructionTrainer(Trainer):
-    """One optimizer on the weighted sum of reconstruction and quantizer losses.
+    """Trains a tokenizer on the weighted sum of reconstruction and quantizer losses.
 
     Args:
         tokenizer: `Tokenizer` to fit.
-        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
-        loss_weights: dict with a float for each signal loss and each of the quantizer's losses. A loss of weight 0 is
-            reported and not minimised.
-        average_decay: float in [0, 1), of the moving average of the tokenizer's weights; 0 keeps none. Defaults to
-            0.999.
+        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one value per example.
+        loss_weights: dict with a float for each signal loss and each quantizer loss. A loss of weight 0 is only
+            reported.
+        average_decay: float in [0, 1), decay of the moving average of the tokenizer's weights; 0 disables it. Defaults
+            to 0.999.
 
     Raises:
         ValueError: if `loss_weights` does not name exactly the losses, or `average_decay` is out of range.

@@ -1,4 +1,4 @@
-"""Training on several devices: strategies by name, what belongs to whom, and sums over all of them."""
+"""Training on several devices: strategies by name, roles of workers, and reductions over devices."""
 
 import functools
 import itertools
@@ -18,32 +18,32 @@ _EXAMPLE = (
 
 
 def strategy_named(name):
-    """Makes the `tf.distribute.Strategy` under which a trainer is built and fitted.
+    """Creates the `tf.distribute.Strategy` under which a trainer is built and fitted.
 
-    One global batch is split over all devices, each of which holds all weights; gradients and the statistics of
-    codebooks are summed over them before each step. The steps are therefore those of one device with the whole batch,
-    up to rounding, except for what looks at single examples of the batch or draws numbers: k-means and restarts of a
-    codebook see the batch in another order, Gumbel and Gaussian quantizers and dropout draw numbers for each device,
-    and plain batch normalization normalizes each device's part.
+    One global batch is split over all devices, each of which holds all weights. Gradients and codebook statistics are
+    summed over them before each step. Up to rounding, the steps are those of one device with the whole batch. There are
+    three exceptions. K-means and restarts of a codebook see the batch in a different order, Gumbel and Gaussian
+    quantizers and dropout draw random numbers per device, and plain batch normalization normalizes the part of each
+    device.
 
     Args:
-        name: str. "none": one device. "mirrored": all GPUs of this machine; without any its CPU, one device unless
-            TensorFlow was told to split it. "multiworker": one process on each of several machines, all GPUs of
-            each, where the environment variable TF_CONFIG names them all, and which of them this is. Make it before
-            TensorFlow computes anything.
+        name: str. "none": one device. "mirrored": all GPUs of this machine, or its CPU, which is one device unless
+            TensorFlow is configured to split it. "multiworker": one process on each of several machines with all of
+            their GPUs. The environment variable TF_CONFIG lists all workers and the index of this one. Create it
+            before TensorFlow computes anything.
 
     Returns:
-        `tf.distribute.Strategy`, whose `scope()` the trainer is built in.
+        `tf.distribute.Strategy`. Build the trainer in its `scope()`.
 
     Raises:
-        ValueError: if the name is unknown, or TF_CONFIG does not tell the workers.
+        ValueError: if the name is unknown, or TF_CONFIG does not list the workers.
 
     Example:
     >>> strategy_named("mirrored").num_replicas_in_sync
     1
     """
     if name not in STRATEGIES:
-        raise ValueError(f"A strategy is one of {', '.join(STRATEGIES)}. Received: {name!r}")
+        raise ValueError(f"A strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}")
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
@@ -54,7 +54,7 @@ def strategy_named(name):
 
 
 def _check_place(text):
-    """Raises unless `text` is a TF_CONFIG with all workers and the place of this one."""
+    """Raises an error unless `text` is a TF_CONFIG with all workers and the index of this one."""
     try:
         place = json.loads(text)
         hosts = place["cluster"][place["task"]["type"]]
@@ -63,13 +63,13 @@ def _check_place(text):
         good = False
     if not good:
         raise ValueError(
-            f"Several workers find each other by the environment variable TF_CONFIG, the same on each but for the "
+            f"Workers find each other by the environment variable TF_CONFIG, the same on each except for the "
             f"index. Received: {text or 'none'}. On the first of two machines: {_EXAMPLE}"
         )
 
 
 def is_chief(strategy):
-    """Whether this process is the one that writes files and prints: always, unless it is a further worker.
+    """Whether this process is the chief, which writes files and prints. True without other workers.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -90,7 +90,7 @@ def is_chief(strategy):
 
 
 def has_workers(strategy):
-    """Whether other processes train along.
+    """Whether there are other worker processes.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -102,7 +102,7 @@ def has_workers(strategy):
 
 
 def check_batch_size(strategy, batch_size):
-    """Raises unless the devices can share a batch equally.
+    """Raises an error unless the batch can be divided equally among the devices.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -117,13 +117,13 @@ def check_batch_size(strategy, batch_size):
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise ValueError(
-            f"The batch is over all {replicas} devices, each of which takes an equal part. Received: "
+            f"The batch is divided equally among all {replicas} devices. Received: "
             f"batch_size={batch_size}. Take {max(1, round(batch_size / replicas)) * replicas}, for instance."
         )
 
 
 def distributed_dataset(strategy, make):
-    """A data set for `fit` of which each worker makes its own rows, so that each row is made once.
+    """A dataset for `fit`, of which each worker creates only its own rows.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -154,15 +154,14 @@ def distributed_dataset(strategy, make):
 
 
 def worker_values(strategy, value):
-    """What every worker has said; to be called by all of them at the same moment.
+    """Gathers a value from every worker. All of them must call it at the same step.
 
     Args:
         strategy: `tf.distribute.Strategy`.
-        value: int, this worker's.
+        value: int, the value of this worker.
 
     Returns:
-        List of ints, one for each device of each worker, in the same order everywhere; `[value]` where there are no
-        others.
+        List of ints, one per device of each worker, in the same order everywhere; `[value]` without other workers.
 
     Example:
     >>> worker_values(strategy_named("none"), 3)
@@ -176,7 +175,7 @@ def worker_values(strategy, value):
 @functools.lru_cache(maxsize=1)
 def _gatherer(strategy):
     def of_replica(value):
-        return replica_gather(tf.identity(value))  # without, it has no device inside the graph
+        return replica_gather(tf.identity(value))  # without it, the value has no device inside the graph
 
     @tf.function
     def gathered(value):
@@ -186,7 +185,7 @@ def _gatherer(strategy):
 
 
 def function_over_workers(trainer, step):
-    """The function of `fit` or `evaluate` that takes one step on all workers: Keras 3.15's own fails there.
+    """The function of `fit` or `evaluate` that takes one step on all workers, where that of Keras 3.15 fails.
 
     Args:
         trainer: compiled `keras.Model` made in the strategy's scope.
@@ -221,20 +220,20 @@ def function_over_workers(trainer, step):
 
 
 def whole_batch_gradients(optimizer, gradients):
-    r"""Gradients that a Keras optimizer on several devices treats as one device does those of the whole batch.
+    r"""Gradients for which a Keras optimizer on several devices behaves as on one device with the whole batch.
 
-    Keras clips each device's gradients, and looks for infinities in them, before it sums them. Here they are summed
-    and clipped first, and each device gets an equal share g of the result, which the optimizer's own clipping leaves
-    as it is because the whole was within the bound already:
+    Keras clips the gradients of each device, and checks them for infinities, before it sums them. Here they are summed
+    and clipped first, and each device gets an equal part g of the result. The clipping of the optimizer does not change
+    it, because the sum is within the bound already:
 
     $$g = \frac{1}{R} \operatorname{clip}\Big(\sum_{r=1}^{R} g_r\Big)$$
 
     Args:
-        optimizer: `keras.optimizers.Optimizer`, perhaps a `LossScaleOptimizer`.
-        gradients: list of tensors or None, of this device, scaled by the optimizer's loss scale.
+        optimizer: `keras.optimizers.Optimizer`, possibly a `LossScaleOptimizer`.
+        gradients: list of tensors or None, gradients of this device, scaled by the loss scale of the optimizer.
 
     Returns:
-        List of tensors or None; `gradients` themselves on one device, or where nothing is clipped or looked for.
+        List of tensors or None; `gradients` itself on one device, or without clipping and loss scale.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
@@ -254,6 +253,6 @@ def _clipped(optimizer, gradients):
         return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm)[0]
     if optimizer.clipvalue:
         clipped = [tf.clip_by_value(gradient, -optimizer.clipvalue, optimizer.clipvalue) for gradient in gradients]
-        # Infinities stay, for the loss scale to see them.
+        # Infinities are kept, because the loss scale depends on them.
         return [tf.where(tf.math.is_finite(g), c, g) for g, c in zip(gradients, clipped, strict=True)]
     return gradients

@@ -1,4 +1,4 @@
-"""What all trainers of tokenizers share: losses by name, and what they say of the codebooks."""
+"""Base class of tokenizer trainers: named losses and codebook metrics."""
 
 import keras
 import tensorflow as tf
@@ -8,14 +8,13 @@ from vqzoo.trainers.base import BaseTrainer
 
 
 class Trainer(BaseTrainer):
-    """Fits a tokenizer. A subclass writes `train_step`; `losses_on` serves it and `test_step`.
+    """Fits a tokenizer. A subclass implements `train_step`, which shares `losses_on` with `test_step`.
 
     Args:
         tokenizer: `Tokenizer` to fit.
-        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one number an example.
-        loss_weights: dict with a float for each name in `loss_names`. A loss of weight 0 is reported and not
-            minimised.
-        average_decay: float in [0, 1), of the moving average of the tokenizer's weights; 0 keeps none. The decay grows
+        signal_losses: dict name -> callable (signal, reconstruction) -> scalar or one value per example.
+        loss_weights: dict with a float for each name in `loss_names`. A loss of weight 0 is only reported.
+        average_decay: float in [0, 1), decay of the moving average of the tokenizer's weights; 0 disables it. It grows
             as (1 + step) / (10 + step) until it reaches this value. Defaults to 0.999.
 
     Raises:
@@ -37,7 +36,7 @@ class Trainer(BaseTrainer):
         return self.tokenizer
 
     def check_batch(self, batch):
-        """Raises ValueError where a batch is nothing that the tokenizer takes."""
+        """Raises ValueError if the tokenizer does not accept a batch."""
         self.tokenizer.checked_signal(batch)
 
     def call(self, signal, training=False):
@@ -45,26 +44,26 @@ class Trainer(BaseTrainer):
 
     @property
     def optimizers(self):
-        """Dict name -> `keras.optimizers.Optimizer`, of a compiled trainer."""
+        """Dict name -> `keras.optimizers.Optimizer` of a compiled trainer."""
         return {"tokenizer": self.optimizer}
 
     # === Losses ===
     @property
     def loss_names(self):
-        """Tuple with the name of every loss, in the order in which they are reported."""
+        """Tuple of the names of all losses, in the order of the report."""
         return (*self.signal_losses, *self.tokenizer.quantizer.loss_names)
 
     def losses_on(self, signal, training, on_reconstruction=None):
         """Computes every loss on a batch.
 
         Args:
-            signal: tensor (batch, *size, channels), or what else the tokenizer takes.
+            signal: tensor (batch, *size, channels), or another input of the tokenizer.
             training: bool.
             on_reconstruction: callable, called with the `Reconstruction` before losses are computed on it, such as to
                 watch it for gradients. Defaults to none.
 
         Returns:
-            Dict name -> scalar float32, unweighted, with the names in `loss_names`, less those that this step does
+            Dict name -> scalar float32, unweighted, with the names in `loss_names` except those that this step does
             not compute, such as a discriminator's before its start; and the `Reconstruction`.
         """
         result = self.tokenizer(signal, training=training)
@@ -73,21 +72,21 @@ class Trainer(BaseTrainer):
         return self._losses_of(signal, result, training), result
 
     def _losses_of(self, signal, result, training):
-        """The losses of a `Reconstruction` of `signal`; a subclass adds its own."""
+        """The losses of a `Reconstruction` of `signal`. A subclass adds its own."""
         losses = {name: tf.reduce_mean(loss(signal, result.signal)) for name, loss in self.signal_losses.items()}
         return {**losses, **result.losses}
 
     def signal_of(self, data):
-        """The signal of a batch; builds the trainer where nobody has, as Keras does at the first batch.
+        """The signal of a batch. Builds the trainer if necessary, as Keras does at the first batch.
 
         Args:
-            data: what a data set yields: the signal, alone or as the first of a tuple.
+            data: an element of a dataset, which is the signal or a tuple that starts with it.
 
         Returns:
-            What the tokenizer takes: float32 (batch, *size, channels), or int32 ids of pieces.
+            The input of the tokenizer: float32 (batch, *size, channels), or int32 ids of pieces.
 
         Raises:
-            ValueError: on another shape or dtype than the tokenizer's.
+            ValueError: if the shape or the dtype does not match the tokenizer.
         """
         signal, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         signal = self.tokenizer.checked_signal(signal)
@@ -106,7 +105,7 @@ class Trainer(BaseTrainer):
         return [*self.means.values(), self.usage]
 
     def _report(self, losses, tokens, real=None):
-        # Signal and quantizer losses alone: comparable before and after a discriminator joins.
+        # Only signal and quantizer losses, which are comparable before and after the start of a discriminator.
         plain = (*self.signal_losses, *self.tokenizer.quantizer.loss_names)
         reported = {**losses, "loss": self.weighted({name: losses[name] for name in plain})}
         for name, value in reported.items():

@@ -146,7 +146,9 @@ def test_masks_are_tensorflow_ios(name, monkeypatch):
 
 @pytest.mark.parametrize("param", [0, 14])
 def test_masks_have_a_width(param):
-    with pytest.raises(ValueError, match=f"param is the width of a mask, from 1 to 13 here. Received: param={param}"):
+    with pytest.raises(
+        ValueError, match=f"param must be the width of a mask, from 1 to 13 here. Received: param={param}"
+    ):
         freq_mask(SPECTROGRAM, param, np.random.default_rng(0))
 
 

@@ -265,7 +265,7 @@ def test_tensorflow_reads_plain_wav(tmp_path, without_soundfile, monkeypatch):
     with pytest.raises(ValueError, match=r"b\.flac: soundfile, which reads flac, is not installed. pip install"):
         load_audio(tmp_path / "b.flac")
     soundfile.write(tmp_path / "c.wav", STEREO, 8000, format="WAVEX", subtype="PCM_16")
-    with pytest.raises(ValueError, match=r"c\.wav: TensorFlow alone reads only plain wav .* pip install soundfile"):
+    with pytest.raises(ValueError, match=r"c\.wav: TensorFlow itself reads only plain wav .* pip install soundfile"):
         load_audio(tmp_path / "c.wav")
 
 

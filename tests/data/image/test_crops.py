@@ -267,11 +267,11 @@ def test_workers_cut_other_crops():
 @pytest.mark.parametrize(
     ("worker", "workers", "message"),
     [
-        (2, 2, r"worker counts from 0 to workers - 1, .* Received: worker=2, workers=2"),
+        (2, 2, r"worker must be from 0 to workers - 1, .* Received: worker=2, workers=2"),
         (-1, 2, "Received: worker=-1, workers=2"),
         (0, 0, "Received: worker=0, workers=0"),
         (0, 4, r"batch_size must be a multiple of the number of workers, .* Received: batch_size=6, workers=4"),
-        (1, 3, r"3 workers cannot share 2 examples, one or more each\. Take fewer workers"),
+        (1, 3, r"3 workers cannot share 2 examples, at least one each\. Use fewer workers"),
     ],
 )
 def test_workers_are_checked(worker, workers, message):
@@ -314,9 +314,7 @@ def test_bad_pictures_of_a_source_are_named_up_to_its_cap():
             return {3: b"", 4: np.zeros((4, 4), np.uint8)}.get(number, super().content(number))
 
     crops = ImageCrops(ImageSubset(Damaged(), [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]), 4, 11)
-    with pytest.raises(
-        ValueError, match=r"3 of 11 pictures cannot be read so far, where no more than 25\.00% may fail"
-    ):
+    with pytest.raises(ValueError, match=r"3 of 11 images cannot be read so far, and at most 25\.00% may fail"):
         for step in range(2):
             crops.batch(step)
     Damaged.max_skipped = 0.3

@@ -98,7 +98,7 @@ def test_a_single_file_is_on_both_sides_with_a_warning():
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 20, float("nan")])
 def test_the_share_is_checked(share):
-    with pytest.raises(ValueError, match="validation must be a share between 0 and 1, both excluded. Received"):
+    with pytest.raises(ValueError, match="validation must be a fraction between 0 and 1, both excluded. Received"):
         split_images(["a.png", "b.png"], share)
 
 

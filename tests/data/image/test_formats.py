@@ -37,7 +37,7 @@ def test_each_suffix_is_found_and_read_or_named_with_its_way_out(suffix, tmp_pat
     path = tmp_path / f"a{suffix.upper()}"
     if SUFFIXES[suffix] not in readable_formats():
         path.write_bytes(b"\0\0\0\x20ftypheic" + bytes(20))
-        with pytest.raises(ValueError, match="is not read here: pip install .*, or convert it"):
+        with pytest.raises(ValueError, match="cannot be read here: pip install .*, or convert it"):
             find_images(path)
         with pytest.raises(ValueError, match="pictures are not read here: pip install"):
             load_image(path)
@@ -81,7 +81,7 @@ def test_what_is_not_installed_is_not_listed_and_says_how(tmp_path, monkeypatch,
     assert [path.name for path in found] == ["a.png"]
     assert found.ignored == {".avif": 1, ".cr2": 1, ".heic": 1, ".heif": 1, ".webp": 1}
     for name, install in (("b.heic", r"vqzoo\[heic\]"), ("d.avif", "pillow>=11.3"), ("e.webp", "install a Pillow")):
-        with pytest.raises(ValueError, match=f"{name} is not read here: .*{install}"):
+        with pytest.raises(ValueError, match=f"{name} cannot be read here: .*{install}"):
             find_images(tmp_path / name)
         assert load_image(tmp_path / name).shape == (32, 48, 3)  # the content decides
     with pytest.raises(ValueError, match="f.cr2 is not a picture by its suffix"):

@@ -19,7 +19,7 @@ def test_shards_are_noticed_also_where_they_are_not_whole(tmp_path):
     write_image_shards([(sample_images()[0], "a.png")], tmp_path)
     assert isinstance(open_images(str(tmp_path)), ShardedImages)
     (tmp_path / "manifest.json").unlink()
-    with pytest.raises(ValueError, match="the run that wrote its shards did not end: repeat its command"):
+    with pytest.raises(ValueError, match="the run that wrote its shards did not finish. Repeat its command"):
         open_images(tmp_path)
 
 

@@ -103,7 +103,7 @@ def test_a_worker_opens_no_shard_beyond_its_range(folder):
     for shard in (2, 3):
         (folder / f"images-{shard:05d}-of-00004.tfrecord").unlink()
     assert len(set(greys(ImageCrops(images, 8, 12).batch(0, 0, 2)))) == 6
-    with pytest.raises(ValueError, match="2 of 4 shards in .* are not whole"):
+    with pytest.raises(ValueError, match="2 of 4 shards in .* are damaged"):
         ShardedImages(folder)
 
 
@@ -118,7 +118,7 @@ def test_damaged_records_are_skipped_up_to_a_hundredth(folder, monkeypatch):
     assert list(crops.skipped) == [name] and "its checksum is wrong" in crops.skipped[name]
     data[-50] ^= 255
     path.write_bytes(data)
-    message = "2 of 12 pictures cannot be read so far, where no more than 1.00% may fail(.|\n)*images-00001-of-00004"
+    message = "2 of 12 images cannot be read so far, and at most 1.00% may fail(.|\n)*images-00001-of-00004"
     with pytest.raises(ValueError, match=message):
         ImageCrops(ShardedImages(folder), 8, 12).batch(0)
     monkeypatch.setattr(ShardedImages, "max_skipped", 0.2)

@@ -49,7 +49,7 @@ def test_pictures_without_a_caption_are_left_out_and_missing_ones_are_named(fold
     expected = {folder / "a" / "1.png", folder / "2.png"}
     assert set(table.pictures()) == expected == set(table.pictures(folder))
     assert table.pictures(folder / "a") == [folder / "a" / "1.png"]
-    assert table.missing(folder) == {"lost.png": "captions.tsv names it, and it is not there"}
+    assert table.missing(folder) == {"lost.png": "captions.tsv names it, but it does not exist"}
     (folder / "elsewhere").mkdir()
     save_image(folder / "elsewhere" / "lost.png", np.zeros((4, 4, 3)))
     assert table.missing("", folder / "elsewhere") == {}
@@ -65,7 +65,7 @@ def test_pictures_without_a_caption_are_left_out_and_missing_ones_are_named(fold
         (b"file\tname\n1.png\theart\n", "title", "has no column title. Received: file, name"),
         (b"file\tname\n1.png\t\n", "", "No line of .* has a file and a caption. Its columns are file, name"),
         (b"", "", "has no column file"),
-        (b"file\tname\n1.png\t\xff\n", "", "is no text in UTF-8"),
+        (b"file\tname\n1.png\t\xff\n", "", "is not text in UTF-8"),
         (None, "", "cannot be read: No such file"),
     ],
 )
@@ -95,7 +95,9 @@ def test_a_line_that_is_too_long_is_not_read_whole(tmp_path):
     path = tmp_path / "captions.tsv"
     path.write_text("file\tcaption\n1.png\tred heart\n")
     os.truncate(path, 2**28)
-    with pytest.raises(ValueError, match="Line 3 of .*captions.tsv has more than 1048576 characters: it is no table"):
+    with pytest.raises(
+        ValueError, match="Line 3 of .*captions.tsv has more than 1048576 characters. It is not a table"
+    ):
         CaptionTable(path)
 
 

@@ -161,5 +161,5 @@ def test_arguments_of_the_split_are_checked():
     with pytest.raises(ValueError, match=r"Give a list of str. Received: one str, 'a cat'. Pass `.x.`"):
         split_sentences("a cat")
     for share in (0, 1, -0.5):
-        with pytest.raises(ValueError, match="validation must be a share between 0 and 1, both excluded"):
+        with pytest.raises(ValueError, match="validation must be a fraction between 0 and 1, both excluded"):
             split_sentences(SENTENCES, share)

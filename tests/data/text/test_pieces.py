@@ -93,7 +93,7 @@ def test_pad(pieces):
     assert pieces.pad(rows, 2, length=6).shape == (2, 6)
     assert pieces.pad(rows).dtype == np.int32
     assert pieces.pad([]).shape == (0, 0)
-    with pytest.raises(ValueError, match="A row has 3 ids. Received: length=2. Cut it, or take a larger length"):
+    with pytest.raises(ValueError, match="A row has 3 ids. Received: length=2. Cut it, or use a larger length"):
         pieces.pad(rows, length=2)
     for arguments in ((0,), (2, 3), (1, 0)):
         with pytest.raises(ValueError, match="multiple must be an int, at least 1, and length a multiple of it"):
@@ -136,15 +136,15 @@ def test_a_corpus_that_is_too_small():
         Pieces.train(["the cat sat on the mat"])
     assert Pieces.train(["the cat sat on the mat"], exact=False).size == 269
     assert Pieces.train(["the cat sat on the mat"], size=269).size == 269
-    with pytest.raises(ValueError, match="Bytes and frequent letters alone are 268 pieces. Received: size=267"):
+    with pytest.raises(ValueError, match="Bytes and frequent letters need 268 pieces. Received: size=267"):
         Pieces.train(["the cat sat on the mat"], size=267)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([], 300), "There is no sentence to learn pieces from"),
-        ((["", " \n"], 300), "There is no sentence to learn pieces from"),
+        (([], 300), "There is no sentence to train pieces on"),
+        ((["", " \n"], 300), "There is no sentence to train pieces on"),
         (("the cat", 300), r"Give a list of str. Received: one str, 'the cat'. Pass `.x.`"),
         (([b"the cat"], 300), "Each text must be a str. Received: b'the cat' of type bytes"),
         ((CORPUS, 0), "size must be an int, at least 1. Received: size=0"),
@@ -162,7 +162,7 @@ def test_what_sentencepiece_says_else_is_handed_on(monkeypatch):
         raise RuntimeError("INTERNAL: some reason")
 
     monkeypatch.setattr(sentencepiece.SentencePieceTrainer, "train", fail)
-    with pytest.raises(ValueError, match="could not learn pieces of 20 lines: INTERNAL: some reason"):
+    with pytest.raises(ValueError, match="could not train pieces on 20 lines: INTERNAL: some reason"):
         Pieces.train(CORPUS, size=290)
 
 
@@ -182,7 +182,7 @@ def test_other_models_of_sentencepiece():
     own = Pieces(plain(**lossless, model_type="bpe", add_dummy_prefix=False))
     assert own.end == 2
     assert own.decode(own.encode(["  the  ▁cat\n"])) == ["  the  ▁cat\n"]
-    with pytest.raises(ValueError, match="lacks an end piece"):
+    with pytest.raises(ValueError, match="lacks an end-of-sequence token"):
         Pieces(plain(**lossless, eos_id=-1))
     with pytest.raises(ValueError, match="lacks a piece for each byte .byte_fallback.. Make one with `Pieces.train`"):
         Pieces(plain(40, **{**lossless, "byte_fallback": False}))

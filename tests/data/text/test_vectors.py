@@ -151,7 +151,7 @@ def test_arguments_are_checked(pieces):
 def test_a_word_counts_as_some_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_VALUES", 64)
     (tmp_path / "a.txt").write_text("".join(f"w{i} 1\n" for i in range(5)))
-    with pytest.raises(ValueError, match="it has more than 64 numbers, 5 words of 1. Take the first .* limit=4"):
+    with pytest.raises(ValueError, match="it has more than 64 numbers, 5 words of 1. Read only the first .* limit=4"):
         load_vectors(tmp_path / "a.txt")
     assert len(load_vectors(tmp_path / "a.txt", limit=4).words) == 4
 
@@ -160,7 +160,7 @@ def test_a_file_that_is_far_too_long_is_refused_by_its_size(tmp_path, monkeypatc
     path = tmp_path / "a.txt"
     path.write_text("".join(f"w{i:04d} 0.25 0.5\n" for i in range(1500)))
     os.truncate(path, 2**34)  # a hole: no disk is needed
-    told = "it has more than 536870912 numbers, about 11[0-9]+ words of 2. Take the first words alone: limit=33554432"
+    told = "it has more than 536870912 numbers, about 11[0-9]+ words of 2. Read only the first words: limit=33554432"
     with pytest.raises(ValueError, match=told):
         load_vectors(path)
     assert len(load_vectors(path, limit=1200).words) == 1200
@@ -174,7 +174,7 @@ def test_words_and_npz_that_are_too_long(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_VALUES", 2**9)
     assert len(load_vectors(tmp_path / "a.npz").words) == 3
     monkeypatch.setattr(module, "_LEAST", 2**8)
-    with pytest.raises(ValueError, match="it has more than 512 numbers, 3 words of 20. Take the first .* limit=2"):
+    with pytest.raises(ValueError, match="it has more than 512 numbers, 3 words of 20. Read only the first .* limit=2"):
         load_vectors(tmp_path / "a.npz")
 
 
@@ -183,7 +183,7 @@ def test_an_npz_with_characters_that_are_none_is_named(tmp_path):
     np.savez(tmp_path / "a.npz", words=words, vectors=np.ones((2, 3)))
     with pytest.raises(
         ValueError,
-        match="Cannot read the word vectors .*a.npz: it is damaged: words.npy holds characters that are none",
+        match="Cannot read the word vectors .*a.npz: it is damaged: words.npy holds invalid characters",
     ):
         load_vectors(tmp_path / "a.npz")
 

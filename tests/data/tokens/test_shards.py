@@ -105,7 +105,7 @@ def test_a_stopped_run_goes_on_and_another_one_is_refused(tmp_path):
     arguments = ([(one.name, one.name) for one in rows], tmp_path / "twice", ABOUT, encode, 2)
     with pytest.raises(KeyboardInterrupt):
         write_token_shards(*arguments)
-    with pytest.raises(ValueError, match="the run that wrote its shards did not end"):
+    with pytest.raises(ValueError, match="the run that wrote its shards did not finish"):
         TokenShards(tmp_path / "twice")
     write_token_shards(*arguments)
     assert asked == [2, 2, 2, 1]
@@ -132,10 +132,10 @@ def lying(folder, tokens, shape=(2, 3, 2), label="2x3x2", plan=ABOUT):
     [
         ({"tokens": np.full(12, 16)}, r"holds tokens \(2, 3, 2\) from 16 to 16, where the codebooks have \(16, 1000\)"),
         ({"tokens": np.full(12, -1)}, "from -1 to -1"),
-        ({"tokens": np.zeros(11)}, r"tokens-00000-of-00001.tfrecord/a holds no tokens of shape \(2, 3, 2\)"),
-        ({"tokens": np.zeros(0)}, "holds no tokens of shape"),
-        ({"tokens": np.zeros(12), "shape": (3, 2, 2)}, "holds no tokens of shape"),
-        ({"tokens": np.zeros(12), "shape": (-2, -3, 2)}, "holds no tokens of shape"),
+        ({"tokens": np.zeros(11)}, r"tokens-00000-of-00001.tfrecord/a has no tokens of shape \(2, 3, 2\)"),
+        ({"tokens": np.zeros(0)}, "has no tokens of shape"),
+        ({"tokens": np.zeros(12), "shape": (3, 2, 2)}, "has no tokens of shape"),
+        ({"tokens": np.zeros(12), "shape": (-2, -3, 2)}, "has no tokens of shape"),
         ({"tokens": np.zeros(12), "shape": (12, 1), "label": "12x1"}, r"holds tokens \(12, 1\) from 0 to 0"),
     ],
 )
@@ -164,12 +164,12 @@ def about(**changes):
 )
 def test_manifests_that_do_not_tell_are_named(tmp_path, changes):
     lying(tmp_path, np.zeros(12), **changes)
-    with pytest.raises(ValueError, match="do not tell whose tokens they hold .* Encode again, with --force"):
+    with pytest.raises(ValueError, match="do not describe their tokens .* Encode again, with --force"):
         TokenShards(tmp_path)
 
 
 def test_arguments_are_checked(tmp_path):
-    with pytest.raises(ValueError, match="Shards need a file or more each. Received: 0 files, files_per_shard=2"):
+    with pytest.raises(ValueError, match="Shards need at least one file each. Received: 0 files, files_per_shard=2"):
         write(tmp_path, [])
     with pytest.raises(ValueError, match="Received: 1 files, files_per_shard=0"):
         write(tmp_path, [row(0)], files_per_shard=0)

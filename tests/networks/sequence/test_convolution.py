@@ -69,7 +69,7 @@ def test_variance_stays_at_the_start():
 def test_errors():
     with pytest.raises(ValueError, match="`kernel_size` at least `stride`.*kernel_size=2, stride=3"):
         TimeConv1D(4, 2, 3)
-    with pytest.raises(ValueError, match="`factor` is 1 or more and `kernel_size` odd.*factor=0"):
+    with pytest.raises(ValueError, match="`factor` must be at least 1, and `kernel_size` odd.*factor=0"):
         UpsampleConv1D(4, 0)
     for layer in (TimeConv1D(4, 3), UpsampleConv1D(4, 2)):
         with pytest.raises(ValueError, match="The channels of the input must be known"):

@@ -53,5 +53,5 @@ def test_silence_stays_silent_and_seeds_repeat():
 def test_errors():
     with pytest.raises(ValueError, match=r"shape \(batch, frames, 129\).*shape=\(1, 5, 80\).*mel spectra"):
         griffin_lim(np.zeros((1, 5, 80)), 256, 64)
-    with pytest.raises(ValueError, match="`iterations` and `momentum` are 0 or more.*momentum=-1.0"):
+    with pytest.raises(ValueError, match="`iterations` and `momentum` must be at least 0.*momentum=-1.0"):
         griffin_lim(np.zeros((1, 5, 129)), 256, 64, momentum=-1.0)

@@ -203,7 +203,7 @@ def test_wrong_windows():
             tokenizer.encode(x, window=window)
     with pytest.raises(ValueError, match="`overlap` is a number of samples, an integer from 0 up.*overlap=-1"):
         tokenizer.encode(x, window=50, overlap=-1)
-    with pytest.raises(ValueError, match="sees all positions or does not tell. Give `overlap`"):
+    with pytest.raises(ValueError, match="uses all positions or does not declare it. Give `overlap`"):
         attentive.encode(x, window=50)
     assert attentive.encode(x, window=50, overlap=50).shape == (1, 7, 3)
     with pytest.raises(ValueError, match="Windows are cut in eager calls. Received: window=50 inside a graph"):

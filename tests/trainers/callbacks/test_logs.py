@@ -180,5 +180,5 @@ def test_a_perfect_picture_in_validation_is_no_failure():
 
 
 def test_a_number_of_steps_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match="1 or more. Received: every=0"):
+    with pytest.raises(ValueError, match="at least 1. Received: every=0"):
         StopOnNonFinite(every=0)

@@ -1,1 +1,1 @@
-"""Recordings: files to waveforms to `tf.data`, and back."""
+"""Audio data: files to waveforms to `tf.data`, and back."""

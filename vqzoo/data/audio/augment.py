@@ -1,20 +1,20 @@
-"""Changes of a recording that leave what it is: functions of (signal, random generator).
+"""Audio augmentation: functions of (signal, random generator).
 
-A signal is a float32 array (samples, channels) in [-1, 1], and stays one.
+Signals and results are float32 arrays (samples, channels) in [-1, 1].
 """
 
 import numpy as np
 
 
 def normalize_peak(signal, decibels=-1.0, largest=30.0):
-    """Scales a signal so that its largest value is `decibels`, lifted by `largest` at most; silence stays silence.
+    """Scales a signal so that its peak is `decibels`, with a gain of at most `largest`. Silence stays silence.
 
-    The bound is for the noise of a room between two words, which would become as loud as the words.
+    The limit keeps the room noise between two words from becoming as loud as the words.
 
     Args:
         signal: float32 array (samples, channels).
         decibels: float, dB below full scale. Default -1.0.
-        largest: float, the largest gain, dB; infinity is no bound. Default 30.0.
+        largest: float, the largest gain, dB; infinity for no limit. Default 30.0.
 
     Returns:
         float32 array of the same shape.
@@ -28,14 +28,14 @@ def normalize_peak(signal, decibels=-1.0, largest=30.0):
 
 
 def normalize_rms(signal, decibels=-20.0, largest=30.0):
-    """Scales a signal so that the root of its mean square is `decibels`, or as near as it comes without clipping.
+    """Scales a signal so that its root mean square is `decibels`, or as close as possible without clipping.
 
-    It is lifted by `largest` at most, as in `normalize_peak`.
+    The gain is at most `largest`, as in `normalize_peak`.
 
     Args:
         signal: float32 array (samples, channels).
         decibels: float, dB below full scale. Default -20.0.
-        largest: float, the largest gain, dB; infinity is no bound. Default 30.0.
+        largest: float, the largest gain, dB; infinity for no limit. Default 30.0.
 
     Returns:
         float32 array of the same shape.
@@ -49,7 +49,7 @@ def normalize_rms(signal, decibels=-20.0, largest=30.0):
 
 
 def random_gain(signal, rng, decibels=(-12.0, 6.0)):
-    """Multiplies a signal by a gain that is uniform in dB; less where it would go beyond full scale.
+    """Multiplies a signal by a gain that is uniform in dB, limited so that it does not clip.
 
     Args:
         signal: float32 array (samples, channels).
@@ -68,7 +68,7 @@ def random_gain(signal, rng, decibels=(-12.0, 6.0)):
 
 
 def random_noise(signal, rng, snr=(20.0, 50.0)):
-    """Adds white noise, of a distance from the signal that is uniform in dB. Silence gets none.
+    """Adds white noise with a signal-to-noise ratio that is uniform in dB. Silence gets none.
 
     Args:
         signal: float32 array (samples, channels).
@@ -90,7 +90,7 @@ def random_noise(signal, rng, snr=(20.0, 50.0)):
 
 
 def random_polarity(signal, rng):
-    """Turns a random half of signals upside down, which nobody hears.
+    """Inverts the polarity of a random half of the signals, which is inaudible.
 
     Args:
         signal: float32 array (samples, channels).
@@ -129,7 +129,7 @@ def pitch_and_tempo(signal, semitones=0.0, tempo=1.0):
 
     samples = round(len(signal) / tempo)
     factor = 2 ** (semitones / 12)
-    # Slower by the factor at first, which resampling takes back together with the pitch.
+    # First slower by the factor, which resampling reverts together with the pitch.
     stretched = librosa.effects.time_stretch(np.ascontiguousarray(signal.T), rate=tempo / factor)
     shifted = soxr.resample(np.ascontiguousarray(stretched.T), factor, 1.0)[:samples]
     missing = samples - len(shifted)
@@ -162,7 +162,7 @@ def freq_mask(spectrogram, param, rng):
     """
     bins = spectrogram.shape[1]
     if not 1 <= param <= bins:
-        raise ValueError(f"param is the width of a mask, from 1 to {bins} here. Received: param={param}")
+        raise ValueError(f"param must be the width of a mask, from 1 to {bins} here. Received: param={param}")
     width = int(rng.integers(0, param))
     first = int(rng.integers(0, bins - width))
     masked = np.array(spectrogram)
@@ -197,7 +197,7 @@ def time_mask(spectrogram, param, rng):
 
 
 def rms(signal):
-    """The root of the mean square.
+    """The root mean square.
 
     Args:
         signal: float array.

@@ -21,40 +21,40 @@ _TRIES = 5
 
 
 class AudioClips(StepBatches):
-    """Random clips of recordings: batch `step` is a pure function of (files, seed, step).
+    """Random clips of recordings. Batch `step` is a pure function of (files, seed, step).
 
-    An epoch has as many clips as would cover all recordings once, so every second of sound counts the same: a file of n
-    samples gives ceil(n / samples), each from a random place in a part of its own. A shorter file is one clip, with
-    silence after it. A clip that is quieter than `silence` is drawn again from all of its file, up to four times; of
-    five quiet ones the loudest is taken.
+    The clips of an epoch cover all recordings once, so that every second of audio has the same weight. A file of n
+    samples gives ceil(n / samples) clips, each from a random position in its own part. A shorter file is one clip,
+    padded with silence. A clip that is quieter than `silence` is drawn again from the whole file, up to four times. If
+    all five are quiet, the loudest is used.
 
-    Example number g of the endless stream is clip g % n of the permutation of epoch g // n, with random numbers of
-    its own, so batches come out the same in any order, from any thread, and after a resume. A file that cannot be read
-    is skipped and named in `skipped`; the next good clip of the permutation replaces its own. Headers are checked once,
-    at the start, and a file in memory that cannot be decoded is not tried again. Of one that is not in memory, pieces
-    beside the damage are used, because a batch must not depend on what failed before it.
+    Example number g of the endless stream is clip g % n of the permutation of epoch g // n, with its own random
+    numbers. Batches are therefore the same in any order, from any thread, and after a resume. A file that cannot be
+    read is skipped and recorded in `skipped`, and the next readable clip of the permutation replaces its clip. Headers
+    are checked once, at the start. A file in memory that cannot be decoded is not tried again. For one that is not in
+    memory, intact pieces are still used, because a batch must not depend on earlier failures.
 
-    Files that fit in `cache_bytes`, in the order of `files`, are decoded once and kept; of the others only the piece of
-    a clip is read. Several workers (machines that train one model) share a batch: of `workers`, worker w makes rows w *
-    batch_size / workers and on, and together they make what one alone would.
+    Files that fit in `cache_bytes`, in the order of `files`, are decoded once and kept. From others only the piece of a
+    clip is read. Several workers (machines that train one model) share a batch. Worker w of `workers` loads the rows
+    from w * batch_size / workers on, and together they load the batch of a single worker.
 
-    For validation leave the changes off, which they are by default, and take `dataset(steps=...)`.
+    For validation, leave the augmentations off, which is the default, and use `dataset(steps=...)`.
 
     Args:
         files: list of paths, as from `find_audio`.
         samples: int, the length of a clip at `sample_rate`.
-        batch_size: int, clips in a batch.
+        batch_size: int, clips per batch.
         sample_rate: int, Hz; other files are resampled.
         channels: int, as in `load_audio`. Default 1, the mean of all.
-        normalize: "peak" (to -1 dB below full scale), "rms" (to -20 dB, without clipping) or None, as recorded. No clip
-            is lifted by more than 30 dB. Default None.
+        normalize: "peak" (to -1 dB below full scale), "rms" (to -20 dB, without clipping) or None, as recorded. The
+            gain is at most 30 dB. Default None.
         gain: (lowest, highest) random gain, dB, as in `random_gain`. Default None, none.
         noise: (lowest, highest) signal-to-noise ratio of white noise, dB, as in `random_noise`. Default None, none.
-        polarity: bool, turns a random half of the clips upside down. Default False.
-        silence: float, dB below full scale; a clip whose root mean square is lower is silent. -inf takes all clips as
-            they come. Default -60.0.
+        polarity: bool, whether to invert the polarity of a random half of the clips. Default False.
+        silence: float, dB below full scale; a clip with a lower root mean square is silent. -inf accepts all clips.
+            Default -60.0.
         seed: int from 0 to 2**63 - 1. Default 0.
-        cache_bytes: int, decoded recordings kept in memory (4 bytes a sample). Default 2**30.
+        cache_bytes: int, size of the cache of decoded recordings (4 bytes per sample). Default 2**30.
 
     Raises:
         ValueError: An argument is out of range, or no file can be read.
@@ -114,7 +114,7 @@ class AudioClips(StepBatches):
             self._lengths = np.array(list(pool.map(self._length, range(len(self.files)))), np.int64)
         if not self._lengths.any():
             raise ValueError(f"None of the {len(self.files)} files can be read. The first reasons:\n{self._reasons()}")
-        # Decided here, not by who comes first: a clip out of a whole file may differ in the last bit (mp3).
+        # Decided here and not by thread order, because a clip of a whole file may differ in the last bit (mp3).
         self._kept = np.cumsum(self._lengths) * channels * 4 <= cache_bytes
         self._parts = -(-self._lengths // samples)
         self._firsts = np.cumsum(self._parts) - self._parts
@@ -127,12 +127,12 @@ class AudioClips(StepBatches):
 
     @property
     def lengths(self):
-        """How many samples each file has by its header, at our rate; 0 of those that are skipped."""
+        """The samples of each file by its header, at `sample_rate`; 0 for skipped files."""
         return self._lengths.tolist()
 
     @property
     def clips(self):
-        """How many clips an epoch has."""
+        """The number of clips per epoch."""
         return self._order.count
 
     @property
@@ -140,7 +140,7 @@ class AudioClips(StepBatches):
         return (self.samples, self.channels)
 
     def _length(self, number):
-        """Samples of a file at our rate, by its header; 0 if it has to be skipped."""
+        """Samples of a file at `sample_rate`, by its header; 0 if it has to be skipped."""
         try:
             return readable_length(self.files[number], self.sample_rate, self.channels)
         except Exception as error:  # one file of many
@@ -151,13 +151,13 @@ class AudioClips(StepBatches):
         return "\n".join(list(self._skipped.values())[:3])
 
     def _example(self, number, order, position):
-        """One clip: random by its number, the first good one from its place in the order on."""
+        """One clip, random by its number, the first readable one from its position in the order on."""
         for turn in range(len(order)):
             clip = int(order[(position + turn) % len(order)])
             file = int(np.searchsorted(self._firsts + self._parts, clip, side="right"))
             if file in self._skipped and self._kept[file]:
-                continue  # of the others, other pieces may be good
-            rng = self._order.random(number, stream=1 + turn)  # so that nothing depends on what failed before
+                continue  # other pieces of the other files may be intact
+            rng = self._order.random(number, stream=1 + turn)  # independent of earlier failures
             try:
                 return self._changed(self._drawn(file, clip - self._firsts[file], rng), rng)
             except Exception as error:  # one file of many
@@ -194,7 +194,7 @@ class AudioClips(StepBatches):
             return load_audio(self.files[file], self.sample_rate, self.channels, start, self.samples)
         with self._lock:
             lock = self._locks.setdefault(file, threading.Lock())
-        with lock:  # of several threads one decodes it, and if it cannot be read, the others do not try
+        with lock:  # only one thread decodes it; if that fails, the others do not try
             if file in self._skipped:
                 raise ValueError(self._skipped[file])
             if file not in self._cache:

@@ -1,4 +1,4 @@
-"""The libraries that decode sound files: soundfile, else tensorflow-io, else TensorFlow itself; PyAV for the rest.
+"""Libraries that decode audio files: soundfile, otherwise tensorflow-io or TensorFlow; PyAV for other formats.
 
 Each has `reads(header)`, `length(path, header)` -> (samples, sample rate, channels), and `read(path, header, start,
 samples)` -> float32 (samples, channels), shorter at the end of the file.
@@ -46,7 +46,7 @@ class SoundfileDecoder:
         return header.kind != "media"
 
     def length(self, path, header):
-        """Samples, sample rate and channels; of recordings one after another in all, as the first has them."""
+        """Samples, sample rate and channels; for several recordings the total, with the rate of the first."""
         layout = self._layout(path, header)
         _, sample_rate, channels = layout[0]
         for _, rate, width in layout[1:]:
@@ -79,7 +79,7 @@ class SoundfileDecoder:
         return np.concatenate(pieces)
 
     def _decode(self, path, part, kind, start, samples):
-        # A file each time: after some seeks, libsndfile's Vorbis goes on at a wrong place.
+        # Opened each time, because after some seeks libsndfile's Vorbis continues at a wrong position.
         with self._open(path, part) as file:
             place = start
             if kind in ("mp3", "ogg"):
@@ -106,7 +106,7 @@ class SoundfileDecoder:
     def _length(self, path, part, tells_length, size):
         with self._open(path, part) as file:
             count = file.frames
-            if not tells_length:  # libsndfile's own estimate may be wrong by half
+            if not tells_length:  # the estimate of libsndfile may be wrong by half
                 block = np.empty((_BLOCK // file.channels, file.channels), np.float32)
                 count = sum(iter(lambda: len(file.read(out=block)), 0))
             elif count > size * _MOST_OF_A_BYTE:
@@ -117,7 +117,7 @@ class SoundfileDecoder:
     def _open(self, path, part):
         with contextlib.ExitStack() as stack:
             try:
-                # Bytes, because not every name on a disk is text.
+                # Bytes, because a file name may not be valid text.
                 name = os.fsencode(path) if os.name != "nt" else os.fspath(path)
                 source = stack.enter_context(PartFile(path, part)) if part else name
                 file = stack.enter_context(self._soundfile.SoundFile(source))
@@ -161,7 +161,7 @@ class TfioDecoder:
 
 
 class TensorFlowDecoder:
-    """tf.audio: wav of 16 bits alone, the whole file each time."""
+    """tf.audio: only wav of 16 bits, the whole file each time."""
 
     def reads(self, header):
         """Whether it decodes such a file."""
@@ -181,12 +181,12 @@ class TensorFlowDecoder:
             return tf.audio.decode_wav(tf.io.read_file(str(path)))
         except tf.errors.OpError as error:
             raise UnreadableAudio(
-                f"TensorFlow alone reads only plain wav files of 16 bits ({error.message})", "pip install soundfile"
+                f"TensorFlow itself reads only plain wav files of 16 bits ({error.message})", "pip install soundfile"
             ) from error
 
 
 def decoder_for(header):
-    """The first library that is here and decodes a file.
+    """The first installed library that decodes a file.
 
     Args:
         header: `Header` of the file.
@@ -195,7 +195,7 @@ def decoder_for(header):
         A decoder.
 
     Raises:
-        ValueError: None does.
+        ValueError: There is none.
 
     Example:
     >>> from vqzoo.data.audio.headers import Header
@@ -215,7 +215,7 @@ def decoder_for(header):
 
 @functools.cache
 def decoders():
-    """Those that work here, best first.
+    """The available decoders, best first.
 
     Returns:
         List.
@@ -234,7 +234,7 @@ def decoders():
 def tfio_audio():
     """The module `tensorflow_io.audio`, if its kernels load.
 
-    It imports with any TensorFlow and fails at the first call with most, so one call is tried.
+    It can be imported with any TensorFlow, but with most versions the first call fails. One call is therefore tried.
 
     Returns:
         Module, or None.

@@ -1,4 +1,4 @@
-"""Which recordings: a folder's files, recorded speech to begin with, and their split by file."""
+"""Lists recordings and sample speech, and splits them."""
 
 import functools
 import importlib.util
@@ -24,22 +24,22 @@ AUDIO_SUFFIXES = (
 _WHEEL_SAMPLES = ("two_cities.wav", "beckett.wav")
 _SYNTHETIC = "synthetic_vowels"
 SYNTHETIC = 'These are synthetic vowels, not speech: pip install "vqzoo[samples]" has recorded speech.'
-"""What is printed where `sample_audio` has no recordings."""
+"""The message if `sample_audio` has no recordings."""
 _LIBROSA_SAMPLES = ("libri1", "libri2", "libri3")
 
 
 def find_audio(path):
     """Lists the recordings of a folder and its subfolders, by suffix.
 
-    They are wav, flac, mp3, ogg, oga, opus, aiff, au, w64 and caf, and where PyAV is installed (`pip install
-    "vqzoo[media]"`) m4a, m4b, mp4, aac, wma, webm and mka, too. Files and folders whose name starts with a dot are
-    skipped. Nothing is opened.
+    The suffixes are wav, flac, mp3, ogg, oga, opus, aiff, au, w64 and caf. With PyAV (`pip install "vqzoo[media]"`)
+    they also are m4a, m4b, mp4, aac, wma, webm and mka. Files and folders whose name starts with a dot are skipped. No
+    file is opened.
 
     Args:
         path: str or path, a folder or one recording. Text that begins with `~/` is below the home folder.
 
     Returns:
-        `FileList` of `pathlib.Path`, sorted; its `ignored` counts the other files by their ending.
+        `FileList` of `pathlib.Path`, sorted. Its `ignored` holds the number of other files by ending.
 
     Raises:
         ValueError: The path does not exist, is a file of another kind, or is a folder without recordings.
@@ -58,15 +58,15 @@ def find_audio(path):
 
 
 def split_audio(files, validation=0.2, seed=0):
-    """Splits recordings into training and validation files, whole files at a time.
+    """Splits recordings into training and validation files.
 
-    Each file's side follows from a hash of (seed, its name), as in `split_images`. Cut one long recording into files
-    first: a single file is on both sides.
+    The side of a file follows from a hash of (seed, its name), as in `split_images`. Cut one long recording into files
+    first, because a single file is on both sides.
 
     Args:
         files: list of paths, as from `find_audio`.
-        validation: float in (0, 1), the expected share of files that validate. Default 0.2.
-        seed: int, another seed is another split. Default 0.
+        validation: float in (0, 1), the expected fraction of validation files. Default 0.2.
+        seed: int, seed of the split. Default 0.
 
     Returns:
         `(train, validation)`, two lists of `pathlib.Path` in the order of `files`. A single file is on both sides, with
@@ -84,17 +84,17 @@ def split_audio(files, validation=0.2, seed=0):
 
 
 def sample_audio(download=False):
-    """Recorded speech to begin with, or what stands in for it.
+    """Sample recordings of speech, or a synthetic replacement.
 
     In this order: the recordings inside the wheel of moonshine-voice (`pip install "vqzoo[samples]"`, no download at
     run time); where `download` is True those of librosa (LibriSpeech, CC BY 4.0), from its cache or the network; four
     files of synthetic vowels, whose names begin with "synthetic".
 
     Args:
-        download: bool, whether librosa may fetch its recordings. Default False: the network is never used.
+        download: bool, whether librosa may download its recordings. Default False, which never uses the network.
 
     Returns:
-        List of `pathlib.Path`, two or more. To validate, take the last.
+        List of at least two `pathlib.Path`. Use the last for validation.
 
     Example:
     >>> len(sample_audio()) >= 2
@@ -120,7 +120,7 @@ def is_synthetic(files):
 
 
 def synthetic_audio():
-    """Writes four files of ten seconds at 16 kHz: vowels of changing pitch, between pauses. No recording, no speech.
+    """Writes four synthetic files of ten seconds at 16 kHz: vowels of changing pitch with pauses.
 
     Returns:
         List of four `pathlib.Path` in the user's cache folder, or in a temporary one where that cannot be written.
@@ -137,19 +137,19 @@ def synthetic_audio():
 
 
 def _from_wheel():
-    spec = importlib.util.find_spec("moonshine_voice")  # finds the folder without importing the package
+    spec = importlib.util.find_spec("moonshine_voice")  # finds the folder without an import
     folders = spec.submodule_search_locations if spec else None
     files = [pathlib.Path(folders[0], "assets", name) for name in _WHEEL_SAMPLES] if folders else []
     return files if all(file.is_file() for file in files) else []
 
 
-@functools.cache  # a network that is not there is asked once
+@functools.cache  # an unavailable network is tried only once
 def _from_librosa():
     try:
         import librosa
 
         return [pathlib.Path(librosa.ex(name)) for name in _LIBROSA_SAMPLES]
-    except (ImportError, OSError, ValueError):  # no network, or not what librosa knows
+    except (ImportError, OSError, ValueError):  # no network, or unknown to librosa
         return []
 
 
@@ -162,7 +162,7 @@ def _written(folder):
 
 
 def _vowels(seed, sample_rate=16000, syllables=25, length=6400):
-    """Harmonics of a gliding pitch, each as loud as the formants of the moment make it."""
+    """Harmonics of a gliding pitch, with amplitudes by the current formants."""
     rng = np.random.default_rng(seed)
     # First and second formant of a, e, i, o, u in Hz (Peterson and Barney 1952, about).
     vowels = np.array([(730, 1090), (530, 1840), (270, 2290), (570, 840), (300, 870)])

@@ -1,4 +1,4 @@
-"""What a sound file is by its bytes, and the files that are refused before any decoder opens them."""
+"""Identifies audio files by their bytes, and refuses damaged ones before a decoder opens them."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ from vqzoo.data.audio.formats.part import skip_tags
 from vqzoo.data.audio.formats.starts import STARTS
 from vqzoo.files import check_regular
 
-# More recordings than this in one file are damage that looks like beginnings.
+# More recordings than this in one file indicate damage that looks like file starts.
 _MOST_PARTS = 10_000
 _ASF = bytes.fromhex("3026b2758e66cf11")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -38,10 +38,10 @@ _MEDIA_STARTS = {
 
 
 class Header(NamedTuple):
-    """What decoders need to know: the kind ("wav", "flac", "ogg", "mp3", ...), a wav's coding and bits of a sample.
+    """Description of a file for decoders: the kind ("wav", "flac", "ogg", "mp3", ...), coding and bits of a wav.
 
-    `tells_length` is False of an mp3 that nowhere says how long it is. `parts` are empty where a file can be decoded as
-    it is; else they are its recordings, one after another, each as a `Part`.
+    `tells_length` is False for an mp3 without a declared length. `parts` is empty if a file can be decoded as it is.
+    Otherwise it holds the recordings of the file in order, each as a `Part`.
     """
 
     kind: str
@@ -61,8 +61,8 @@ def read_header(path):
         `Header`.
 
     Raises:
-        ValueError: The file is missing, no regular file, empty, truncated (where its header, last frame or last page
-            tells), of a coding that is refused, or no sound.
+        ValueError: The file is missing, not a regular file, empty, truncated (by its header, last frame or last
+            page), of a refused coding, or not audio.
     """
     try:
         check_regular(path)
@@ -72,14 +72,14 @@ def read_header(path):
         raise UnreadableAudio(error.strerror or str(error)) from error
 
 
-@functools.lru_cache(maxsize=4096)  # a piece of a long file is asked for again and again
+@functools.lru_cache(maxsize=4096)  # pieces of a long file are requested repeatedly
 def _read_header(path, size, time, inode):
     if not size:
         raise UnreadableAudio("the file is empty")
     with open(pathlib.Path(path), "rb") as file:
         parts = _read_parts(file, size)
     first = parts[0]
-    # A short tag behind the sound does no harm, but where all to the end is taken as samples.
+    # A short tag after the audio is harmless, unless all bytes to the end are decoded as samples.
     as_it_is = len(parts) == 1 and not first.patches and first.begin == 0 and size - first.end <= JUNK
     as_it_is = as_it_is and first.sound_end in (None, size)
     return Header(first.kind, first.coding, first.bits, first.tells_length, () if as_it_is else tuple(parts))
@@ -128,7 +128,7 @@ def _tag_end(file):
 
 
 def _read_part(file, begin, size):
-    """The recording that begins at a place, or None."""
+    """The recording that begins at a position, or None."""
     start = read_at(file, begin, 64)
     layout = layout_of(start)
     if layout:
@@ -147,14 +147,14 @@ def _read_part(file, begin, size):
 
 
 def _check_single(file, media, size, parts=1):
-    """Raises where there is more than one recording, of which PyAV would read the first."""
+    """Raises an error if there is more than one recording, because PyAV would read only the first."""
     start = _MEDIA_STARTS.get(media)
     if parts > 1 or (start and find_bytes(file, [start], 16, size) >= 0):
         raise UnreadableAudio("it is several recordings, one after another", "Split it into files of their own.")
 
 
 def _check_asf(start, size):
-    """Raises where the file is shorter than its properties say, unless it is a broadcast."""
+    """Raises an error if the file is shorter than its properties claim, unless it is a broadcast."""
     place = start.find(_ASF_PROPERTIES)
     claimed = int.from_bytes(start[place + 40 : place + 48], "little")
     if 0 <= place < len(start) - 88 and claimed > size and not start[place + 88] & 1:
@@ -164,7 +164,7 @@ def _check_asf(start, size):
 def _media(start):
     """The name that FFmpeg gives to a format that only it reads, or None.
 
-    It is never left to guess: some of its formats are lists of files and addresses.
+    FFmpeg never guesses it, because some of its formats are lists of files and addresses.
     """
     if start[4:8] == b"ftyp":
         return "mp4"

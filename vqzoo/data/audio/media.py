@@ -10,11 +10,11 @@ from vqzoo.data.audio.formats.part import UnreadableAudio
 from vqzoo.data.audio.formats.part import truncated
 
 MEDIA_SUFFIXES = (".aac", ".m4a", ".m4b", ".mka", ".mp4", ".webm", ".wma")
-# Samples that stay decoded behind the last piece, because the next one begins a little before its end.
+# Samples kept after the last piece, because the next one begins a little before its end.
 _KEPT = 2**18
-# Files that are open at a time, each where the last piece ended.
+# Largest number of open files, each at the end of its last piece.
 _CURSORS = 4
-# A stream's duration is rounded, and some count what encoders put before the first sample.
+# The duration of a stream is rounded, and may include the encoder delay before the first sample.
 _TOLERANCE = 0.5  # s
 
 
@@ -32,7 +32,7 @@ def has_media():
 
 
 class MediaDecoder:
-    """PyAV. It decodes from the start on, so that pieces are those of the whole, and goes on where a piece ended."""
+    """PyAV. It decodes from the start, so that pieces equal those of the whole file, and continues after a piece."""
 
     def __init__(self):
         self._idle = {}
@@ -43,7 +43,7 @@ class MediaDecoder:
         return header.kind == "media" and has_media()
 
     def length(self, path, header):
-        """Samples, sample rate and channels: all is decoded, because durations are rounded."""
+        """Samples, sample rate and channels. The whole file is decoded, because durations are rounded."""
         stat = path.stat()
         return self._counted(path, header.coding, stat.st_size, stat.st_mtime_ns)
 
@@ -86,7 +86,7 @@ class MediaDecoder:
 
 
 class _Cursor:
-    """A file that is open, and where in it we are."""
+    """An open file and the position in it."""
 
     def __init__(self, path, name):
         import av
@@ -94,14 +94,14 @@ class _Cursor:
         self._av, self._error = av, av.error.FFmpegError
         self.begin = 0
         self.sample_rate = None
-        self._file = open(path, "rb")  # so that no library opens anything by a name in the file
+        self._file = open(path, "rb")  # so that no library opens other files by a name in this file
         self._blocks, self._length = [], 0
         self._container = None
         try:
             self._container = av.open(self._file, format=name)
             streams = self._container.streams.audio
             if not streams:
-                raise UnreadableAudio("it holds no sound")
+                raise UnreadableAudio("it holds no audio")
             stream = streams[0]
             self.seconds = self._seconds(stream, name)
             self.frames = self._decoded(stream)
@@ -113,7 +113,7 @@ class _Cursor:
             raise
 
     def read(self, start, samples):
-        """Samples from `start` on, which is not before `begin`; fewer at the end."""
+        """Samples from `start` on, which must not be before `begin`; fewer at the end."""
         while self.begin + self._length < start + samples:
             block = next(self.frames, None)
             if block is None:
@@ -134,7 +134,7 @@ class _Cursor:
         self._file.close()
 
     def _seconds(self, stream, name):
-        """How long it claims to be; None where that is an estimate, or of a film."""
+        """The claimed length; None if it is an estimate, or that of a film."""
         if name in ("mp4", "caf"):
             return float(stream.duration * stream.time_base) if stream.duration else None
         if name in ("matroska", "asf") and len(self._container.streams) == 1 and self._container.duration:
@@ -168,7 +168,7 @@ class _Cursor:
 
 
 def scaled(values):
-    """Samples of any type as float32 in [-1, 1].
+    """Converts samples of any type to float32 in [-1, 1].
 
     Args:
         values: array of unsigned bytes, ints or floats.

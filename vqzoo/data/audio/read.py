@@ -1,4 +1,4 @@
-"""Sound files to waveforms: float32 (samples, channels) in [-1, 1]."""
+"""Reads audio files to waveforms, float32 (samples, channels) in [-1, 1]."""
 
 import contextlib
 from typing import NamedTuple
@@ -18,9 +18,9 @@ from vqzoo.data.stream import is_count
 from vqzoo.files import shown_path
 from vqzoo.jsons import shown
 
-# A GiB of float32. A flac of silence is a thousand times smaller than what it decodes to.
+# One GiB of float32. A flac of silence decodes to a thousand times its size.
 MAX_VALUES = 2**28
-# 18 dB beyond full scale, where no mix and no decoder goes: whole numbers in a file or array of floats.
+# 18 dB above full scale, which no mix and no decoder reaches. Larger values are integers stored as floats.
 LOUDEST = 8.0
 # Values that `load_long_audio` decodes at a time.
 _PIECE = 2**23
@@ -29,7 +29,7 @@ LARGEST_RATE = 10**7
 
 
 class AudioInfo(NamedTuple):
-    """What the header of a sound file tells: `sample_rate` in Hz, `samples` and `channels`."""
+    """Properties from the header of an audio file: `sample_rate` in Hz, `samples` and `channels`."""
 
     sample_rate: int
     samples: int
@@ -37,7 +37,7 @@ class AudioInfo(NamedTuple):
 
 
 def audio_info(path):
-    """Reads the header of a sound file. Nothing is decoded, but an mp3 that does not tell its length.
+    """Reads the header of an audio file. Nothing is decoded, except an mp3 without a declared length.
 
     Args:
         path: str or path of the file. `~` is the home folder.
@@ -46,7 +46,7 @@ def audio_info(path):
         `AudioInfo`.
 
     Raises:
-        ValueError: As `load_audio`, where the header shows it.
+        ValueError: As `load_audio`, if the header shows it.
 
     Example:
     >>> import pathlib, tempfile
@@ -63,7 +63,7 @@ def audio_info(path):
 
 
 def readable_length(path, sample_rate, channels):
-    """How many samples `load_audio` gives, if the header shows no reason against it.
+    """Number of samples that `load_audio` returns, according to the header.
 
     Args:
         path: path of the file.
@@ -74,7 +74,7 @@ def readable_length(path, sample_rate, channels):
         int.
 
     Raises:
-        ValueError: As `load_audio`, where the header shows it.
+        ValueError: As `load_audio`, if the header shows it.
 
     Example:
     >>> from vqzoo.data import sample_audio
@@ -91,34 +91,35 @@ def readable_length(path, sample_rate, channels):
 
 
 def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max_values=MAX_VALUES):
-    """Reads a sound file, or a piece of it, at any rate: wav of every width, flac, ogg, mp3, aiff, au, w64 or caf.
+    """Loads an audio file, or a piece of it, at any rate: wav of every width, flac, ogg, mp3, aiff, au, w64 or caf.
 
-    The content decides about the format, not the suffix. Pieces are those of the whole: `load_audio(path, rate,
-    start=a, samples=n)` equals `load_audio(path, rate)[a : a + n]`, to the last bit where the format seeks to the last
-    bit (wav, flac, ogg), within 1e-6 of mp3. A file longer than memory is read piece by piece; `load_long_audio` reads
-    one that fits only at the wanted rate and channels.
+    The format is detected from the content, not from the suffix. Pieces equal those of the whole file:
+    `load_audio(path, rate, start=a, samples=n)` equals `load_audio(path, rate)[a : a + n]`, exactly for formats with
+    exact seeking (wav, flac, ogg), and within 1e-6 for mp3. A file that does not fit in memory can be read piece by
+    piece. `load_long_audio` reads one that fits only at the requested rate and channels.
 
-    Values beyond full scale, which floats and lossy formats have, are clipped, as players do. A file whose header does
-    not say how long it is, as of programs that write into a pipe or were killed, is read to its end. Recordings that
-    were joined in one file are read one after another, with the rate and the channels of the first. With PyAV (`pip
-    install "vqzoo[media]"`) m4a, mp4, aac, wma, webm and mka are read, too; their pieces are decoded from the start on.
+    Values above full scale, which occur in floats and lossy formats, are clipped, as in players. A file without a
+    declared length, such as that of a program that writes into a pipe or was killed, is read to its end. Concatenated
+    recordings in one file are read one after another, with the rate and the channels of the first. With PyAV (`pip
+    install "vqzoo[media]"`) m4a, mp4, aac, wma, webm and mka are supported too. Their pieces are decoded from the
+    start.
 
     Args:
         path: str or path of the file. `~` is the home folder.
-        sample_rate: int, Hz, resampled by soxr to ceil(samples * sample_rate / the file's) samples. Default None, the
-            file's, which `audio_info` tells.
-        channels: int: 1 is the mean of all, and of one channel it makes equal ones. Default None, those of the file.
-        start: int, the first sample wanted, at `sample_rate`. Default 0.
-        samples: int, how many, fewer at the end of the file. Default None, all.
-        max_values: int, more than so many numbers in memory are refused before anything is decoded. Default 2**28.
+        sample_rate: int, Hz, resampled by soxr to ceil(samples * sample_rate / file rate) samples. Default None, the
+            rate of the file, see `audio_info`.
+        channels: int. 1 is the mean of all channels; mono is repeated for more. Default None, those of the file.
+        start: int, the first sample, at `sample_rate`. Default 0.
+        samples: int, number of samples, fewer at the end of the file. Default None, all.
+        max_values: int, a larger number of values in memory is refused before decoding. Default 2**28.
 
     Returns:
         float32 numpy array (samples, channels) in [-1, 1].
 
     Raises:
-        ValueError: The file is missing, empty, not a regular file, truncated, damaged, too long, of a coding that is
-            not read (ADPCM), or no sound; its rate is more than 256 times `sample_rate`, or less than a 64th; it holds
-            NaN, infinity or whole numbers as floats; or an argument does not fit.
+        ValueError: The file is missing, empty, not a regular file, truncated, damaged, too long, of an unsupported
+            coding (ADPCM), or not audio; its rate is more than 256 times `sample_rate`, or less than a 64th; it holds
+            NaN, infinity or integers as floats; or an argument is invalid.
 
     Example:
     >>> from vqzoo.data import sample_audio
@@ -145,23 +146,22 @@ def load_audio(path, sample_rate=None, channels=None, start=0, samples=None, max
                 "Read it in pieces, by start and samples, or raise max_values.",
             )
         signal = _read(path, header, decoder, first, last - first)
-        signal = mixed(_checked(signal, first), channels)  # fewer channels before, more behind: each costs
+        signal = mixed(_checked(signal, first), channels)  # fewer channels before resampling, more afterwards
         signal = resampling.piece(signal, first, min(start, stop), stop)
         return np.clip(repeated(signal, channels), -1.0, 1.0)
 
 
 def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
-    """Reads a whole sound file piece by piece, so that no more than its signal and one piece are in memory.
+    """Loads a whole audio file piece by piece, so that memory holds only the result and one piece.
 
-    The signal is that of `load_audio`, to the last bit (of mp3 within 1e-6). An hour of stereo at 44100 Hz decodes to
-    1.2 GiB; as one channel at 16000 Hz it is 220 MiB, and that is what it takes here.
+    The signal equals that of `load_audio` exactly (for mp3 within 1e-6). An hour of stereo at 44100 Hz decodes to
+    1.2 GiB. As one channel at 16000 Hz it needs only 220 MiB here.
 
     Args:
         path: str or path of the file. `~` is the home folder.
         sample_rate: int, Hz, as in `load_audio`. Default None, the file's.
         channels: int, as in `load_audio`. Default None, those of the file.
-        max_values: int, a signal of more numbers than that is refused before anything is decoded. Default 2**30, which
-            is 4 GiB.
+        max_values: int, a signal of more values is refused before decoding. Default 2**30, which is 4 GiB.
 
     Returns:
         float32 numpy array (samples, channels) in [-1, 1].
@@ -185,7 +185,7 @@ def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
             f"Cannot read the recording {shown_path(path)}: {length * width} values are more than "
             f"max_values={max_values}. Read it in pieces, by start and samples of load_audio, or raise max_values."
         )
-    # As many samples at the wanted rate as keep what is decoded for them, and what comes out, within a piece.
+    # The number of samples at the new rate for which both the decoded samples and the result fit in a piece.
     step = max(1, _PIECE * rate // (max(rate, info.sample_rate) * max(width, info.channels)))
     with _named(path):
         signal = np.empty((length, width), np.float32)
@@ -196,7 +196,7 @@ def load_long_audio(path, sample_rate=None, channels=None, max_values=2**30):
 
 @contextlib.contextmanager
 def _named(path):
-    """Names the file in every error that reading it may end in."""
+    """Adds the name of the file to every error of reading it."""
     try:
         yield
     except UnreadableAudio as error:

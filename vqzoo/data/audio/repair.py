@@ -1,4 +1,4 @@
-"""Code that makes waveforms of other arrays, for errors."""
+"""Fixes in errors about waveforms: code that converts other arrays."""
 
 import math
 
@@ -11,12 +11,12 @@ _MOST_CHANNELS = 8
 
 
 class AudioRepairs(Repairs):
-    """What a waveform has to be: floats in [-1, 1], channels last.
+    """Fixes for waveforms, which must be floats in [-1, 1], channels last.
 
     Args:
-        channels: int, the channels that are wanted. Default None, any of 1 to 8.
+        channels: int, the expected channels. Default None, any of 1 to 8.
         length: int, samples, None for any.
-        sample_rate: int, Hz, None where it is not known.
+        sample_rate: int, Hz, None if unknown.
         **options: as of `Repairs`.
 
     Example:
@@ -67,9 +67,9 @@ class AudioRepairs(Repairs):
         return draft.then(f"{{np}}.pad({{x}}, ((0, 0), (0, {want - have}), (0, 0)))")
 
     def _resampled(self, draft):
-        """The draft at the sample rate that is wanted, where another one stands beside the array.
+        """The draft at the expected sample rate, if the array came with a different one.
 
-        None where the two have too little in common, which loading can resample alone.
+        None if the common divisor of the rates is too small, so that only loading can resample.
         """
         rate, wanted = draft.rate, self.sample_rate
         if None in (rate, wanted) or rate == wanted:
@@ -85,7 +85,7 @@ class AudioRepairs(Repairs):
         return draft.then(code, (*shape[:-2], length, shape[-1]), "float32")
 
     def _channels_last(self, draft):
-        """(batch, samples, channels), or (samples, channels) where one is wanted; None where there is no telling."""
+        """(batch, samples, channels), or (samples, channels) for one signal; None if unknown."""
         shape, rank, wanted = draft.shape, len(draft.shape), self.channels
         if rank == 1:
             return draft.then(
@@ -109,12 +109,12 @@ class AudioRepairs(Repairs):
         return draft
 
     def _one_of_two_axes(self, draft):
-        """One waveform (samples, channels); None where the axes are (batch, samples)."""
+        """One waveform (samples, channels); None if the axes are (batch, samples)."""
         shape, wanted = draft.shape, self.channels
         few = [length is not None and length <= _MOST_CHANNELS for length in shape]
         if few[1] and (not few[0] or shape[1] == wanted):
             return draft
-        one = not self.batched or draft.rate is not None  # which belongs to one recording
+        one = not self.batched or draft.rate is not None  # a rate belongs to one recording
         if few[0] and not few[1] and (one or shape[0] == wanted != 1):
             return draft.then("{x}.T", shape[::-1])
         return None
@@ -131,7 +131,7 @@ class AudioRepairs(Repairs):
 
 
 def _range_of(draft):
-    """The code that brings the values into [-1, 1]."""
+    """The code that scales the values to [-1, 1]."""
     dtype, peak = draft.dtype, None if draft.low is None else max(-draft.low, draft.high)
     if dtype == "bool":
         return "{x} * 2.0 - 1"
@@ -141,11 +141,11 @@ def _range_of(draft):
     if dtype in ("int8", "int16"):
         return "{x} / 128" if dtype == "int8" else "{x} / 32768"
     if "float" not in dtype:
-        # Of integers that are wide enough for more, the peak tells how many bits were recorded.
+        # If the integers are wider than the recording, the peak shows the number of recorded bits.
         bits = next((bits for bits in (15, 23) if peak is not None and peak <= 2**bits), 31)
         return "{x} / 32768" if bits == 15 else f"{{x}} / 2**{bits}"
     if peak is None or peak <= 1.5:
         return "{x}"
-    if peak <= 8:  # beyond full scale, as of a mix
+    if peak <= 8:  # above full scale, as in a mix
         return "{np}.clip({x}, -1.0, 1.0)"
     return next((f"{{x}} / {2**bits}" for bits in (15, 23, 31) if peak <= 2**bits), f"{{x}} / {math.ceil(peak)}")

@@ -1,4 +1,4 @@
-"""Another sample rate, by soxr, in blocks that come out the same whether one or all are asked for."""
+"""Resampling by soxr in blocks, so that a piece equals the same piece of the whole."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from vqzoo.data.audio.formats.part import UnreadableAudio
 
-# Samples of a block at the higher rate. Longer ones cost more where a short piece is wanted, shorter ones more in all.
+# Samples per block at the higher rate. Longer blocks cost more for short pieces, shorter ones more in total.
 _BLOCK = 2**16
 # Samples at the lower rate that a block sees on each side. soxr's filter ("HQ") is about 100 long; with 256 the result
 # is within 4e-7 of one pass over all.
@@ -21,16 +21,16 @@ _LARGEST_PERIOD = 2**24
 
 
 def check_ratio(from_rate, to_rate, channels=1):
-    """Raises where a sound cannot be resampled in reasonable time and memory.
+    """Raises an error if audio cannot be resampled in reasonable time and memory.
 
     Args:
-        from_rate: int, Hz, the file's.
+        from_rate: int, Hz, rate of the file.
         to_rate: int, Hz.
-        channels: int, the file's. Default 1.
+        channels: int, channels of the file. Default 1.
 
     Raises:
-        ValueError: `from_rate` is more than 256 times `to_rate` or less than a 64th, or they have too little in common
-            for so many channels.
+        ValueError: `from_rate` is more than 256 times `to_rate` or less than a 64th, or their common divisor is too
+            small for the number of channels.
 
     Example:
     >>> check_ratio(44100, 16000)
@@ -49,7 +49,7 @@ def check_ratio(from_rate, to_rate, channels=1):
 
 
 def resampled_length(samples, from_rate, to_rate):
-    """How many samples a sound has at another rate: ceil(samples * to_rate / from_rate).
+    """Number of samples at another rate, ceil(samples * to_rate / from_rate).
 
     Args:
         samples: int.
@@ -67,7 +67,7 @@ def resampled_length(samples, from_rate, to_rate):
 
 
 def mixed(signal, channels):
-    """The mean over all channels where one is wanted; before resampling, which costs per channel.
+    """The mean over all channels if one is requested. Applied before resampling, which costs time per channel.
 
     Args:
         signal: float32 array (samples, channels).
@@ -86,7 +86,7 @@ def mixed(signal, channels):
 
 
 def repeated(signal, channels):
-    """Equal channels of one where more are wanted; behind resampling.
+    """Repeats mono if more channels are requested. Applied after resampling.
 
     Args:
         signal: float32 array (samples, channels).
@@ -105,7 +105,7 @@ def repeated(signal, channels):
 
 
 class Resampling:
-    """Which samples a piece of a resampled sound needs, and the piece made of them.
+    """Resamples pieces: the input samples of a piece, and the result.
 
     Args:
         from_rate: int, Hz.
@@ -132,7 +132,7 @@ class Resampling:
         self._skip = margin * self._up
 
     def needed(self, start, stop):
-        """The samples that outputs `start` to `stop` are made of; they may lie beyond the ends.
+        """The range of input samples for outputs `start` to `stop`, which may exceed the ends.
 
         Args:
             start: int.
@@ -150,8 +150,8 @@ class Resampling:
         """Outputs `start` to `stop`.
 
         Args:
-            signal: float32 array (samples, channels), at least what is needed and there; beyond it is silence.
-            first: int, where in the sound it begins.
+            signal: float32 array (samples, channels), at least the required existing samples; beyond it is silence.
+            first: int, position of its first sample.
             start: int.
             stop: int.
 

@@ -1,4 +1,4 @@
-"""Copies of recordings in another pitch and tempo, written once: too slow to make for every clip."""
+"""Writes copies of recordings with another pitch and tempo, which are too slow to compute for every clip."""
 
 import hashlib
 import warnings
@@ -18,26 +18,26 @@ _PART = 2**16  # bytes
 
 
 def write_variants(files, folder, copies=2, semitones=(-2.0, 2.0), tempo=(0.9, 1.1), seed=0):
-    """Writes copies of recordings whose pitch and tempo are changed at random, to train on them too.
+    """Writes copies of recordings with random changes of pitch and tempo, as additional training data.
 
-    Each copy's changes and name follow from the file's name and content and from (copy's number, semitones, tempo,
-    seed) alone, not from its folder: files of one name in different folders have copies of their own. Of the content
-    the size, 64 KiB from its start and 64 KiB from its middle count. Copies that are there already are kept, so a
-    second call decodes nothing. Split before: a copy of a validation file is no training file.
+    The changes and the name of a copy depend only on the name and content of the file and on (number of the copy,
+    semitones, tempo, seed), not on its folder. Of the content, the size, 64 KiB from the start and 64 KiB from the
+    middle count. Existing copies are kept, so that a second call decodes nothing. Split before, because a copy of a
+    validation file must not be a training file.
 
     Args:
         files: list of paths, as from `split_audio`.
-        folder: str or path, made when missing.
-        copies: int, of each file. Default 2.
+        folder: str or path, created if it is missing.
+        copies: int, copies per file. Default 2.
         semitones: (lowest, highest) change of pitch, uniform. Default (-2.0, 2.0).
-        tempo: (slowest, fastest) change of tempo, log-uniform; 1 is none. Default (0.9, 1.1).
+        tempo: (slowest, fastest) change of tempo, log-uniform; 1 is no change. Default (0.9, 1.1).
         seed: int. Default 0.
 
     Returns:
         List of `pathlib.Path`, flac files of 16 bits. Files that cannot be read have none, with a warning.
 
     Raises:
-        ValueError: `files` is empty or one path instead of a list, or there can be no such folder.
+        ValueError: `files` is empty or one path instead of a list, or the folder is invalid.
 
     Example:
     >>> import pathlib, tempfile
@@ -80,6 +80,6 @@ def _fingerprint(path):
     size = path.stat().st_size
     with open(path, "rb") as file:
         parts = [file.read(_PART)]
-        file.seek(size // 2)  # the parts of a song, or takes of one length, often begin with the same silence
+        file.seek(size // 2)  # parts of a song, or takes of equal length, often begin with the same silence
         parts.append(file.read(_PART))
     return f"{size}-{hashlib.sha256(b''.join(parts)).hexdigest()}"

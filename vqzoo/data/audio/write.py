@@ -1,4 +1,4 @@
-"""Waveforms to sound files."""
+"""Writes waveforms to audio files."""
 
 import numbers
 import wave
@@ -16,13 +16,14 @@ from vqzoo.data.stream import is_count
 from vqzoo.files import atomic_path
 from vqzoo.jsons import shown
 
-_LARGEST_RATES = {".flac": 655_350, ".wav": LARGEST_RATE}  # Hz; flac cannot say more
+_LARGEST_RATES = {".flac": 655_350, ".wav": LARGEST_RATE}  # Hz; the limit of flac
 
 
 def save_audio(path, signal, sample_rate):
-    """Writes a sound file of 16 bits whole or not at all, as wav or flac by the suffix.
+    """Writes an audio file of 16 bits atomically, as wav or flac by the suffix.
 
-    Values are clipped to [-1, 1] and rounded; what was read from 16 bits is written exactly. Missing folders are made.
+    Values are clipped to [-1, 1] and rounded. Values read from 16 bits are written exactly. Missing folders are
+    created.
 
     Args:
         path: str or path that ends in .wav or .flac. `~` is the home folder.

@@ -1,1 +1,1 @@
-"""Images: files to arrays to `tf.data`, and back."""
+"""Image data: files to arrays to `tf.data`, and back."""

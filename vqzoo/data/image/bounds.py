@@ -1,4 +1,4 @@
-"""Bounds of pictures before their pixels are known: bytes, reads of the header, scans, and the resize."""
+"""Limits of image files before decoding: bytes, header reads, scans and resize factor."""
 
 import errno
 import io
@@ -8,19 +8,19 @@ import re
 from vqzoo.files import check_regular
 
 MAX_BYTES = 2**30
-"""Bytes of a picture file. Without any compression `load_image`'s 2**26 pixels take half of it in RGB of 16 bits."""
-# Pillow steps through damaged or endless headers byte by byte, in Python. Whole pictures take a few thousand.
+"""Largest size of an image file in bytes, twice that of the largest image as uncompressed RGB of 16 bits."""
+# Pillow reads damaged or endless headers byte by byte in Python. Intact images need a few thousand reads.
 MAX_READS = 2**19
-# Each scan of a progressive JPEG goes through all of its pixels. Encoders write about ten; libtiff stops at as many.
+# Each scan of a progressive JPEG covers all of its pixels. Encoders write about ten scans.
 MAX_SCANS = 100
-MAX_SCALE = 1000  # of a resize: a crop at more is one colour
+MAX_SCALE = 1000  # of a resize; beyond it a crop has only one colour
 _MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")  # the others are data, padding and restarts
 _END, _SCAN = 0xD9, 0xDA
 _BLOCK = 2**16
 
 
 class _Counted:
-    """A binary file that is read a bounded number of times."""
+    """A binary file with a limited number of reads."""
 
     reads = 0
 
@@ -40,7 +40,7 @@ class _CountedFile(_Counted, io.BufferedReader):
 
 
 def open_bounded(content):
-    """Opens a picture whose size is bounded, and how often it is read.
+    """Opens an image file with a limited size and number of reads.
 
     Args:
         content: path of a file, or bytes of one.
@@ -49,12 +49,12 @@ def open_bounded(content):
         Binary file.
 
     Raises:
-        OSError: It is missing, no regular file, or of more than `MAX_BYTES` bytes.
+        OSError: It is missing, not a regular file, or has more than `MAX_BYTES` bytes.
     """
     if isinstance(content, bytes):
         size = len(content)
     else:
-        check_regular(content)  # a pipe would wait for a writer, a device never end
+        check_regular(content)  # a pipe would wait for a writer, and a device never ends
         size = os.stat(content).st_size
     if size > MAX_BYTES:
         raise OSError(errno.EFBIG, f"it has {size} bytes, and at most {MAX_BYTES} are read")
@@ -62,10 +62,10 @@ def open_bounded(content):
 
 
 def check_scans(file):
-    """Raises where a JPEG has more scans than `MAX_SCANS`, or endless other segments between them.
+    """Raises an error if a JPEG has more than `MAX_SCANS` scans, or endless segments between them.
 
     Args:
-        file: binary file that stands behind the beginning of the first scan, where it is left.
+        file: binary file, positioned after the start of the first scan. The position is restored.
 
     Raises:
         ValueError: There are more.

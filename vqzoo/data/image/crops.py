@@ -1,4 +1,4 @@
-"""Random crops of many pictures, for training."""
+"""Random crops of images, for training."""
 
 import numbers
 import threading
@@ -23,38 +23,38 @@ _SCALE_RULE = f"an ascending pair above 0, at most {MAX_SCALE}"
 
 
 class ImageCrops(StepBatches):
-    """Random crops of pictures: batch `step` is a pure function of (files, seed, step).
+    """Random crops of images. Batch `step` is a pure function of (files, seed, step).
 
-    Each crop is the picture resized by a factor f, log-uniform in `scale`, and then a random window of `size`
-    cut out of it (computed as one antialiased bicubic resize of the window alone). Where the resized picture
-    would be smaller than the window, f is raised until it just fits. Shapes are never distorted.
+    Each crop is a random window of `size` of the image resized by a factor f, which is log-uniform in `scale`. It is
+    computed as one antialiased bicubic resize of the window only. If the resized image would be smaller than the
+    window, f is increased until it fits. The aspect ratio is preserved.
 
-    Example number g of the endless stream is file g % n of the permutation of epoch g // n, with random
-    numbers of its own, so batches come out the same in any order, from any thread, and after a resume. A file
-    that cannot be read is skipped and named in `skipped`; the next good one of the permutation replaces it.
+    Example number g of the endless stream is file g % n of the permutation of epoch g // n, with its own random
+    numbers. Batches are therefore the same in any order, from any thread, and after a resume. A file that cannot be
+    read is skipped and recorded in `skipped`, and the next readable one of the permutation replaces it.
 
-    Several workers (machines that train one model) share a batch: of `workers`, worker w makes rows w *
-    batch_size / workers and on, and together they make what one alone would. Where the files are shards
-    (`ShardedImages`), each worker reads an equal range of the pictures instead, and its rows are of the permutation of
-    those: each picture still comes once an epoch, in another order than with one worker.
+    Several workers (machines that train one model) share a batch. Worker w of `workers` loads the rows from
+    w * batch_size / workers on, and together they load the batch of a single worker. With shards (`ShardedImages`),
+    each worker instead reads an equal range of the images, and its rows come from a permutation of that range. Each
+    image still occurs once per epoch, in a different order than with one worker.
 
-    For validation pass `scale=(1.0, 1.0), flip=False` and take `dataset(steps=...)`.
+    For validation, pass `scale=(1.0, 1.0), flip=False` and use `dataset(steps=...)`.
 
     Args:
         files: list of paths, as from `find_images`, or an `ImageSource`, as from `open_images`.
-        size: int or (height, width), the pixels of a crop.
-        batch_size: int, crops in a batch.
+        size: int or (height, width), size of a crop in pixels.
+        batch_size: int, crops per batch.
         channels: 1, 3 or 4, as in `load_image`. Default 3.
         scale: (smallest, largest) resize factor; 1 is the original resolution. Default (0.5, 1.0).
-        flip: bool, mirrors a random half of the crops left to right. Default True.
+        flip: bool, whether to flip a random half of the crops horizontally. Default True.
         jitter: float in [0, 1); brightness, contrast and saturation are each multiplied by a factor from
             [1 - jitter, 1 + jitter]. Default 0.0.
         seed: int from 0 to 2**63 - 1. Default 0.
-        cache_bytes: int, decoded pictures kept in memory (4 bytes a pixel, 1 if grey). Those beyond it are
-            decoded again for every crop. Default 2**30.
-        max_pixels: int, larger pictures are skipped, as in `load_image`. Default 2**26.
-        max_side: int, pictures with a longer side are first reduced to it: a camera's 4,000 pixels would make each
-            crop a detail without a subject, and fill the cache with a few pictures. Default None, none are.
+        cache_bytes: int, size of the cache of decoded images (4 bytes per pixel, 1 if grey). Images that do not fit
+            are decoded again for every crop. Default 2**30.
+        max_pixels: int, larger images are skipped, as in `load_image`. Default 2**26.
+        max_side: int, images with a longer side are first reduced to it. Crops of a photo of 4,000 pixels would
+            otherwise show details without a subject, and a few photos would fill the cache. Default None, no limit.
 
     Raises:
         ValueError: An argument is out of range.
@@ -116,13 +116,13 @@ class ImageCrops(StepBatches):
         return {self._source.name(number): reason for number, reason in list(self._skipped.items())}
 
     def pictures(self, step):
-        """Which pictures a batch is of.
+        """The images of a batch.
 
         Args:
-            step: int, of a batch that has been made: what cannot be read is known then.
+            step: int, of a batch that has been loaded, so that unreadable files are known.
 
         Returns:
-            List with the name of the picture of each row.
+            List of the names of the images of the rows.
 
         Raises:
             ValueError: `step` is negative.
@@ -135,9 +135,9 @@ class ImageCrops(StepBatches):
         return (*self.size, self.channels)
 
     def _example(self, number, order, position):
-        """One crop: random by its number, of the picture at a place of the order."""
+        """One crop of the image at a position of the order, random by its number."""
         zoom, left, top, flip, *tones = self._order.random(number, stream=1).random(7).tolist()
-        crop = self._window(self._picture(order, position), zoom, left, top)
+        crop = self._window(self._image(order, position), zoom, left, top)
         pixels = to_pixels(crop.convert("RGBA") if self.channels == 4 else crop, self.channels)
         if self.flip and flip < 0.5:
             pixels = pixels[:, ::-1]
@@ -145,27 +145,27 @@ class ImageCrops(StepBatches):
             pixels = _jittered(pixels, *(1 + self.jitter * (2 * tone - 1) for tone in tones))
         return to_floats(pixels)
 
-    def _picture(self, order, position):
-        """The decoded picture of one example: the first good one from its place in the order on."""
+    def _image(self, order, position):
+        """The decoded image of one example, the first readable one from its position in the order on."""
         for number in self._good(order, position):
             try:
                 return self._decoded(number)
-            except Exception as error:  # one file of many
+            except Exception as error:  # concerns one file of many
                 self._skip(number, reason_of(error))
         raise ValueError(f"None of the {len(order)} files can be read. The first reasons:\n{self._reasons()}")
 
     def _good(self, order, position):
-        """The pictures from a place in the order on, all of it once, without those that cannot be read."""
+        """All images once, starting at a position of the order, without unreadable ones."""
         numbers = (int(order[(position + turn) % len(order)]) for turn in range(len(order)))
         return (number for number in numbers if number not in self._skipped)
 
     def _skip(self, number, reason):
         self._skipped[number] = reason
-        # One alone is no sign of a damaged set, however small the set is.
+        # A single one does not indicate a damaged dataset, even in a small one.
         if self._source.max_skipped < 1 and len(self._skipped) > max(1, self._source.max_skipped * len(self._source)):
             raise ValueError(
-                f"{len(self._skipped)} of {len(self._source)} pictures cannot be read so far, where no more than "
-                f"{self._source.max_skipped:.2%} may fail: fetch the data again. The first reasons:\n{self._reasons()}"
+                f"{len(self._skipped)} of {len(self._source)} images cannot be read so far, and at most "
+                f"{self._source.max_skipped:.2%} may fail. Fetch the data again. The first reasons:\n{self._reasons()}"
             )
 
     def _reasons(self):
@@ -179,7 +179,7 @@ class ImageCrops(StepBatches):
                 source.content(number), source.name(number), self.channels, self.max_pixels, self.max_side
             )
             if self.channels == 4:
-                # Resizing "RGBA" would premultiply the whole picture for every crop.
+                # Resizing "RGBA" would premultiply the whole image for every crop.
                 picture = picture.convert("RGBa")
             size = picture.width * picture.height * (1 if self.channels == 1 else 4)
             with self._lock:
@@ -189,18 +189,18 @@ class ImageCrops(StepBatches):
         return picture
 
     def _window(self, picture, zoom, left, top):
-        """The window at `left` and `top`, shares in [0, 1) of the room there is, of the resized picture."""
+        """The window of the resized image at `left` and `top`, fractions in [0, 1) of the free range."""
         height, width = self.size
         smallest, largest = self.scale
         fit = max(height / picture.height, width / picture.width)
         factor = max(smallest * (largest / smallest) ** zoom, fit)
-        # Whole pixels of the resized picture, so that at factor 1 a crop has exactly the picture's values.
+        # Whole pixels of the resized image, so that a crop at factor 1 has exactly the values of the image.
         x = int(left * (int(picture.width * factor) - width + 1))
         y = int(top * (int(picture.height * factor) - height + 1))
         right = min((x + width) / factor, picture.width)
         bottom = min((y + height) / factor, picture.height)
         box = (x / factor, y / factor, right, bottom)
-        # The gap reduces far larger windows first: 2 to 7 times faster, and within 2 % of the plain result.
+        # The gap first reduces much larger windows, which is 2 to 7 times faster and within 2 % of the exact result.
         return picture.resize((width, height), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
 
 

@@ -1,4 +1,4 @@
-"""Which pictures: a folder's files, the five sample photographs, and their split by photo."""
+"""Lists image files and the five sample photographs, and splits them."""
 
 import importlib.util
 import pathlib
@@ -9,25 +9,25 @@ from vqzoo.data.image.formats import readable_suffixes
 from vqzoo.data.image.formats import unread_suffixes
 from vqzoo.data.paths import checked_folder
 
-# The colour photographs of scikit-image's wheel whose licences allow everything; its other pictures are grey,
-# medical, drawn, or fetched from the network.
+# The colour photographs in scikit-image's wheel with permissive licences. Its other images are grey, medical, drawn
+# or downloaded.
 _SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 
 
 def find_images(path):
-    """Lists the pictures of a folder and its subfolders, by suffix.
+    """Lists the images of a folder and its subfolders, by suffix.
 
-    Files and folders whose name starts with a dot are skipped. Nothing is opened. Which suffixes these are depends on
-    what the installed Pillow reads, see `load_image`; other files are counted.
+    Files and folders whose name starts with a dot are skipped. No file is opened. The suffixes depend on the installed
+    Pillow, see `load_image`. Other files are counted.
 
     Args:
-        path: str or path, a folder or one picture. A str that begins with `~/` is below the home folder.
+        path: str or path, a folder or one image. A str that begins with `~/` is below the home folder.
 
     Returns:
-        `FileList` of `pathlib.Path`, sorted. Its `ignored` counts the other files by their ending.
+        `FileList` of `pathlib.Path`, sorted. Its `ignored` holds the number of other files by ending.
 
     Raises:
-        ValueError: The path does not exist, is a file of another kind, or is a folder without pictures.
+        ValueError: The path does not exist, is a file of another kind, or is a folder without images.
 
     Example:
     >>> find_images(sample_images()[0])[0].name
@@ -39,7 +39,7 @@ def find_images(path):
 
 
 def sample_images():
-    """Five colour photographs of about 500 x 500 pixels that scikit-image's wheel carries; no download.
+    """Five colour photographs of about 500 x 500 pixels from scikit-image's wheel, without a download.
 
     Returns:
         List of five `pathlib.Path`, sorted.
@@ -51,7 +51,7 @@ def sample_images():
     >>> [path.name for path in sample_images()]
     ['astronaut.png', 'chelsea.png', 'coffee.png', 'motorcycle_left.png', 'rocket.jpg']
     """
-    spec = importlib.util.find_spec("skimage")  # finds the folder without importing the package
+    spec = importlib.util.find_spec("skimage")  # finds the folder without an import
     folder = pathlib.Path(spec.submodule_search_locations[0] if spec else "skimage", "data")
     files = [folder / name for name in _SAMPLES]
     missing = [file.name for file in files if not file.is_file()]
@@ -64,16 +64,16 @@ def sample_images():
 
 
 def split_images(files, validation=0.2, seed=0):
-    """Splits pictures into training and validation files, whole pictures at a time.
+    """Splits image files into training and validation files.
 
-    Each file's side follows from a hash of (seed, its name), in [0, 1): below `validation` it validates. So
-    files that are added, removed or moved leave the others where they were. Two files or more never leave a
-    side empty: the smallest hash always validates and the largest always trains.
+    A file belongs to validation if a hash of (seed, its name), in [0, 1), is below `validation`. Adding, removing or
+    moving files therefore does not change the side of the others. With two or more files neither side is empty, because
+    the smallest hash always validates and the largest always trains.
 
     Args:
         files: list of paths, as from `find_images`, or an `ImageSource`.
-        validation: float in (0, 1), the expected share of files that validate. Default 0.2.
-        seed: int, another seed is another split. Default 0.
+        validation: float in (0, 1), the expected fraction of validation files. Default 0.2.
+        seed: int, seed of the split. Default 0.
 
     Returns:
         `(train, validation)`, two lists of `pathlib.Path` (two sources of a source) in the order of `files`. A single

@@ -1,4 +1,4 @@
-"""Picture formats: which of them the installed Pillow reads, by their suffix and by the first bytes of a file."""
+"""Image formats that the installed Pillow reads, by suffix and by the first bytes of a file."""
 
 import functools
 import pathlib
@@ -9,21 +9,21 @@ from PIL import features
 
 try:
     import pillow_heif
-except ImportError:  # the extra "heic"
+except ImportError:  # from the extra "heic"
     pillow_heif = None
 
 
 class UnsupportedPicture(ValueError):
-    """A whole picture of a kind that is not read. The message says what it is."""
+    """An intact image of an unsupported kind. The message names the kind."""
 
 
 class Format(NamedTuple):
-    """A format, and what reads it.
+    """A format, and the library that reads it.
 
     Attributes:
         suffixes: tuple of str, lower case.
-        feature: str, what Pillow calls the library that it needs; None where that is a package of its own.
-        install: str, what makes it readable.
+        feature: str, Pillow's name of the required library; None if it is a separate package.
+        install: str, how to install support for it.
     """
 
     suffixes: tuple
@@ -43,7 +43,7 @@ _FORMATS = {
     "TIFF": Format((".tif", ".tiff"), "libtiff", _OWN_LIBRARY),
     "WEBP": Format((".webp",), "webp", _OWN_LIBRARY),
 }
-# What stands at the fifth byte of a file of the HEIF family, "ftyp", and the brand behind it.
+# The bytes of the HEIF family from the fifth byte on: "ftyp" and the brand.
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"}
 _BRANDS |= dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIF")
 
@@ -53,7 +53,7 @@ _ROUNDED = ((np.arange(2**16) + 128) // 257).astype(np.uint8)
 
 @functools.cache
 def readable_formats():
-    """Names of the formats that can be read here, as Pillow calls them.
+    """Pillow's names of the readable formats.
 
     Returns:
         Tuple of str, sorted. It is computed once.
@@ -69,7 +69,7 @@ def readable_formats():
 
 @functools.cache
 def readable_suffixes():
-    """Suffixes of the files that can be read here.
+    """Suffixes of the readable files.
 
     Returns:
         Tuple of str, lower case and sorted. It is computed once.
@@ -82,7 +82,7 @@ def readable_suffixes():
 
 
 def unread_suffixes():
-    """Suffixes of pictures that cannot be read here, and what makes them readable.
+    """Suffixes of images that cannot be read with the installed packages, and what to install.
 
     Returns:
         Dict of str to str.
@@ -96,14 +96,14 @@ def unread_suffixes():
 
 
 def how_to_read(path=None, start=b""):
-    """What makes a picture readable, where it is of a known format that cannot be read here.
+    """The fix for an image of a known format that cannot be read with the installed packages.
 
     Args:
-        path: str or path, whose suffix is looked at. Default None, it is not.
-        start: bytes, the first 12 of the file or more. Default none.
+        path: str or path, whose suffix is checked. Default None, no check.
+        start: bytes, at least the first 12 of the file. Default none.
 
     Returns:
-        str, such as "HEIF pictures need ...", or "" where the format is unknown, or read.
+        str, such as "HEIF pictures need ...", or "" if the format is unknown or readable.
 
     Example:
     >>> how_to_read("a.png")
@@ -121,7 +121,7 @@ def how_to_read(path=None, start=b""):
 
 
 def to_eight_bits(values):
-    """16-bit values as the nearest 8-bit ones: 65535 is 255.
+    """Rounds 16-bit values to 8 bits, so that 65535 becomes 255.
 
     Args:
         values: integer array from 0 to 65535.
@@ -139,5 +139,5 @@ def to_eight_bits(values):
 def _is_readable(form):
     if form.feature is None:
         return pillow_heif is not None
-    # Pillow warns where it is asked for a feature that it does not know.
+    # Pillow warns about unknown features.
     return form.feature in {**features.modules, **features.codecs} and bool(features.check(form.feature))

@@ -1,4 +1,4 @@
-"""Pictures by what a user types: a folder, shards, or the name of a public data set."""
+"""Opens images from a folder, shards, or a public dataset by name."""
 
 from vqzoo.data.image.files import find_images
 from vqzoo.data.image.shards import ShardedImages
@@ -10,7 +10,7 @@ from vqzoo.files import user_path
 
 
 def open_images(path):
-    """Opens pictures for `ImageCrops` and `split_images`.
+    """Opens images for `ImageCrops` and `split_images`.
 
     Args:
         path: str or path: a picture, a folder of pictures, a folder of shards that `vqzoo shard` made, or

@@ -1,6 +1,6 @@
-"""Pictures: files to arrays and back.
+"""Image files to arrays and back.
 
-Everywhere a picture is float32 (height, width, channels) in [-1, 1]; 8-bit value v is v / 127.5 - 1.
+An image is always float32 (height, width, channels) in [-1, 1]. The 8-bit value v is v / 127.5 - 1.
 """
 
 import contextlib
@@ -40,26 +40,26 @@ SAVED_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
 
 
 def load_image(path, channels=3, max_pixels=MAX_PIXELS):
-    """Reads one picture: JPEG, PNG, WebP, GIF, BMP or TIFF of any mode, the first frame, upright by its EXIF tag.
+    """Loads one image: JPEG, PNG, WebP, GIF, BMP or TIFF of any mode, the first frame, rotated by its EXIF tag.
 
-    AVIF and JPEG 2000 are read where the installed Pillow has them, HEIC with `pip install "vqzoo[heic]"`. The content
-    decides about the format, not the suffix.
+    AVIF and JPEG 2000 require a Pillow that supports them, and HEIC requires `pip install "vqzoo[heic]"`. The format is
+    detected from the content, not from the suffix.
 
-    Pixels have 8 bits. Whole numbers of 16 bits are rounded to them, 65535 to 255. Floats of a TIFF are intensities
-    from 0, black, to 1, white: other values are refused, because to stretch each picture on its own would make two
-    pictures incomparable. For the same reason numbers with a sign and those of 32 bits are refused.
+    Pixels have 8 bits. Integers of 16 bits are rounded to them, so that 65535 becomes 255. Floats of a TIFF are
+    intensities from 0, black, to 1, white. Other values are refused, because rescaling each image separately would make
+    images incomparable. For the same reason signed integers and those of 32 bits are refused.
 
     Args:
         path: str or path of the file. `~` is the home folder.
         channels: 1 (luma), 3 (RGB, transparent parts on white) or 4 (RGBA). Default 3.
-        max_pixels: int, a header that claims more is refused before anything is decoded. Default 2**26. A file has at
-            most 2**30 bytes in any case.
+        max_pixels: int, a header that claims more is refused before decoding. Default 2**26. A file must not have more
+            than 2**30 bytes in any case.
 
     Returns:
         float32 numpy array (height, width, channels) in [-1, 1].
 
     Raises:
-        ValueError: The file is missing, damaged, too large or no picture, or `channels` is not 1, 3 or 4.
+        ValueError: The file is missing, damaged, too large or not an image, or `channels` is not 1, 3 or 4.
 
     Example:
     >>> from vqzoo.data import sample_images
@@ -73,9 +73,9 @@ def load_image(path, channels=3, max_pixels=MAX_PIXELS):
 
 
 def save_image(path, image):
-    """Writes one picture whole or not at all, as PNG (exact), JPEG or WebP (quality 95), by the suffix.
+    """Writes one image atomically, as PNG (lossless), JPEG or WebP (quality 95), by the suffix.
 
-    Values are clipped to [-1, 1] and rounded to 8 bits. Missing folders are made.
+    Values are clipped to [-1, 1] and rounded to 8 bits. Missing folders are created.
 
     Args:
         path: str or path that ends in .png, .jpg, .jpeg or .webp. `~` is the home folder.
@@ -104,20 +104,20 @@ def save_image(path, image):
 
 
 def decode_image(content, name, channels, max_pixels, max_side=None):
-    """One picture for Pillow, upright.
+    """Decodes one image with Pillow, rotated by its EXIF tag.
 
     Args:
         content: path of a file, bytes of one, or uint8 array (height, width, channels) of 1, 3 or 4 channels.
         name: str or path, what messages call it.
         channels: 1, 3 or 4.
         max_pixels: int, a header that claims more is refused before anything is decoded.
-        max_side: int, a picture whose longer side exceeds it is reduced to it. Default None, none is.
+        max_side: int, an image with a longer side is reduced to it. Default None, no limit.
 
     Returns:
         Pillow image of mode L, RGB or RGBA.
 
     Raises:
-        ValueError: The picture is missing, damaged, too large or none.
+        ValueError: The file is missing, damaged, too large or not an image.
     """
     name = shown_path(name)
     try:
@@ -132,7 +132,7 @@ def decode_image(content, name, channels, max_pixels, max_side=None):
             image = _eight_bits(image, content)
             if max(image.size) > max(size):
                 image = _reduced(image, _reduced_size(image.size, max_side))
-            with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about the pixels
+            with contextlib.suppress(Exception):  # a damaged EXIF block does not affect the pixels
                 ImageOps.exif_transpose(image, in_place=True)
             return _to_channels(image, channels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -149,7 +149,7 @@ def decode_image(content, name, channels, max_pixels, max_side=None):
 
 
 def image_format(content):
-    """Which format a picture has, as Pillow calls it.
+    """Pillow's name of the format of an image.
 
     Args:
         content: path of a file, or bytes of one, that `decode_image` can read.
@@ -189,7 +189,7 @@ def _opened(content):
 
 
 def _eight_bits(image, content):
-    """The loaded picture, of 8 bits a sample, all of whose opacity is in its mode or its palette."""
+    """The loaded image with 8 bits per sample, and its opacity in its mode or palette."""
     if isinstance(image, DeepTiff):
         return image.read()
     if image.format == "PNG":
@@ -207,7 +207,7 @@ def _reduced_size(size, max_side):
 
 
 def _reduced(image, size):
-    """The picture at `size`, in a mode that can be averaged: not a palette, nor colours beside their opacity."""
+    """The image resized to `size`, in a mode that can be averaged: no palette, and premultiplied opacity."""
     image = _to_channels(image, 4 if image.has_transparency_data else 3)
     transparent = image.mode == "RGBA"
     image = image.convert("RGBa") if transparent else image
@@ -257,14 +257,14 @@ def to_floats(pixels):
 
 
 def checked_channels(channels):
-    """`channels`, or ValueError where it is not 1, 3 or 4."""
+    """`channels`. Raises ValueError if it is not 1, 3 or 4."""
     if not is_count(channels) or channels not in (1, 3, 4):
         raise ValueError(f"channels must be 1 (luma), 3 (RGB) or 4 (RGBA). Received: {shown(channels)}")
     return int(channels)
 
 
 def _checked_values(image):
-    """`image` as float32 if it can be one picture of finite values around [-1, 1]."""
+    """Converts `image` to float32 if it is one image of finite values around [-1, 1]."""
     way_out = ImageRepairs(batched=False).way_out
     array = drafted(image, "x")
     if array is None or hasattr(image, "convert"):

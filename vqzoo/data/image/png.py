@@ -1,4 +1,4 @@
-"""PNG pictures at their own depth, with the opacity that their key says.
+"""PNG images at their original depth, with the opacity of their colour key.
 
 A PNG without an opacity channel may name one grey or one colour that is transparent, at the depth of its samples.
 Pillow cuts colours of 16 bits to 8, and compares the key with samples that it has cut or stretched.
@@ -58,7 +58,7 @@ def read_png(image, reopen):
 
 def _grey_key(file):
     """The key of a grey PNG, which has one."""
-    at, length, name = -4, 0, None  # the first chunk stands behind eight bytes
+    at, length, name = -4, 0, None  # the first chunk follows eight bytes
     while name != b"tRNS":
         at += 12 + length
         file.seek(at)

@@ -14,10 +14,10 @@ _CHANNELS = (1, 2, 3, 4)  # grey, grey with opacity, RGB, RGBA
 
 
 class ImageRepairs(Repairs):
-    """What an image has to be: floats in [-1, 1], channels last.
+    """Fixes for images, which must be floats in [-1, 1], channels last.
 
     Args:
-        channels: int, the channels that are wanted. Default None, any of 1, 3 and 4.
+        channels: int, the expected channels. Default None, any of 1, 3 and 4.
         size: tuple (height, width), None for any.
         **options: as of `Repairs`.
 
@@ -77,7 +77,7 @@ class ImageRepairs(Repairs):
         return draft if size == have else draft.then(f"keras.ops.image.resize({{x}}, {size})")
 
     def _channels_last(self, draft):
-        """(height, width, channels), with a batch axis or without; None where there is no telling."""
+        """(height, width, channels), with or without a batch axis; None if unknown."""
         shape, rank = draft.shape, len(draft.shape)
         known = self.channels or 3
         channels = (*_CHANNELS, known)
@@ -107,11 +107,11 @@ class ImageRepairs(Repairs):
         return draft
 
     def _is_flat(self, length):
-        """Whether rows of this length are images of the one size that is wanted."""
+        """Whether rows of this length are images of the expected size."""
         return None not in self.size and length == math.prod(self.size) * (self.channels or 3) != self.size[1]
 
     def _with_channels(self, draft):
-        """As many channels as are wanted; opacity is added once the values are in [-1, 1]."""
+        """Adapts the number of channels. Opacity is added when the values are in [-1, 1]."""
         have, before = draft.shape[-1], draft.shape[:-1]
         wanted = self.channels or (have if have in (1, 3, 4) else 1 if have == 2 else 3)
         if have == wanted:
@@ -130,11 +130,11 @@ class ImageRepairs(Repairs):
 
 
 def has_unit_range(images):
-    """Whether images seem to lie in [0, 1], as most libraries have them, instead of [-1, 1].
+    """Whether images seem to be in [0, 1], the range of most libraries, instead of [-1, 1].
 
-    Flat images say nothing. Neither do pictures in [-1, 1] that are all bright: of 8 bits, these are odd multiples of
-    1/255, where those in [0, 1] are all multiples, and of 16 bits the same of 1/65535. Values of any other kind, such
-    as those of a picture that was resized, have to be darker than the darkest bright one.
+    Constant images are undecided, and so are images in [-1, 1] that are bright everywhere. With 8 bits the latter are
+    odd multiples of 1/255, while values in [0, 1] are all multiples; with 16 bits the same holds for 1/65535. Other
+    values, such as those of a resized image, must be darker than the darkest bright value.
 
     Args:
         images: float array.
@@ -147,14 +147,14 @@ def has_unit_range(images):
     >>> has_unit_range(pixels / 255), has_unit_range(pixels / 127.5 - 1)
     (True, False)
     """
-    # The smallest value first: of most images it decides.
+    # The smallest value first, which is decisive for most images.
     if not images.size or not (low := float(images.min())) >= 0 or not low < float(images.max()) <= 1:
         return False
     rounding = 2.0**-8 if dtype_name(images) == "bfloat16" else float(np.finfo(images.dtype).eps)
     values = images.reshape(-1)[:_LOOKED_AT].astype("float64")
     for largest in (255, 65535):
         steps = values * largest
-        known = steps[steps * rounding < 0.25]  # where rounding does not hide the step
+        known = steps[steps * rounding < 0.25]  # if rounding does not hide the step
         near = np.abs(known - np.rint(known)) <= 0.01 + known * rounding
         if known.size and near.all():
             return bool((np.rint(known) % 2 == 0).any())
@@ -162,7 +162,7 @@ def has_unit_range(images):
 
 
 def _range_of(draft):
-    """The code that brings the values into [-1, 1]."""
+    """The code that scales the values to [-1, 1]."""
     low, high, dtype = draft.low, draft.high, draft.dtype
     if dtype == "bool":
         return "{x} * 2.0 - 1"
@@ -180,7 +180,7 @@ def _range_of(draft):
         return "{x} / 127.5 - 1" if high <= 256 and dtype != "uint16" else f"{{x}} / {_full(high)} - 1"
     if max(-low, high) <= 1.5:
         return "{x}" if "float" in dtype else "{x} * 1.0"
-    if max(-low, high) <= 5:  # a filter's overshoot
+    if max(-low, high) <= 5:  # overshoot of a filter
         return "{np}.clip({x}, -1.0, 1.0)"
     return f"{{x}} / {math.ceil(max(-low, high))}"
 

@@ -1,10 +1,10 @@
-"""Pictures in shards."""
+"""Shards of images."""
 
 import functools
 import pathlib
 
 from vqzoo.data.files import kept_going
-from vqzoo.data.image.bounds import MAX_BYTES  # a record is a protocol buffer, which ends at twice as many
+from vqzoo.data.image.bounds import MAX_BYTES  # a record is a protocol buffer, whose limit is twice this
 from vqzoo.data.image.pixels import MAX_PIXELS
 from vqzoo.data.image.pixels import decode_image
 from vqzoo.data.image.pixels import image_format
@@ -20,11 +20,11 @@ KIND = "images"
 
 
 class ShardedImages(ImageSource):
-    """The pictures of shards that `vqzoo shard` made.
+    """The images of shards written by `vqzoo shard`.
 
-    All workers need to see the whole folder, whose files are checked. Of its pictures each reads an equal range: whole
-    shards but for those that two neighbours share. A record whose checksum is wrong is skipped and named; more than one
-    in a hundred are an error.
+    All workers need access to the whole folder, whose files are checked. Each worker reads an equal range of the
+    images, which are whole shards except those that two neighbours share. A record with a wrong checksum is skipped and
+    recorded. More than one in a hundred is an error.
 
     Args:
         folder: str or path.
@@ -68,25 +68,25 @@ class ShardedImages(ImageSource):
 
 
 def write_image_shards(files, folder, shard_bytes=2**28, force=False, progress=None):
-    """Packs picture files into shards, their bytes untouched, in the order given.
+    """Packs image files into shards in the given order, with unchanged bytes.
 
-    Each record is a `tf.train.Example` with `image/encoded`, `image/filename` and `image/format` (JPEG, PNG ...). A run
-    that was stopped goes on where it was. Files that are no pictures are left out and named.
+    Each record is a `tf.train.Example` with `image/encoded`, `image/filename` and `image/format` (JPEG, PNG ...). A
+    stopped run can be resumed. Files that are not images are left out and recorded.
 
     Args:
-        files: list of (path, name): the file, and what its record calls it.
+        files: list of (path, name), the file and its name in the record.
         folder: str or path, for the shards.
-        shard_bytes: int, of pictures in a shard; a larger picture has one of its own. Default 2**28.
-        force: bool, whether shards of other files are replaced, and complete ones of these made again; a
-            stopped run goes on all the same. Default False.
+        shard_bytes: int, bytes of images per shard; a larger image has its own shard. Default 2**28.
+        force: bool, whether to replace shards of other files, and to write complete ones of these again. A stopped
+            run is resumed in any case. Default False.
         progress: callable (path, reason or None), called after each file. Default None.
 
     Returns:
         Dict, the manifest, with `failed`: name -> reason.
 
     Raises:
-        ValueError: `files` is empty, `shard_bytes` is below 1, or the folder holds something else.
-        OSError: A shard cannot be written, as on a full disk.
+        ValueError: `files` is empty, `shard_bytes` is below 1, or the folder holds other files.
+        OSError: A shard cannot be written, for example on a full disk.
     """
     if not files or shard_bytes < 1:
         raise ValueError(f"Shards need one file and one byte or more. Received: {len(files)} files, {shard_bytes=}")
@@ -122,5 +122,5 @@ def _features(path, name):
     if size_of(path) > MAX_BYTES:
         raise ValueError(f"{shown_path(path)} has more than {MAX_BYTES} bytes: leave it out of the shards.")
     data = pathlib.Path(path).read_bytes()
-    decode_image(data, path, 3, MAX_PIXELS)  # raises where it is none
+    decode_image(data, path, 3, MAX_PIXELS)  # raises an error if it is not an image
     return {"image/encoded": data, "image/filename": name, "image/format": image_format(data)}

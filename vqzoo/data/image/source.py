@@ -1,4 +1,4 @@
-"""Where pictures come from: a list of files, shards, a public data set, or a class of your own."""
+"""Sources of images: a list of files, shards, a public dataset, or a custom class."""
 
 import abc
 import os
@@ -10,9 +10,9 @@ from vqzoo.data.stream import equal_part
 
 
 class ImageSource(abc.ABC):
-    """Pictures by their number. A class with these three methods is all that `ImageCrops` needs.
+    """Random access to images. `ImageCrops` needs only these three methods.
 
-    Reading by number, in any order and from any thread, is what keeps a batch a pure function of its step.
+    Random access from any thread makes a batch a pure function of its step.
 
     Example:
     >>> class Greys(ImageSource):
@@ -30,19 +30,19 @@ class ImageSource(abc.ABC):
     """
 
     max_skipped = 1.0
-    """float, the share of pictures that may be unreadable: more end the training with an error."""
+    """float, the fraction of images that may be unreadable. More stop the training with an error."""
 
     @abc.abstractmethod
     def __len__(self):
-        """How many pictures there are."""
+        """The number of images."""
 
     def __iter__(self):
-        """The names of all pictures."""
+        """The names of all images."""
         return map(self.name, range(len(self)))
 
     @abc.abstractmethod
     def name(self, number):
-        """What messages call a picture, and what `split_images` splits by.
+        """The name of an image in messages, by which `split_images` splits.
 
         Args:
             number: int, from 0.
@@ -53,7 +53,7 @@ class ImageSource(abc.ABC):
 
     @abc.abstractmethod
     def content(self, number):
-        """One picture as it is stored.
+        """One image as it is stored.
 
         Args:
             number: int, from 0.
@@ -62,26 +62,26 @@ class ImageSource(abc.ABC):
             Path of a file, bytes of one, or a uint8 array (height, width, channels) of 1, 3 or 4 channels.
 
         Raises:
-            ValueError: The picture cannot be read. It is skipped, and the message kept.
+            ValueError: The image cannot be read. It is skipped, and the message is kept.
         """
 
     def part(self, worker, workers):
-        """The pictures that one of several workers reads, where each reads its own.
+        """The images of one of several workers, if each reads its own part.
 
-        All workers take as many a step, so pictures are equally frequent if the parts are of one length. A `subset` of
-        a source that has parts is shared out anew, in equal ranges.
+        All workers take the same number per step, so that images are equally frequent if the parts have equal length. A
+        `subset` of a source with parts is divided again into equal ranges.
 
         Args:
             worker: int, from 0.
             workers: int.
 
         Returns:
-            Ascending int array of numbers, or None (here): all workers share one order of all pictures.
+            Ascending int array of numbers, or None (here), if all workers share one order of all images.
         """
         return None
 
     def subset(self, numbers):
-        """Some of the pictures.
+        """A subset of the images.
 
         Args:
             numbers: ascending ints, from 0.
@@ -121,11 +121,11 @@ class ImageFiles(ImageSource):
 
 
 class ImageSubset(ImageSource):
-    """Some pictures of a source. Where that gives workers parts of their own, each has an equal range of these.
+    """A subset of a source. If the source has parts for workers, each gets an equal range of the subset.
 
     Args:
         source: `ImageSource`.
-        numbers: ascending ints, those of its pictures.
+        numbers: ascending ints, the numbers of its images.
 
     Example:
     >>> from vqzoo.data import sample_images
@@ -150,11 +150,11 @@ class ImageSubset(ImageSource):
     def part(self, worker, workers):
         if self.source.part(worker, workers) is None:
             return None
-        return equal_part(len(self), worker, workers)  # not what it has of the source's parts: those may differ
+        return equal_part(len(self), worker, workers)  # not its part of the source, whose lengths may differ
 
 
 def as_source(files):
-    """A list of files as a source; a source stays what it is.
+    """Converts a list of files to a source. A source is returned unchanged.
 
     Args:
         files: list of paths, or `ImageSource`.
@@ -163,7 +163,7 @@ def as_source(files):
         `ImageSource`, not empty.
 
     Raises:
-        ValueError: There is no picture, or `files` is one path instead of a list.
+        ValueError: There is no image, or `files` is one path instead of a list.
 
     Example:
     >>> as_source(["a.png"]).name(0).name

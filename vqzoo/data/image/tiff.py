@@ -1,7 +1,7 @@
-"""TIFF pictures of more than 8 bits, of floats, or with a plane for each channel.
+"""TIFF images of more than 8 bits, of floats, or with a plane for each channel.
 
-Pillow cuts 16-bit colours to 8 bits, mixes up planes and the byte order of compressed floats, and refuses the rest.
-Here it only unpacks the bytes, and the samples are laid out by NumPy.
+Pillow truncates 16-bit colours to 8 bits, confuses planes and the byte order of compressed floats, and refuses the
+rest. Here it only decompresses the bytes, and NumPy arranges the samples.
 """
 
 import io
@@ -26,8 +26,8 @@ _UNPACKED = {_STORED, 32773, *_PREDICTED}  # and PackBits
 _KINDS = {1: "u", 3: "f", 4: "u"}  # a tag's sample format -> NumPy's kind; 4 is "undefined"
 _USED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS}
 _USED |= {_COUNTS, _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _FORMAT}
-_MOST_VALUES = 2**20  # of all tags: a picture of 2**26 pixels has a quarter of it in tiles of 16 x 16
-_SMALL = 2**24  # pixels that tiles may have in all, however small the picture
+_MOST_VALUES = 2**20  # of all tags; an image of 2**26 pixels in tiles of 16 x 16 has a quarter of it
+_SMALL = 2**24  # pixels that all tiles may have, also for a small image
 _AT_ONCE = 2**24  # bytes that are unpacked at once, where the file's strips allow
 _MOST_AT_ONCE = 2**29  # and where they do not
 # Beyond these a float would be rounded to a value that 8 bits do not have.
@@ -35,13 +35,13 @@ _DARKEST, _LIGHTEST = -0.5 / 255, 255.5 / 255
 
 
 def open_deep_tiff(file):
-    """The first page of a TIFF, where Pillow would not read all of its samples.
+    """Opens the first page of a TIFF if Pillow would not read all of its samples.
 
     Args:
         file: binary file, at its beginning.
 
     Returns:
-        `DeepTiff`, or None where it is no TIFF, or one that Pillow reads.
+        `DeepTiff`, or None if it is not a TIFF, or one that Pillow reads completely.
 
     Raises:
         ValueError: It is damaged.
@@ -65,7 +65,7 @@ def open_deep_tiff(file):
 
 
 class DeepTiff:
-    """The first page of a TIFF, of which nothing but the tags is read yet.
+    """The first page of a TIFF, of which only the tags are read initially.
 
     Args:
         file: binary file.
@@ -73,7 +73,7 @@ class DeepTiff:
         order: "<" or ">", the byte order.
 
     Raises:
-        UnsupportedPicture: Its samples have no agreed black and white, or are stored in an unknown way.
+        UnsupportedPicture: Black and white of its samples are undefined, or its storage is unknown.
         ValueError: It is damaged.
     """
 
@@ -127,7 +127,7 @@ class DeepTiff:
         self._file.close()
 
     def _divide(self):
-        """Takes the one strip of each plane, which is not packed, as several."""
+        """Splits the single uncompressed strip of each plane."""
         rows = min(self.height, max(1, _AT_ONCE // self._row_bytes))
         self._unit, self._down = (self.width, rows), -(-self.height // rows)
         size = rows * self._row_bytes
@@ -164,7 +164,7 @@ class DeepTiff:
             for plane in range(self._planes):
                 samples = self._samples(plane, range(first, min(first + step, self._down)), rows.stop - rows.start)
                 channels = slice(plane, plane + 1) if self._planes > 1 else slice(None)
-                for band in range(0, len(samples), at_once):  # what is made of floats takes several times their bytes
+                for band in range(0, len(samples), at_once):  # converting floats takes several times their memory
                     part = samples[band : band + at_once]
                     if self._dtype.kind == "f":
                         low, high = min(low, float(part.min())), max(high, float(part.max()))
@@ -257,7 +257,7 @@ def _read_tags(file, order, big):
 
 
 def _check_tiles(tags):
-    """Raises where tiles are far larger than the picture: all of them would be unpacked for a part of one."""
+    """Raises an error if tiles are far larger than the image, because all of them would be decompressed."""
     sides = [tags.get(tag, (0,))[0] for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)]
     if min(sides) < 1:
         return
@@ -274,7 +274,7 @@ def _length(file):
 
 
 def _dtype(tags, order):
-    """How one sample is stored, where black and white are known."""
+    """The dtype of a sample, if black and white are defined."""
     bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (1,)))
     kind = _KINDS.get(formats.pop()) if len(formats) == 1 else None
     size = bits.pop() if len(bits) == 1 else None
@@ -289,7 +289,7 @@ def _dtype(tags, order):
 
 
 def _by_libtiff(parts, compression, fill_order, row_bytes, rows, total):
-    """The bytes of compressed strips, which are given to Pillow as a grey picture of so many bytes a row."""
+    """Decompresses strips by Pillow, as a grey image with the bytes of a row as its width."""
     at = 8 + sum(map(len, parts))
     starts = [8 + sum(map(len, parts[:i])) for i in range(len(parts))]
     counts = [len(part) for part in parts]

@@ -1,1 +1,1 @@
-"""Sentences: files to pieces to `tf.data`, and word vectors."""
+"""Text data: files to pieces to `tf.data`, and word vectors."""

@@ -8,27 +8,27 @@ from vqzoo.data.stream import StepBatches
 from vqzoo.data.stream import is_count
 from vqzoo.data.text.pieces import checked_texts
 
-_AT_ONCE = 10_000  # sentences: as Python ints, ids take twenty times the memory
+_AT_ONCE = 10_000  # sentences, because ids as Python ints take twenty times the memory
 
 
 class SentenceBatches(StepBatches):
-    """Ids of sentences: batch `step` is a pure function of (sentences, seed, step).
+    """Ids of sentences. Batch `step` is a pure function of (sentences, seed, step).
 
-    An epoch has each sentence once. A sentence of fewer than `length` pieces ends in as many end pieces as are missing.
-    Of a longer one a random window is taken, another one in each epoch, which ends in an end piece only where the
-    sentence does.
+    An epoch has each sentence once. A sentence of fewer than `length` pieces is padded with end-of-sequence tokens.
+    From a longer one a random window is taken, a different one in each epoch, which has an end-of-sequence token only
+    at the end of the sentence.
 
-    Example number g of the endless stream is sentence g % n of the permutation of epoch g // n, with random numbers of
-    its own, so batches come out the same in any order, from any thread, and after a resume. Several workers (machines
-    that train one model) share a batch: of `workers`, worker w makes rows w * batch_size / workers and on, and together
-    they make what one alone would.
+    Example number g of the endless stream is sentence g % n of the permutation of epoch g // n, with its own random
+    numbers. Batches are therefore the same in any order, from any thread, and after a resume. Several workers (machines
+    that train one model) share a batch. Worker w of `workers` loads the rows from w * batch_size / workers on, and
+    together they load the batch of a single worker.
 
     Args:
-        sentences: list of str, as from `read_sentences`. They are encoded once, and take 4 bytes a piece.
+        sentences: list of str, as from `read_sentences`. They are encoded once, and take 4 bytes per piece.
         pieces: `Pieces`.
-        batch_size: int, sentences in a batch.
-        length: int, pieces of a row, with the end piece.
-        multiple: int, `length` is rounded up to a multiple of it, such as a tokenizer's `stride`. Default 1.
+        batch_size: int, sentences per batch.
+        length: int, pieces per row, including the end-of-sequence token.
+        multiple: int, `length` is rounded up to a multiple of it, such as the `stride` of a tokenizer. Default 1.
         seed: int from 0 to 2**63 - 1. Default 0.
 
     Raises:
@@ -67,12 +67,12 @@ class SentenceBatches(StepBatches):
 
     @property
     def sentences(self):
-        """How many sentences an epoch has."""
+        """The number of sentences per epoch."""
         return self._order.count
 
     @property
     def cut(self):
-        """The share of sentences that are longer than `length` pieces."""
+        """The fraction of sentences that are longer than `length` pieces."""
         return float((np.diff(self._ends, prepend=0) > self.length).mean())
 
     @property
@@ -80,7 +80,7 @@ class SentenceBatches(StepBatches):
         return (self.length,)
 
     def _example(self, number, order, position):
-        """The ids of one sentence, or of a window that is random by the example's number."""
+        """The ids of one sentence, or of a window that depends on the number of the example."""
         sentence = int(order[position])
         end = int(self._ends[sentence])
         start = int(self._ends[sentence - 1]) if sentence else 0

@@ -1,4 +1,4 @@
-"""Captions of pictures, from a table."""
+"""Captions of images, from a table."""
 
 import os
 import pathlib
@@ -17,18 +17,18 @@ _COLUMNS = ("caption", "name", "text")
 
 
 class CaptionTable:
-    r"""What pictures show, in words: a tab-separated table in UTF-8 with a header line, and a picture in each other.
+    r"""Captions of images: a tab-separated table in UTF-8 with a header line, and one image per line.
 
-    The column `file` is relative to the table's folder, or else to the folder of the pictures. A picture in several
-    lines has several captions. Lines without a file or a caption are skipped and named in `skipped`.
+    The column `file` is relative to the folder of the table or of the images. An image in several lines has several
+    captions. Lines without a file or a caption are skipped and recorded in `skipped`.
 
     Args:
         path: str or path of the table.
-        column: str, the column of the captions. Default "": the first of `caption`, `name` and `text` that is there.
+        column: str, the column of the captions. Default "": the first existing one of `caption`, `name` and `text`.
 
     Raises:
         ValueError: There is no such file or column, it has more than 2**29 bytes or a line of more than 2**20
-            characters, it is no text in UTF-8, or no line has a file and a caption.
+            characters, it is not text in UTF-8, or no line has a file and a caption.
 
     Example:
     >>> import tempfile
@@ -66,11 +66,11 @@ class CaptionTable:
             )
 
     def of(self, file, root=None):
-        """The captions of a picture.
+        """The captions of an image.
 
         Args:
             file: str or path.
-            root: str or path of the pictures' folder, to which the table's files may be relative too. Default None.
+            root: str or path, the folder of the images, to which the files of the table may be relative. Default None.
 
         Returns:
             Tuple of str, empty for none.
@@ -82,10 +82,10 @@ class CaptionTable:
         return next(filter(None, found), ())
 
     def pictures(self, data=""):
-        """The pictures that have a caption.
+        """The images that have a caption.
 
         Args:
-            data: str or path, as `vqzoo.data.open_images` takes it; "" for the files of the table themselves.
+            data: str or path, as for `vqzoo.data.open_images`; "" for the files of the table itself.
 
         Returns:
             List of paths, or an `ImageSource`.
@@ -96,8 +96,8 @@ class CaptionTable:
         if data:
             files = open_images(data)
             is_source = isinstance(files, ImageSource)
-            told = [self.of_record(name) if is_source else self.of(name, data) for name in files]
-            numbers = [i for i, captions in enumerate(told) if captions]
+            found = [self.of_record(name) if is_source else self.of(name, data) for name in files]
+            numbers = [i for i, captions in enumerate(found) if captions]
             files = files.subset(numbers) if is_source else [files[i] for i in numbers]
         else:
             files = [path for path in map(self.folder.joinpath, self.captions) if path.is_file()]
@@ -110,7 +110,7 @@ class CaptionTable:
         return files
 
     def of_record(self, name):
-        """The captions of a picture of a source, which is called shard/name.
+        """The captions of an image of a source, whose name is shard/name.
 
         Args:
             name: str or path.
@@ -121,17 +121,17 @@ class CaptionTable:
         return self.of(pathlib.PurePath(*pathlib.PurePath(name).parts[1:]))
 
     def missing(self, *folders):
-        """The files of the table that are not there.
+        """The missing files of the table.
 
         Args:
-            *folders: str or path, where they may be beside the table's own folder; "" for none.
+            *folders: str or path, further folders to search besides that of the table; "" for none.
 
         Returns:
             Dict name -> reason.
         """
         roots = [self.folder, *filter(None, map(_absolute, folders))]
         lost = [name for name in self.captions if not any((root / name).is_file() for root in roots)]
-        return {name: f"{self.path.name} names it, and it is not there" for name in lost}
+        return {name: f"{self.path.name} names it, but it does not exist" for name in lost}
 
     def _lines(self):
         """Yields the cells of each line."""
@@ -146,13 +146,13 @@ class CaptionTable:
                 for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), ""), start=1):
                     if len(line) > _LONGEST_LINE:
                         raise ValueError(
-                            f"Line {number} of {shown_path(self.path)} has more than {_LONGEST_LINE} characters: it is "
-                            "no table of captions. Give another file."
+                            f"Line {number} of {shown_path(self.path)} has more than {_LONGEST_LINE} characters. It is "
+                            "not a table of captions. Give another file."
                         )
                     yield [cell.strip() for cell in line.removesuffix("\n").split("\t")]
         except UnicodeDecodeError as error:
             raise ValueError(
-                f"{shown_path(self.path)} is no text in UTF-8 ({error}). Save the table as UTF-8."
+                f"{shown_path(self.path)} is not text in UTF-8 ({error}). Save the table as UTF-8."
             ) from error
         except OSError as error:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Which sentences: the lines of text files, and their split by sentence."""
+"""Reads sentences from the lines of text files, and splits them."""
 
 import errno
 import functools
@@ -16,12 +16,12 @@ from vqzoo.data.text.pieces import checked_texts
 from vqzoo.files import check_regular
 from vqzoo.files import shown_path
 
-MAX_BYTES = 2**30  # of text, which takes up to four times as many in memory
-MAX_LINE = 2**20  # bytes of a sentence, which has more pieces than any network takes
-MAX_SENTENCES = 2**26  # of which even empty ones take as much memory as so much text
+MAX_BYTES = 2**30  # of text, which takes up to four times this in memory
+MAX_LINE = 2**20  # bytes of a sentence, with more pieces than any network accepts
+MAX_SENTENCES = 2**26  # even empty ones take the memory of this much text
 TEXT_SUFFIXES = (".txt",)
-_AROUND = 5  # bytes of a line beside its sentence: a byte order mark, and the end
-# First bytes of files that are no UTF-8. The marks of UTF-32 begin as those of UTF-16, and come first.
+_AROUND = 5  # bytes of a line besides its sentence: a byte order mark and the line end
+# First bytes of files that are not UTF-8. The marks of UTF-32 begin like those of UTF-16, and therefore come first.
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -56,22 +56,22 @@ def find_text(path):
 
 
 def read_sentences(files, max_bytes=MAX_BYTES):
-    r"""Reads text files, one sentence a line.
+    r"""Reads text files with one sentence per line.
 
-    The files are UTF-8, with a byte order mark or without; lines end in a line feed, with a carriage return before it
-    or without. Empty lines, and those of white space alone, are skipped; all others are as they stand, leading and
-    double spaces and repetitions included.
+    The files are UTF-8, with or without a byte order mark. Lines end in a line feed, with or without a carriage return.
+    Empty lines and lines of only white space are skipped. All others are unchanged, including leading and double spaces
+    and repetitions.
 
     Args:
         files: list of paths, as from `find_text`.
-        max_bytes: int, of text in all, which has at most 2**26 sentences. Default 2**30.
+        max_bytes: int, the largest size of all text, which has at most 2**26 sentences. Default 2**30.
 
     Returns:
         List of str, in the order of the files and lines.
 
     Raises:
-        ValueError: a file cannot be read, or is not UTF-8, or is no text; a line has more than 2**20 bytes; there are
-            more bytes than `max_bytes` or more sentences, or no sentence at all. Files and lines are named.
+        ValueError: a file cannot be read, or is not UTF-8 or not text; a line has more than 2**20 bytes; there are more
+            bytes than `max_bytes`, too many sentences, or none. The message names files and lines.
 
     Example:
     >>> import pathlib
@@ -81,7 +81,7 @@ def read_sentences(files, max_bytes=MAX_BYTES):
     """
     files = as_paths(files, "text file")
     size = sum(map(_size_of, files))
-    if size > max_bytes:  # before any is read
+    if size > max_bytes:  # before reading any
         raise ValueError(
             _too_long(max_bytes, f"with {size} bytes in {len(files)} files from {shown_path(files[0])} on")
         )
@@ -97,11 +97,11 @@ def read_sentences(files, max_bytes=MAX_BYTES):
 
 
 def readable_sentences(files, max_bytes=MAX_BYTES):
-    r"""Reads text files as `read_sentences` does, without those that cannot be read.
+    r"""Reads text files like `read_sentences`, without those that cannot be read.
 
     Args:
         files: list of paths, as from `find_text`.
-        max_bytes: int, of text in all, as of `read_sentences`. Default 2**30.
+        max_bytes: int, the largest size of all text, as in `read_sentences`. Default 2**30.
 
     Returns:
         List of str, and a dict path -> reason of the files that were skipped.
@@ -160,7 +160,7 @@ def split_sentences(sentences, validation=0.2, seed=0):
     if not sentences:
         raise ValueError("sentences is empty: give at least one, such as read_sentences(find_text(folder)) lists.")
     if not 0 < validation < 1:
-        raise ValueError(f"validation must be a share between 0 and 1, both excluded. Received: {validation}")
+        raise ValueError(f"validation must be a fraction between 0 and 1, both excluded. Received: {validation}")
     distinct = list(dict.fromkeys(sentences))
     if len(distinct) == 1:
         warnings.warn(f"{distinct[0]!r:.60} is the only sentence: it trains and validates.", stacklevel=2)
@@ -193,7 +193,7 @@ def _lines_of(path, room, max_bytes, before):
 
 
 def _size_of(path):
-    """Bytes of a file; of what is none, nothing."""
+    """The size of a file in bytes, 0 for anything else."""
     try:
         return os.stat(path).st_size if os.path.isfile(path) else 0
     except OSError:
@@ -254,7 +254,7 @@ def _decoded(line, path, number):
 
 
 def _wide_coding(line):
-    """Which UTF-16 the first line of a file is by its bytes, the line feed among them; None where it seems none."""
+    """The UTF-16 variant of the first line of a file, by its bytes with the line feed; None for neither."""
     first, second = line[::2].count(0), line[1::2].count(0)
     big = len(line) % 2 == 0  # a whole "\0\n" ends it, or the file
     little = (len(line) - line.endswith(b"\n")) % 2 == 0  # the zero behind the line feed is the next line's

@@ -12,34 +12,35 @@ from vqzoo.data.text.repair import texts_way_out
 # sentencepiece writes a space as this character, and reads the character as a space.
 _META = "\u2581"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Characters of three bytes that mean nothing: one that no piece has stands where a text is cut at a U+2581.
+# Unassigned characters of three bytes. One that is in no piece marks the cuts of a text at U+2581.
 _CUTS = [chr(code) for code in (*range(0xFDD0, 0xFDF0), *range(0xE000, 0xF900))]
 _PROBE = "  a  b \0\t\r\n\u2581c\u2581\u2581 </s><unk><0x0A> e\u0301 \u05d0 \U0001f600 \uffff \u2047 "
-# Of a training sentence; longer ones are cut. sentencepiece skips those above 4192 bytes, and is slow with long ones.
+# Longest training sentence; longer ones are cut. sentencepiece skips those above 4192 bytes, and is slow with long
+# ones.
 _CHARACTERS = 1000
-# Of one text: it takes a second and some tens of megabytes, and has more pieces than any network takes.
+# Longest text. It takes a second and some tens of megabytes, and has more pieces than any network accepts.
 MAX_CHARACTERS = 2**21
-_LEARNT_CHARACTERS = 2**26  # of all training sentences, for which sentencepiece takes some gigabytes
+_LEARNT_CHARACTERS = 2**26  # of all training sentences, for which sentencepiece needs some gigabytes
 _MOST_BYTES = 2**26  # of a model: a million pieces
-_OTHERS = 2  # the end piece and the unknown one, which never comes, beside one piece for each byte
+_OTHERS = 2  # the end-of-sequence token and the unused unknown piece, besides one piece per byte
 
 
 class Pieces:
-    r"""Cuts text into pieces, of which each has an id, and joins them again: `decode(encode(texts)) == texts`.
+    r"""Splits text into pieces with ids, and joins them again: `decode(encode(texts)) == texts`.
 
-    A model of sentencepiece: the frequent words and parts of words of a corpus, and the 256 bytes, in which all other
-    characters are written. No character is changed, none is lost, no space is added or dropped; only lone surrogates,
-    which no UTF-8 has, become U+FFFD. Time and memory are linear in the length of a text.
+    It is a sentencepiece model. Its pieces are frequent words and parts of words of a corpus, and the 256 bytes, which
+    encode all other characters. It is lossless: no character is changed, and no space is added or removed. Only lone
+    surrogates, which UTF-8 does not have, become U+FFFD. Time and memory are linear in the length of a text.
 
-    A sentence ends in the end piece, which is also what padding consists of: of a row of ids, what stands behind the
-    first end piece is nothing. With plain sentencepiece the ids are the same, but for the end piece and U+2581.
+    A sentence ends with the end-of-sequence token, which is also the padding. Ids after the first end-of-sequence token
+    of a row are ignored. The ids equal those of plain sentencepiece, except for the end-of-sequence token and U+2581.
 
     Args:
-        model: bytes of a sentencepiece model, as `model` of another and as sentencepiece's own files. It needs an end
-            piece (`eos_id`), pieces for bytes (`byte_fallback`), and no normalisation.
+        model: bytes of a sentencepiece model, such as the property `model` or the content of a file. It needs an
+            end-of-sequence token (`eos_id`), pieces for bytes (`byte_fallback`), and no normalization.
 
     Raises:
-        ValueError: the bytes are no such model.
+        ValueError: the bytes are not such a model.
 
     Example:
     >>> pieces = Pieces.train(["the cat sat on the mat", "a cat, a mat and the dog"], size=300, exact=False)
@@ -74,7 +75,7 @@ class Pieces:
             self._names = tuple(self._processor.id_to_piece(list(range(size))))
         except (RuntimeError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"These {len(model)} bytes are no whole sentencepiece model ({error}). Copy the file again, or make "
+                f"These {len(model)} bytes are not a whole sentencepiece model ({error}). Copy the file again, or make "
                 "one with `Pieces.train`."
             ) from error
         self._check_bytes_and_end()
@@ -90,21 +91,23 @@ class Pieces:
 
     @classmethod
     def train(cls, sentences, size=4000, seed=0, *, exact=True, limit=200_000):
-        """Learns the pieces of a corpus. The same sentences give the same pieces.
+        """Trains the pieces on a corpus. The same sentences give the same pieces.
 
         Args:
             sentences: iterable of str.
-            size: int, pieces in all: the end piece, the unknown one, 256 bytes, and those of the corpus. Default 4000.
-            seed: int, of which sentences are taken where there are more than `limit`. Default 0.
-            exact: bool. Where the corpus is too small for so many pieces, False takes as many as it has. Default True.
-            limit: int, sentences that are learnt from: 100,000 take about 15 seconds. A longer one than 1,000
-                characters counts as several, and of more than 2**26 characters in all fewer are taken. Default 200,000.
+            size: int, number of all pieces: the end-of-sequence token, the unknown piece, 256 bytes, and those of the
+                corpus. Default 4000.
+            seed: int, seed of the selection of sentences if there are more than `limit`. Default 0.
+            exact: bool. If the corpus is too small for `size`, False trains fewer pieces. Default True.
+            limit: int, the largest number of training sentences. 100,000 take about 15 seconds. A sentence of more than
+                1,000 characters counts as several. With more than 2**26 characters in all, fewer are used. Default
+                200,000.
 
         Returns:
             `Pieces`.
 
         Raises:
-            ValueError: there is no sentence, or `size` is below or above what the corpus can give.
+            ValueError: there is no sentence, or `size` is too small or too large for the corpus.
         """
         if not is_count(size):
             raise ValueError(f"size must be an int, at least 1. Received: size={size}")
@@ -119,46 +122,46 @@ class Pieces:
             if largest:
                 raise ValueError(
                     f"{len(lines)} lines do not have {size} pieces: the largest size is {largest[1]}. Received: "
-                    f"size={size}. Give more text, that size, or exact=False, which takes as many as there are."
+                    f"size={size}. Give more text, that size, or exact=False, which uses all available pieces."
                 ) from error
             if smallest:
                 raise ValueError(
-                    f"Bytes and frequent letters alone are {smallest[1]} pieces. Received: size={size}. Give that size "
+                    f"Bytes and frequent letters need {smallest[1]} pieces. Received: size={size}. Give that size "
                     "or a larger one."
                 ) from error
-            raise ValueError(f"sentencepiece could not learn pieces of {len(lines)} lines: {error}") from error
+            raise ValueError(f"sentencepiece could not train pieces on {len(lines)} lines: {error}") from error
 
     @property
     def model(self):
-        """The model as bytes, a file of sentencepiece."""
+        """The model as bytes, in the file format of sentencepiece."""
         return self._model
 
     @property
     def size(self):
-        """How many pieces there are: ids are from 0 to size - 1."""
+        """The number of pieces. Ids are from 0 to size - 1."""
         return len(self._names)
 
     @property
     def end(self):
-        """The id of the end piece."""
+        """The id of the end-of-sequence token."""
         return self._processor.eos_id()
 
     @property
     def names(self):
-        """How each piece is written, in the order of the ids: "▁the" with its space, "<0x0A>", "</s>"."""
+        """The texts of the pieces in the order of the ids: "▁the" with its space, "<0x0A>", "</s>"."""
         return self._names
 
     def encode(self, texts):
-        """Turns texts into ids.
+        """Encodes texts to ids.
 
         Args:
             texts: list of str, of at most 2**21 characters each.
 
         Returns:
-            A list with an int32 numpy array for each text, whose last id is the end piece.
+            A list of int32 numpy arrays, one per text, whose last id is the end-of-sequence token.
 
         Raises:
-            ValueError: `texts` is no list of str, or one of them is longer.
+            ValueError: `texts` is not a list of str, or one of them is too long.
         """
         texts = checked_texts(texts)
         longest = max(map(len, texts), default=0)
@@ -173,33 +176,33 @@ class Pieces:
         return [np.array([*ids, self.end], np.int32) for ids in rows]
 
     def decode(self, rows):
-        """Turns ids into texts, each up to its first end piece.
+        """Decodes ids to texts, each up to its first end-of-sequence token.
 
         Args:
             rows: int array (batch, length), or list of int arrays or lists.
 
         Returns:
-            List of str. Bytes that are no UTF-8 become U+FFFD.
+            List of str. Bytes that are not UTF-8 become U+FFFD.
 
         Raises:
-            ValueError: an id is of no piece, or a row is none of ints.
+            ValueError: an id is out of range, or a row does not hold ints.
         """
         rows = [self._text_ids(np.asarray(row)) for row in rows]
-        return self._processor.decode(rows, num_threads=1) if rows else []  # it takes [] for the ids of one text
+        return self._processor.decode(rows, num_threads=1) if rows else []  # it interprets [] as the ids of one text
 
     def pad(self, rows, multiple=1, length=None):
-        """Makes one array of rows of ids, with end pieces behind.
+        """Pads rows of ids with end-of-sequence tokens to one array.
 
         Args:
             rows: list of int arrays, as from `encode`.
-            multiple: int, the array's length is a multiple of it. Default 1.
-            length: int, the array's length. Default None, that of the longest row or the next multiple.
+            multiple: int, the length of the array is a multiple of it. Default 1.
+            length: int, the length of the array. Default None, that of the longest row, rounded up to a multiple.
 
         Returns:
             int32 numpy array (batch, length).
 
         Raises:
-            ValueError: `length` is none of the multiples, or shorter than a row.
+            ValueError: `length` is not a multiple, or shorter than a row.
         """
         if not is_count(multiple) or (length is not None and (not is_count(length) or length % multiple)):
             raise ValueError(
@@ -208,7 +211,7 @@ class Pieces:
         longest = max(map(len, rows), default=0)
         width = length or -(-longest // multiple) * multiple
         if longest > width:
-            raise ValueError(f"A row has {longest} ids. Received: length={length}. Cut it, or take a larger length.")
+            raise ValueError(f"A row has {longest} ids. Received: length={length}. Cut it, or use a larger length.")
         padded = np.full((len(rows), width), self.end, np.int32)
         for place, row in zip(padded, rows, strict=True):
             place[: len(row)] = row
@@ -216,7 +219,9 @@ class Pieces:
 
     def _check_bytes_and_end(self):
         count = sum(map(self._processor.is_byte, range(self.size)))
-        lacking = ["an end piece (eos_id)"] * (self.end < 0) + ["a piece for each byte (byte_fallback)"] * (count < 256)
+        lacking = ["an end-of-sequence token (eos_id)"] * (self.end < 0) + ["a piece for each byte (byte_fallback)"] * (
+            count < 256
+        )
         if lacking:
             raise ValueError(
                 f"This sentencepiece model lacks {' and '.join(lacking)}. Make one with `Pieces.train`, or train it "
@@ -224,7 +229,7 @@ class Pieces:
             )
 
     def _encode_cut(self, text):
-        """The ids of a text with U+2581, which is written in bytes here: sentencepiece would make it a space."""
+        """The ids of a text with U+2581, encoded in bytes, because sentencepiece would decode it as a space."""
         first, *others = self._processor.encode(
             [self._cut * bool(i) + part for i, part in enumerate(text.split(_META))], num_threads=1
         )
@@ -288,11 +293,11 @@ def checked_texts(texts):
 
 
 def _shortened(thing):
-    return " ".join(f"{thing!r:.40}".split())  # an array takes several lines
+    return " ".join(f"{thing!r:.40}".split())  # an array may span several lines
 
 
 def _sampled(sentences, limit, seed):
-    """At most so many of the sentences, each as likely (Vitter's algorithm R), and long ones cut."""
+    """A uniform sample of at most `limit` sentences (Vitter's algorithm R), with long ones cut."""
     if not is_count(limit) or not is_count(seed + 1):
         raise ValueError(f"limit must be an int, at least 1, and seed one, at least 0. Received: {limit=}, {seed=}")
     if isinstance(sentences, (str, bytes)):
@@ -306,7 +311,7 @@ def _sampled(sentences, limit, seed):
             kept[place] = text
     kept = [_SURROGATE.sub("\ufffd", text) for text in kept if text.strip()]
     if not kept:
-        raise ValueError("There is no sentence to learn pieces from: all are empty, or there are none.")
+        raise ValueError("There is no sentence to train pieces on: all are empty, or there are none.")
     share = sum(map(len, kept)) / _LEARNT_CHARACTERS
     if share > 1.0:
         kept = [kept[i] for i in sorted(rng.permutation(len(kept))[: int(len(kept) / share)])]
@@ -314,7 +319,7 @@ def _sampled(sentences, limit, seed):
 
 
 def _parts(sentences):
-    """Sentences, and the parts of long ones: each as long as sentencepiece takes it."""
+    """Sentences, with long ones split to the length that sentencepiece accepts."""
     for sentence in sentences:
         (text,) = checked_texts([sentence])
         yield text[:_CHARACTERS]
@@ -336,7 +341,7 @@ def _trained(lines, size, **options):
         bos_id=-1,
         pad_id=-1,
         unk_surface="\ufffd",
-        num_threads=1,  # with more, other sums and so other pieces
+        num_threads=1,  # more threads change the order of sums, and so the pieces
         minloglevel=2,
         **options,
     )

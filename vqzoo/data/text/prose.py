@@ -1,4 +1,4 @@
-"""The English prose of docstrings: sentences to begin with that are installed already."""
+"""Sample sentences: the English prose of installed docstrings."""
 
 import functools
 import importlib.util
@@ -8,7 +8,7 @@ import pathlib
 import re
 import sysconfig
 
-# Tests, and what is not of the standard library or says the same again.
+# Tests, and modules that are not part of the standard library or repeat others.
 _SKIPPED = {"__pycache__", "dist-packages", "encodings", "idlelib", "lib2to3", "site-packages", "test", "tests"}
 _PACKAGES = ("keras", "numpy")
 
@@ -18,7 +18,7 @@ _CODE = re.compile(
     r"\.\. (code|math|plot|parsed|doctest|testcode|ipython|index|currentmodule|module|image|figure|_|\[)"
 )
 _DIRECTIVE = re.compile(r"\.\. [\w-]+::\s*[\d.]*\s*")
-_RULE = re.compile(r"[-=~^\"'*+#|:_.\s]{3,}")  # under a heading, or of a table
+_RULE = re.compile(r"[-=~^\"'*+#|:_.\s]{3,}")  # below a heading, or of a table
 _NO_PROSE = re.compile(
     r".*(\S\s{3,}\S|\|).*"  # a row of a table
     r"|[A-Z][\w /-]*:"  # Args:
@@ -44,10 +44,10 @@ _COMMON = set(
 
 
 def sample_sentences():
-    """English sentences to begin with: the prose of docstrings that are installed, read without importing anything.
+    """English sample sentences: the prose of installed docstrings, read without imports.
 
-    Those of the standard library, Keras and NumPy, about 20,000: code, tables, signatures and markup are left out.
-    Other versions of the three have others.
+    They are from the standard library, Keras and NumPy, about 20,000. Code, tables, signatures and markup are left out.
+    They depend on the installed versions.
 
     Returns:
         List of str, distinct, of 5 to 50 words each, in the order of the sorted files.
@@ -79,7 +79,7 @@ def _sentences():
 
 
 def _files():
-    specs = [importlib.util.find_spec(name) for name in _PACKAGES]  # finds the folder without importing the package
+    specs = [importlib.util.find_spec(name) for name in _PACKAGES]  # finds the folder without an import
     roots = [spec.submodule_search_locations[0] for spec in specs if spec]
     for root in (sysconfig.get_paths()["stdlib"], *roots):
         for folder, subfolders, names in os.walk(root):
@@ -98,13 +98,13 @@ def _docstrings(file):
     for before, string in zip(parts[:-1:2], parts[1::2], strict=False):
         prefix = before[before.rfind("\n") + 1 :].strip().lower()
         if prefix in ("", "r", "u"):
-            # Wrong escape sequences cost a warning each, and prose has none.
+            # Each invalid escape sequence causes a warning, and prose has none.
             yield string if prefix == "r" else string.replace("\\\n", "")
 
 
 def _paragraphs(text):
-    """The runs of lines that can be prose, each joined to one line; code, tables, headings and signatures are not."""
-    code = None  # the indentation of what announced a block of code
+    """Paragraphs of possible prose, each joined to one line, without code, tables, headings and signatures."""
+    code = None  # the indentation of the line that announced a code block
     for block in re.split(r"\n\s*\n", _FENCED.sub("", text).expandtabs()):
         lines = [line for line in block.splitlines() if line.strip()]
         if not lines or (code is not None and _indent(lines[0]) > code):
@@ -116,12 +116,12 @@ def _paragraphs(text):
             continue
         rules = [i for i, line in enumerate(bare) if _RULE.fullmatch(line)]
         examples = [i for i, line in enumerate(bare) if line.startswith((">>>", "... "))]
-        if rules in ([], [1], [0, 2]):  # none, or a heading; else it is a table
+        if rules in ([], [1], [0, 2]):  # none, or a heading; otherwise it is a table
             yield from _runs(lines[rules[-1] + 1 if rules else 0 : examples[0] if examples else None])
 
 
 def _runs(lines):
-    """The lines of a block that go on with each other."""
+    """Groups of consecutive lines of a block."""
     run, first, last, item = [], 0, 0, None
     for line in lines:
         bare, indent = _DIRECTIVE.sub("", line.strip()), _indent(line)

@@ -1,4 +1,4 @@
-"""Code that makes a list of texts of something else, for errors; `x` is what was received."""
+"""Fixes in errors about texts: code that converts the received value `x` to a list of texts."""
 
 import os
 
@@ -12,10 +12,10 @@ _EXAMPLE = 'Pass `["A sentence."]`, or another list of str.'
 
 
 def texts_way_out(texts):
-    """The last sentence of an error about texts.
+    """Last sentence of an error about texts.
 
     Args:
-        texts: what was received.
+        texts: the received value.
 
     Returns:
         str, with the code in backticks.
@@ -48,7 +48,7 @@ def _of_one(text):
 
 
 def _of_array(texts):
-    """Of arrays and tensors of strings."""
+    """Code for arrays and tensors of strings."""
     if hasattr(texts, "as_numpy_iterator"):
         return _of_data_set(texts.element_spec)
     if hasattr(texts, "row_splits"):
@@ -68,7 +68,7 @@ def _of_array(texts):
 
 
 def _of_data_set(spec):
-    """Of a `tf.data.Dataset` of strings, alone or beside something else, batched or not; None of another."""
+    """Code for a `tf.data.Dataset` with strings, also in tuples and batches; None for any other."""
     place = ""
     if isinstance(spec, tuple | dict):
         keys = spec if isinstance(spec, dict) else range(len(spec))
@@ -87,7 +87,7 @@ def _of_many(texts):
             key for key, value in texts.items() if isinstance(value, list) and all(isinstance(v, str) for v in value)
         ]
         return f"x[{lists[0]!r}]" if lists else "list(x.values())"
-    if isinstance(texts, tuple) and len(texts) == 2 and _strings(texts[0]):  # beside labels
+    if isinstance(texts, tuple) and len(texts) == 2 and _strings(texts[0]):  # together with labels
         return "x[0]"
     if not isinstance(texts, list | tuple) or not texts:
         return None

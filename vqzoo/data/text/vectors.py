@@ -1,4 +1,4 @@
-"""Word vectors: files of GloVe and Word2Vec, and vectors of pieces made from those of words."""
+"""Word vectors from files of GloVe and Word2Vec, and vectors of pieces computed from them."""
 
 import array
 import collections
@@ -16,43 +16,43 @@ from vqzoo.files import check_regular
 from vqzoo.files import shown_path
 from vqzoo.npz import read_arrays
 
-# Two GiB of float32: a small file can claim any number of words. A word counts as 16 numbers at least.
+# Two GiB of float32, because a small file can claim any number of words. A word counts as at least 16 numbers.
 MAX_VALUES = 2**29
 _LEAST = 16
-_GUESSED = 1000  # words, after which the number of all is guessed
+_GUESSED = 1000  # words, after which the total number is estimated
 _LONGEST_LINE = 2**20  # bytes
 _LONGEST_WORD = 2**12  # bytes
 _LARGEST = float(np.finfo(np.float32).max)
 _ARCHIVES = {b"\x1f\x8b": "gunzip", b"BZ": "bunzip2", b"\xfd7": "unxz"}
-# As GloVe cuts words: don't is do and n't, it's is it and 's, and each sign is a word.
+# Words as in GloVe: don't is do and n't, it's is it and 's, and each sign is a word.
 _WORD = re.compile(r"[^\W\d_]+?(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b|[^\W\d_]+|\d+(?:[.,]\d+)*|\S", re.I)
 _STRAIGHT = str.maketrans("‘’“”", "''\"\"")
 _AT_ONCE = 10_000
 
 
 class WordVectors(NamedTuple):
-    """What `load_vectors` returns."""
+    """The result of `load_vectors`."""
 
-    words: list  # of str, in the order of the file: frequent ones first, mostly
+    words: list  # of str, in the order of the file, which is usually by frequency
     vectors: np.ndarray  # float32 (words, dimensions)
 
 
 def load_vectors(path, limit=None):
     r"""Reads word vectors: GloVe's text, Word2Vec's text and binary, or an npz with the arrays `words` and `vectors`.
 
-    Which of them it is follows from the content: Word2Vec's begin with a line of two numbers. Bytes of a word that are
-    no UTF-8 become U+FFFD, as Google's own file has some.
+    The format is detected from the content: Word2Vec files begin with a line of two numbers. Bytes of a word that are
+    not UTF-8, which Google's file contains, become U+FFFD.
 
     Args:
         path: str or path. `~` is the home folder.
-        limit: int, read the first so many words alone. Default None, all.
+        limit: int, the number of words to read. Default None, all.
 
     Returns:
         `WordVectors(words, vectors)`: list of str, float32 numpy array (words, dimensions).
 
     Raises:
         ValueError: the file cannot be read, is damaged or of another kind, or holds more than 2**29 numbers, where a
-            word counts as 16 at least. The line, or the word's number, is named.
+            word counts as at least 16. The message names the line, or the number of the word.
 
     Example:
     >>> import pathlib
@@ -79,19 +79,19 @@ def load_vectors(path, limit=None):
 
 
 def piece_vectors(pieces, words, vectors, sentences):
-    r"""Makes vectors of pieces out of those of words, to begin an embedding with.
+    r"""Computes vectors of pieces from those of words, as the initial values of an embedding.
 
     $$e_p = \sum_w n_{pw} v_w \Big/ \sum_w n_{pw}$$
 
-    with $n_{pw}$ how often piece p is a part of word w in the sentences, and $v_w$ the word's vector. Words are looked
-    up as they stand, then in lower case. A piece of no known word gets the mean over all pieces,
-    $\sum_{pw} n_{pw} v_w / \sum_{pw} n_{pw}$: so do the end piece and most bytes.
+    with $n_{pw}$ the number of occurrences of piece p in word w in the sentences, and $v_w$ the vector of the word.
+    Words are looked up unchanged, then in lower case. A piece without a known word gets the mean over all pieces,
+    $\sum_{pw} n_{pw} v_w / \sum_{pw} n_{pw}$. This applies to the end-of-sequence token and most bytes.
 
     Args:
         pieces: `Pieces`.
-        words: list of str; of equal ones the first counts.
+        words: list of str; the first of equal ones counts.
         vectors: float array (words, dimensions).
-        sentences: iterable of str, in which words are counted: the corpus, or `words` if there is none.
+        sentences: iterable of str, in which words are counted. Pass the corpus, or `words` without a corpus.
 
     Returns:
         float32 numpy array (pieces.size, dimensions).
@@ -126,13 +126,13 @@ def piece_vectors(pieces, words, vectors, sentences):
     if not pairs:
         raise ValueError(
             f"No sentence has any of the {len(words)} words. Are they of another language? Give the sentences that "
-            "the pieces were learnt from."
+            "the pieces were trained on."
         )
     return _means(pairs, vectors, pieces.size)
 
 
 class _Unreadable(Exception):
-    """Why a file of vectors cannot be read."""
+    """The reason why a file of vectors cannot be read."""
 
 
 # === Files ===
@@ -154,10 +154,10 @@ def _read(file, path, limit):
         return _read_text(file, None, len(header) - 1, limit)
     count, dimensions = map(int, header)
     size = path.stat().st_size - len(line)
-    # The least that a row takes: a letter, a space, and a digit with its space or four bytes a number.
+    # The smallest row: a letter, a space, and per number a digit with a space, or four bytes.
     if not count or not dimensions or count * 2 * dimensions > size:
         raise _Unreadable(
-            f"its first line tells of {count} words of {dimensions} numbers, for which it is too small: it is "
+            f"its first line claims {count} words of {dimensions} numbers, for which it is too small. It is "
             "truncated or damaged. Fetch it again"
         )
     _check_room(min(count, limit or count), dimensions)
@@ -174,7 +174,7 @@ def _is_text(file, dimensions):
 
 
 def _read_text(file, count, dimensions, limit):
-    """Lines of a word and its numbers; `count` is None where no header told."""
+    """Reads lines of a word and its numbers; `count` is None without a header."""
     first = 1 if count is None else 2
     words, values = [], array.array("f")
     number = first
@@ -204,7 +204,7 @@ def _read_text(file, count, dimensions, limit):
             _check_guess(file, limit, dimensions)
         number += 1
     if count is not None and len(words) != min(count, limit or count):
-        raise _Unreadable(f"its first line tells of {count} words, and {len(words)} are there")
+        raise _Unreadable(f"its first line claims {count} words, and it has {len(words)}")
     return words, np.frombuffer(values, np.float32).reshape(-1, dimensions)
 
 
@@ -218,7 +218,7 @@ def _is_number(*fields):
 def _read_binary(file, start, count, dimensions, limit):
     """Words, each with a space and its numbers in four bytes, little end first; some writers add a line feed."""
     if count * (4 * dimensions + 2) + start > os.stat(file.fileno()).st_size:
-        raise _Unreadable(f"its first line tells of {count} words of {dimensions} numbers, and it breaks off before")
+        raise _Unreadable(f"its first line claims {count} words of {dimensions} numbers, and it ends earlier")
     words = []
     vectors = np.empty((min(count, limit or count), dimensions), np.float32)
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -249,7 +249,7 @@ def _read_npz(file, limit):
             f"{words.dtype} {words.shape} and {vectors.dtype} {vectors.shape}"
         )
     _check_room(len(words[:limit]), vectors.shape[1])
-    with np.errstate(over="ignore"):  # told below
+    with np.errstate(over="ignore"):  # checked below
         words, vectors = words[:limit].tolist(), vectors[:limit].astype(np.float32)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
@@ -260,7 +260,7 @@ def _read_npz(file, limit):
 def _line(file, number):
     line = file.readline(_LONGEST_LINE)
     if len(line) == _LONGEST_LINE:
-        raise _Unreadable(f"line {number} is longer than {_LONGEST_LINE} bytes: it is no text of word vectors")
+        raise _Unreadable(f"line {number} is longer than {_LONGEST_LINE} bytes: it is not a text of word vectors")
     return line
 
 
@@ -268,7 +268,7 @@ def _check_room(count, dimensions, about=""):
     most = MAX_VALUES // max(dimensions, _LEAST)
     if count > most:
         raise _Unreadable(
-            f"it has more than {MAX_VALUES} numbers, {about}{count} words of {dimensions}. Take the first words alone: "
+            f"it has more than {MAX_VALUES} numbers, {about}{count} words of {dimensions}. Read only the first words: "
             f"limit={most}"
         )
 

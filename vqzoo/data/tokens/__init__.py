@@ -1,1 +1,1 @@
-"""Tokens: shards and batches of them."""
+"""Shards and batches of tokens."""

@@ -1,4 +1,4 @@
-"""Tokens in memory, and what each row is conditional on, in batches."""
+"""Batches of tokens in memory with their conditions."""
 
 import functools
 
@@ -11,20 +11,20 @@ from vqzoo.data.stream import step_dataset
 
 
 class TokenBatches(StepBatches):
-    """Batches of tokens for a prior: batch `step` is a pure function of (tokens, seed, step).
+    """Batches of tokens for a prior. Batch `step` is a pure function of (tokens, seed, step).
 
-    An epoch has each row once. Several workers (machines that train one model) share a batch: of `workers`, worker w
-    makes rows w * batch_size / workers and on, and together they make what one alone would.
+    An epoch has each row once. Several workers (machines that train one model) share a batch. Worker w of `workers`
+    loads the rows from w * batch_size / workers on, and together they load the batch of a single worker.
 
     Args:
         tokens: int array (rows, *grid, num_codebooks).
-        batch_size: int, rows of a batch.
-        prefix: int array (rows, length), ids, as `TokenSpace.prefix` makes them. Default None: nothing.
-        context: int array (rows, length), ids for the prior's cross-attention, made in the same way. Default None.
+        batch_size: int, rows per batch.
+        prefix: int array (rows, length), ids from `TokenSpace.prefix`. Default None, no prefix.
+        context: int array (rows, length), ids for the cross-attention of the prior. Default None, no context.
         seed: int from 0 to 2**63 - 1. Default 0.
 
     Raises:
-        ValueError: There is no row, tokens and conditions are not equally many, or a number is out of range.
+        ValueError: There is no row, the numbers of conditions and tokens differ, or a number is out of range.
 
     Example:
     >>> batches = TokenBatches(np.arange(8).reshape(4, 2, 1), batch_size=2, prefix=[[5], [6], [7], [8]])
@@ -37,7 +37,7 @@ class TokenBatches(StepBatches):
     """
 
     _dtype = tf.int64
-    _shape = ()  # of a row's number, which stands for the row
+    _shape = ()  # of the number of a row, which represents the row
 
     def __init__(self, tokens, batch_size, prefix=None, context=None, *, seed=0):
         self.tokens = np.asarray(tokens, "int32")
@@ -47,7 +47,7 @@ class TokenBatches(StepBatches):
         for name, ids in (("prefix", self.prefix), ("context", self.context)):
             if ids is not None and len(ids) != len(self.tokens):
                 raise ValueError(
-                    f"Each row of tokens has a {name}, or none has. Received: {len(self.tokens)} rows of tokens, "
+                    f"Give a {name} for each row of tokens, or for none. Received: {len(self.tokens)} rows of tokens, "
                     f"{len(ids)} of {name}."
                 )
         if not len(self.tokens):
@@ -62,10 +62,10 @@ class TokenBatches(StepBatches):
         return self._taken(super().batch(step, worker, workers), self.tokens, self._conditions(), np.take)
 
     def dataset(self, start=0, steps=None, worker=0, workers=1):
-        """As `StepBatches`, of what `batch` returns."""
+        """As `StepBatches`, with the results of `batch`."""
         spec = tf.TensorSpec((self._order.rows(worker, workers),), self._dtype)
         numbers = functools.partial(super().batch, worker=worker, workers=workers)
-        # Made once, outside of the data set's graph, which would hold a copy.
+        # Created once, outside of the graph of the dataset, which would hold a copy.
         tokens = tf.constant(self.tokens)
         conditions = {name: tf.constant(ids) for name, ids in self._conditions().items()}
         return step_dataset(numbers, spec, start, steps).map(lambda n: self._taken(n, tokens, conditions, tf.gather))

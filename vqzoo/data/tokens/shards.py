@@ -1,4 +1,4 @@
-"""Tokens of many files in shards, to train priors on."""
+"""Shards of tokens, the training data of priors."""
 
 import collections
 import functools
@@ -26,21 +26,21 @@ class TokenRow(NamedTuple):
     """The tokens of one file."""
 
     tokens: np.ndarray  # int32 (*grid, num_codebooks)
-    size: tuple  # of the signal: (height, width) of a picture
+    size: tuple  # of the signal: (height, width) of an image
     name: str  # of the file
 
 
 class TokenShards:
-    """What `vqzoo encode --shards` wrote: tokens by number, and batches of them.
+    """Tokens written by `vqzoo encode --shards`, with random access and batches.
 
-    It tells whose tokens it holds by `preset` (name or folder), `sha256` (of that preset's model, which
-    `vqzoo.presets.check_tokens_of` compares), `modality` and `codebook_sizes`; `shapes` counts the rows of each shape.
+    It describes its tokens by `preset` (name or folder), `sha256` (of the model of that preset, which
+    `vqzoo.presets.check_tokens_of` compares), `modality` and `codebook_sizes`. `shapes` counts the rows of each shape.
 
     Args:
         folder: str or path.
 
     Raises:
-        ValueError: as `Shards`, or the manifest does not tell whose tokens these are.
+        ValueError: as `Shards`, or the manifest does not describe the tokens.
 
     Example:
     >>> import tempfile
@@ -65,8 +65,7 @@ class TokenShards:
         if wrong or label is not None:
             fault = f"{wrong[0]} is {shown(about[wrong[0]])}" if wrong else f"a shape is {shown(label)}"
             raise ValueError(
-                f"The shards in {str(folder)!r} do not tell whose tokens they hold ({fault}). Encode again, with "
-                "--force."
+                f"The shards in {str(folder)!r} do not describe their tokens ({fault}). Encode again, with --force."
             )
         self.preset, self.sha256, self.modality = about["preset"], about["sha256"], about["modality"]
         self.codebook_sizes = tuple(about["codebook_sizes"])
@@ -82,13 +81,15 @@ class TokenShards:
         return list(self._shapes)
 
     def __getitem__(self, number):
-        """One `TokenRow`; ValueError where it is damaged, or holds tokens that its codebooks do not have."""
+        """One `TokenRow`. Raises ValueError if it is damaged, or holds tokens outside its codebooks."""
         record = self._shards.record(number)
         shape, size = (tuple(record[name].int64_list.value) for name in ("shape", "size"))
         data, filename = (record[name].bytes_list.value for name in ("tokens", "filename"))
-        told, whole = self._shapes[number], len(data) == len(filename) == 1
-        if shape != told or not whole or not data[0] or len(data[0]) != 4 * np.prod(shape):
-            raise ValueError(f"{self._shards.name(number)} holds no tokens of shape {told}. Encode again with --force.")
+        expected, whole = self._shapes[number], len(data) == len(filename) == 1
+        if shape != expected or not whole or not data[0] or len(data[0]) != 4 * np.prod(shape):
+            raise ValueError(
+                f"{self._shards.name(number)} has no tokens of shape {expected}. Encode again with --force."
+            )
         tokens = np.frombuffer(data[0], "<i4").astype("int32").reshape(shape)
         if shape[-1] != len(self.codebook_sizes) or tokens.min() < 0 or (tokens >= np.array(self.codebook_sizes)).any():
             raise ValueError(
@@ -98,17 +99,17 @@ class TokenShards:
         return TokenRow(tokens, size, filename[0].decode(errors="surrogateescape"))
 
     def dataset(self, batch_size, *, shape=None, seed=0, start=0, steps=None, worker=0, workers=1):
-        """Batches in a random order, in which every row comes once an epoch: a pure function of (seed, step).
+        """Batches in a random order with every row once per epoch, a pure function of (seed, step).
 
         Args:
-            batch_size: int, rows of a batch, of all workers.
-            shape: (*grid, num_codebooks), the rows that are taken. Default None: there is one shape alone.
+            batch_size: int, rows per batch over all workers.
+            shape: (*grid, num_codebooks), shape of the rows to use. Default None, if all rows have the same shape.
             seed: int from 0 to 2**63 - 1. Default 0.
             start: int, the first step. Default 0.
             steps: int, the number of batches. Default None, endless.
-            worker: int, from 0: which of the workers, each of whom reads an equal range of the rows: whole shards but
-                for those that two neighbours share. Default 0.
-            workers: int. Default 1.
+            worker: int, from 0, the index of the worker. Each reads an equal range of the rows, which are whole shards
+                except those that two neighbours share. Default 0.
+            workers: int, number of workers. Default 1.
 
         Returns:
             `tf.data.Dataset` of int32 (batch_size / workers, *grid, num_codebooks). A damaged row ends it with
@@ -118,13 +119,13 @@ class TokenShards:
             ValueError: No row has the shape, there are several shapes and `shape` is not given, there are fewer rows
                 than workers, or a number is out of range.
         """
-        told = ", ".join(f"{count} of {one}" for one, count in self.shapes.items())
+        shapes = ", ".join(f"{count} of {one}" for one, count in self.shapes.items())
         if shape is None and len(self.shapes) != 1:
-            raise ValueError(f"A batch has tokens of one shape: pass shape=. There are {told or 'no rows'}.")
+            raise ValueError(f"A batch has tokens of one shape: pass shape=. There are {shapes or 'no rows'}.")
         shape = next(iter(self.shapes)) if shape is None else tuple(shape)
         chosen = np.flatnonzero([one == shape for one in self._shapes])
         if not len(chosen):
-            raise ValueError(f"No tokens have the shape {shape}. There are {told}.")
+            raise ValueError(f"No tokens have the shape {shape}. There are {shapes}.")
         order = Order(len(chosen), batch_size, seed, functools.partial(equal_part, len(chosen)))
 
         def batch(step):
@@ -136,37 +137,37 @@ class TokenShards:
 
 
 def _fits(name, value):
-    """Whether an entry of the plan is what was written."""
+    """Whether an entry of the plan has the right form."""
     if name != "codebook_sizes":
         return isinstance(value, str)
     return isinstance(value, list) and bool(value) and all(is_integer(size, 1, 2**31) for size in value)
 
 
 def write_token_shards(files, folder, about, encode, files_per_shard=1000, force=False):
-    """Writes the tokens of files into shards; a run that was stopped goes on after the last whole one.
+    """Writes the tokens of files to shards. A stopped run resumes after the last complete one.
 
     Each record is a `tf.train.Example` with `tokens` (the bytes of int32, little endian), `shape`, `size` and
     `filename`.
 
     Args:
-        files: list of (path, name): the file, and what its record calls it.
+        files: list of (path, name), the file and its name in the record.
         folder: str or path, for the shards.
         about: dict with `preset`, `sha256`, `modality` and `codebook_sizes`, as `vqzoo.presets.describe_tokens` gives.
-        encode: callable (files, failed) -> iterable of `TokenRow`, always the same for the same files; those that fail
-            go into the dict `failed`: name -> reason.
+        encode: callable (files, failed) -> iterable of `TokenRow`, deterministic for the same files. It records failed
+            files in the dict `failed`: name -> reason.
         files_per_shard: int. Default 1000.
-        force: bool, whether shards of other files or another preset are replaced, and complete ones of
-            these made again; a stopped run goes on all the same. Default False.
+        force: bool, whether to replace shards of other files or another preset, and to write complete ones of these
+            again. A stopped run is resumed in any case. Default False.
 
     Returns:
         Dict, the manifest, with `failed`: name -> reason.
 
     Raises:
-        ValueError: `files` is empty, `files_per_shard` is below 1, or the folder holds something else.
-        OSError: A shard cannot be written, as on a full disk.
+        ValueError: `files` is empty, `files_per_shard` is below 1, or the folder holds other files.
+        OSError: A shard cannot be written, for example on a full disk.
     """
     if not files or files_per_shard < 1:
-        raise ValueError(f"Shards need a file or more each. Received: {len(files)} files, {files_per_shard=}")
+        raise ValueError(f"Shards need at least one file each. Received: {len(files)} files, {files_per_shard=}")
     groups = [files[i : i + files_per_shard] for i in range(0, len(files), files_per_shard)]
     plan = {**about, "files": digest_files(files), "files_per_shard": files_per_shard}
     writer = ShardWriter(folder, KIND, len(groups), plan, force)

@@ -21,7 +21,7 @@ class RealPieces(keras.layers.Layer):
 
     Example:
     >>> import numpy as np
-    >>> ids = np.array([[7, 8, 9, 2, 2], [7, 2, 5, 5, 5]])  # 5 stands behind an end piece, and is padding too
+    >>> ids = np.array([[7, 8, 9, 2, 2], [7, 2, 5, 5, 5]])  # 5 is after an end-of-sequence token, and so is padding
     >>> np.asarray(RealPieces(end=2)(ids))[..., 0]
     array([[1., 1., 1., 1., 0.],
            [1., 1., 0., 0., 0.]], dtype=float32)

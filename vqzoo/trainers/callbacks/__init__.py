@@ -1,1 +1,1 @@
-"""What watches a training: checkpoints, logs, progress, samples."""
+"""Training callbacks: checkpoints, logs, progress, samples."""

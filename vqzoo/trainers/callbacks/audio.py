@@ -1,4 +1,4 @@
-"""The same few sounds as training goes on."""
+"""Reconstructions of a few audio clips during training."""
 
 import keras
 
@@ -7,18 +7,18 @@ from vqzoo.trainers.callbacks.samples import Samples
 
 
 class Sounds(Samples):
-    """Writes the reconstructions of the same few sounds as training goes on: `epoch_0001/spectrograms.png`, and wavs.
+    """Writes reconstructions of the same few clips during training: `epoch_0001/spectrograms.png`, and wav files.
 
     Args:
-        folder: str or path, made when missing.
+        folder: str or path, created if it is missing.
         tokenizer: the `AudioTokenizer` in training.
-        signals: float array (batch, samples, channels) in [-1, 1]; two to six look well.
-        every: int, epochs from one folder to the next. Defaults to 1.
+        signals: float array (batch, samples, channels) in [-1, 1]; two to six are recommended.
+        every: int, number of epochs between folders. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.
     """
 
     def write(self, path):
-        """Writes the spectrograms and the sounds."""
+        """Writes the spectrograms and the audio files."""
         save_sounds(path, self.tokenizer, keras.ops.convert_to_numpy(self.signals))

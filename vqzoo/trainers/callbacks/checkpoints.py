@@ -1,4 +1,4 @@
-"""A run that survives: checkpoints in the middle of an epoch, and the way back to them."""
+"""Checkpoints, also inside an epoch, and exact resume."""
 
 import contextlib
 import math
@@ -24,43 +24,43 @@ _STEP, _BEST, _SUFFIX = "step_", "best_", ".npz"
 _POSITION = "position"
 _COUNTS = ("step", "epoch", "step_in_epoch")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_DUE = 1  # beside the numbers of signals, which are larger
+_DUE = 1  # distinct from signal numbers, which are larger
 
 
 class Position(NamedTuple):
-    """Where a run stands."""
+    """The position of a run."""
 
-    step: int  # training steps taken, over all epochs: the data set goes on with this batch
-    epoch: int  # epochs that have ended
+    step: int  # training steps taken over all epochs; the dataset continues with this batch
+    epoch: int  # number of finished epochs
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the whole state of a trainer, and puts it back.
+    """Saves and restores the complete state of a trainer.
 
-    The state is every variable: weights and their moving average, codebooks and their statistics, random generators,
-    each optimizer, the sums behind the epoch's logs; and the position in the data. A run that goes on from it takes the
-    steps that it would have taken. With data whose batch is a function of the step, such as `ImageCrops`, and on a
-    processor, the weights end the same to the last bit.
+    The state consists of all variables and the position in the data. Variables are the weights and their moving
+    average, codebooks and their statistics, random generators, optimizers, and the sums of the epoch's logs. A resumed
+    run takes the same steps as an uninterrupted one. If the batch is a function of the step, as in `ImageCrops`, the
+    final weights on a CPU are bit-identical.
 
-    SIGTERM and Ctrl-C (SIGINT) let the running step end, save, and exit with 143 and 130; a second one ends at once.
-    Make this the last callback, so that what is saved has been logged.
+    SIGTERM and Ctrl-C (SIGINT) let the running step finish, save, and exit with 143 and 130. A second one exits at
+    once. Make this the last callback, so that the logs are written before the checkpoint.
 
-    Under `MultiWorkerMirroredStrategy` every worker has this callback, with a folder that all of them can read. The
-    first alone writes. They agree at the end of each step, so that a signal to any of them ends all after the same
-    step, saved.
+    Under `MultiWorkerMirroredStrategy` every worker has this callback, with a folder that all of them can read. Only
+    the first one writes. They synchronise at the end of each step, so that a signal to any of them stops all after the
+    same step with a checkpoint.
 
     Args:
         folder: str or path, made when missing.
-        every_seconds: float, of training between two checkpoints inside an epoch; the end of each epoch is one more.
+        every_seconds: float, seconds of training between checkpoints inside an epoch. Each epoch also ends with one.
             Defaults to 600.
-        every_steps: int, the same in steps, in place of `every_seconds`. Defaults to None.
-        keep: int, latest checkpoints that are kept. Defaults to 2.
-        monitor: str, a value of the logs: the checkpoint of the epoch in which it was lowest is kept as well. Defaults
-            to "val_loss".
+        every_steps: int, steps between checkpoints, instead of `every_seconds`. Defaults to None.
+        keep: int, number of latest checkpoints to keep. Defaults to 2.
+        monitor: str, a value of the logs. The checkpoint of the epoch with its lowest value is kept too. Defaults to
+            "val_loss".
 
     Raises:
         ValueError: if an argument is out of range.
-        OSError: from `fit`, if a checkpoint cannot be written; the earlier ones stay.
+        OSError: from `fit`, if a checkpoint cannot be written; earlier ones remain.
 
     Example:
     >>> import tempfile
@@ -79,7 +79,7 @@ class Checkpoints(keras.callbacks.Callback):
         super().__init__()
         if keep < 1 or every_seconds <= 0.0 or (every_steps is not None and every_steps < 1):
             raise ValueError(
-                "`keep` and `every_steps` are 1 or more, `every_seconds` is above 0. Received: "
+                "`keep` and `every_steps` must be at least 1, `every_seconds` above 0. Received: "
                 f"keep={keep}, every_steps={every_steps}, every_seconds={every_seconds}"
             )
         self.folder = user_path(folder)
@@ -88,34 +88,34 @@ class Checkpoints(keras.callbacks.Callback):
         self.keep = keep
         self.monitor = monitor
         self._position = {"step": 0, "epoch": 0, "step_in_epoch": 0, "best": None}
-        self._metrics_state = None  # of the epoch that is gone on with
+        self._metrics_state = None  # of the resumed epoch
         self._saved_here = False
         self._signal = None
         self._handlers = {}
 
-    # === Back ===
+    # === Restoring ===
     def latest(self):
         """Path of the newest checkpoint, or None."""
         found = sorted(self.folder.glob(f"{_STEP}*{_SUFFIX}"))
         return found[-1] if found else None
 
     def forget(self):
-        """Deletes the checkpoints of an earlier run, and no other file of the folder."""
+        """Deletes the checkpoints of an earlier run, and no other files of the folder."""
         for start in (_STEP, _BEST):
             _remove_but(self.folder.glob(f"{start}*{_SUFFIX}"), [])
 
     def restore(self, trainer):
-        """Puts the newest checkpoint into a trainer.
+        """Restores the newest checkpoint into a trainer.
 
         Args:
-            trainer: built and compiled `Trainer`, made with the settings of the run.
+            trainer: built and compiled `Trainer` with the settings of the run.
 
         Returns:
-            `Position`. Go on with `fit(data from batch number step on, initial_epoch=epoch, epochs=...,
-            steps_per_epoch=..., callbacks=[..., this])`: the first epoch goes on in its middle.
+            `Position`. Continue with `fit(data from batch number step on, initial_epoch=epoch, epochs=...,
+            steps_per_epoch=..., callbacks=[..., this])`. The first epoch continues where it stopped.
 
         Raises:
-            ValueError: if there is no checkpoint, or it is damaged or of a trainer of other settings.
+            ValueError: if there is no checkpoint, or it is damaged or from a trainer with other settings.
         """
         path = self.latest()
         if path is None:
@@ -128,7 +128,7 @@ class Checkpoints(keras.callbacks.Callback):
                 raise ValueError(f"its position is {position!r:.80}")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"The checkpoint {str(path)!r} is damaged: {error}. Delete it, and the one before it is used."
+                f"The checkpoint {str(path)!r} is damaged: {error}. Delete it to use the one before."
             ) from error
         variables = _variables(trainer)
         _check_same(path, state, variables)
@@ -141,23 +141,23 @@ class Checkpoints(keras.callbacks.Callback):
 
     # === Callback ===
     def on_train_begin(self, logs=None):
-        """Starts the clock, and listens to signals where it can."""
+        """Starts the clock, and installs signal handlers if possible."""
         if self._metrics_state is None:
             found = self.latest()
             if found is not None and not self._saved_here:
                 raise ValueError(
                     f"{str(self.folder)!r} holds checkpoints of another run, the latest {found.name}. `restore` it "
-                    "first to go on with it, or give another folder."
+                    "first to resume it, or give another folder."
                 )
             self._position = {"step": 0, "epoch": 0, "step_in_epoch": 0, "best": None}
         self._saved = time.monotonic()
         self._saved_step = self._position["step"]
         self._signal = None
-        if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+        if threading.current_thread() is threading.main_thread():  # Python allows signal handlers only there
             self._handlers = {number: signal.signal(number, self._noted) for number in _SIGNALS}
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Puts back the sums behind the logs, which Keras has just reset."""
+        """Restores the sums of the logs, which Keras has just reset."""
         if self._metrics_state is not None:
             for variable, value in self._metrics_state:
                 variable.assign(value)
@@ -166,7 +166,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._first = self._position["step"] - self._position["step_in_epoch"]
 
     def on_train_batch_end(self, batch, logs=None):
-        """Saves, if it is time or a signal has come."""
+        """Saves if it is time or a signal was received."""
         if self.model.steps_to_skip:
             return
         self._position["step_in_epoch"] = batch + 1
@@ -178,7 +178,7 @@ class Checkpoints(keras.callbacks.Callback):
             self._leave(number)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves, and keeps the best."""
+        """Saves, and keeps the best checkpoint."""
         self._position.update(epoch=epoch + 1, step_in_epoch=0)
         value = (logs or {}).get(self.monitor)
         best = self._position["best"]
@@ -196,7 +196,7 @@ class Checkpoints(keras.callbacks.Callback):
             self._leave(number)
 
     def on_train_end(self, logs=None):
-        """Gives the signals back."""
+        """Restores the signal handlers."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
@@ -208,7 +208,7 @@ class Checkpoints(keras.callbacks.Callback):
         return time.monotonic() - self._saved >= self.every_seconds
 
     def _agreed(self, number):
-        """The largest of all workers' numbers."""
+        """The maximum over all workers."""
         return max(worker_values(self.model.distribute_strategy, number))
 
     def _writes(self):
@@ -216,7 +216,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self):
         path = self.folder / f"{_STEP}{self._position['step']:010d}{_SUFFIX}"
-        # On all workers, because reading a metric sums what each of them has measured.
+        # On all workers, because reading a metric sums over them.
         arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(self.model).items()}
         if self._writes():
             self._write(path, arrays)
@@ -230,8 +230,8 @@ class Checkpoints(keras.callbacks.Callback):
                 np.savez(temporary, **arrays, **{_POSITION: np.array(json_text(self._position))})
         except OSError as error:
             raise OSError(
-                f"The checkpoint {str(path)!r} could not be written: {error}. The earlier ones are whole: make room "
-                "and resume the run."
+                f"The checkpoint {str(path)!r} could not be written: {error}. The earlier ones are intact. Free disk "
+                "space and resume the run."
             ) from error
         _remove_but(
             self.folder.glob(f"{_STEP}*{_SUFFIX}"), sorted(self.folder.glob(f"{_STEP}*{_SUFFIX}"))[-self.keep :]
@@ -240,7 +240,7 @@ class Checkpoints(keras.callbacks.Callback):
     def _noted(self, number, frame):
         self._signal = number
         for each, handler in self._handlers.items():
-            signal.signal(each, handler)  # a second one ends at once
+            signal.signal(each, handler)  # a second signal exits at once
 
     def _leave(self, number):
         self.on_train_end()
@@ -248,7 +248,7 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 def _variables(trainer):
-    """Name -> variable of everything that a step reads and writes. Numbered, because paths repeat in some models."""
+    """Name -> variable, for all variables of a step. The names are numbers, because paths repeat in some models."""
     groups = {
         "weights": trainer.variables,
         **{f"optimizers/{name}": optimizer.variables for name, optimizer in trainer.optimizers.items()},
@@ -262,10 +262,10 @@ def _check_same(path, state, variables):
     other = {name: array.shape for name, array in state.items()}
     if shapes != other:
         name = next(n for n in sorted({*shapes, *other}) if shapes.get(n) != other.get(n))
-        told = variables[name].path if name in variables else "no such variable"
+        found = variables[name].path if name in variables else "no such variable"
         raise ValueError(
-            f"The checkpoint {str(path)!r} is of a trainer with other settings: {name} has the shape "
-            f"{other.get(name)}, here it is {told} with {shapes.get(name)}. Resume with the settings of the run."
+            f"The checkpoint {str(path)!r} is from a trainer with other settings: {name} has the shape "
+            f"{other.get(name)}, here it is {found} with {shapes.get(name)}. Resume with the settings of the run."
         )
 
 

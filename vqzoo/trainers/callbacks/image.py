@@ -1,4 +1,4 @@
-"""The same few images as training goes on."""
+"""Reconstructed and generated images during training."""
 
 import keras
 
@@ -8,13 +8,13 @@ from vqzoo.trainers.callbacks.samples import Samples
 
 
 class Pictures(Samples):
-    """Writes the reconstructions of the same few pictures as training goes on: `epoch_0001.png`, ...
+    """Writes reconstructions of the same few images during training: `epoch_0001.png`, ...
 
     Args:
-        folder: str or path, made when missing.
-        tokenizer: the one in training, as in `save_reconstructions`.
-        signals: float array (batch, height, width, channels) in [-1, 1]; four to twelve look well.
-        every: int, epochs from one file to the next. Defaults to 1.
+        folder: str or path, created if it is missing.
+        tokenizer: the tokenizer in training, as in `save_reconstructions`.
+        signals: float array (batch, height, width, channels) in [-1, 1]; four to twelve are recommended.
+        every: int, number of epochs between files. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.
@@ -28,12 +28,12 @@ class Pictures(Samples):
 
 
 class GeneratedPictures(Samples):
-    """Writes what the same seed makes as training goes on: `epoch_0001.png`, ...
+    """Writes images generated with the same seed during training: `epoch_0001.png`, ...
 
     Args:
-        folder: str or path, made when missing.
-        draw: callable without arguments that returns what `picture_rows` takes: pictures, columns and names.
-        every: int, epochs from one file to the next. Defaults to 1.
+        folder: str or path, created if it is missing.
+        draw: callable without arguments that returns the arguments of `picture_rows`: images, columns and names.
+        every: int, number of epochs between files. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.
@@ -46,5 +46,5 @@ class GeneratedPictures(Samples):
         self.draw = draw
 
     def write(self, path):
-        """Writes the rows of pictures."""
+        """Writes the rows of images."""
         save_picture_rows(path, *self.draw())

@@ -1,4 +1,4 @@
-"""What training leaves in writing, and when it gives up."""
+"""Training logs, and stopping at NaN."""
 
 import csv
 import io
@@ -15,17 +15,16 @@ from vqzoo.jsons import parse_json
 
 _CSV = "metrics.csv"
 _JSONL = "metrics.jsonl"
-_COLUMNS = {"epoch", "step", "seconds"}  # of every row
+_COLUMNS = {"epoch", "step", "seconds"}  # columns of every row
 
 
 class RunLog(keras.callbacks.Callback):
-    """Writes one row an epoch, to `metrics.csv` for people and to `metrics.jsonl` for programs.
+    """Writes one row per epoch, to `metrics.csv` for people and to `metrics.jsonl` for programs.
 
-    A row holds `epoch` (the number of finished ones, so the first is 1), `step` (training steps so far),
-    `seconds` (training time so far) and every number in the logs. A run that resumes in the same folder
-    (`initial_epoch` above 0) keeps the rows of the epochs before and drops those that it repeats; a fresh one
-    starts new files. Both files are rewritten whole each time, so a kill never leaves half a row, and a
-    column that appears later gets its place in the header.
+    A row holds `epoch` (the number of finished epochs, from 1), `step` (training steps so far), `seconds` (training
+    time so far) and every number in the logs. A run that resumes in the same folder (`initial_epoch` above 0) keeps the
+    rows of earlier epochs and drops those that it repeats. A new run starts new files. Both files are rewritten
+    completely each time, so that a killed process leaves no partial row, and new columns are added to the header.
 
     Args:
         folder: str or path, made when missing.
@@ -47,16 +46,16 @@ class RunLog(keras.callbacks.Callback):
         self.folder = user_path(folder)
 
     def on_train_begin(self, logs=None):
-        """Forgets the rows of an earlier `fit`."""
+        """Clears the rows of an earlier `fit`."""
         self._rows = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Takes over the rows of the run that is resumed, if there is one."""
-        if self._rows is None:  # the first epoch tells whether the run is fresh
+        """Loads the rows of a resumed run."""
+        if self._rows is None:  # the first epoch shows whether the run is new
             resumed = epoch > 0 and (self.folder / _JSONL).is_file()
             self._rows = [row for row in read_log(self.folder) if row["epoch"] <= epoch] if resumed else []
             self._write()
-            steps = epoch * (self.params.get("steps") or 0)  # where the earlier rows are lost
+            steps = epoch * (self.params.get("steps") or 0)  # if the earlier rows are lost
             last = self._rows[-1] if self._rows else {"step": steps, "seconds": 0.0}
             self._started = time.perf_counter() - last["seconds"]
             self._steps_before = last["step"]
@@ -87,13 +86,13 @@ class RunLog(keras.callbacks.Callback):
 
 
 def read_log(folder):
-    """Reads what a `RunLog` wrote.
+    """Reads the log of a `RunLog`.
 
     Args:
-        folder: str or path, the one that `RunLog` was given.
+        folder: str or path, the folder of the `RunLog`.
 
     Returns:
-        List with one dict an epoch, oldest first. A value that was NaN or infinite is NaN.
+        List of one dict per epoch, oldest first. A value that was NaN or infinite is NaN.
 
     Raises:
         ValueError: if there is no log in `folder`, or it is damaged.
@@ -123,16 +122,16 @@ def _is_number(value):
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Ends training as soon as a value in its logs is NaN or infinite, before a checkpoint of it is kept.
+    """Stops training when a value in the logs is NaN or infinite, before a checkpoint of it is saved.
 
     Place it before the callbacks that save.
 
     Args:
-        every: int, steps from one check to the next; each epoch's end is checked too. Defaults to 1.
+        every: int, number of steps between checks. The end of each epoch is checked too. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.
-        FloatingPointError: from `fit`; it names the values, the epoch and the step.
+        FloatingPointError: from `fit`, with the values, the epoch and the step.
 
     Example:
     >>> stop = StopOnNonFinite()
@@ -143,11 +142,11 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def __init__(self, every=1):
         super().__init__()
         if every < 1:
-            raise ValueError(f"`every` is a number of steps, 1 or more. Received: every={every}")
+            raise ValueError(f"`every` must be a number of steps, at least 1. Received: every={every}")
         self.every = every
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts to count the steps of the epoch."""
+        """Starts counting the steps of the epoch."""
         self._epoch = epoch + 1
         self._step = self._checked = 0
 
@@ -160,7 +159,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Checks the logs of training."""
-        # An infinite PSNR in validation is a perfect picture, not a failure.
+        # An infinite PSNR in validation is a perfect reconstruction, not a failure.
         self._check({name: value for name, value in (logs or {}).items() if not name.startswith("val_")})
 
     def _check(self, logs):

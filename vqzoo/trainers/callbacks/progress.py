@@ -1,4 +1,4 @@
-"""How training goes, in one line."""
+"""Training progress in one line."""
 
 import numbers
 import time
@@ -10,13 +10,13 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-_LIVE_EVERY = 0.2  # seconds between two drawings on a terminal: five a second look alive and cost nothing
-_PLAIN_EVERY = 30.0  # seconds between two lines inside an epoch where there is no terminal
+_LIVE_EVERY = 0.2  # seconds between updates on a terminal; five per second look smooth at no cost
+_PLAIN_EVERY = 30.0  # seconds between lines inside an epoch without a terminal
 _WIDE = 110  # characters; a narrower terminal gets a shorter bar
 
 
 class Moment(NamedTuple):
-    """A point of the run, for rates between two of them."""
+    """A point in time of the run, to compute rates."""
 
     seconds: float
     step: int  # counted from the start of this `fit`
@@ -24,17 +24,17 @@ class Moment(NamedTuple):
 
 
 class Progress(keras.callbacks.Callback):
-    """Shows where training is, how fast it goes, and how long it will still take.
+    """Shows the progress of training, its speed and the remaining time.
 
-    A terminal gets one live line, drawn anew a few times a second; a pipe or a log file gets a plain line
-    every 30 seconds at most. Both get a line that stays at the end of each epoch: the losses in the order of
-    the model's `loss_names`, this epoch's speed and the share of it spent waiting for data, and the time left of
-    the whole run, reckoned from the epoch before with its validation. The first step counts for none of them,
-    because it compiles. Pass `verbose=0` to `fit`, whose own bar would write into this one.
+    A terminal shows one live line, updated a few times per second. A pipe or a log file gets a plain line at most every
+    30 seconds. Both get a permanent line at the end of each epoch. It has the losses in the order of the model's
+    `loss_names`, the speed of the epoch, the fraction of time spent waiting for data, and the remaining time of the
+    run, estimated from the previous epoch with its validation. The first step is not counted, because it compiles. Pass
+    `verbose=0` to `fit`, whose own progress bar would interfere.
 
     Args:
-        batch_size: int, examples in a step, over all replicas.
-        unit: str, what the examples are called. Defaults to "images".
+        batch_size: int, examples per step over all replicas.
+        unit: str, the noun for the examples. Defaults to "images".
         console: `rich.console.Console` to write to. Defaults to one on the standard output.
 
     Raises:
@@ -52,7 +52,9 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, batch_size, unit="images", console=None):
         super().__init__()
         if batch_size < 1:
-            raise ValueError(f"`batch_size` is the examples in a step, at least 1. Received: {batch_size}")
+            raise ValueError(
+                f"`batch_size` must be the number of examples per step, at least 1. Received: {batch_size}"
+            )
         self.batch_size = batch_size
         self.unit = unit
         self.console = console or Console()
@@ -78,11 +80,11 @@ class Progress(keras.callbacks.Callback):
         self._drawn = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Writes a line, if it is time for one."""
+        """Writes a line if it is time for one."""
         self._step = batch + 1
         self._last = self._moment()
         if self._compiling:
-            # Steps that a resumed run skips take no time, and the first one behind all of them compiles.
+            # Steps that a resumed run skips take no time, and the first step after them compiles.
             self._epoch_start, self._compiling = self._last, bool(self._to_skip)
             self._to_skip = getattr(self.model, "steps_to_skip", 0)
         if self._due():
@@ -98,8 +100,8 @@ class Progress(keras.callbacks.Callback):
             self._draw([f"validating {batch + 1}"])
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the line that stays."""
-        self._steps = self._steps or self._step  # a data set of unknown length is known after one epoch
+        """Writes the permanent line."""
+        self._steps = self._steps or self._step  # the length of the dataset is known after one epoch
         if self._live:
             self._erase()
         times = self._times()
@@ -108,7 +110,7 @@ class Progress(keras.callbacks.Callback):
         self._print(f"{self._step} steps", logs or {}, times)
 
     def on_train_end(self, logs=None):
-        """Makes later calls of `evaluate` silent."""
+        """Silences later calls of `evaluate`."""
         self._epoch = None
 
     # === Time ===
@@ -124,14 +126,14 @@ class Progress(keras.callbacks.Callback):
         return True
 
     def _times(self):
-        """Speed, wait and time left, as far as they are known: before the second step, they are not."""
+        """Speed, waiting time and remaining time, which are known from the second step on."""
         steps = self._last.step - self._epoch_start.step
         seconds = self._last.seconds - self._epoch_start.seconds
         times = []
         if steps and seconds > 0.0:
             rate = steps * self.batch_size / seconds
             times.append(f"{rate:,.0f} {self.unit}/s" if rate >= 10.0 else f"{rate:.2g} {self.unit}/s")
-            if getattr(self.model, "steps_per_execution", 1) == 1:  # else the wait is inside the graph, unseen
+            if getattr(self.model, "steps_per_execution", 1) == 1:  # otherwise the wait is inside the graph
                 times.append(f"waiting {100.0 * (self._last.waited - self._epoch_start.waited) / seconds:.1f} %")
         start = self._previous_start or self._epoch_start
         steps = self._last.step - start.step
@@ -163,7 +165,7 @@ class Progress(keras.callbacks.Callback):
         times = "".join(f"  {part}" for part in self._times())
         length = 24 if self.console.width >= _WIDE else 8
         done = length * self._step // self._steps if self._steps else 0
-        # One column stays free, or the cursor would wrap. Losses that do not fit wait for the end of the epoch.
+        # One column stays free, because the cursor would wrap. Losses that do not fit appear at the end of the epoch.
         room = self.console.width - 1 - len(head) - length - len(steps) - len(times)
         shown = ""
         for loss in losses:
@@ -184,8 +186,8 @@ class Progress(keras.callbacks.Callback):
         self.console.print(line, end="", no_wrap=True)
 
     def _erase(self):
-        # Not rich's Live: it hides the cursor and redirects the outputs until it is stopped, and a callback
-        # does not hear of the exception that ends a run.
+        # Not rich's Live, which hides the cursor and redirects the outputs until it is stopped. A callback is not
+        # notified of an exception that ends a run.
         self.console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
 
 
@@ -210,5 +212,5 @@ def duration(seconds):
 
 
 def _number(value):
-    """Four significant digits, and no exponent for numbers of an everyday size."""
+    """Four significant digits, without an exponent for numbers of common size."""
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"

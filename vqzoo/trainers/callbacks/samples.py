@@ -1,4 +1,4 @@
-"""What comes back of the same few signals as training goes on, written every few epochs."""
+"""Reconstructions of the same few signals, written every few epochs."""
 
 import contextlib
 import pathlib
@@ -7,40 +7,40 @@ import keras
 
 
 class Samples(keras.callbacks.Callback):
-    """Writes files of the same few signals as training goes on; the class of the signal says which.
+    """Base class that writes reconstructions of the same few signals during training.
 
-    A `Trainer`'s moving average of the weights is what they show.
+    They show the moving average of the weights of a `Trainer`.
 
     Args:
-        folder: str or path, made when missing.
-        tokenizer: the one in training.
-        signals: what it encodes; a few.
-        every: int, epochs from one file to the next. Defaults to 1.
+        folder: str or path, created if it is missing.
+        tokenizer: the tokenizer in training.
+        signals: a few inputs of the tokenizer.
+        every: int, number of epochs between files. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.
     """
 
     suffix = ""
-    """str, how the name of an epoch's file ends."""
+    """str, the suffix of the file of an epoch."""
 
     def __init__(self, folder, tokenizer, signals, every=1):
         super().__init__()
         if every < 1:
-            raise ValueError(f"`every` is a number of epochs, at least 1. Received: every={every}")
+            raise ValueError(f"`every` must be a number of epochs, at least 1. Received: every={every}")
         self.folder = pathlib.Path(folder)
         self.tokenizer = tokenizer
         self.signals = signals
         self.every = every
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes what belongs to this epoch, if it is its turn."""
+        """Writes the file of this epoch, if it is due."""
         if (epoch + 1) % self.every == 0:
             with getattr(self.model, "averaged", contextlib.nullcontext)():
                 self.write(self.folder / f"epoch_{epoch + 1:04d}{self.suffix}")
 
     def write(self, path):
-        """Writes the signals and what comes back of them to a file, or folder."""
+        """Writes the signals and their reconstructions to a file or folder."""
         raise NotImplementedError
 
 

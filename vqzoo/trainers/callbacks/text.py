@@ -1,17 +1,17 @@
-"""The same few sentences as training goes on."""
+"""Reconstructions of a few sentences during training."""
 
 from vqzoo.plots import save_sentences
 from vqzoo.trainers.callbacks.samples import Samples
 
 
 class Sentences(Samples):
-    """Writes the reconstructions of the same few sentences as training goes on: `epoch_0001.md`, ...
+    """Writes reconstructions of the same few sentences during training: `epoch_0001.md`, ...
 
     Args:
-        folder: str or path, made when missing.
+        folder: str or path, created if it is missing.
         tokenizer: the `TextTokenizer` in training.
         signals: list of str.
-        every: int, epochs from one file to the next. Defaults to 1.
+        every: int, number of epochs between files. Defaults to 1.
 
     Raises:
         ValueError: if `every` is not positive.

@@ -1,1 +1,1 @@
-"""What each format says of a recording before it is decoded: where it ends, and whether its lengths are true."""
+"""Audio formats: the end of a recording, and a check of its declared lengths, before decoding."""

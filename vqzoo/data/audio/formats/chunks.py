@@ -23,7 +23,7 @@ _AU = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # coding -> bytes of a 
 _GUID = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # what the names of all chunks but the first of W64 end in
 # What programs leave that do not know the length in advance, as into a pipe: sox, arecord, ffmpeg.
 _UNKNOWN = {0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
-# No program writes more; damage that looks like chunks of length 0 goes on for ever.
+# No program writes more. Damage that looks like chunks of length 0 would never end.
 _MOST_CHUNKS = 10_000
 _CONVERT = "Convert it: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
 
@@ -48,7 +48,7 @@ class _Layout(NamedTuple):
     counts_itself: bool = False
     """Whether a length counts the name and the length, too."""
     to_the_end: bool = False
-    """Whether decoders take all up to the end of a file as samples, whatever the length says."""
+    """Whether decoders read all bytes to the end of a file as samples, independent of the declared length."""
 
 
 _LAYOUTS = (
@@ -84,7 +84,7 @@ def layout_of(start):
 
 
 def read_chunks(file, begin, size, layout):
-    """Walks over the chunks of one recording: one says the coding, another how many bytes of samples there must be.
+    """Iterates over the chunks of one recording. One declares the coding, another the bytes of the samples.
 
     Args:
         file: binary file.
@@ -209,14 +209,14 @@ def _packed(layout, there):
     length = there + layout.before + (24 if layout.counts_itself else 0)
     if struct.calcsize(layout.size) == 4 and length >= 0xFFFFFFFF:
         raise UnreadableAudio(
-            f"its {there} bytes of samples are more than the 4 GiB that a {layout.kind} file can tell of",
+            f"its {there} bytes of samples are more than the 4 GiB limit of a {layout.kind} file",
             "Convert it: ffmpeg -ignore_length 1 -i IN OUT.w64",
         )
     return struct.pack(layout.size, length)
 
 
 def _after_chunks(file, place, begin, size, layout):
-    """Where the chunks behind the samples end: at the end of the file, or at what is none of them."""
+    """The end of the chunks after the samples: the end of the file, or the first byte that is not a chunk."""
     for chunk, after in _chunks(file, place, begin, size, layout):
         if not _is_chunk(chunk, size) or chunk.name[:3] == b"TAG" or begins(read_at(file, place, 64)):
             return place

@@ -1,4 +1,4 @@
-"""FLAC: the length its header claims, against the number in the header of its last frame."""
+"""FLAC: compares the length in the header with the number of the last frame."""
 
 from vqzoo.data.audio.formats.flac_frame import SMALLEST_FRAME
 from vqzoo.data.audio.formats.flac_frame import find_frames
@@ -23,8 +23,8 @@ _LENGTH = 2**36 - 1
 def read_flac(file, begin, size):
     """Compares the claimed length of one FLAC stream with its last frame.
 
-    A stream that says nothing of its length, as one that was written into a pipe, and one that says less than it
-    holds, get the true length as a patch.
+    A stream without a declared length, such as one written into a pipe, and one that declares too little get the true
+    length as a patch.
 
     Args:
         file: binary file.
@@ -75,7 +75,7 @@ def _first_frame(file, begin, size):
 
 
 def _last_frame(tail, block, bits, largest):
-    """(samples up to the end of the last whole frame, where it ends); one that is cut behind it belongs to it."""
+    """(samples up to the end of the last complete frame, its end). A truncated frame after it belongs to it."""
     frames = find_frames(tail, block, bits)
     ends = {}
     for frame in frames[: -1 - _TRIED : -1]:

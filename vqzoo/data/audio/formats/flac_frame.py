@@ -1,4 +1,4 @@
-"""One frame of FLAC: what its header says, and where it ends, which only a walk over its codes tells."""
+"""One frame of FLAC: its header, and its end, which requires parsing its codes."""
 
 import re
 from typing import NamedTuple
@@ -48,14 +48,14 @@ def find_frames(content, block, bits):
 
 
 def frame_end(content, frame):
-    """Where a frame ends. A checksum alone cannot tell: it is right by chance at one place in 65,536.
+    """The end of a frame. A checksum is not sufficient, because it is right by chance at one place in 65,536.
 
     Args:
         content: bytes, in which it was found.
         frame: `Frame`.
 
     Returns:
-        int; -1 where it goes on beyond the content, None where it is damaged or no frame.
+        int; -1 if it continues beyond the content, None if it is damaged or not a frame.
 
     Example:
     >>> frame = Frame(0, 6, 192, 192, 1, None, 16)
@@ -100,7 +100,7 @@ def _frame(content, place, block, bits):
 
 
 def _number(text, place, count):
-    """Of so many bits; what lies beyond the end is 0."""
+    """Reads a number of bits; bits beyond the end are 0."""
     return int(text[place : place + count] or "0", 2)
 
 

@@ -60,7 +60,7 @@ class _Frames:
         return self._content[offset : offset + count]
 
     def tag(self, place, key):
-        """What a frame says of all: (kind, place of the kind) or None. It is where the sound of others is."""
+        """The Xing or VBRI header of a frame: (kind, place of the kind) or None. It takes the place of audio data."""
         version, _, mono = key
         where = place + 4 + ((17 if mono else 32) if version == 0x18 else 9 if mono else 17)
         for offset in (where, where + 2):  # behind a checksum
@@ -78,7 +78,7 @@ def find_mp3(file, begin, size):
         size: int, of the file.
 
     Returns:
-        int, or -1 where there is none.
+        int, or -1 if there is none.
     """
     frames = _Frames(file)
     if (first := frames.at(begin)) and _follows(file, frames, begin, first, size, 1):
@@ -91,7 +91,7 @@ def find_mp3(file, begin, size):
 
 
 def _follows(file, frames, place, first, size, count):
-    """Whether so many frames of one kind follow, or the end."""
+    """Whether enough frames of the same kind follow, or the end."""
     frame = first
     for done in range(count):
         place += frame[0]
@@ -148,7 +148,7 @@ def read_mp3(file, begin, size):
 
 
 def _claims(frames, place, key):
-    """How many frames the first one claims, where it does, and where it says how many bytes; None if it does not."""
+    """The number of frames that the first one claims, its place, and that of the byte count; None without a claim."""
     found = frames.tag(place, key)
     if found is None:
         return None

@@ -63,7 +63,7 @@ def read_ogg(file, begin, size):
 
 
 def _check_page(file, place, end):
-    """Raises where the checksum of a page is wrong: decoders go over such a page, and say nothing."""
+    """Raises an error if the checksum of a page is wrong, because decoders skip such a page silently."""
     page = bytearray(read_at(file, place, end - place))
     claimed, page[22:26] = bytes(page[22:26]), bytes(4)
     # The CRC of zlib has each byte's bits and its own the other way round, and begins with ones and ends in them.
@@ -73,7 +73,7 @@ def _check_page(file, place, end):
 
 
 def _longest_packet(content):
-    """Samples that one packet can hold, by the first packet of a stream; None where it is not Vorbis or Opus."""
+    """The largest number of samples per packet, by the first packet of a stream; None if not Vorbis or Opus."""
     if content[:8] == b"OpusHead":
         return _OPUS_PACKET
     if content[:7] == b"\1vorbis" and len(content) > 28:
@@ -82,7 +82,7 @@ def _longest_packet(content):
 
 
 def _check_position(before, here, most, is_last):
-    """A page says how many samples there are up to its end; a stream may begin at any number."""
+    """A page declares the number of samples up to its end. A stream may begin at any number."""
     claimed = here - (before or 0)
     if before is None and not is_last:
         return

@@ -1,4 +1,4 @@
-"""One recording inside a file, and why a file cannot be read."""
+"""One recording inside a file, and the error for files that cannot be read."""
 
 import errno
 import io
@@ -14,18 +14,18 @@ _ZEROS = bytes(_BLOCK)
 # Lyrics3 writes its length with six digits.
 _LONGEST_LYRICS = 2**20
 _KEPT_ZEROS = 64
-# More of them in a row are no tags.
+# More tags than this in a row indicate damage.
 _MOST_TAGS = 1000
-# Fewer bytes than this behind a recording are no recording.
+# Fewer bytes than this after a recording are not another recording.
 JUNK = 4096
 
 
 class UnreadableAudio(ValueError):
-    """Why a file cannot be read, and the way out; `load_audio` puts the name before it.
+    """The reason why a file cannot be read, and the fix. `load_audio` adds the name of the file.
 
     Args:
         reason: str, the end of "Cannot read the recording NAME: ...".
-        way_out: str, a sentence. Default: get it again, or leave it out.
+        way_out: str, a sentence that suggests a fix. Default: get it again, or leave it out.
     """
 
     def __init__(self, reason, way_out=_AGAIN):
@@ -35,10 +35,10 @@ class UnreadableAudio(ValueError):
 class Part(NamedTuple):
     """One recording inside a file.
 
-    `kind` is its format; `begin` and `end` are the places of its first byte and of the byte after its last; `coding`
-    and `bits` are those of a wav; `tells_length` is False where no header says how long it is; `patches` are
-    ((place, bytes), ...): what a decoder must read there instead, because a length in the file is unknown or false;
-    `sound_end` is where the file must end for a decoder that takes all to the end as samples, where that is not `end`.
+    `kind` is its format. `begin` and `end` are the positions of its first byte and after its last byte. `coding` and
+    `bits` are those of a wav. `tells_length` is False if no header declares the length. `patches` are ((place, bytes),
+    ...), bytes that a decoder must read instead, because a length in the file is unknown or wrong. `sound_end` is the
+    required end of the file for a decoder that reads all bytes to the end as samples, if it is not `end`.
     """
 
     kind: str
@@ -52,7 +52,7 @@ class Part(NamedTuple):
 
 
 class PartFile(io.RawIOBase):
-    """The bytes of one part as a file of its own.
+    """The bytes of one part as a separate file.
 
     Args:
         path: path of the file.
@@ -153,7 +153,7 @@ def find_bytes(file, patterns, begin, end):
 
 
 def next_data(file, place, end):
-    """Where the next bytes are that the disk keeps: what a sparse file leaves out is zeros, however much it is.
+    """The position of the next stored bytes. The holes of a sparse file are zeros, whatever their size.
 
     Args:
         file: binary file.
@@ -161,7 +161,7 @@ def next_data(file, place, end):
         end: int.
 
     Returns:
-        int from `place` to `end`; `place` where the system cannot tell.
+        int from `place` to `end`; `place` if the system does not report it.
 
     Example:
     >>> next_data(io.BytesIO(bytes(9)), 3, 9)
@@ -169,7 +169,7 @@ def next_data(file, place, end):
     """
     try:
         number = file.fileno()
-        before = os.lseek(number, 0, os.SEEK_CUR)  # where the buffer of `file` goes on
+        before = os.lseek(number, 0, os.SEEK_CUR)  # where the buffer of `file` continues
     except (AttributeError, OSError):
         return place
     try:

@@ -3,7 +3,7 @@
 import re
 
 _RIFF_GUID = bytes.fromhex("2e91cf11a5d628db04c10000")
-# Format -> its first bytes, so many that hardly any sound holds them. Each begins with a plain byte, as `find_bytes`
+# Format -> its first bytes, long enough to be rare inside audio data. Each begins with a plain byte, as `find_bytes`
 # wants it. An mp3 has nothing of the kind.
 STARTS = {
     "wav": re.compile(b"R(?:IFF|F64).{4}WAVE", re.DOTALL),
