@@ -24,9 +24,9 @@ class AdversarialTrainer(ReconstructionTrainer):
     + w_\text{adv} \lambda_\text{adv} L_G), \qquad
     \lambda = \frac{\lVert \nabla L_\text{signal} \rVert}{\lVert \nabla L_\text{fm or G} \rVert + 10^{-4}}$$
 
-    with the gradients at the last kernel of the decoder (`vqzoo.networks.last_kernel`). A weight is therefore the norm of the gradient of that loss
-    relative to that of the reconstruction loss. If both weights sum to less than 1, reconstruction dominates. Without
-    λ, the gradients of a discriminator can be a thousand times larger.
+    with the gradients at the last kernel of the decoder (`vqzoo.networks.last_kernel`). A weight is therefore the norm
+    of the gradient of that loss relative to that of the reconstruction loss. If both weights sum to less than 1,
+    reconstruction dominates. Without λ, the gradients of a discriminator can be a thousand times larger.
 
     Before step `discriminator_start` the discriminator does not run, and the steps are those of
     `ReconstructionTrainer`. Afterwards it trains with its full learning rate, while its factor r(t) in the loss of the
