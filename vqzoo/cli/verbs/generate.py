@@ -59,7 +59,7 @@ def run(arguments):
         check_picture(grid, arguments.force, (".png",))  # now, not after minutes
     generator = Generator.from_preset(arguments.preset)
     modality = generator.target.modality
-    _check_out(arguments, modality)
+    _check_out(arguments, generator.target)
     condition = _condition(generator, arguments.condition)
     prompt = None if arguments.prompt is None else [generator.target.read(text) for text in arguments.prompt]
     count = arguments.count or (None if prompt is None else max(len(prompt), _longest(condition)))
@@ -96,10 +96,11 @@ def run(arguments):
     return 0
 
 
-def _check_out(arguments, modality):
+def _check_out(arguments, target):
     """Raises ValueError where the results have no place, or cannot be of this kind."""
+    modality = target.modality
     if modality not in _SUFFIXES:
-        raise ValueError(f"`vqzoo generate` makes images, audio and texts. Received: a prior of {modality}.")
+        raise ValueError(f"`vqzoo generate` makes images, audio and texts. Received: a prior of {target.name!r}.")
     if arguments.grid and modality != "image":
         raise ValueError(f"--grid FILE.png is one picture of all images. Received: a prior of {modality}. Give --out.")
     if modality == "image" and not (arguments.out or arguments.grid):
