@@ -297,3 +297,50 @@ def test_what_is_not_a_part_is_refused(clips, stories, tmp_path):
     for size in ((8,), (8, 0), ("a", "b")):
         with pytest.raises(ValueError, match=r"`size` is \(height, width\) in pixels, positive integers. Received"):
             SignalPart("image", types.SimpleNamespace(modality="image"), size)
+
+
+def test_files_of_parts_are_read_and_checked(clips, stories, text_tokenizer, audio_preset, tmp_path):
+    (tmp_path / "it.txt").write_text("the sea\n")
+    for part in (stories.target, SignalPart("text", text_tokenizer)):
+        assert part.read(str(tmp_path / "it.txt")) == "the sea" and part.read("no/such.txt") == "no/such.txt"
+    (tmp_path / "it.txt").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(ValueError, match="it.txt' is not text in UTF-8"):
+        stories.target.read(str(tmp_path / "it.txt"))
+    with open(tmp_path / "it.txt", "wb") as file:
+        file.truncate(2**21 + 1)
+    with pytest.raises(ValueError, match="A text has at most 2097152 bytes. Received: .*it.txt' of 2097153"):
+        stories.target.read(str(tmp_path / "it.txt"))
+    with pytest.raises(ValueError, match="`size` is that of images. Received: size=.3,. for audio"):
+        SignalPart("audio", clips.tokenizer, (3,))
+    with pytest.raises(ValueError, match="A text has any number of positions. Received: length=None"):
+        SignalPart("text", text_tokenizer).some_tokens(2)
+    assert SignalPart("text", text_tokenizer, length=4).some_tokens(2).shape == (2, 4, 1)
+    file = tmp_path / "tokenizer.keras"
+    file.write_bytes((audio_preset / "tokenizer.keras").read_bytes())
+    part = SignalPart("audio", clips.tokenizer, file=file)
+    file.write_bytes(b"another")
+    with pytest.raises(ValueError, match="tokenizer.keras' has changed since the tokenizer was loaded. Load it again"):
+        part.save(tmp_path)
+
+
+def test_images_of_one_part_have_one_size(make_generator):
+    part = SignalPart("image", make_generator(labels=()).tokenizer)
+    with pytest.raises(ValueError, match="Signals of one part have one size. Received: tokens of"):
+        part.tokens([np.zeros((8, 8, 3), "float32"), np.zeros((8, 12, 3), "float32")])
+
+
+def test_a_model_that_is_no_tokenizer_is_no_part(stories, tmp_path):
+    stories.save_to_preset(tmp_path / "it")
+    (tmp_path / "it" / "tokenizer.keras").write_bytes((tmp_path / "it" / "prior.keras").read_bytes())
+    vqzoo.presets.update_metadata(tmp_path / "it", parts={"story": {"kind": "signal"}})
+    vqzoo.presets.seal_preset(tmp_path / "it")
+    with pytest.raises(ValueError, match="tokenizer.keras' holds a AutoregressivePrior, not a Tokenizer"):
+        Generator.from_preset(tmp_path / "it")
+
+
+def test_labels_can_be_what_is_made(make_prior, pieces):
+    prior = make_prior({"text": pieces.size, "label": 2}, "label", grid=(1,))
+    generator = Generator(prior, LabelPart("label", ["cat", "dog"]), TextPart("text", pieces, length=20))
+    made = generator.generate(8, "a cat and a dog", temperature=5)
+    tokens = generator.tokens(8, "a cat and a dog", temperature=5)
+    assert set(made) == {"cat", "dog"} and made == [["cat", "dog"][number] for number in tokens.ravel()]

@@ -37,7 +37,8 @@ def condition_parts(prior, target, conditions):
     sizes = prior.space.sizes
     given = [conditions] if isinstance(conditions, Part) else list(conditions or ())
     if not any(isinstance(part, Part) for part in given):
-        labels = Labels(tuple(given) or [str(i) for i in range(sum(sizes.get(LABEL, ())))])
+        count = 0 if target.name == LABEL else sum(sizes.get(LABEL, ()))
+        labels = Labels(tuple(given) or [str(i) for i in range(count)])
         given = [labels] if given or labels.size else []
     wrong = [part for part in given if not isinstance(part, Part)]
     names = [part.name for part in given if isinstance(part, Part)]

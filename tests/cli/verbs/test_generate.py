@@ -128,3 +128,9 @@ def test_images_of_several_conditions(styled, tmp_path, capsys):
     )
     assert "Received: a condition without the name" in refused(capsys, styled, "--condition", "cat", "--out", tmp_path)
     assert "--out DIR is the folder for the pictures" in refused(capsys, styled)
+
+
+def test_labels_have_no_files(tmp_path, capsys):
+    generator = Generator(prior_of({"label": 2}, "label", grid=(1,)), LabelPart("label", ["a", "b"]))
+    generator.save_to_preset(tmp_path / "it")
+    assert "makes images, audio and texts. Received: a prior of 'label'" in refused(capsys, tmp_path / "it")

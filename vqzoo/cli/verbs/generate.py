@@ -59,6 +59,8 @@ def run(arguments):
     if grid:
         check_picture(grid, arguments.force, (".png",))  # now, not after minutes
     generator = Generator.from_preset(arguments.preset)
+    if generator.target.modality is None:
+        raise ValueError(f"`vqzoo generate` makes signals. Received: a prior of {generator.target.name!r}.")
     modality = modality_named(generator.target.modality)
     _check_out(arguments, modality)
     condition = _condition(generator, arguments.condition)
