@@ -64,7 +64,7 @@ COMMANDS = {
     "decode tokens --out decoded": (0, {"files", "done", "failed", "ignored"}),
     "encode image in --out token_shards --shards": (1, {"files", "done", "failed", "ignored", "shards", "folder"}),
     "reconstruct image in --out again": (1, {"files", "done", "failed", "ignored"}),
-    "generate prior --count 2 --out made --grid grid.png": (0, {"files", "grid", "count", "conditions", "seed"}),
+    "generate prior --count 2 --out made --grid grid.png": (0, {"results", "grid", "count", "seed"}),
     "inpaint prior in/a.png --pad 4 --out larger.png": (0, {"file", "made", "pixels", "seed"}),
     "restyle image in/a.png in/b.png --out restyled.png": (0, {"file", "strength"}),
     "shard in --out shards": (1, {"files", "done", "failed", "ignored", "shards", "folder"}),

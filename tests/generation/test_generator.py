@@ -17,7 +17,7 @@ def test_labels_are_taken_in_turn_by_name_and_by_number(generator):
     assert generator.conditions_of("BAG") == [bag]
     assert generator.conditions_of(1, 3) == [boot] * 3
     assert generator.conditions_of(None, 4) == [*names, shirt]
-    assert generator.conditions_of(None) == [shirt]
+    assert generator.conditions_of(None) == names  # all of them
     with pytest.raises(ValueError, match="There is no label 'ankel boot'. Did you mean 'Ankle boot'. There are: T-sh"):
         generator.conditions_of("ankel boot")
     with pytest.raises(ValueError, match="There is no label 3. Numbers go from 0 to 2, and a name is a str"):
@@ -91,7 +91,7 @@ def test_a_preset_holds_its_tokenizer_and_stays_loaded(make_generator, tmp_path)
     vqzoo.presets.seal_preset(folder)
     pictures = vqzoo.generate(folder, 2, "bag", seed=1)
     np.testing.assert_allclose(pictures, made.generate(2, "bag", seed=1)[:, :7, :11], atol=1e-6)
-    assert vqzoo.generation.generator.generator_of(folder) is vqzoo.generation.generator.generator_of(folder)
+    assert vqzoo.generation.by_preset.generator_of(folder) is vqzoo.generation.by_preset.generator_of(folder)
     assert 'vqzoo.generate("prior", count=16, condition="T-shirt", seed=0)' in (folder / "README.md").read_text()
     # Another tokenizer in its place is noticed.
     made.tokenizer.quantizer.set_weights([w + 1 for w in made.tokenizer.quantizer.get_weights()])

@@ -138,11 +138,11 @@ def test_the_preset_makes_pictures_wherever_it_is(finished, tmp_path, capsys):
             exported(label=tf.constant([1, 2, 1]), seed=tf.constant(4))
         with pytest.raises(SystemExit):
             main(["generate", str(moved), "--count", "3"])
-        assert "--out DIR is the folder for the pictures" in capsys.readouterr().err
+        assert "--out DIR is the folder for the images" in capsys.readouterr().err
         grid = str(tmp_path / "grid.png")
         command = ["generate", str(moved), "--count", "3", "--condition", "dog", "--seed", "4", "--grid", grid]
         assert main([*command, "--out", str(tmp_path / "made"), "--json"]) == 0
-        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        rows = json.loads(capsys.readouterr().out)["results"]
         assert [row["condition"] for row in rows] == ["dog"] * 3
         assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"000{i}_dog.png" for i in range(3)]
         np.testing.assert_allclose(vqzoo.data.load_image(tmp_path / "made" / "0001_dog.png"), made[1], atol=1 / 127)

@@ -1,7 +1,7 @@
 """What trained models are for: new signals, repaired ones, and others in another's style."""
 
+from vqzoo.generation.by_preset import generate
 from vqzoo.generation.generator import Generator
-from vqzoo.generation.generator import generate
 from vqzoo.generation.image.baselines import classical_repairs
 from vqzoo.generation.image.inpaint import inpaint
 from vqzoo.generation.image.masks import random_masks

@@ -113,6 +113,7 @@ class Conditions:
         count = checked("count", count)
         listed = self.listed(condition)
         if condition is None:
+            count = count or max([1, *(part.default_count for part in self.parts)])
             return {part.name: part.asked(None, count) for part in self.parts if part.known}
         count = self.count(condition) if count is None else count
         return {part.name: part.asked(values, count) for part, values in listed.items()}

@@ -1,8 +1,5 @@
 """New signals and texts from a prior and the parts of its space."""
 
-import functools
-import os
-
 import keras
 import numpy as np
 
@@ -15,7 +12,6 @@ from vqzoo.generation.signal_part import SignalPart
 from vqzoo.generation.stored import load_parts
 from vqzoo.generation.stored import save_parts
 from vqzoo.jsons import shown
-from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
 from vqzoo.presets import read_metadata
@@ -332,71 +328,3 @@ class Generator:
             return None
         asked = conditions if isinstance(conditions, dict) else {self._conditions.parts[0].name: conditions}
         return next(iter(self._conditions.ids(asked).values()), None)
-
-
-def generate(prior, count=None, condition=None, *, to=None, prompt=None, seed=0, **options):
-    """Makes new images, audio or texts by a prior's preset.
-
-    A preset by name stays loaded for the next call.
-
-    Args:
-        prior: str or path, name or folder of a prior's preset; or a `Generator`.
-        count: int. Defaults to as many as there are conditions or prompts, or 1.
-        condition: the name or number of a label, a text, or an image or audio as an array or the path of a file; a
-            sequence of them, which are taken in turn; or a dict of part to these, such as `{"style": image}`. Defaults
-            to what the parts know, in turn: all labels, or some texts.
-        to: str, name of the part that is made. Defaults to the prior's target.
-        prompt: a text, or audio as an array or the path of a file, or a sequence of them: the beginning that is kept.
-            Defaults to none.
-        seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
-        **options: as of `Generator.generate`: `guidance`, `temperature`, `top_k`, `top_p`, `batch_size`, `length`, ...
-
-    Returns:
-        Images, float32 array (count, *size, channels) in [-1, 1]; audio, float32 array (count, samples, channels) or a
-        list of arrays (samples, channels); of text, list of str.
-
-    Raises:
-        ValueError: if there is no such preset, it holds no prior, there is no such condition, or an option is out of
-            range.
-
-    Example:
-    >>> generate("image-vqgan-photos-f4", count=4)
-    Traceback (most recent call last):
-        ...
-    ValueError: The preset 'image-vqgan-photos-f4' has no prior.keras...
-    """
-    return generator_of(prior).generate(count, condition, to=to, prompt=prompt, seed=seed, **options)
-
-
-def generator_of(prior):
-    """The `Generator` that a user means.
-
-    Args:
-        prior: str or path, name or folder of a prior's preset; or a `Generator`.
-
-    Returns:
-        `Generator`.
-
-    Raises:
-        ValueError: if it is neither, or as `Generator.from_preset`.
-    """
-    if isinstance(prior, Generator):
-        return prior
-    if isinstance(prior, Prior):
-        raise ValueError(
-            f"A prior alone makes tokens, not signals. Received: a {type(prior).__name__}. Give "
-            "`vqzoo.generation.Generator(prior, tokenizer)`, or the name of the prior's preset."
-        )
-    if not isinstance(prior, str | os.PathLike):
-        raise ValueError(
-            "A prior is the name or the folder of its preset, or a vqzoo.generation.Generator. Received: "
-            f"{shown(prior)}. `vqzoo list` shows the presets that are here."
-        )
-    folder = find_preset(prior)
-    return _loaded(prior, folder.resolve(), (folder / MANIFEST).stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=2)
-def _loaded(name, folder, changed):
-    """The generator of a preset, until its manifest is written anew."""
-    return Generator.from_preset(name)

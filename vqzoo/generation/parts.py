@@ -54,6 +54,11 @@ class Part(abc.ABC):
         return self.name
 
     @property
+    def default_count(self):
+        """int, how many results are made where neither a condition nor a number is asked for."""
+        return 1
+
+    @property
     def choices(self):
         """str, what may be asked for, such as "10 labels"."""
         return f"any {self.name}"
@@ -216,6 +221,11 @@ class LabelPart(Part):
     def size(self):
         """int, how many labels there are."""
         return len(self.known)
+
+    @property
+    def default_count(self):
+        """As `Part.default_count`: one for each label."""
+        return self.size
 
     @property
     def choices(self):

@@ -85,11 +85,11 @@ def test_texts_are_printed_or_written(texts, tmp_path, capsys):
     asked = [texts, "--condition", *topics, "--prompt", "The old", "--seed", 3]
     assert printed(capsys, *asked, "--to", "text") == "".join(f"{text}\n" for text in expected)
     assert expected[0].startswith("The old")
-    entries = [json.loads(line) for line in printed(capsys, *asked, "--json").splitlines()]
+    entries = json.loads(printed(capsys, *asked, "--json"))["results"]
     assert [entry["text"] for entry in entries] == expected
-    assert [(entry["condition"], entry["seed"]) for entry in entries] == [("a cat", 3), ("the sea", 3)]
+    assert [(entry["condition"], entry["index"]) for entry in entries] == [("a cat", 0), ("the sea", 1)]
     out = tmp_path / "it.txt"
-    assert printed(capsys, *asked, "--out", out) == f"made 2 texts: {out}\n"
+    assert printed(capsys, *asked, "--out", out) == f"generated 2 sentences: {out}\n"
     assert out.read_text() == "".join(f"{' '.join(text.splitlines())}\n" for text in expected)
     (tmp_path / "topic.txt").write_text("a cat\n")
     topic = f"topic={tmp_path / 'topic.txt'}"
@@ -102,10 +102,10 @@ def test_texts_are_printed_or_written(texts, tmp_path, capsys):
 
 
 def test_audio_is_written_and_continued(clips, tmp_path, capsys):
-    assert "--out DIR is the folder for the audio files" in refused(capsys, clips)
+    assert "--out DIR is the folder for the clips" in refused(capsys, clips)
     line = printed(capsys, clips, "--count", 2, "--out", tmp_path / "made")
     made = vqzoo.generate(clips, 2)
-    assert line.startswith("made 2 clips") and len(list((tmp_path / "made").glob("*.wav"))) == 2
+    assert line.startswith("generated 2 clips") and len(list((tmp_path / "made").glob("*.wav"))) == 2
     again = load_audio(tmp_path / "made" / "0001.wav", RATE)
     np.testing.assert_allclose(again, made[1], atol=1e-4)
     save_audio(tmp_path / "beginning.wav", made[0][: len(made[0]) * 2 // 5], RATE)
@@ -119,7 +119,7 @@ def test_images_of_several_conditions(styled, tmp_path, capsys):
     save_image(tmp_path / "style.png", np.random.default_rng(0).uniform(-1, 1, (20, 24, 3)))
     style = f"style={tmp_path / 'style.png'}"
     asked = [styled, "--condition", "label=dog", "label=cat", "--condition", style, "--out", tmp_path / "made"]
-    entries = [json.loads(line) for line in printed(capsys, *asked, "--json").splitlines()]
+    entries = json.loads(printed(capsys, *asked, "--json"))["results"]
     assert [entry["condition"] for entry in entries] == ["dog", "cat"]
     expected = vqzoo.generate(styled, 2, {"label": ["dog", "cat"], "style": tmp_path / "style.png"})
     np.testing.assert_allclose(load_image(tmp_path / "made" / "0001_cat.png"), expected[1], atol=1 / 127)
@@ -127,10 +127,10 @@ def test_images_of_several_conditions(styled, tmp_path, capsys):
         capsys, *asked[:3], "cat", "--out", tmp_path / "x"
     )
     assert "Received: a condition without the name" in refused(capsys, styled, "--condition", "cat", "--out", tmp_path)
-    assert "--out DIR is the folder for the pictures" in refused(capsys, styled)
+    assert "--out DIR is the folder for the images" in refused(capsys, styled)
 
 
 def test_labels_have_no_files(tmp_path, capsys):
     generator = Generator(prior_of({"label": 2}, "label", grid=(1,)), LabelPart("label", ["a", "b"]))
     generator.save_to_preset(tmp_path / "it")
-    assert "makes images, audio and texts. Received: a prior of 'label'" in refused(capsys, tmp_path / "it")
+    assert "makes signals. Received: a prior of 'label'" in refused(capsys, tmp_path / "it")

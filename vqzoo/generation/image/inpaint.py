@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vqzoo.generation.generator import generator_of
+from vqzoo.generation.by_preset import generator_of
 from vqzoo.generation.image.seams import edge_fill
 from vqzoo.generation.image.seams import with_colours
 from vqzoo.generation.image.seams import without_seam

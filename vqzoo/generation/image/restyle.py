@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from vqzoo.generation.by_preset import generator_of
 from vqzoo.generation.generator import Generator
-from vqzoo.generation.generator import generator_of
 from vqzoo.generation.parts import STYLE
 from vqzoo.presets import find_preset
 from vqzoo.presets import read_manifest
