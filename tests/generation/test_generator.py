@@ -62,9 +62,9 @@ def test_what_does_not_fit_is_told(generator, make_generator, tmp_path):
         Generator(generator.prior, generator.tokenizer, ["a", "b"])
     for options in ({}, {"known": np.full((1, 2, 3, 1), -1)}):
         plain = generator if options else make_generator(labels=())
-        with pytest.raises(ValueError, match="Guidance leads to a condition. Received: guidance=7.0 alone"):
+        with pytest.raises(ValueError, match="Guidance needs a condition. Received: guidance=7.0 without one"):
             (plain.complete if options else plain.generate)(**options, guidance=7.0)
-    with pytest.raises(ValueError, match="A prior alone makes tokens, not signals. Received: a AutoregressivePrior"):
+    with pytest.raises(ValueError, match="A prior makes tokens, not signals. Received: a AutoregressivePrior"):
         vqzoo.generate(generator.prior)
     other = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=4, quantizer=vqzoo.VectorQuantizer(16))
     other.build((None, 8, 8, 3))

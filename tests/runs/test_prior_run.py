@@ -246,7 +246,7 @@ class Rows(list):
 
 def test_shards_of_several_sizes_or_of_one_row_are_refused():
     rows = [TokenRow(np.zeros((2, 3, 1), "int32"), size, f"{size}.png") for size in ((8, 12), (7, 12))]
-    with pytest.raises(ValueError, match=r"have one size.*The shards have pictures of \(7, 12\) and \(8, 12\) pixels"):
+    with pytest.raises(ValueError, match=r"have one size.*The shards have images of \(7, 12\) and \(8, 12\) pixels"):
         shard_rows_of(Rows(rows), None, None)
     with pytest.raises(ValueError, match=r"2 or more. Received: 1, '\(8, 12\).png'. Encode more"):
         shard_rows_of(Rows(rows[:1]), None, None)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from vqzoo.runs import run_recipe
-from vqzoo.runs.recipe import told_errors
+from vqzoo.runs.recipe import user_errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +55,9 @@ def test_what_tensorflow_wraps_is_told_in_one_line_too(capsys):
         (tf.errors.InvalidArgumentError(None, None, told), "12 of 100 pictures cannot be read so far"),
         (tf.errors.ResourceExhaustedError(None, None, "No space left on device"), "No space left on device"),
     ):
-        with pytest.raises(SystemExit) as caught, told_errors():
+        with pytest.raises(SystemExit) as caught, user_errors():
             raise error
         assert caught.value.code == 1
         assert capsys.readouterr().err == f"error: {line}\n"
-    with pytest.raises(tf.errors.InternalError), told_errors():
+    with pytest.raises(tf.errors.InternalError), user_errors():
         raise tf.errors.InternalError(None, None, "a fault of ours")

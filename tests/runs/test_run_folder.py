@@ -45,7 +45,7 @@ def test_a_run_goes_on_with_its_settings(stopped, monkeypatch):
 
 
 def test_without_resume_a_run_that_has_not_ended_stays(stopped):
-    message = "holds a run that has not ended. Go on with it by --resume and the same settings, choose another --out"
+    message = "holds a run that has not ended. Resume it with --resume and the same settings, choose another --out"
     with pytest.raises(ValueError, match=message):
         RunFolder(stopped, Config(), FILES)
     assert (stopped / "checkpoints" / "step_0000000007.npz").exists()

@@ -12,7 +12,7 @@ from vqzoo.cli.mistakes import check_command
 from vqzoo.cli.output import print_error
 from vqzoo.runs.flags import Parser
 from vqzoo.runs.flags import joined_numbers
-from vqzoo.runs.recipe import told_errors
+from vqzoo.runs.recipe import user_errors
 
 VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "inpaint", "restyle", "shard", "evaluate")
 VERBS += ("export", "verify", "push", "doctor")
@@ -45,7 +45,7 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     if startup.is_command():
         quiet.begin()
-    with told_errors(), _told_as_json(given.json):
+    with user_errors(), _told_as_json(given.json):
         if given.verb not in WITHOUT_MODELS:
             _check_backend(given.verb)
             _register_classes()

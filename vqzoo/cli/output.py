@@ -28,5 +28,5 @@ def print_error(error):
     Args:
         error: exception.
     """
-    ours = isinstance(error, ValueError | OSError | FloatingPointError | MemoryError)  # as `told_errors` prints them
+    ours = isinstance(error, ValueError | OSError | FloatingPointError | MemoryError)  # as `user_errors` prints them
     print_json({"error": str(error) or type(error).__name__ if ours else reason_of(error)})

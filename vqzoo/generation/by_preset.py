@@ -45,7 +45,7 @@ def generate(prior, count=None, condition=None, *, to=None, prompt=None, seed=0,
 
 
 def generator_of(prior):
-    """The `Generator` that a user means.
+    """The `Generator` of a preset.
 
     Args:
         prior: str or path, name or folder of a prior's preset; or a `Generator`.
@@ -60,7 +60,7 @@ def generator_of(prior):
         return prior
     if isinstance(prior, Prior):
         raise ValueError(
-            f"A prior alone makes tokens, not signals. Received: a {type(prior).__name__}. Give "
+            f"A prior makes tokens, not signals. Received: a {type(prior).__name__}. Give "
             "`vqzoo.generation.Generator(prior, tokenizer)`, or the name of the prior's preset."
         )
     if not isinstance(prior, str | os.PathLike):

@@ -97,7 +97,7 @@ class Conditions:
         return max([1, *map(len, self.listed(condition).values())])
 
     def asked(self, condition=None, count=None):
-        """The values for so many examples.
+        """The values for a number of examples.
 
         Args:
             condition: a value or a sequence of them, which are taken in turn; of several parts a dict of part to these;
@@ -168,7 +168,7 @@ def tokens_of_prompts(prior, target, prompts, settings):
         int32 array (count, positions, num_codebooks), -1 where a token is to be made; None where all are.
 
     Raises:
-        ValueError: the prior's tokens have rows and columns, or a prompt is no value, or as long as what is made.
+        ValueError: the prior's tokens have rows and columns, or a prompt is not a value of the part, or as long as the result.
     """
     grid, count = prior.grid, settings["count"]
     length = settings["length"] if grid is None else math.prod(grid)

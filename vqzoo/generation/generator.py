@@ -122,7 +122,7 @@ class Generator:
         """
         folder = find_preset(name)
         if PRIOR_FILE not in read_manifest(folder)["files"]:
-            hint = "A tokenizer alone generates nothing: give the preset of a prior, such as `vqzoo list` shows."
+            hint = "A tokenizer generates nothing. Give the preset of a prior, such as `vqzoo list` shows."
             raise ValueError(f"The preset {str(name)!r} has no {PRIOR_FILE}. {hint}")
         prior = Prior.from_preset(folder)
         parts = load_parts(folder, prior)
@@ -152,11 +152,11 @@ class Generator:
 
         Args:
             folder: str or path.
-            metadata: dict of JSON values, what the card says. Defaults to the parts alone.
+            metadata: dict of JSON values, what the card says. Defaults to the parts.
             recipe: dict of JSON values, the settings that made the weights. Defaults to none.
 
         Raises:
-            ValueError: as `save_parts`, or the folder holds somebody's files that a preset would replace.
+            ValueError: as `save_parts`, or the folder holds other files that a preset would replace.
         """
         self.prior.save_to_preset(folder, metadata=metadata, recipe=recipe, seal=False)
         self.save_parts(folder)
@@ -285,7 +285,9 @@ class Generator:
         """Raises ValueError where guidance is asked for without a condition."""
         if options.get("guidance") is not None:
             hint = "Give `condition`, or leave it out." if self._conditions.parts else "Leave it out."
-            raise ValueError(f"Guidance leads to a condition. Received: guidance={options['guidance']} alone. {hint}")
+            raise ValueError(
+                f"Guidance needs a condition. Received: guidance={options['guidance']} without one. {hint}"
+            )
 
     def decode(self, tokens, batch_size=_AT_ONCE):
         """The values of tokens; images and audio are clipped to [-1, 1].
@@ -300,7 +302,7 @@ class Generator:
         return self.target.values(tokens, checked("batch_size", batch_size))
 
     def conditions_of(self, condition=None, count=None):
-        """The conditions for so many examples.
+        """The conditions for a number of examples.
 
         Args:
             condition: as in `generate`; None for those that are known.

@@ -64,7 +64,7 @@ class Part(abc.ABC):
         return f"any {self.name}"
 
     def asked(self, condition=None, count=None):
-        """The values for so many examples.
+        """The values for a number of examples.
 
         Args:
             condition: a value, or a sequence of them, which are taken in turn; None for all that are known.

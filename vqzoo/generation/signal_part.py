@@ -71,7 +71,7 @@ class SignalPart(Part):
             `SignalPart`.
 
         Raises:
-            ValueError: the preset is unknown or damaged, or holds no tokenizer.
+            ValueError: the preset is unknown or damaged, or has no tokenizer.
         """
         folder = find_preset(preset)
         tokenizer, about = Tokenizer.from_preset(folder), read_metadata(folder)
@@ -97,8 +97,8 @@ class SignalPart(Part):
 
     def check_space(self, space):
         """As `Part.check_space`."""
-        told = "The tokens of `tokenizer`" if self.file is None else f"The tokens of the tokenizer {str(self.file)!r}"
-        space.check_owner(self.name, self.owner, self.codebook_sizes, told)
+        what = "The tokens of `tokenizer`" if self.file is None else f"The tokens of the tokenizer {str(self.file)!r}"
+        space.check_owner(self.name, self.owner, self.codebook_sizes, what)
 
     def check_saved(self, space):
         """As `Part.check_saved`."""

@@ -55,7 +55,7 @@ def save_parts(parts, folder, **more):
         **more: further entries of the metadata.
 
     Raises:
-        ValueError: the name of a part is no folder's, or a file of a complete preset is damaged.
+        ValueError: the name of a part cannot be a folder's name, or a file of a complete preset is damaged.
     """
     descriptions = described(parts)
     own = [part for part in parts if _LIKE not in descriptions[part.name]]
@@ -139,7 +139,7 @@ def _tokenizer(folder, files, name):
     file = found_part_file(files, name, TOKENIZER_FILE)
     if file not in files:
         raise ValueError(
-            f"The preset {str(folder)!r} has no {file}. A tokenizer alone generates nothing: give the preset of a "
+            f"The preset {str(folder)!r} has no {file}. A tokenizer generates nothing. Give the preset of a "
             "prior, such as `vqzoo list` shows."
         )
     tokenizer = load_preset(folder, filename=file)

@@ -44,7 +44,7 @@ class AudioModality(Modality):
     suffix = ".wav"
     sample_files = ("samples.png", "samples")
     at_once = 2**21
-    """int, samples of a batch; longer recordings go alone, in windows."""
+    """int, samples of a batch; longer recordings are encoded one at a time, in windows."""
     compared_at_once = 2**20
     """int, samples; longer recordings are compared in pieces."""
     counts = ("sample_rate", "validation_clips")

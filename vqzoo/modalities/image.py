@@ -49,7 +49,7 @@ class ImageModality(Modality):
     generated_files = ("samples.png",)
     has_grid = True
     at_once = 2**20
-    """int, pixels of a batch; larger images go alone, in tiles."""
+    """int, pixels of a batch; larger images are encoded one at a time, in tiles."""
     tile_size = 512
     """int, pixels a side."""
     counts = ("size", "validation_crops")

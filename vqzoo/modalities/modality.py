@@ -87,7 +87,7 @@ class Modality(abc.ABC):
     """bool, whether one picture can show several generated results."""
 
     at_once = None
-    """int, values of a batch of signals of one size; larger signals go alone."""
+    """int, values of a batch of signals of one size; larger signals are encoded one at a time."""
 
     counts = ()
     """Tuple of str, settings of a training run that are 1 or more."""
@@ -170,7 +170,7 @@ class Modality(abc.ABC):
         """How many examples a run validates on, an int."""
 
     def shown(self, split, examples):
-        """What is shown of the held-out data as training goes on. Defaults to the examples themselves.
+        """What is shown of the held-out data during training. Defaults to the examples themselves.
 
         Args:
             split: `Split`.
@@ -261,7 +261,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def watcher(self, tokenizer, folder, samples):
-        """The Keras callback that writes samples as training goes on.
+        """The Keras callback that writes samples during training.
 
         Args:
             tokenizer: `Tokenizer` that is trained.

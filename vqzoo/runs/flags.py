@@ -83,15 +83,15 @@ def _parser(variants, hints):
     about = inspect.getmodule(type(default)).__doc__
     parser = Parser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("variant", nargs="?", default=next(iter(variants)), choices=list(variants))
-    told = "TOML file of settings, or the recipe.json of an earlier run; flags have precedence"
-    parser.add_argument(f"--{_FILE}", metavar="FILE", help=told)
+    text = "TOML file of settings, or the recipe.json of an earlier run; flags have precedence"
+    parser.add_argument(f"--{_FILE}", metavar="FILE", help=text)
     groups = {"": parser}
     for name, (group, comment) in _described(type(default)).items():
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
         kind = {"action": argparse.BooleanOptionalAction} if hints[name] is bool else {"type": _reader(hints[name])}
-        told = f"{comment} (default: {getattr(default, name)!r})".strip()
-        groups[group].add_argument(f"--{name}", default=None, help=told.replace("%", "%%"), **kind)
+        text = f"{comment} (default: {getattr(default, name)!r})".strip()
+        groups[group].add_argument(f"--{name}", default=None, help=text.replace("%", "%%"), **kind)
     return parser
 
 
@@ -126,7 +126,7 @@ def _check_flags(parser, arguments):
         if flag.startswith("-") and flag not in known and not re.fullmatch(r"-[\d.]+(e-?\d+)?", flag):
             nearest = difflib.get_close_matches(flag, known, n=1, cutoff=0.5)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
-            parser.error(f"unknown flag {flag}.{hint} --help tells every flag.")
+            parser.error(f"unknown flag {flag}.{hint} --help lists every flag.")
 
 
 def _reader(hint):

@@ -12,7 +12,7 @@ from vqzoo.runs.flags import parse_config
 
 
 def run_recipe(main, variants, replaced=None):
-    """Reads the settings and runs `main(config)`; what a user can mend is told in one line.
+    """Reads the settings and runs `main(config)`; an error that a user can fix is one line.
 
     Args:
         main: callable that takes the settings.
@@ -23,7 +23,7 @@ def run_recipe(main, variants, replaced=None):
         SystemExit: with status 1 on such an error, 2 on a wrong flag.
     """
     config = parse_config(variants, replaced=replaced)
-    with told_errors():
+    with user_errors():
         main(config)
 
 
@@ -46,8 +46,8 @@ def save_report(path, report):
 
 
 @contextlib.contextmanager
-def told_errors():
-    """Turns what a user can mend into one line without a traceback, and exit status 1.
+def user_errors():
+    """Turns errors that a user can fix into one line without a traceback, and exit status 1.
 
     Such errors are ValueErrors, those of the file system, losses that are not finite, and a full memory. Ctrl-C ends
     with status 130. With the variable VQZOO_TRACEBACK set they come as any other.
@@ -62,7 +62,7 @@ def told_errors():
             raise
         print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
         raise SystemExit(1) from None
-    except Exception as error:  # TensorFlow's carry ours inside a traceback, and tell of full disks and memory
+    except Exception as error:  # TensorFlow wraps our errors in a traceback, and reports full disks and memory
         ours = re.findall(r"^ValueError: (.*)$", str(error), re.MULTILINE)
         full = type(error).__name__ == "ResourceExhaustedError"
         of_tensorflow = type(error).__module__.startswith("tensorflow")

@@ -72,7 +72,7 @@ class Run(abc.ABC):
     @property
     @abc.abstractmethod
     def data_names(self):
-        """List that tells the training data apart from others: a run is resumed with the same."""
+        """List that identifies the training data. A run is resumed with the same."""
 
     @abc.abstractmethod
     def validation_count(self):
@@ -84,11 +84,11 @@ class Run(abc.ABC):
 
     @abc.abstractmethod
     def shown(self, batch):
-        """Held-out examples that are shown as training goes on, out of batches of so many."""
+        """Held-out examples that are shown during training, taken from batches of this size."""
 
     @abc.abstractmethod
     def watcher(self, fitted):
-        """The callback that shows what the trained model makes as training goes on."""
+        """The callback that shows what the model makes during training."""
 
     @abc.abstractmethod
     def data_line(self):
@@ -108,7 +108,7 @@ class Run(abc.ABC):
 
     # === Steps ===
     def prepare(self):
-        """Takes the devices, the output folder and the data. `fit` calls it where nobody has.
+        """Takes the devices, the output folder and the data. `fit` calls it if needed.
 
         Returns:
             The run itself.

@@ -24,7 +24,7 @@ class RunFolder:
         folder: path of `OUT/run`, made when missing, and locked until the process ends.
         config: the recipe's settings, a dataclass with `resume` and `checkpoint_minutes` among them.
         files: list of paths, the training data in their order; or of str, the sentences themselves.
-        writes: bool. False reads alone, as all workers but the first do. Defaults to True.
+        writes: bool. False only reads, as all workers but the first do. Defaults to True.
 
     Raises:
         ValueError: if another process has the folder; if it holds checkpoints of a run that has not ended, and
@@ -46,7 +46,7 @@ class RunFolder:
             self._check_same(earlier["settings"], settings)
         elif found and not earlier["ended"]:
             raise ValueError(
-                f"{str(self.folder.parent)!r} holds a run that has not ended. Go on with it by --resume and the same "
+                f"{str(self.folder.parent)!r} holds a run that has not ended. Resume it with --resume and the same "
                 f"settings, choose another --out, or delete {str(self.folder)!r}."
             )
         self._settings = settings
@@ -80,7 +80,7 @@ class RunFolder:
             return {"ended": bool(earlier["ended"]), "settings": {"files": None, **earlier["settings"]}}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{str(path)!r} is damaged ({error}), so its run cannot be gone on with. Delete "
+                f"{str(path)!r} is damaged ({error}), so its run cannot be resumed. Delete "
                 f"{str(self.folder)!r} to start anew."
             ) from error
 
@@ -93,20 +93,20 @@ class RunFolder:
     def _check_same(self, earlier, settings):
         if earlier["files"] != settings["files"]:
             raise ValueError(
-                f"The pictures, clips or texts are not those of the run in {str(self.folder)!r}: some were added, "
-                "renamed or removed since, or of a prior's run the tokenizer was trained or its tokens were made anew. "
+                f"The images, clips or texts are not those of the run in {str(self.folder)!r}: some were added, "
+                "renamed or removed since, or the tokenizer of a prior was trained again, or its tokens were encoded again. "
                 "Bring them back, or start a new run in another --out."
             )
         names = [n for n in {**earlier, **settings} if n not in _FREE and earlier.get(n) != settings.get(n)]
         if names:
-            told = ", ".join(f"--{n} {settings.get(n)} instead of {earlier.get(n)}" for n in names)
-            raise ValueError(f"The run in {str(self.folder)!r} had other settings: {told}. Resume it with its own.")
+            changes = ", ".join(f"--{n} {settings.get(n)} instead of {earlier.get(n)}" for n in names)
+            raise ValueError(f"The run in {str(self.folder)!r} had other settings: {changes}. Resume it with its own.")
 
 
 def _digest(files):
     """Changes with the names of the files, and with their sizes where they are files; or with the sentences."""
-    told = [file if isinstance(file, str) else f"{pathlib.Path(file).name} {_size(file)}" for file in files]
-    return hashlib.sha256("\n".join(told).encode(errors="surrogatepass")).hexdigest()
+    names = [file if isinstance(file, str) else f"{pathlib.Path(file).name} {_size(file)}" for file in files]
+    return hashlib.sha256("\n".join(names).encode(errors="surrogatepass")).hexdigest()
 
 
 def _size(file):

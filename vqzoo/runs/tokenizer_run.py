@@ -19,7 +19,7 @@ from vqzoo.runs.run import tokens_line
 from vqzoo.trainers import read_log
 
 SAMPLES = 8
-"""int, held-out examples that are shown as training goes on."""
+"""int, held-out examples that are shown during training."""
 
 
 class TokenizerRun(Run):

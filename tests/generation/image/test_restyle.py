@@ -79,5 +79,5 @@ def test_a_prior_of_no_styles_restyles_nothing(make_generator, tokenizer):
         ValueError, match="by a prior of styles, on rows and columns. Received: one of label, image. Tr"
     ):
         vqzoo.restyle(make_generator(), picture, picture)
-    with pytest.raises(ValueError, match="A tokenizer alone has no settings of sampling. Received: steps"):
+    with pytest.raises(ValueError, match="A tokenizer has no sampling settings. Received: steps"):
         vqzoo.restyle(tokenizer, picture, picture, steps=3)

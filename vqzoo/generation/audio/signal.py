@@ -39,7 +39,7 @@ class AudioSignal:
         return keras.ops.convert_to_numpy(self.tokenizer.encode(audio[None]))[0]
 
     def beginning(self, audio):
-        """As `encode`, of the whole strides alone: the rest of a stride is made anew."""
+        """As `encode`, only of the whole strides. The rest of a stride is generated."""
         audio, stride = self.checked(audio), self.tokenizer.stride
         if len(audio) < stride:
             raise ValueError(
@@ -75,7 +75,7 @@ class AudioSignal:
         return [clip[:length] for clip, length in zip(audio, lengths, strict=True)]
 
     def grid(self, length=None):
-        """The grid of the tokens of one clip of so many positions."""
+        """The grid of the tokens of one clip of `length` positions."""
         if length is None:
             raise ValueError("Audio has any number of positions. Received: length=None. Give the part its `length`.")
         return (length,)

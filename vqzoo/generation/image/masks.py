@@ -4,7 +4,7 @@ import numpy as np
 
 
 def random_masks(count, size, share=0.25, seed=0):
-    """Masks in turn of a box and of strokes, random by their number alone.
+    """Masks in turn of a box and of strokes, random, a function of their number only.
 
     Args:
         count: int.

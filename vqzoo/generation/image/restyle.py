@@ -25,7 +25,7 @@ def restyle(model, content, style, strength=1.0, **options):
     $$z = \sigma_s \frac{z_c - \mu_c}{\sigma_c} + \mu_s$$
 
     with the mean and the deviation of each channel over all positions. Colours, contrast and fine texture follow the
-    style as far as the tokenizer's latents tell them apart; shapes stay.
+    style as far as the tokenizer's latents separate them from shapes, which stay.
 
     A prior of styles has learnt pictures beside another crop of each. A share of the content's tokens is hidden, at
     random, and the prior makes them anew, window by window, beside tokens of the style. What stays keeps the shapes,
@@ -66,7 +66,7 @@ def restyle(model, content, style, strength=1.0, **options):
     else:
         tokenizer = model if isinstance(model, Tokenizer) else Tokenizer.from_preset(model)
         if options:
-            raise ValueError(f"A tokenizer alone has no settings of sampling. Received: {', '.join(options)}")
+            raise ValueError(f"A tokenizer has no sampling settings. Received: {', '.join(options)}")
         own, other = (_latents(tokenizer, picture, name) for name, picture in (("content", content), ("style", style)))
         tokens = tokenizer.quantizer.encode(own + strength * (adaptive_normalization(own, other) - own))
     decoded = tokenizer.decode(tokens, size=np.shape(content)[:2])
@@ -123,7 +123,7 @@ def _filled(generator, content, style, strength, seed=0, **options):
 
 
 def _cut_out(tokens, size, count, rng):
-    """Random windows (count, rows, columns, num_codebooks) of tokens, -1 where there are not so many."""
+    """Random windows (count, rows, columns, num_codebooks) of tokens, -1 where there are fewer."""
     missing = [(0, max(0, want - have)) for want, have in zip(size, tokens.shape, strict=False)]
     tokens = np.pad(tokens, (*missing, (0, 0)), constant_values=-1)
     room = [have - want + 1 for want, have in zip(size, tokens.shape, strict=False)]

@@ -19,7 +19,7 @@ class TextPart(Part):
         pieces: `vqzoo.data.Pieces`.
         length: int, pieces of a text at most, its end piece among them; shorter ones are filled up. Defaults to None:
             any number.
-        examples: sequence of str, what is taken in turn where nothing is asked for. Defaults to "" alone, for anything.
+        examples: sequence of str, what is taken in turn where nothing is asked for. Defaults to "", for anything.
 
     Raises:
         ValueError: `length` is below 2, or an example longer.

@@ -39,7 +39,7 @@ class TextSignal:
         return keras.ops.convert_to_numpy(self.tokenizer.encode([text]))[0]
 
     def beginning(self, text):
-        """As `encode`, of the whole chunks alone, without the end piece."""
+        """As `encode`, only of the whole chunks, without the end-of-sequence piece."""
         text, stride = self.checked(text), self.tokenizer.stride
         chunks = (len(self.tokenizer.pieces.encode([text])[0]) - 1) // stride
         if text and not chunks:
@@ -54,7 +54,7 @@ class TextSignal:
         real = (tokens >= 0).all(axis=-1)
         chunks = np.where(real.all(axis=1), real.shape[1], np.argmin(real, axis=1)) if real.size else real.sum(axis=1)
         texts = [""] * len(tokens)
-        # Those of one length together: a text whose end piece was lost would go on into what stands behind it.
+        # Those of one length together: a text that lost its end-of-sequence piece would continue into the padding.
         for count in np.unique(chunks[chunks > 0]):
             some = np.flatnonzero(chunks == count)
             for place, text in zip(some, self.tokenizer.decode(tokens[some, :count], batch_size), strict=True):
@@ -62,7 +62,7 @@ class TextSignal:
         return texts
 
     def grid(self, length=None):
-        """The grid of the tokens of one text of so many positions."""
+        """The grid of the tokens of one text of `length` positions."""
         if length is None:
             raise ValueError("A text has any number of positions. Received: length=None. Give the part its `length`.")
         return (length,)

@@ -79,7 +79,7 @@ class PriorData(abc.ABC):
         """
 
     def names(self, split):
-        """List that tells the data apart from others.
+        """List that identifies the data.
 
         Args:
             split: `vqzoo.modalities.Split`.
@@ -157,7 +157,7 @@ class PriorData(abc.ABC):
 
     @abc.abstractmethod
     def watcher(self, generator, folder):
-        """The Keras callback that writes what the prior makes as training goes on.
+        """The Keras callback that writes what the prior generates during training.
 
         Args:
             generator: `vqzoo.generation.Generator` of the prior in training.

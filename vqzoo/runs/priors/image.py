@@ -165,7 +165,7 @@ class ImagePriorData(PriorData):
         return asked
 
     def _captions_of(self, files, root):
-        """The function from an image's name to its captions; None where there is no table."""
+        """The function from an image's name to its captions; None without a table."""
         if self.table is None:
             return None
         return self.table.of_record if isinstance(files, ImageSource) else functools.partial(self.table.of, root=root)

@@ -78,7 +78,7 @@ def shard_rows_of(shards, tokenizer, validation, captions=None):
     """The rows of token shards, and small copies of what they decode to.
 
     Args:
-        shards: `vqzoo.data.TokenShards`, all rows of one shape. Their names tell the classes.
+        shards: `vqzoo.data.TokenShards`, all rows of one shape. Their names contain the classes.
         tokenizer: `ImageTokenizer` that made them.
         validation: callable, list of str -> set of int, the rows that are held out.
         captions: callable, name of a row -> tuple of its captions: rows without are left out. Defaults to none.
@@ -87,13 +87,13 @@ def shard_rows_of(shards, tokenizer, validation, captions=None):
         Two `ImageRows`, for training and for validation.
 
     Raises:
-        ValueError: if there are rows of several shapes or pictures of several sizes, none has a caption, or there is
-            one row alone.
+        ValueError: if there are rows of several shapes or images of several sizes, none has a caption, or there is
+            only one row.
     """
     if len(shards.shapes) != 1:
-        told = ", ".join(f"{count} of {shape}" for shape, count in shards.shapes.items())
+        shapes = ", ".join(f"{count} of {shape}" for shape, count in shards.shapes.items())
         raise ValueError(
-            f"A prior's tokens have one shape. The shards have {told}. Encode pictures of one size, or give --data, of "
+            f"A prior's tokens have one shape. The shards have {shapes}. Encode images of one size, or give --data, of "
             "which crops are taken."
         )
     rows = [shards[i] for i in range(len(shards))]
@@ -112,8 +112,8 @@ def shard_rows_of(shards, tokenizer, validation, captions=None):
     sizes = sorted({row.size for row in rows})
     if len(sizes) > 1:
         raise ValueError(
-            f"A prior's pictures have one size, in which they are made. The shards have pictures of "
-            f"{' and '.join(map(str, sizes[:3]))} pixels{' and others' * (len(sizes) > 3)}. Encode pictures of one "
+            f"A prior's images have one size. The shards have images of "
+            f"{' and '.join(map(str, sizes[:3]))} pixels{' and others' * (len(sizes) > 3)}. Encode images of one "
             "size, or give --data, of which crops are taken."
         )
     held_out = validation([row.name for row in rows])
@@ -199,12 +199,12 @@ def _by_class(files, root):
 def _in_turn(names, captions):
     """The captions of pictures, of which one that comes again has its next one."""
     turns = collections.Counter()
-    told = []
+    found = []
     for name in names:
         own = captions(name)
-        told.append(own[turns[name] % len(own)])
+        found.append(own[turns[name] % len(own)])
         turns[name] += 1
-    return told
+    return found
 
 
 def _shard_rows(rows, tokenizer, captions):
