@@ -168,7 +168,8 @@ def tokens_of_prompts(prior, target, prompts, settings):
         int32 array (count, positions, num_codebooks), -1 where a token is to be made; None where all are.
 
     Raises:
-        ValueError: the prior's tokens have rows and columns, or a prompt is not a value of the part, or as long as the result.
+        ValueError: the prior's tokens have rows and columns, or a prompt is not a value of the part, or not shorter
+            than the result.
     """
     grid, count = prior.grid, settings["count"]
     length = settings["length"] if grid is None else math.prod(grid)

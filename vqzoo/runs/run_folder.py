@@ -94,8 +94,8 @@ class RunFolder:
         if earlier["files"] != settings["files"]:
             raise ValueError(
                 f"The images, clips or texts are not those of the run in {str(self.folder)!r}: some were added, "
-                "renamed or removed since, or the tokenizer of a prior was trained again, or its tokens were encoded again. "
-                "Bring them back, or start a new run in another --out."
+                "renamed or removed since, or the tokenizer of a prior was trained again, or its tokens were encoded "
+                "again. Bring them back, or start a new run in another --out."
             )
         names = [n for n in {**earlier, **settings} if n not in _FREE and earlier.get(n) != settings.get(n)]
         if names:
