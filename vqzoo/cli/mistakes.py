@@ -7,14 +7,17 @@ import pathlib
 import shlex
 
 from vqzoo.files import user_path
+from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
 from vqzoo.presets import list_presets
 from vqzoo.presets import read_metadata
+from vqzoo.presets.layout import RUN_FILES
 
 _NOUNS = {"image": "pictures", "audio": "recordings", "text": "text", "tokens": "tokens"}
 _ENCODING = ("encode", "reconstruct", "evaluate")
 _OF_PRESETS = ("verify", "info", "export", "push", "generate")
-_OF_A_RUN = ("tokenizer.keras", "prior.keras", "metadata.json", "recipe.json", "run", "manifest.json")
+# A folder of texts has a README.md too.
+_OF_PRESET_FOLDERS = (MANIFEST, *(name for name in RUN_FILES if name != "README.md"))
 _LOOKED_AT = 1000  # files of a folder
 
 
@@ -108,7 +111,7 @@ def _kind(path):
     path = user_path(path)
     if os.path.isfile(path):  # False also of names that no file can have
         return _kinds().get(path.suffix.lower())
-    if not os.path.isdir(path) or any(os.path.exists(path / name) for name in _OF_A_RUN):
+    if not os.path.isdir(path) or any(os.path.exists(path / name) for name in _OF_PRESET_FOLDERS):
         return None
     names = (name for _, _, files in os.walk(path) for name in files if not name.startswith("."))
     endings = {pathlib.PurePath(name).suffix.lower() for name in itertools.islice(names, _LOOKED_AT)}

@@ -13,7 +13,7 @@ from vqzoo.generation.stored import load_parts
 from vqzoo.generation.stored import save_parts
 from vqzoo.jsons import shown
 from vqzoo.presets import find_preset
-from vqzoo.presets import read_manifest
+from vqzoo.presets import holds_prior
 from vqzoo.presets import read_metadata
 from vqzoo.presets import seal_preset
 from vqzoo.presets.layout import PRIOR_FILE
@@ -121,7 +121,7 @@ class Generator:
                 other pieces than the prior's.
         """
         folder = find_preset(name)
-        if PRIOR_FILE not in read_manifest(folder)["files"]:
+        if not holds_prior(folder):
             hint = "A tokenizer generates nothing. Give the preset of a prior, such as `vqzoo list` shows."
             raise ValueError(f"The preset {str(name)!r} has no {PRIOR_FILE}. {hint}")
         prior = Prior.from_preset(folder)

@@ -18,6 +18,7 @@ else:
     from vqzoo.presets.hub import push_to_hub
     from vqzoo.presets.manifest import FORMAT_VERSION
     from vqzoo.presets.manifest import MANIFEST
+    from vqzoo.presets.manifest import holds_prior
     from vqzoo.presets.manifest import read_manifest
     from vqzoo.presets.manifest import read_metadata
     from vqzoo.presets.manifest import verify_preset
@@ -46,6 +47,7 @@ __all__ = [
     "describe_tokens",
     "exports_of",
     "find_preset",
+    "holds_prior",
     "list_presets",
     "load_preset",
     "load_tokens",

@@ -11,13 +11,14 @@ from vqzoo.files import user_path
 from vqzoo.jsons import shown
 from vqzoo.presets.hub import PREFIX
 from vqzoo.presets.hub import download_preset
+from vqzoo.presets.layout import PRIOR_FILE
+from vqzoo.presets.layout import RUN_FILES
+from vqzoo.presets.layout import TOKENIZER_FILE
 from vqzoo.presets.manifest import MANIFEST
 from vqzoo.presets.manifest import folder_path
 from vqzoo.presets.manifest import read_about
 from vqzoo.presets.manifest import read_json
 
-# Files that an unfinished run or download may have left.
-_OF_A_RUN = ("tokenizer.keras", "prior.keras", "metadata.json", "recipe.json", "run", "README.md")
 ENVIRONMENT = "VQZOO_PRESETS"  # folders of presets, separated like $PATH
 
 
@@ -65,7 +66,7 @@ def find_preset(name):
         if _is_file(folder / MANIFEST):
             return folder
     for folder in candidates:
-        if _is_folder(folder) and not any((folder / name).exists() for name in _OF_A_RUN):
+        if _is_folder(folder) and not any((folder / name).exists() for name in RUN_FILES):
             raise ValueError(_not_a_preset(folder))
         if _is_folder(folder):
             raise ValueError(
@@ -191,7 +192,7 @@ def _not_a_preset(folder):
 
 
 def _way_out_of_file(file):
-    if any((file.parent / name).exists() for name in (MANIFEST, *_OF_A_RUN[:2])):
+    if any((file.parent / name).exists() for name in (MANIFEST, TOKENIZER_FILE, PRIOR_FILE)):
         return f"Give its folder, {str(file.parent)!r}."
     return (
         f"Known presets: {', '.join(_names()) or 'none'}. Give one of these names, or the folder that a recipe wrote."

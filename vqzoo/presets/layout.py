@@ -7,6 +7,9 @@ PRIOR_FILE = "prior.keras"
 PIECES_FILE = "pieces.model"
 PARTS_FOLDER = "parts"
 
+RUN_FILES = (TOKENIZER_FILE, PRIOR_FILE, "metadata.json", "recipe.json", "run", "README.md")
+"""What a preset's folder may hold before it is complete, and so also what an unfinished run or download leaves."""
+
 PART_FILES = (TOKENIZER_FILE, PIECES_FILE)
 """What the parts of a prior's space are read from: a signal's tokenizer, and the pieces of a text."""
 

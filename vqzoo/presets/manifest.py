@@ -15,6 +15,7 @@ from vqzoo.names import check_name
 from vqzoo.presets.entries import wrong_entries
 from vqzoo.presets.layout import PARTS_FOLDER
 from vqzoo.presets.layout import PIECES_FILE
+from vqzoo.presets.layout import PRIOR_FILE
 
 FORMAT_VERSION = 1  # of the preset folder; increased when a newer vqzoo changes the folder
 MANIFEST = "manifest.json"
@@ -95,6 +96,21 @@ def verify_preset(folder, files=None):
             f"The preset in {str(folder)!r} is not whole: {', '.join(faults)}. Fetch it or train it again."
         )
     return manifest
+
+
+def holds_prior(folder):
+    """Whether a preset is of a prior; otherwise it is of a tokenizer.
+
+    Args:
+        folder: path, the preset's folder.
+
+    Returns:
+        bool.
+
+    Raises:
+        ValueError: as `read_manifest`.
+    """
+    return PRIOR_FILE in read_manifest(folder)["files"]
 
 
 def read_manifest(folder):

@@ -14,10 +14,10 @@ from vqzoo.cli.progress import Progress
 from vqzoo.files import user_path
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
+from vqzoo.presets import holds_prior
 from vqzoo.presets import read_manifest
 from vqzoo.presets import verify_preset
 from vqzoo.presets.layout import LITERT_FILES
-from vqzoo.presets.layout import PRIOR_FILE
 
 
 def add_arguments(parser):
@@ -32,7 +32,7 @@ def add_arguments(parser):
 def run(arguments):
     """Exports, and prints a line for each form."""
     folder = find_preset(arguments.preset)
-    of_prior = PRIOR_FILE in read_manifest(folder)["files"]
+    of_prior = holds_prior(folder)
     if of_prior and arguments.litert:
         raise ValueError("--litert is of tokenizers: a prior is exported as a SavedModel alone. Leave it out.")
     with Progress("exporting"):

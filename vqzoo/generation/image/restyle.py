@@ -7,8 +7,7 @@ from vqzoo.generation.by_preset import generator_of
 from vqzoo.generation.generator import Generator
 from vqzoo.generation.parts import STYLE
 from vqzoo.presets import find_preset
-from vqzoo.presets import read_manifest
-from vqzoo.presets.layout import PRIOR_FILE
+from vqzoo.presets import holds_prior
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
 from vqzoo.tokenizers import Tokenizer
@@ -59,7 +58,7 @@ def restyle(model, content, style, strength=1.0, **options):
         https://arxiv.org/abs/2202.04200, for filling tokens in
     """
     strength = checked("strength", strength)
-    if isinstance(model, Generator) or (not isinstance(model, Tokenizer) and _holds_prior(model)):
+    if isinstance(model, Generator) or (not isinstance(model, Tokenizer) and holds_prior(find_preset(model))):
         generator = generator_of(model)
         tokens = _filled(generator, content, style, strength, **options)
         tokenizer = generator.tokenizer
@@ -94,10 +93,6 @@ def adaptive_normalization(content, style):
         means.append(keras.ops.mean(latents, axis=axes, keepdims=True))
         deviations.append(keras.ops.std(latents, axis=axes, keepdims=True))
     return deviations[1] * (content - means[0]) / (deviations[0] + _EPSILON) + means[1]
-
-
-def _holds_prior(preset):
-    return PRIOR_FILE in read_manifest(find_preset(preset))["files"]
 
 
 def _filled(generator, content, style, strength, seed=0, **options):
