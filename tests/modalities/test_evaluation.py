@@ -269,7 +269,7 @@ def test_a_folder_of_damaged_files_alone(tokenizers, tmp_path, modality):
 
 def test_a_file_that_the_preset_does_not_take_is_skipped(folder, tokenizers):
     keras.utils.set_random_seed(0)
-    fixed = vqzoo.tokenizers.image.vqvae.image_vqvae_dense((24, 24, 3), 4, (16,), 8, vqzoo.VectorQuantizer(16))
+    fixed = vqzoo.tokenizers.image_vqvae_dense((24, 24, 3), 4, (16,), 8, vqzoo.VectorQuantizer(16))
     found = evaluate_whole(fixed, str(folder / "image"))
     assert found.report["images"] == 1 and len(found.skipped) == 3
 

@@ -164,7 +164,8 @@ def test_inpainting_learns_also_without_labels_and_repairs_with_its_settings(tmp
     spec.loader.exec_module(recipe)
     for parts, dropout in (({"label": 2}, 0.1), ({}, 0.0)):
         space = vqzoo.priors.TokenSpace({**parts, "image": 8})
-        assert recipe.build(recipe.VARIANTS["tiny"], space, (2, 2)).prior.condition_dropout == dropout
+        context = types.SimpleNamespace(settings=recipe.VARIANTS["tiny"], space=space, grid=(2, 2), start=None)
+        assert recipe.build(context).prior.condition_dropout == dropout
     encoder = types.SimpleNamespace(input_shape=(None, None, None, 3))
     stub = types.SimpleNamespace(size=(32, 32), tokenizer=types.SimpleNamespace(encoder=encoder))
     monkeypatch.setattr(recipe.Generator, "from_preset", lambda name: stub)
@@ -178,7 +179,7 @@ def test_inpainting_learns_also_without_labels_and_repairs_with_its_settings(tmp
     monkeypatch.setattr(recipe, "PriorRun", lambda *args: types.SimpleNamespace(fit=id, finish=lambda trainer: None))
     recipe.main(recipe.Config(out=str(tmp_path)))
     assert len(seen) == 2
-    usual = inspect.signature(vqzoo.generation.image.inpaint).parameters["rim"].default
+    usual = inspect.signature(vqzoo.generation.inpaint).parameters["rim"].default
     assert recipe.Config().rim == usual
 
 
@@ -187,7 +188,7 @@ def test_generation_asks_for_guidance_where_there_is_some(monkeypatch):
     recipe = importlib.import_module("image_generation")
     seen = []
     run = types.SimpleNamespace(fit=lambda build: None, finish=lambda trainer: None)
-    monkeypatch.setattr(recipe, "PriorRun", lambda config, name, sampling, start: seen.append(sampling) or run)
+    monkeypatch.setattr(recipe, "PriorRun", lambda config, name, data, sampling, start: seen.append(sampling) or run)
     tiny = recipe.VARIANTS["tiny"]
     for guidance in (1.0, 2.5):
         recipe.main(dataclasses.replace(tiny, guidance=guidance))
@@ -241,7 +242,7 @@ def test_the_published_networks_are_one_flag_away(monkeypatch):
     recipe = importlib.import_module("image_vqgan")
     small = {"filters": 8, "size": 32, "codebook_size": 16, "latent_dim": 4}
     config = dataclasses.replace(recipe.VARIANTS["f16"], blocks=1, **small)
-    tokenizer = recipe.build(config).tokenizer
+    tokenizer = recipe.build(types.SimpleNamespace(settings=config)).tokenizer
     assert tokenizer.encode(np.zeros((1, 32, 48, 3), "float32")).shape == (1, 2, 3, 1)
     layers = [layer.name for layer in tokenizer.encoder.layers]
     assert any("down_4_attn" in name for name in layers) and any("norm" in name for name in layers), layers

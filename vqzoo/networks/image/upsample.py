@@ -57,7 +57,7 @@ class UpsampleConv2D(keras.layers.Layer):
     """Nearest-neighbour upsampling by 2 and a 3x3 convolution in one, with fewer than half of the products.
 
     Equals `UpSampling2D(2)` followed by `Conv2D(filters, 3, padding="same")`, whose `kernel` and `bias` it holds, up to
-    the rounding of sums of the kernel's rows; see `vqzoo.ops.image.upsample`.
+    the rounding of sums of the kernel's rows; see `vqzoo.ops.upsample_conv`.
 
     Args:
         filters: int, channels of the output.
