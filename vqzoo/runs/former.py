@@ -18,6 +18,7 @@ def _former(modality):
             self.prepare()
 
         def fit(self, build):
+            """As of `TokenizerRun`."""
             pieces = [self.split.context["pieces"]] if "pieces" in self.split.context else []
             return super().fit(lambda context: build(context.settings, *pieces))
 

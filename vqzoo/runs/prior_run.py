@@ -47,28 +47,35 @@ class PriorRun(Run):
 
     @property
     def noun(self):
+        """As of `Run`."""
         return self.data.noun
 
     @property
     def files_noun(self):
+        """As of `Run`."""
         return self.data.files_noun
 
     @property
     def counts(self):
+        """As of `Run`."""
         return (*COUNTS, *self.data.counts)
 
     # === Data ===
     def read(self):
+        """As of `Run`."""
         return self.data.read(self.folder)
 
     @property
     def data_names(self):
+        """As of `Run`."""
         return self.data.names(self.split)
 
     def validation_count(self):
+        """As of `Run`."""
         return self.data.validation_count(self.split)
 
     def open(self, validation_batch):
+        """As of `Run`."""
         data = self.data
         data.open(self.split, self.start, quiet=not self.chief)
         parts = (*data.conditions, data.target)
@@ -95,23 +102,28 @@ class PriorRun(Run):
         return context
 
     def check(self, trainer):
+        """As of `Run`."""
         checked_settings(trainer.fitted, self.sampling)  # raises now, not after the first epoch
 
     def data_line(self):
+        """As of `Run`."""
         train, held_out = len(self.data.train.tokens), len(self.data.held_out.tokens)
         parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
         return f"{train} rows of tokens for training and {held_out} held out" + (f"; asked by {parts}" if parts else "")
 
     def tokens_line(self, trainer):
+        """As of `Run`."""
         grid = self.data.grid or self.data.train.tokens.shape[1:-1]
         most = "" if self.data.grid else ", or fewer"
         return tokens_line(self.noun, grid, self.data.target.codebook_sizes) + most
 
     def watcher(self, fitted):
+        """As of `Run`."""
         return self.data.watcher(self._generator(fitted), self.folder / "run")
 
     @property
     def skipped(self):
+        """As of `Run`."""
         return {**self.data.skipped, **self.split.skipped}
 
     # === The preset ===

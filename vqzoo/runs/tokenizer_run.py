@@ -47,28 +47,35 @@ class TokenizerRun(Run):
 
     @property
     def noun(self):
+        """As of `Run`."""
         return self.modality.noun
 
     @property
     def files_noun(self):
+        """As of `Run`."""
         return self.modality.skipped_noun or self.modality.files_noun
 
     @property
     def counts(self):
+        """As of `Run`."""
         return (*COUNTS, *self.modality.counts)
 
     # === Data ===
     def read(self):
+        """As of `Run`."""
         return self.modality.split(self.settings)
 
     @property
     def data_names(self):
+        """As of `Run`."""
         return self.split.train
 
     def validation_count(self):
+        """As of `Run`."""
         return self.modality.validation_count(self.settings, self.split)
 
     def open(self, validation_batch):
+        """As of `Run`."""
         return self.modality.datasets(self.settings, self.split, validation_batch)
 
     def shown(self, batch):
@@ -76,14 +83,17 @@ class TokenizerRun(Run):
         return np.concatenate([x.numpy() for x in self.validation.take(-(-SAMPLES // batch))])[:SAMPLES]
 
     def check(self, trainer):
+        """As of `Run`."""
         self.modality.check(self.settings, self.split, trainer.tokenizer)
 
     def data_line(self):
+        """As of `Run`."""
         noun, train, held_out = self.modality.files_noun, len(self.split.train), len(self.split.validation)
         ignored = f"; ignored {counted(self.split.ignored)}" if self.split.ignored else ""
         return f"{train + held_out} {noun}, {train} for training and {held_out} held out{ignored}"
 
     def tokens_line(self, trainer):
+        """As of `Run`."""
         tokenizer = trainer.tokenizer
         signal = keras.KerasTensor((1, *self.samples.shape[1:]), tokenizer.signal_dtype)
         latents = tokenizer.encoder.compute_output_spec(signal)
@@ -91,6 +101,7 @@ class TokenizerRun(Run):
         return tokens_line(self.modality.noun, grid, tokenizer.codebook_sizes)
 
     def watcher(self, fitted):
+        """As of `Run`."""
         shown = self.modality.shown(self.split, self.samples)
         return self.modality.watcher(fitted, self.folder / "run", shown)
 

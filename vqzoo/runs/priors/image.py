@@ -60,6 +60,7 @@ class ImagePriorData(PriorData):
 
     # === Data ===
     def read(self, folder):
+        """As of `PriorData`."""
         settings = self.settings
         if self.styles and (settings.tokens or self.captions):
             raise ValueError("--styles takes crops of images, and no conditions: leave out --tokens and --captions.")
@@ -108,10 +109,12 @@ class ImagePriorData(PriorData):
         return [*split.train, *names]
 
     def validation_count(self, split):
+        """As of `PriorData`."""
         wanted = self.settings.validation_examples
         return min(wanted, len(self.held_out.tokens)) if self.settings.tokens else wanted
 
     def open(self, split, start, quiet):
+        """As of `PriorData`."""
         settings = self.settings
         if not settings.tokens:
             held_out = settings.validation_data or settings.data
@@ -197,6 +200,7 @@ class ImagePriorData(PriorData):
 
     # === Results ===
     def describe(self, split):
+        """As of `PriorData`."""
         known = [name for part in self.conditions if isinstance(part, Labels) for name in part.known]
         kinds = {STYLE: "in the style of others, ", "text": "by any text, ", "label": f"{len(known)} classes, "}
         what = "".join(kinds[part.name] for part in self.conditions)
@@ -219,6 +223,7 @@ class ImagePriorData(PriorData):
         return f"{rows}, {len(split.train)} images{' with captions' if self.table else ''}: {source}"
 
     def watcher(self, generator, folder):
+        """As of `PriorData`."""
         return GeneratedPictures(folder / "pictures", lambda: self.drawn(generator))
 
     def save_samples(self, generator, folder):

@@ -39,6 +39,7 @@ class SignalPriorData(PriorData):
 
     # === Data ===
     def read(self, folder):
+        """As of `PriorData`."""
         settings = self.settings
         self.preset = find_preset(settings.tokenizer)
         if folder.resolve() == self.preset.resolve():
@@ -77,6 +78,7 @@ class SignalPriorData(PriorData):
         return [*rows, f"tokenizer {describe_tokens(self.preset)['sha256']}"]
 
     def open(self, split, start, quiet):
+        """As of `PriorData`."""
         settings = self.settings
         roots = settings.data, settings.validation_data or settings.data
         self.train, self.held_out = (
@@ -89,6 +91,7 @@ class SignalPriorData(PriorData):
         self.conditions = (Labels(classes),) if classes else ()
 
     def validation_count(self, split):
+        """As of `PriorData`."""
         return min(self.settings.validation_examples, len(split.validation))
 
     def _rows(self, things, root):
@@ -120,6 +123,7 @@ class SignalPriorData(PriorData):
 
     # === Results ===
     def describe(self, split):
+        """As of `PriorData`."""
         known = self.conditions[0].known if self.conditions else ()
         what = f"{self.modality.noun}{f' of {len(known)} classes' if known else ''}"
         rows = self.train.tokens
@@ -136,9 +140,11 @@ class SignalPriorData(PriorData):
         return self.modality.generated_files
 
     def watcher(self, generator, folder):
+        """As of `PriorData`."""
         return Generated(folder / "generated", lambda path: self._write(generator, path))
 
     def save_samples(self, generator, folder):
+        """As of `PriorData`."""
         self._write(generator, folder)
 
     def _write(self, generator, folder):

@@ -38,6 +38,7 @@ class TextPriorData(PriorData):
 
     # === Data ===
     def read(self, folder):
+        """As of `PriorData`."""
         settings = self.settings
         self.paired = settings.data.lower().endswith((".tsv", ".csv", ".jsonl"))
         ignored, skipped = collections.Counter(), {}
@@ -66,12 +67,15 @@ class TextPriorData(PriorData):
         return Split(train, [held_out[i] for i in some], dict(ignored), skipped)
 
     def names(self, split):
+        """As of `PriorData`."""
         return ["\t".join(row) for row in split.train] if self.paired else split.train
 
     def validation_count(self, split):
+        """As of `PriorData`."""
         return len(split.validation)
 
     def open(self, split, start, quiet):
+        """As of `PriorData`."""
         settings = self.settings
         self.target = self._part(TARGET, [self._target(row) for row in split.train], start)
         self.conditions = ()
@@ -113,6 +117,7 @@ class TextPriorData(PriorData):
 
     # === Results ===
     def describe(self, split):
+        """As of `PriorData`."""
         what = "Generates a text from another" if self.paired else "Generates texts"
         return {
             "modality": "text",
@@ -123,9 +128,11 @@ class TextPriorData(PriorData):
         }
 
     def watcher(self, generator, folder):
+        """As of `PriorData`."""
         return Generated(folder / "generated", lambda path: self._write(generator, path))
 
     def save_samples(self, generator, folder):
+        """As of `PriorData`."""
         self._write(generator, folder)
 
     def _write(self, generator, folder):
