@@ -32,3 +32,9 @@ def _module(path):
 def results():
     """tests/benchmarks/results.py, which writes the tables."""
     return _module(pathlib.Path(__file__).parents[1] / "benchmarks" / "results.py")
+
+
+@pytest.fixture
+def house():
+    """tests/benchmarks/house.py, which measures the order of the code."""
+    return _module(pathlib.Path(__file__).parents[1] / "benchmarks" / "house.py")
