@@ -44,7 +44,7 @@ class NoteTokenizer(vqzoo.Tokenizer):
 class NoteSignal:
     """What a person writes for notes, and what comes out."""
 
-    axes, size = 2, None
+    axes, size, has_size = 2, None, False
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer

@@ -75,7 +75,7 @@ class SignalPart(Part):
         """
         folder = find_preset(preset)
         tokenizer, about = Tokenizer.from_preset(folder), read_metadata(folder)
-        if size is None and tokenizer.modality == "image":
+        if size is None and _codec(tokenizer, None).has_size:
             size = (about.get("example") or {}).get("signal", ())[:2] or None
         file = found_part_file(read_manifest(folder)["files"], str(about.get("target", "")), TOKENIZER_FILE)
         return cls(name, tokenizer, size, length, folder / file)

@@ -15,13 +15,13 @@ from vqzoo.data.audio.files import is_synthetic
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
+from vqzoo.modalities.measuring import Reconstructed
+from vqzoo.modalities.measuring import batches_of
+from vqzoo.modalities.measuring import reconstructed_files
 from vqzoo.modalities.modality import EXAMPLES
 from vqzoo.modalities.modality import Evaluation
 from vqzoo.modalities.modality import Modality
-from vqzoo.modalities.modality import Reconstructed
 from vqzoo.modalities.modality import Split
-from vqzoo.modalities.modality import batches_of
-from vqzoo.modalities.modality import reconstructed_files
 from vqzoo.plots import save_sounds
 from vqzoo.trainers import Sounds
 

@@ -18,13 +18,13 @@ from vqzoo.data.image.pixels import to_pixels
 from vqzoo.data.image.source import as_source
 from vqzoo.metrics import evaluate_images
 from vqzoo.metrics import psnr
+from vqzoo.modalities.measuring import Reconstructed
+from vqzoo.modalities.measuring import batches_of
+from vqzoo.modalities.measuring import reconstructed_files
 from vqzoo.modalities.modality import EXAMPLES
 from vqzoo.modalities.modality import Evaluation
 from vqzoo.modalities.modality import Modality
-from vqzoo.modalities.modality import Reconstructed
 from vqzoo.modalities.modality import Split
-from vqzoo.modalities.modality import batches_of
-from vqzoo.modalities.modality import reconstructed_files
 from vqzoo.plots import save_picture_rows
 from vqzoo.plots import save_reconstructions
 from vqzoo.trainers import Pictures
@@ -48,6 +48,7 @@ class ImageModality(Modality):
     suffix = ".png"
     generated_files = ("samples.png",)
     has_grid = True
+    has_size = True
     at_once = 2**20
     """int, pixels of a batch; larger images are encoded one at a time, in tiles."""
     tile_size = 512

@@ -16,6 +16,8 @@ class AudioSignal:
         size: None; audio has any length.
     """
 
+    has_size = False
+    """bool, whether results have a size that their tokens do not determine."""
     axes = 2
     """int, of one clip: samples, channels."""
     size = None

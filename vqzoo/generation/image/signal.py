@@ -21,6 +21,8 @@ class ImageSignal:
         size: tuple (height, width) in pixels. Defaults to whole strides.
     """
 
+    has_size = True
+    """bool, whether results have a size that their tokens do not determine."""
     axes = 3
     """int, of one image: height, width, channels."""
 

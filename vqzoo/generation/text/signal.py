@@ -17,6 +17,8 @@ class TextSignal:
         size: None; a text has any length.
     """
 
+    has_size = False
+    """bool, whether results have a size that their tokens do not determine."""
     axes = 0
     """int, of one text, which is a str."""
     size = None

@@ -84,7 +84,7 @@ class SignalPriorData(PriorData):
         self.train, self.held_out = (
             self._rows(things, root) for things, root in zip((split.train, split.validation), roots, strict=True)
         )
-        size = self.train.size if self.modality.name == "image" else None
+        size = self.train.size if self.modality.has_size else None
         length = max(rows.tokens.shape[1] for rows in (self.train, self.held_out))
         self.target = SignalPart.from_preset(self.modality.name, self.preset, size, length)
         classes = sorted({name for name in self.train.values["label"] if name}) if settings.classes else []
