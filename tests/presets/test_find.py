@@ -60,6 +60,18 @@ def test_the_environment_comes_before_the_package_and_in_its_order(put, monkeypa
     assert find_preset("image-tiny") == first
 
 
+def test_what_a_recipe_wrote_in_the_current_folder_is_found_last_by_its_name(put, monkeypatch, tmp_path):
+    put("cwd/saved_models", "image_vqvae")
+    assert find_preset("image_vqvae").resolve() == tmp_path / "cwd" / "saved_models" / "image_vqvae"
+    assert [preset.name for preset in list_presets()] == ["image_vqvae"]
+    shipped = put("checkout/saved_models", "image_vqvae")
+    assert find_preset("image_vqvae") == shipped
+    monkeypatch.chdir(tmp_path / "checkout")  # where both are one folder
+    with pytest.raises(ValueError) as caught:
+        find_preset("image_other")
+    assert str(caught.value).count("saved_models/image_other") == 1
+
+
 def test_a_complete_preset_wins_over_an_unfinished_one_of_the_name(put, monkeypatch, tmp_path):
     (tmp_path / "cwd" / "image-tiny").mkdir()
     monkeypatch.setenv("VQZOO_PRESETS", str(tmp_path / "first"))
