@@ -116,8 +116,27 @@ def text_signals():
     return Bound(TextModality(), vqzoo.text_vqvae(pieces, stride=2, filters=8, blocks=1, quantizer=quantizer))
 
 
+def test_blank_lines_stay_so_that_parallel_files_stay_beside_each_other(text_signals, tmp_path):
+    (tmp_path / "a.txt").write_text("\nthe cat\n \t\na dog\n\n", encoding="utf-8")
+    lines = text_signals.load(tmp_path / "a.txt")
+    assert lines[:, 0].tolist() == ["", "the cat", "", "a dog", ""]
+    (tokens,) = text_signals.encode([lines])
+    assert len(tokens) == 5
+    text_signals.save(tmp_path / "b.txt", lines)
+    assert (tmp_path / "b.txt").read_text() == "\nthe cat\n\na dog\n\n"
+    rows = text_signals.rows("a.txt", lines, tokens)  # to train on: without the blank ones
+    assert [row.name for row in rows] == ["a.txt:2", "a.txt:4"]
+    np.testing.assert_array_equal(rows[0].tokens, tokens[1][: len(rows[0].tokens)])
+    other = lines.copy()
+    other[1, 0] = "the dog"
+    assert text_signals.compare(lines, other)["exact_match"] == 0.5
+    (tmp_path / "a.txt").write_text("\n\n")
+    with pytest.raises(ValueError, match="There is no sentence in .*a.txt: all lines are empty"):
+        text_signals.load(tmp_path / "a.txt")
+
+
 def test_a_text_file_is_lines_and_comes_back_in_their_order(text_signals, tmp_path, monkeypatch):
-    (tmp_path / "a.txt").write_text("the cat sat on the mat\n\na dog\nthe cat\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("the cat sat on the mat\na dog\nthe cat\n", encoding="utf-8")
     lines = text_signals.load(tmp_path / "a.txt")
     assert lines.shape == (3, 1) and lines[:, 0].tolist() == ["the cat sat on the mat", "a dog", "the cat"]
     tokens = text_signals.encode([lines, lines[:1]])
