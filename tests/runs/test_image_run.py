@@ -54,6 +54,28 @@ def pictures(tmp_path):
     return folder
 
 
+@pytest.mark.parametrize("inside", ["", "/presets/mine"])
+@pytest.mark.parametrize("name", ["data", "validation_data"])
+def test_an_output_folder_inside_the_data_is_refused_before_anything_is_written(name, inside, pictures, tmp_path):
+    before = sorted(pictures.iterdir())
+    folder = f"{pictures}{inside}"
+    with pytest.raises(ValueError) as caught:
+        run_of(Config(folder, **{name: str(pictures)}))
+    where = "lies in" if inside else "is"
+    assert f"--out {folder} {where} the folder of --{name}, {pictures}: " in str(caught.value)
+    beside = tmp_path / ("mine" if inside else "pictures_preset")
+    assert str(caught.value).endswith(f"Give a folder beside it, such as --out {beside}")
+    assert sorted(pictures.iterdir()) == before
+    run_of(Config(str(beside), **{name: str(pictures)}))
+
+
+def test_a_single_picture_that_trains_and_validates_is_told_in_a_line_and_on_the_card(pictures, tmp_path, capsys):
+    run = run_of(Config(str(tmp_path / "out"), str(pictures / "0.png")))
+    remark = f"{pictures / '0.png'} is the only picture: it trains and validates."
+    assert capsys.readouterr().err == f"warning: {remark}\n"
+    assert run.about()["data"].endswith(f". {remark}")
+
+
 def test_other_endings_are_counted(pictures, tmp_path, capsys):
     for name in ("a.xyz", "b.xyz", "README"):
         (pictures / name).touch()

@@ -153,7 +153,7 @@ class PriorRun(Run):
 
     def about(self):
         """What the card says of the prior."""
-        described = self.data.describe(self.split)
+        described = self.with_remarks(self.data.describe(self.split))
         description = f"{described['description']} Made by recipes/{self.name}.py."
         return {"codebook_sizes": list(self.data.target.codebook_sizes), **described, "description": description}
 

@@ -1,10 +1,14 @@
 """What every training run does around its recipe: devices, data, watching, the finished preset folder."""
 
 import abc
+import contextlib
 import functools
 import importlib.util
 import math
+import shlex
+import sys
 import types
+import warnings
 
 import keras
 import rich.console
@@ -12,6 +16,7 @@ import rich.table
 import tensorflow as tf
 
 from vqzoo.data.files import counted
+from vqzoo.files import shown_path
 from vqzoo.files import user_path
 from vqzoo.measures import metric_rows
 from vqzoo.presets import check_folder
@@ -53,6 +58,7 @@ class Run(abc.ABC):
         self.name = name
         self.folder = user_path(settings.out)
         self.split = None  # once prepared
+        self.remarks = []  # on the data, for the card
 
     # === What kinds of runs add ===
     @property
@@ -114,13 +120,15 @@ class Run(abc.ABC):
             The run itself.
 
         Raises:
-            ValueError: if a setting is out of its range, the data hold nothing to read, the output folder holds other
-                files or is in use, the run to be resumed was another, or the devices cannot share a batch equally.
+            ValueError: if a setting is out of its range, the data hold nothing to read, the output folder lies in
+                them, holds other files or is in use, the run to be resumed was another, or the devices cannot share a
+                batch equally.
         """
         if self.split is not None:
             return self
         settings = self.settings
         _check_settings(settings, self.counts)
+        _check_apart(self.folder, settings)
         if settings.deterministic:
             tf.config.experimental.enable_op_determinism()
         self.strategy = strategy_named(settings.strategy)  # before TensorFlow computes anything
@@ -129,7 +137,8 @@ class Run(abc.ABC):
         check_folder(self.folder, self.model_file)  # now, not after hours
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(settings.precision)
-        self.split = self.read()
+        with _told_warnings(self.chief) as self.remarks:
+            self.split = self.read()
         self.run_folder = RunFolder(self.folder / "run", settings, self.data_names, writes=self.chief)
         count = self.validation_count()
         devices = self.strategy.num_replicas_in_sync
@@ -208,6 +217,17 @@ class Run(abc.ABC):
             raise
         return trainer
 
+    def with_remarks(self, about):
+        """What the card says, with what was remarked on the data.
+
+        Args:
+            about: dict with `data`, a str.
+
+        Returns:
+            The dict with a longer `data`.
+        """
+        return {**about, "data": " ".join([f"{about['data']}.", *self.remarks])} if self.remarks else about
+
     @property
     def skipped(self):
         """Dict path -> reason, what could not be read."""
@@ -274,6 +294,39 @@ def _check_settings(settings, counts):
         raise ValueError(f"--precision is one of {', '.join(PRECISIONS)}. Received: {settings.precision}")
     if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise ValueError("--tensorboard needs the package tensorboard: pip install tensorboard")
+
+
+@contextlib.contextmanager
+def _told_warnings(aloud):
+    """Prints a warning about the data in one line, without the source that Python shows; gives the list of them."""
+    told = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield told
+    for warning in caught:
+        if warning.category is not UserWarning:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif str(warning.message) not in told:
+            told.append(str(warning.message))
+    for remark in told if aloud else ():
+        print(f"warning: {shown_path(remark)}", file=sys.stderr)
+
+
+def _check_apart(folder, settings):
+    """Raises ValueError where the output folder lies in a folder of data: the next run would train on what is there."""
+    for name in ("data", "validation_data"):
+        data = getattr(settings, name, "")
+        place = data and user_path(data)
+        if not place or not place.is_dir():
+            continue
+        place, out = place.resolve(), folder.resolve()
+        if place == out or place in out.parents:
+            other = place.parent / (f"{out.name}_preset" if place == out else out.name)
+            raise ValueError(
+                f"--out {shown_path(folder)} {'is' if place == out else 'lies in'} the folder of --{name}, "
+                f"{shown_path(data)}: the next run would take its images and texts for data. Give a folder beside it, "
+                f"such as --out {shlex.quote(str(other))}"
+            )
 
 
 def tokens_line(noun, grid, codebook_sizes):

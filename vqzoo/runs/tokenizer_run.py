@@ -133,7 +133,7 @@ class TokenizerRun(Run):
 
     def about(self):
         """What the card says of the tokenizer: dict of `description`, `signal` and `data`."""
-        described = self.modality.describe(self.settings, self.split)
+        described = self.with_remarks(self.modality.describe(self.settings, self.split))
         return {**described, "description": f"Made by recipes/{self.name}.py on {described['description']}"}
 
     def _example(self, tokenizer):
