@@ -40,7 +40,8 @@ def find_preset(name):
     Args:
         name: str or path. The path of a folder; or a name, which is searched in the current folder, in each folder of
             `$VQZOO_PRESETS` (separated like `$PATH`), in `saved_models/` beside the package and in `saved_models/` of
-            the current folder, where recipes write, in this order; or `hf://user/name[@revision]`, which is downloaded from the Hugging Face Hub once.
+            the current folder, where recipes write, in this order; or
+            `hf://user/name[@revision]`, which is downloaded from the Hugging Face Hub once.
 
     Returns:
         `pathlib.Path` of a folder that has a manifest.
