@@ -13,6 +13,7 @@ from vqzoo.data import find_text
 from vqzoo.data import read_sentences
 from vqzoo.data import sample_sentences
 from vqzoo.data import split_sentences
+from vqzoo.data.files import amount
 from vqzoo.data.files import kept_going
 from vqzoo.data.text.corpus import read_lines
 from vqzoo.data.text.corpus import readable_sentences
@@ -177,7 +178,8 @@ class TextModality(Modality):
         sentences, skipped = _measurable(tokenizer, files)
         some = np.random.default_rng(seed).permutation(len(sentences))[:count]
         report = evaluate_text(tokenizer, [sentences[i] for i in some])
-        measured = f"{len(some)} of the {len(sentences)} sentences in {len(files)} files, drawn at random"
+        there = f"{amount(len(sentences), 'sentences')} in {amount(len(files), 'files')}"
+        measured = f"{len(some)} of the {there}, drawn at random"
         measured += " (--whole measures all)" if len(some) < len(sentences) else ""
         return Evaluation(report, measured, len(files), skipped, files.ignored)
 
@@ -209,7 +211,7 @@ class TextModality(Modality):
         return {
             "description": f"sentences of up to {length} pieces.",
             "signal": {"ids": [0, pieces.size - 1], "length": length},
-            "data": f"{len(split.train)} sentences: {source}",
+            "data": f"{amount(len(split.train), 'sentences')}: {source}",
         }
 
 

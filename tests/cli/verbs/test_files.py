@@ -247,7 +247,7 @@ def test_endings_that_are_not_read_are_counted(modality, presets, tmp_path, caps
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).touch()
     assert main(command("encode", presets, modality, [tmp_path / "in"], tmp_path / "out")) == 0
-    assert "encoded 1 files, ignored 2 .xyz, 1 no ending" in capsys.readouterr().out
+    assert "encoded 1 file, ignored 2 .xyz, 1 no ending" in capsys.readouterr().out
 
 
 def test_linked_folders_are_followed_and_each_file_counts_once(presets, tmp_path, capsys):
