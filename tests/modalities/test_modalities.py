@@ -12,6 +12,7 @@ import soundfile
 import vqzoo
 from vqzoo.data import Pieces
 from vqzoo.data import load_audio
+from vqzoo.data import save_image
 from vqzoo.data.audio import files
 from vqzoo.data.audio import read
 from vqzoo.metrics import mel_distance
@@ -180,6 +181,16 @@ def test_a_sound_is_decoded_from_the_tokens_of_its_length_alone(size, frames, to
         return
     with pytest.raises(ValueError, match=told):
         signals.decode(tokens, size)
+
+
+def test_a_file_of_another_size_than_a_preset_takes_is_told_for_the_command_line(tmp_path):
+    save_image(tmp_path / "a.png", np.zeros((28, 27, 1)))
+    images = Bound(ImageModality(), Tokenizer(encoder=types.SimpleNamespace(input_shape=(None, 28, 28, 1))))
+    told = r"takes images of 28x28 pixels only. Received: .*a.png, 28x27. Resize the file, or take a preset of any size"
+    with pytest.raises(ValueError, match=told):
+        images.load(tmp_path / "a.png")
+    save_image(tmp_path / "a.png", np.zeros((28, 28, 1)))
+    assert images.load(tmp_path / "a.png").shape == (28, 28, 1)
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,16 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints the numbers, and what they were measured on; exit status 1 if a file was skipped."""
+    from vqzoo.data.paths import missing_path
     from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
     given = [name for name in ("size", *_DEFAULTS) if getattr(arguments, name) is not None]
     if arguments.whole and given:
         raise ValueError(f"--whole measures files as they are: leave out {' '.join(f'--{name}' for name in given)}.")
+    missing = None if arguments.path.startswith("tfds:") else missing_path([arguments.path])
+    if missing:
+        raise ValueError(missing)
     tokenizer = Tokenizer.from_preset(find_preset(arguments.preset))
     modality = modality_of(tokenizer, arguments.preset)
     with Progress("measuring"):

@@ -51,7 +51,7 @@ def find_text(path):
         path,
         TEXT_SUFFIXES,
         "text file",
-        "leave it out (sample_sentences() in Python) for English prose that is already here",
+        "take sample_sentences(), as recipes without --data do: English prose",
     )
 
 
