@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -164,6 +165,22 @@ def trainer_of(context):
     trainer.build((None, config.size, config.size, config.channels))
     trainer.compile("sgd")
     return trainer
+
+
+def test_what_a_run_starts_from_is_measured_and_stands_beside_the_result(pictures, tmp_path, capsys):
+    run = run_of(Config(str(tmp_path / "out"), str(pictures)))
+    trainer = trainer_of(run.context)
+    run.measure_before(trainer)
+    assert run.before is None  # nothing but random weights
+    run._print({"psnr": 21.25}, {"litert": "fine"}, [])
+    assert "before" not in capsys.readouterr().out
+    run.settings.init = "a preset"
+    run.measure_before(trainer)
+    expected = run.modality.evaluate(trainer.tokenizer, run.split, run.validation)
+    assert run.before["psnr"] == expected["psnr"]
+    run._print({"psnr": 21.25}, {"litert": "fine"}, [], {"psnr": 20.5, "usage": 0.5})
+    told = capsys.readouterr().out
+    assert re.search(r"after.*before", told) and re.search(r"PSNR .*21.25.*20.5", told) and "usage" not in told
 
 
 def test_shards_are_noticed_and_split_as_their_files(pictures, tmp_path):

@@ -7,6 +7,7 @@ import pathlib
 import keras
 import numpy as np
 
+from vqzoo.data.files import amount
 from vqzoo.export import export_prior_preset
 from vqzoo.generation import Generator
 from vqzoo.metrics import TokenEntropy
@@ -100,7 +101,8 @@ class PriorRun(Run):
     def data_line(self):
         train, held_out = len(self.data.train.tokens), len(self.data.held_out.tokens)
         parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
-        return f"{train} rows of tokens for training and {held_out} held out" + (f"; asked by {parts}" if parts else "")
+        asked = f"; asked by {parts}" if parts else ""
+        return f"{amount(train, 'rows')} of tokens for training and {held_out} held out{asked}"
 
     def tokens_line(self, trainer):
         grid = self.data.grid or self.data.train.tokens.shape[1:-1]

@@ -15,6 +15,7 @@ import rich.console
 import rich.table
 import tensorflow as tf
 
+from vqzoo.data.files import amount
 from vqzoo.data.files import counted
 from vqzoo.files import shown_path
 from vqzoo.files import user_path
@@ -172,7 +173,16 @@ class Run(abc.ABC):
             trainer = build(self.context)
         self.check(trainer)
         self.announce(trainer)
+        if self.chief:
+            self.measure_before(trainer)
         return self._trained(trainer)
+
+    def measure_before(self, trainer):  # noqa: B027
+        """Measures what the run starts from, for the table at its end. Called by the first worker, before training.
+
+        Args:
+            trainer: what `build` returned.
+        """
 
     def announce(self, trainer):
         """Prints what was found and is about to be trained: data, model, devices, and where results go.
@@ -183,7 +193,8 @@ class Run(abc.ABC):
         if not self.chief:
             return
         settings, devices = self.settings, self.strategy.num_replicas_in_sync
-        steps = f"{settings.epochs} epochs of {settings.steps_per_epoch} steps of {settings.batch_size} {self.noun}"
+        epochs, steps = amount(settings.epochs, "epochs"), amount(settings.steps_per_epoch, "steps")
+        steps = f"{epochs} of {steps} of {amount(settings.batch_size, self.noun)}"
         where = f" on {devices} devices, {settings.batch_size // devices} of a batch on each" if devices > 1 else ""
         lines = {
             "data": self.data_line(),
@@ -200,7 +211,7 @@ class Run(abc.ABC):
         self._check_agreed(start)
         console = rich.console.Console(quiet=not self.chief)
         if self.run_folder.resuming:
-            console.print(f"resumed after {start.step} steps", highlight=False)
+            console.print(f"resumed after {amount(start.step, 'steps')}", highlight=False)
         try:
             trainer.fit(
                 distributed_dataset(self.strategy, functools.partial(self.batches.dataset, start.step, None)),
@@ -262,12 +273,16 @@ class Run(abc.ABC):
                 "give them one folder that they share."
             )
 
-    def _print(self, report, exports, paths):
-        """Prints the numbers, the agreement of each export, and where the files are."""
+    def _print(self, report, exports, paths, before=None):
+        """Prints the numbers, with those of what the run started from; the agreement of each export; and the files."""
         console = rich.console.Console()
-        table = rich.table.Table(title=f"{self.name} on held-out {self.noun}", show_header=False)
-        for row in metric_rows(report):
-            table.add_row(*row)
+        title = f"{self.name} on held-out {self.noun}"
+        table = rich.table.Table("", "after", title=title, show_header=bool(before))
+        earlier = dict(metric_rows(before or {}))
+        if before:
+            table.add_column("before")
+        for label, value in metric_rows(report):
+            table.add_row(label, value, *([earlier.get(label, "")] if before else []))
         for form, line in exports.items():
             table.add_row(f"export {form}", line)
         console.print(table)
@@ -281,7 +296,7 @@ class Run(abc.ABC):
         if self.split.ignored:
             console.print(f"ignored in the folders of the data: {counted(self.split.ignored)}", highlight=False)
         if skipped:
-            console.print(f"{len(skipped)} {self.files_noun} could not be read and were skipped:")
+            console.print(f"skipped {amount(len(skipped), self.files_noun)} that could not be read:", highlight=False)
         for path, reason in skipped.items():
             console.print(f"  {failure_line(path, reason)}", soft_wrap=True, markup=False, highlight=False)
 

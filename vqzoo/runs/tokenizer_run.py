@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
+from vqzoo.data.files import amount
 from vqzoo.data.files import counted
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
@@ -44,6 +45,7 @@ class TokenizerRun(Run):
         super().__init__(settings, name)
         self.modality = modality_named(modality) if isinstance(modality, str) else modality
         self.networks = networks
+        self.before = None  # the numbers of the preset that `settings.init` names
 
     @property
     def noun(self):
@@ -81,7 +83,7 @@ class TokenizerRun(Run):
     def data_line(self):
         noun, train, held_out = self.modality.files_noun, len(self.split.train), len(self.split.validation)
         ignored = f"; ignored {counted(self.split.ignored)}" if self.split.ignored else ""
-        return f"{train + held_out} {noun}, {train} for training and {held_out} held out{ignored}"
+        return f"{amount(train + held_out, noun)}, {train} for training and {held_out} held out{ignored}"
 
     def tokens_line(self, trainer):
         tokenizer = trainer.tokenizer
@@ -93,6 +95,10 @@ class TokenizerRun(Run):
     def watcher(self, fitted):
         shown = self.modality.shown(self.split, self.samples)
         return self.modality.watcher(fitted, self.folder / "run", shown)
+
+    def measure_before(self, trainer):
+        if self.settings.init:
+            self.before = self.modality.evaluate(trainer.tokenizer.in_float32(), self.split, self.validation)
 
     # === The preset ===
     def finish(self, trainer, marks=None):
@@ -128,7 +134,7 @@ class TokenizerRun(Run):
         exports = [name for name in exports if (self.folder / name).exists()]
         files = ["tokenizer.keras", *exports, *self.modality.sample_files, "README.md"]
         lines = {agreement.form: _line_of(agreement) for agreement in agreements}
-        self._print(report, lines, [*files, "run/curves.png", "run/usage.png"])
+        self._print(report, lines, [*files, "run/curves.png", "run/usage.png"], self.before)
         return report
 
     def about(self):
