@@ -180,7 +180,7 @@ def test_what_a_run_starts_from_is_measured_and_stands_beside_the_result(picture
     assert run.before["psnr"] == expected["psnr"]
     run._print({"psnr": 21.25}, {"litert": "fine"}, [], {"psnr": 20.5, "usage": 0.5})
     told = capsys.readouterr().out
-    assert re.search(r"after.*before", told) and re.search(r"PSNR .*21.25.*20.5", told) and "usage" not in told
+    assert re.search(r"before.*after", told) and re.search(r"PSNR .*20.5.*21.25", told) and "usage" not in told
 
 
 def test_shards_are_noticed_and_split_as_their_files(pictures, tmp_path):

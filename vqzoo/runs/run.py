@@ -277,14 +277,13 @@ class Run(abc.ABC):
         """Prints the numbers, with those of what the run started from; the agreement of each export; and the files."""
         console = rich.console.Console()
         title = f"{self.name} on held-out {self.noun}"
-        table = rich.table.Table("", "after", title=title, show_header=bool(before))
+        columns = ("", "before", "after") if before else ("", "")
+        table = rich.table.Table(*columns, title=title, show_header=bool(before))
         earlier = dict(metric_rows(before or {}))
-        if before:
-            table.add_column("before")
         for label, value in metric_rows(report):
-            table.add_row(label, value, *([earlier.get(label, "")] if before else []))
+            table.add_row(label, *([earlier.get(label, "")] if before else []), value)
         for form, line in exports.items():
-            table.add_row(f"export {form}", line)
+            table.add_row(f"export {form}", *([""] if before else []), line)
         console.print(table)
         self._print_skipped()
         for path in (*paths, "run/metrics.csv"):
