@@ -205,4 +205,4 @@ def test_good_files_among_bad_ones_are_done(tmp_path, saved_once, capsys):
     (tmp_path / "good.png").write_bytes(picture("PNG"))
     assert main(["reconstruct", str(saved_once), str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
-    assert "reconstructed 1 files, 3 failed:" in capsys.readouterr().err
+    assert "reconstructed 1 file, 3 failed:" in capsys.readouterr().err

@@ -133,7 +133,7 @@ DAMAGES = {
     "no_size": (lambda path: rewrite(path, size="large"), NOT_WHOLE),
     "size_of_zero": (lambda path: rewrite(path, size=[0, 4]), r"its size is \[0, 4\], which `vqzoo encode` does not"),
     "about_is_numbers": (lambda path: np.savez(path, tokens=TOKENS, about=np.arange(3)), "its about is not text"),
-    "about_is_no_letters": (no_letters, "about.npy holds characters that are none"),
+    "about_is_no_letters": (no_letters, "about.npy holds invalid characters"),
     "about_is_two": (lambda path: np.savez(path, tokens=TOKENS, about=np.array(["{}", "{}"])), "its about is not text"),
     "about_has_nan": (lambda path: with_about(path, '{"size": NaN}'), "NaN is not a number of JSON"),
     "about_is_null": (lambda path: with_about(path, "null"), "its about is not a dict"),

@@ -197,7 +197,7 @@ def test_export_into_a_copy_and_verify(preset, tmp_path, capsys):
         (["info", "image-tyni"], "error: There is no preset 'image-tyni'. Did you mean 'image-tiny'?"),
         (["encode", "image-tiny", "a.png"], "error: --out DIR is the folder for the tokens"),
         (["decode", "a.npz"], "error: --out DIR is the folder for what is decoded"),
-        (["evaluate", "image-tiny", "nowhere"], "nowhere does not exist"),
+        (["evaluate", "image-tiny", "nowhere"], "nowhere does not exist. Check its name."),
         (["evaluate", "image-tiny", ".", "--scale", "1e-2", "--whole"], "leave out --scale"),
         (["generate", "image-tiny", "--grid", "a.jpg"], "saved as .png. Received: 'a.jpg'. Pass `'a.png'`"),
     ],

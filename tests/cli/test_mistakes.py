@@ -25,7 +25,8 @@ def presets(tmp_path_factory):
         "a-text": vqzoo.text_vqvae(pieces, stride=2, quantizer=vqzoo.VectorQuantizer(16), **options),
     }
     for name, tokenizer in found.items():
-        tokenizer.save_to_preset(folder / name)
+        most = {"tokens": [1000, 1000, 1]}  # of all that are here
+        tokenizer.save_to_preset(folder / name, metadata={"example": most})
     return folder
 
 

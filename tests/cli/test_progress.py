@@ -97,5 +97,5 @@ def test_the_summary_names_what_was_done_failed_and_ignored(capsys):
         run.succeeded("a.png")
         run.failed("b.png", "it is empty")
     assert run.conclude("encoded") == 1
-    line = "encoded 1 files, 1 failed, ignored 2 .txt, 1 no ending:\n  b.png: it is empty\n"
+    line = "encoded 1 file, 1 failed, ignored 2 .txt, 1 no ending:\n  b.png: it is empty\n"
     assert capsys.readouterr() == ("", line)

@@ -65,7 +65,7 @@ def test_a_verb_writes_its_own_lines_alone(folder):
     ended = run(folder, "encode", "image", "a.png", "none.png", "--out", "one")
     assert ended.returncode == 1
     first, second = without_progress(ended.stderr)
-    assert first == "encoded 1 files, 1 failed:" and "none.png" in second
+    assert first == "encoded 1 file, 1 failed:" and "none.png" in second
 
 
 @pytest.mark.slow

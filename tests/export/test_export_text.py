@@ -50,7 +50,9 @@ def test_every_form_agrees_and_tells_what_comes_back(exported, pieces):
         agreement = by_form[form]
         assert (agreement.tokens, agreement.signal) == (1.0, 0.0) and np.isnan(agreement.psnr)
         assert agreement.accuracy == written[form]["accuracy"] == pytest.approx(right)
-        assert "psnr" not in written[form] and agreement.quality == f"{right:.2%} of pieces right"
+        assert (
+            "psnr" not in written[form] and agreement.quality == f"{right:.2%} of pieces right on {len(ids)} examples"
+        )
     assert np.isfinite(by_form["litert_int8"].accuracy) and by_form["litert_int8"].tokens > 0.5
     listed = vqzoo.presets.verify_preset(folder)["files"]
     assert "pieces.model" in listed and (folder / "pieces.model").read_bytes() == pieces.model

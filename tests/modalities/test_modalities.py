@@ -12,6 +12,7 @@ import soundfile
 import vqzoo
 from vqzoo.data import Pieces
 from vqzoo.data import load_audio
+from vqzoo.data import save_image
 from vqzoo.data.audio import files
 from vqzoo.data.audio import read
 from vqzoo.metrics import mel_distance
@@ -116,8 +117,27 @@ def text_signals():
     return Bound(TextModality(), vqzoo.text_vqvae(pieces, stride=2, filters=8, blocks=1, quantizer=quantizer))
 
 
+def test_blank_lines_stay_so_that_parallel_files_stay_beside_each_other(text_signals, tmp_path):
+    (tmp_path / "a.txt").write_text("\nthe cat\n \t\na dog\n\n", encoding="utf-8")
+    lines = text_signals.load(tmp_path / "a.txt")
+    assert lines[:, 0].tolist() == ["", "the cat", "", "a dog", ""]
+    (tokens,) = text_signals.encode([lines])
+    assert len(tokens) == 5
+    text_signals.save(tmp_path / "b.txt", lines)
+    assert (tmp_path / "b.txt").read_text() == "\nthe cat\n\na dog\n\n"
+    rows = text_signals.rows("a.txt", lines, tokens)  # to train on: without the blank ones
+    assert [row.name for row in rows] == ["a.txt:2", "a.txt:4"]
+    np.testing.assert_array_equal(rows[0].tokens, tokens[1][: len(rows[0].tokens)])
+    other = lines.copy()
+    other[1, 0] = "the dog"
+    assert text_signals.compare(lines, other)["exact_match"] == 0.5
+    (tmp_path / "a.txt").write_text("\n\n")
+    with pytest.raises(ValueError, match="There is no sentence in .*a.txt: all lines are empty"):
+        text_signals.load(tmp_path / "a.txt")
+
+
 def test_a_text_file_is_lines_and_comes_back_in_their_order(text_signals, tmp_path, monkeypatch):
-    (tmp_path / "a.txt").write_text("the cat sat on the mat\n\na dog\nthe cat\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("the cat sat on the mat\na dog\nthe cat\n", encoding="utf-8")
     lines = text_signals.load(tmp_path / "a.txt")
     assert lines.shape == (3, 1) and lines[:, 0].tolist() == ["the cat sat on the mat", "a dog", "the cat"]
     tokens = text_signals.encode([lines, lines[:1]])
@@ -161,6 +181,16 @@ def test_a_sound_is_decoded_from_the_tokens_of_its_length_alone(size, frames, to
         return
     with pytest.raises(ValueError, match=told):
         signals.decode(tokens, size)
+
+
+def test_a_file_of_another_size_than_a_preset_takes_is_told_for_the_command_line(tmp_path):
+    save_image(tmp_path / "a.png", np.zeros((28, 27, 1)))
+    images = Bound(ImageModality(), Tokenizer(encoder=types.SimpleNamespace(input_shape=(None, 28, 28, 1))))
+    told = r"takes images of 28x28 pixels only. Received: .*a.png, 28x27. Resize the file, or take a preset of any size"
+    with pytest.raises(ValueError, match=told):
+        images.load(tmp_path / "a.png")
+    save_image(tmp_path / "a.png", np.zeros((28, 28, 1)))
+    assert images.load(tmp_path / "a.png").shape == (28, 28, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from vqzoo.presets import find_preset
 from vqzoo.presets import list_presets
 from vqzoo.presets import read_metadata
 from vqzoo.presets import update_metadata
+from vqzoo.presets.suggest import inpainting_way_out
+from vqzoo.presets.suggest import is_prior
+from vqzoo.presets.suggest import suggested_tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +61,18 @@ def test_the_environment_comes_before_the_package_and_in_its_order(put, monkeypa
     first = put("first", "image-tiny")
     monkeypatch.setenv("VQZOO_PRESETS", os.pathsep.join([str(first.parent), str(second.parent)]))
     assert find_preset("image-tiny") == first
+
+
+def test_what_a_recipe_wrote_in_the_current_folder_is_found_last_by_its_name(put, monkeypatch, tmp_path):
+    put("cwd/saved_models", "image_vqvae")
+    assert find_preset("image_vqvae").resolve() == tmp_path / "cwd" / "saved_models" / "image_vqvae"
+    assert [preset.name for preset in list_presets()] == ["image_vqvae"]
+    shipped = put("checkout/saved_models", "image_vqvae")
+    assert find_preset("image_vqvae") == shipped
+    monkeypatch.chdir(tmp_path / "checkout")  # where both are one folder
+    with pytest.raises(ValueError) as caught:
+        find_preset("image_other")
+    assert str(caught.value).count("saved_models/image_other") == 1
 
 
 def test_a_complete_preset_wins_over_an_unfinished_one_of_the_name(put, monkeypatch, tmp_path):
@@ -140,3 +155,38 @@ def test_a_file_of_a_preset_names_its_folder(tmp_path):
     file.touch()
     with pytest.raises(ValueError, match="A preset is a folder. Received: the file .* Give its folder, '.*mine'"):
         find_preset(file)
+
+
+# === Presets that errors name ===
+
+
+@pytest.fixture
+def described(put):
+    """Makes presets that say so much of themselves."""
+
+    def make(name, signal, tokens, codebook_sizes, modality="image", file="tokenizer.keras"):
+        folder, example = put("checkout/saved_models", name), {"signal": signal, "tokens": tokens}
+        update_metadata(folder, modality=modality, example=example, codebook_sizes=codebook_sizes, model_file=file)
+        return folder
+
+    return make
+
+
+def test_the_tokenizer_of_the_most_bits_is_suggested(described):
+    assert suggested_tokenizer("image") is None
+    described("a-small", [28, 28, 1], [16, 1], [512])
+    described("b-emoji", [64, 64, 3], [16, 16, 1], [1024])
+    described("c-photos-f8", [128, 128, 3], [16, 16, 1], [4096])
+    described("d-photos-f4", [64, 64, 3], [16, 16, 1], [4096])
+    described("e-prior", [999, 999, 3], [99, 99, 1], [4096], file="prior.keras")
+    described("f-audio", [16000, 1], [500, 8], [1024] * 8, "audio")
+    assert suggested_tokenizer("image") == "d-photos-f4"
+    assert suggested_tokenizer("audio") == "f-audio" and suggested_tokenizer("text") is None
+
+
+def test_priors_of_rows_and_columns_repair(described):
+    assert inpainting_way_out() == "None is here: train one on your images with recipes/image_inpainting.py."
+    assert not is_prior(described("tokenizer", [64, 64, 3], [16, 16, 1], [1024]))
+    described("flat", [28, 28, 1], [16, 1], [512], file="prior.keras")
+    assert is_prior(described("emoji", [48, 48, 3], [12, 12, 1], [1024], file="prior.keras"))
+    assert "have rows and columns: emoji. Or train one" in inpainting_way_out()

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -52,6 +53,28 @@ def pictures(tmp_path):
     for i in range(8):
         save_image(folder / f"{i}.png", np.random.default_rng(i).uniform(-1, 1, (20, 24, 3)))
     return folder
+
+
+@pytest.mark.parametrize("inside", ["", "/presets/mine"])
+@pytest.mark.parametrize("name", ["data", "validation_data"])
+def test_an_output_folder_inside_the_data_is_refused_before_anything_is_written(name, inside, pictures, tmp_path):
+    before = sorted(pictures.iterdir())
+    folder = f"{pictures}{inside}"
+    with pytest.raises(ValueError) as caught:
+        run_of(Config(folder, **{name: str(pictures)}))
+    where = "lies in" if inside else "is"
+    assert f"--out {folder} {where} the folder of --{name}, {pictures}: " in str(caught.value)
+    beside = tmp_path / ("mine" if inside else "pictures_preset")
+    assert str(caught.value).endswith(f"Give a folder beside it, such as --out {beside}")
+    assert sorted(pictures.iterdir()) == before
+    run_of(Config(str(beside), **{name: str(pictures)}))
+
+
+def test_a_single_picture_that_trains_and_validates_is_told_in_a_line_and_on_the_card(pictures, tmp_path, capsys):
+    run = run_of(Config(str(tmp_path / "out"), str(pictures / "0.png")))
+    remark = f"{pictures / '0.png'} is the only picture: it trains and validates."
+    assert capsys.readouterr().err == f"warning: {remark}\n"
+    assert run.about()["data"].endswith(f". {remark}")
 
 
 def test_other_endings_are_counted(pictures, tmp_path, capsys):
@@ -142,6 +165,22 @@ def trainer_of(context):
     trainer.build((None, config.size, config.size, config.channels))
     trainer.compile("sgd")
     return trainer
+
+
+def test_what_a_run_starts_from_is_measured_and_stands_beside_the_result(pictures, tmp_path, capsys):
+    run = run_of(Config(str(tmp_path / "out"), str(pictures)))
+    trainer = trainer_of(run.context)
+    run.measure_before(trainer)
+    assert run.before is None  # nothing but random weights
+    run._print({"psnr": 21.25}, {"litert": "fine"}, [])
+    assert "before" not in capsys.readouterr().out
+    run.settings.init = "a preset"
+    run.measure_before(trainer)
+    expected = run.modality.evaluate(trainer.tokenizer, run.split, run.validation)
+    assert run.before["psnr"] == expected["psnr"]
+    run._print({"psnr": 21.25}, {"litert": "fine"}, [], {"psnr": 20.5, "usage": 0.5})
+    told = capsys.readouterr().out
+    assert re.search(r"before.*after", told) and re.search(r"PSNR .*20.5.*21.25", told) and "usage" not in told
 
 
 def test_shards_are_noticed_and_split_as_their_files(pictures, tmp_path):

@@ -33,7 +33,7 @@ def fit(monkeypatch):
     monkeypatch.setattr("vqzoo.runs.run.distributed_dataset", lambda strategy, make: None)
 
     def call(kind, devices, trainer, chief=True, resuming=False, step=0):
-        settings = SimpleNamespace(batch_size=8, epochs=1, steps_per_epoch=1, out="out", precision="float32")
+        settings = SimpleNamespace(batch_size=8, epochs=1, steps_per_epoch=1, out="out", precision="float32", init="")
         run = kind(settings)
         run.split = Split([], [])  # as if prepared
         run.strategy = SimpleNamespace(num_replicas_in_sync=devices, scope=contextlib.nullcontext)
@@ -68,7 +68,7 @@ def test_several_devices_and_their_shares_are_told(kind, noun, devices, share, f
     assert capsys.readouterr().out.splitlines() == [
         "data      5 files",
         "model     0.002 M parameters, 4 tokens",
-        f"training  1 epochs of 1 steps of 8 {noun}{where}, in float32",
+        f"training  1 epoch of 1 step of 8 {noun}{where}, in float32",
         "results   out",
     ]
 

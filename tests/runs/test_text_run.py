@@ -66,13 +66,16 @@ def test_a_preset_that_is_gone_on_with_brings_its_pieces_and_its_stride(sentence
 
 
 def test_a_file_that_cannot_be_read_is_named_and_other_endings_are_counted(sentences, tmp_path, capsys):
-    (tmp_path / "utf16.txt").write_bytes("The cat sat.\n".encode("utf-16"))
-    (tmp_path / "notes.md").touch()
-    run = run_of(Config(str(tmp_path / "out"), str(tmp_path), validation_data=str(sentences)))
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "utf16.txt").write_bytes("The cat sat.\n".encode("utf-16"))
+    (folder / "notes.md").touch()
+    (folder / "more.txt").write_text(sentences.read_text())
+    run = run_of(Config(str(tmp_path / "out"), str(folder), validation_data=str(sentences)))
     assert len(run.split.train) == 40
     run._print_skipped()
     told = capsys.readouterr().out
-    assert "ignored in the folders of the data: 1 .md" in told and "1 text files could not be read" in told
+    assert "ignored in the folders of the data: 1 .md" in told and "skipped 1 text file that could not be read:" in told
     assert "utf16.txt cannot be read" in told
 
 

@@ -11,6 +11,7 @@ from vqzoo.cli.output import add_json_argument
 from vqzoo.cli.output import print_json
 from vqzoo.cli.progress import Progress
 from vqzoo.data.files import FileList
+from vqzoo.data.files import amount
 from vqzoo.data.files import counted
 from vqzoo.data.files import kept_going
 from vqzoo.data.files import reason_of
@@ -268,7 +269,7 @@ class FileRun:
         failed = f", {len(self.failures)} failed" if self.failures else ""
         ignored = f", ignored {counted(self.ignored)}" if self.ignored else ""
         file = sys.stderr if self.failures else sys.stdout
-        print(f"{verb} {self.done} files{failed}{ignored}" + (":" if self.failures else ""), file=file)
+        print(f"{verb} {amount(self.done, 'files')}{failed}{ignored}" + (":" if self.failures else ""), file=file)
         for source, error in self.failures.items():
             print(f"  {failure_line(source, error)}", file=file)
         return 1 if self.failures else 0

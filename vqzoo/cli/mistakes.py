@@ -9,9 +9,9 @@ import shlex
 from vqzoo.files import user_path
 from vqzoo.presets import MANIFEST
 from vqzoo.presets import find_preset
-from vqzoo.presets import list_presets
 from vqzoo.presets import read_metadata
 from vqzoo.presets.layout import RUN_FILES
+from vqzoo.presets.suggest import suggested_tokenizer
 
 _NOUNS = {"image": "pictures", "audio": "recordings", "text": "text", "tokens": "tokens"}
 _ENCODING = ("encode", "reconstruct", "evaluate")
@@ -157,7 +157,7 @@ def _modality(preset):
 
 def _preset_of(kind):
     """A tokenizer's preset for files of a kind."""
-    return next((one.name for one in list_presets() if one.modality == kind and "prior" not in one.name), "PRESET")
+    return suggested_tokenizer(kind) or "PRESET"
 
 
 def _free(name):

@@ -103,6 +103,23 @@ def counted(ignored):
     return ", ".join(named + ([f"{rest} others"] if rest else []))
 
 
+def amount(count, noun):
+    """How many of something, in words.
+
+    Args:
+        count: int.
+        noun: str, in the plural, with an s.
+
+    Returns:
+        str.
+
+    Example:
+    >>> amount(2, "text files"), amount(1, "text files")
+    ('2 text files', '1 text file')
+    """
+    return f"{count} {noun.removesuffix('s') if count == 1 else noun}"
+
+
 def _walked(root, suffixes, ignored):
     """The files below a folder, each once, first real ones, then those behind links. Others are counted."""
     seen, links = set(), []

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vqzoo.data.files import amount
 from vqzoo.export import loaders
 from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.presets.layout import LITERT_FILES
@@ -46,11 +47,13 @@ class Agreement(NamedTuple):
     psnr: float  # dB, of the examples encoded and decoded by this form, on the same scale; NaN for text
     bytes: int  # of its files
     accuracy: float = float("nan")  # of text: share of the pieces that this form encodes and decodes to themselves
+    examples: int = 0  # that it was compared on
 
     @property
     def quality(self):
         """How well the form brings the examples back, in words."""
-        return f"PSNR {self.psnr:.2f} dB" if np.isnan(self.accuracy) else f"{self.accuracy:.2%} of pieces right"
+        measured = f"PSNR {self.psnr:.2f} dB" if np.isnan(self.accuracy) else f"{self.accuracy:.2%} of pieces right"
+        return f"{measured} on {amount(self.examples, 'examples')}" if self.examples else measured
 
 
 def verify_exports(tokenizer, folder, signal):
@@ -91,7 +94,8 @@ def verify_exports(tokenizer, folder, signal):
         difference = _difference(results, form, decoded, signal.shape[1:-1])
         _check(form, folder, len(signal), same, difference)
         psnr, accuracy = _quality(tokenizer, signal, results[f"{form}/again"])
-        agreements.append(Agreement(form, True, equal, difference, psnr, _bytes(folder, form), accuracy))
+        size = _bytes(folder, form)
+        agreements.append(Agreement(form, True, equal, difference, psnr, size, accuracy, len(signal)))
     return agreements
 
 
@@ -141,7 +145,7 @@ def _class_file(tokenizer):
     return "" if module.__name__.split(".")[0] == "vqzoo" else getattr(module, "__file__", None) or ""
 
 
-def _run(folder, forms, signal, tokens, class_file):
+def _run(folder, forms, signal, tokens, class_file=""):
     """What each form gives in a child process."""
     with tempfile.TemporaryDirectory() as scratch:
         examples, results = pathlib.Path(scratch, "examples.npz"), pathlib.Path(scratch, "results.npz")

@@ -12,6 +12,7 @@ from vqzoo.data import save_audio
 from vqzoo.data import split_audio
 from vqzoo.data.audio.files import SYNTHETIC
 from vqzoo.data.audio.files import is_synthetic
+from vqzoo.data.files import amount
 from vqzoo.metrics import evaluate_audio
 from vqzoo.metrics import mel_distance
 from vqzoo.metrics import si_sdr
@@ -200,7 +201,7 @@ class AudioModality(Modality):
         return {
             "description": f"clips of {settings.seconds:g} s.",
             "signal": {"range": [-1.0, 1.0], "channels": settings.channels, "sample_rate": settings.sample_rate},
-            "data": f"{len(split.train)} recordings: {source}",
+            "data": f"{amount(len(split.train), 'recordings')}: {source}",
         }
 
     def _windows(self, samples):

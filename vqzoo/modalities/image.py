@@ -10,12 +10,14 @@ from vqzoo.data import open_images
 from vqzoo.data import sample_images
 from vqzoo.data import save_image
 from vqzoo.data import split_images
+from vqzoo.data.files import amount
 from vqzoo.data.files import kept_going
 from vqzoo.data.image.pixels import MAX_PIXELS
 from vqzoo.data.image.pixels import decode_image
 from vqzoo.data.image.pixels import to_floats
 from vqzoo.data.image.pixels import to_pixels
 from vqzoo.data.image.source import as_source
+from vqzoo.files import shown_path
 from vqzoo.metrics import evaluate_images
 from vqzoo.metrics import psnr
 from vqzoo.modalities.measuring import Reconstructed
@@ -27,6 +29,7 @@ from vqzoo.modalities.modality import Modality
 from vqzoo.modalities.modality import Split
 from vqzoo.plots import save_picture_rows
 from vqzoo.plots import save_reconstructions
+from vqzoo.presets.suggest import suggested_tokenizer
 from vqzoo.trainers import Pictures
 
 MAX_SIDE = 1024
@@ -62,7 +65,16 @@ class ImageModality(Modality):
 
     def load(self, tokenizer, path):
         """As of `Modality`: float32 (height, width, channels)."""
-        return load_image(path, channels=tokenizer.encoder.input_shape[-1])
+        *size, channels = tokenizer.encoder.input_shape[1:]
+        image = load_image(path, channels=channels)
+        if any(want not in (None, have) for want, have in zip(size, image.shape[:-1], strict=True)):
+            height, width = ("any" if want is None else want for want in size)
+            raise ValueError(
+                f"This preset takes images of {height}x{width} pixels only. Received: {shown_path(path)}, "
+                f"{image.shape[0]}x{image.shape[1]}. Resize the file, or take a preset of any size, such as "
+                f"{suggested_tokenizer('image')}."
+            )
+        return image
 
     def save(self, tokenizer, path, signal):
         """As of `Modality`."""
@@ -182,7 +194,7 @@ class ImageModality(Modality):
         return {
             "description": f"{settings.size} pixel crops of images.",
             "signal": {"range": [-1.0, 1.0], "channels": settings.channels},
-            "data": f"{len(split.train)} images: {source}",
+            "data": f"{amount(len(split.train), 'images')}: {source}",
         }
 
     def _tiles(self, size):

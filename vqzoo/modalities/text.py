@@ -13,7 +13,9 @@ from vqzoo.data import find_text
 from vqzoo.data import read_sentences
 from vqzoo.data import sample_sentences
 from vqzoo.data import split_sentences
+from vqzoo.data.files import amount
 from vqzoo.data.files import kept_going
+from vqzoo.data.text.corpus import read_lines
 from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.files import atomic_path
 from vqzoo.metrics import character_error_rate
@@ -62,8 +64,8 @@ class TextModality(Modality):
         return find_text(path)
 
     def load(self, tokenizer, path):
-        """As of `Modality`: the lines of one file that are not empty."""
-        return _lines(read_sentences([path]))
+        """As of `Modality`: all lines of one file; those of white space alone are ''."""
+        return _lines(read_lines(path))
 
     def save(self, tokenizer, path, signal):
         """As of `Modality`. A line break inside a sentence becomes a space."""
@@ -77,9 +79,13 @@ class TextModality(Modality):
         return [np.asarray(tokenizer.encode(signal[:, 0].tolist(), _BATCH)) for signal in signals]
 
     def rows(self, tokenizer, name, signal, tokens):
-        """As of `Modality`: a row for each sentence with only its own chunks, named by the number of its line."""
-        pairs = enumerate(zip(tokenizer.chunks(signal[:, 0].tolist()), tokens, strict=True), start=1)
-        return [TokenRow(row[:count], (1,), f"{name}:{line}") for line, (count, row) in pairs]
+        """As of `Modality`: a row for each sentence with only its own chunks, named by the number of its line.
+
+        Blank lines are nothing to train on, and have no row.
+        """
+        lines = signal[:, 0].tolist()
+        numbered = enumerate(zip(lines, tokenizer.chunks(lines), tokens, strict=True), start=1)
+        return [TokenRow(row[:count], (1,), f"{name}:{number}") for number, (line, count, row) in numbered if line]
 
     def decode(self, tokenizer, tokens, size):
         """As of `Modality`."""
@@ -96,8 +102,9 @@ class TextModality(Modality):
         return lines
 
     def compare(self, tokenizer, signal, reconstruction):
-        """As of `Modality`: the share of exact sentences, and of wrong characters."""
-        pair = signal[:, 0].tolist(), reconstruction[:, 0].tolist()
+        """As of `Modality`: the share of exact sentences, and of wrong characters. Blank lines do not count."""
+        real = [bool(line) for line in signal[:, 0]]
+        pair = signal[real, 0].tolist(), reconstruction[real, 0].tolist()
         return {"exact_match": exact_match(*pair), "character_error_rate": character_error_rate(*pair)}
 
     def examples(self, tokenizer):
@@ -172,7 +179,8 @@ class TextModality(Modality):
         sentences, skipped = _measurable(tokenizer, files)
         some = np.random.default_rng(seed).permutation(len(sentences))[:count]
         report = evaluate_text(tokenizer, [sentences[i] for i in some])
-        measured = f"{len(some)} of the {len(sentences)} sentences in {len(files)} files, drawn at random"
+        there = f"{amount(len(sentences), 'sentences')} in {amount(len(files), 'files')}"
+        measured = f"{len(some)} of the {there}, drawn at random"
         measured += " (--whole measures all)" if len(some) < len(sentences) else ""
         return Evaluation(report, measured, len(files), skipped, files.ignored)
 
@@ -209,7 +217,7 @@ class TextModality(Modality):
         return {
             "description": f"sentences of up to {length} pieces.",
             "signal": {"ids": [0, pieces.size - 1], "length": length},
-            "data": f"{len(split.train)} sentences: {source}",
+            "data": f"{amount(len(split.train), 'sentences')}: {source}",
         }
 
 

@@ -40,8 +40,9 @@ def find_preset(name):
 
     Args:
         name: str or path. The path of a folder; or a name, which is searched in the current folder, in each folder of
-            `$VQZOO_PRESETS` (separated like `$PATH`) and in `saved_models/` beside the package, in this
-            order; or `hf://user/name[@revision]`, which is downloaded from the Hugging Face Hub once.
+            `$VQZOO_PRESETS` (separated like `$PATH`), in `saved_models/` beside the package and in `saved_models/` of
+            the current folder, where recipes write, in this order; or
+            `hf://user/name[@revision]`, which is downloaded from the Hugging Face Hub once.
 
     Returns:
         `pathlib.Path` of a folder that has a manifest.
@@ -80,7 +81,7 @@ def find_preset(name):
 
 
 def list_presets():
-    """The complete presets in `$VQZOO_PRESETS` and in `saved_models/` beside the package.
+    """The complete presets in `$VQZOO_PRESETS`, and in `saved_models/` beside the package and in the current folder.
 
     Returns:
         A list of `PresetInfo`, sorted by name. If several presets have the same name, it holds the one that
@@ -175,7 +176,16 @@ def _roots():
     """The folders to search for presets, which need not exist."""
     listed = os.environ.get(ENVIRONMENT, "").split(os.pathsep)
     beside_package = pathlib.Path(__file__).resolve().parents[2] / "saved_models"
-    return [user_path(root) for root in listed if root] + [beside_package]
+    written_here = pathlib.Path("saved_models")  # by recipes, unless they are told another folder
+    roots = [user_path(root) for root in listed if root] + [beside_package]
+    return roots if any(_is_same(root, written_here) for root in roots) else [*roots, written_here]
+
+
+def _is_same(one, other):
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is missing
+        return False
 
 
 def _not_a_preset(folder):

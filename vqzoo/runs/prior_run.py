@@ -7,6 +7,7 @@ import pathlib
 import keras
 import numpy as np
 
+from vqzoo.data.files import amount
 from vqzoo.export import export_prior_preset
 from vqzoo.generation import Generator
 from vqzoo.metrics import TokenEntropy
@@ -109,7 +110,8 @@ class PriorRun(Run):
         """As of `Run`."""
         train, held_out = len(self.data.train.tokens), len(self.data.held_out.tokens)
         parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
-        return f"{train} rows of tokens for training and {held_out} held out" + (f"; asked by {parts}" if parts else "")
+        asked = f"; asked by {parts}" if parts else ""
+        return f"{amount(train, 'rows')} of tokens for training and {held_out} held out{asked}"
 
     def tokens_line(self, trainer):
         """As of `Run`."""
@@ -165,7 +167,7 @@ class PriorRun(Run):
 
     def about(self):
         """What the card says of the prior."""
-        described = self.data.describe(self.split)
+        described = self.with_remarks(self.data.describe(self.split))
         description = f"{described['description']} Made by recipes/{self.name}.py."
         return {"codebook_sizes": list(self.data.target.codebook_sizes), **described, "description": description}
 

@@ -1,17 +1,23 @@
 """What every training run does around its recipe: devices, data, watching, the finished preset folder."""
 
 import abc
+import contextlib
 import functools
 import importlib.util
 import math
+import shlex
+import sys
 import types
+import warnings
 
 import keras
 import rich.console
 import rich.table
 import tensorflow as tf
 
+from vqzoo.data.files import amount
 from vqzoo.data.files import counted
+from vqzoo.files import shown_path
 from vqzoo.files import user_path
 from vqzoo.measures import metric_rows
 from vqzoo.presets import check_folder
@@ -53,6 +59,7 @@ class Run(abc.ABC):
         self.name = name
         self.folder = user_path(settings.out)
         self.split = None  # once prepared
+        self.remarks = []  # on the data, for the card
 
     # === What kinds of runs add ===
     @property
@@ -114,13 +121,15 @@ class Run(abc.ABC):
             The run itself.
 
         Raises:
-            ValueError: if a setting is out of its range, the data hold nothing to read, the output folder holds other
-                files or is in use, the run to be resumed was another, or the devices cannot share a batch equally.
+            ValueError: if a setting is out of its range, the data hold nothing to read, the output folder lies in
+                them, holds other files or is in use, the run to be resumed was another, or the devices cannot share a
+                batch equally.
         """
         if self.split is not None:
             return self
         settings = self.settings
         _check_settings(settings, self.counts)
+        _check_apart(self.folder, settings)
         if settings.deterministic:
             tf.config.experimental.enable_op_determinism()
         self.strategy = strategy_named(settings.strategy)  # before TensorFlow computes anything
@@ -129,7 +138,8 @@ class Run(abc.ABC):
         check_folder(self.folder, self.model_file)  # now, not after hours
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(settings.precision)
-        self.split = self.read()
+        with _told_warnings(self.chief) as self.remarks:
+            self.split = self.read()
         self.run_folder = RunFolder(self.folder / "run", settings, self.data_names, writes=self.chief)
         count = self.validation_count()
         devices = self.strategy.num_replicas_in_sync
@@ -163,7 +173,16 @@ class Run(abc.ABC):
             trainer = build(self.context)
         self.check(trainer)
         self.announce(trainer)
+        if self.chief:
+            self.measure_before(trainer)
         return self._trained(trainer)
+
+    def measure_before(self, trainer):  # noqa: B027
+        """Measures what the run starts from, for the table at its end. Called by the first worker, before training.
+
+        Args:
+            trainer: what `build` returned.
+        """
 
     def announce(self, trainer):
         """Prints what was found and is about to be trained: data, model, devices, and where results go.
@@ -174,7 +193,8 @@ class Run(abc.ABC):
         if not self.chief:
             return
         settings, devices = self.settings, self.strategy.num_replicas_in_sync
-        steps = f"{settings.epochs} epochs of {settings.steps_per_epoch} steps of {settings.batch_size} {self.noun}"
+        epochs, steps = amount(settings.epochs, "epochs"), amount(settings.steps_per_epoch, "steps")
+        steps = f"{epochs} of {steps} of {amount(settings.batch_size, self.noun)}"
         where = f" on {devices} devices, {settings.batch_size // devices} of a batch on each" if devices > 1 else ""
         lines = {
             "data": self.data_line(),
@@ -191,7 +211,7 @@ class Run(abc.ABC):
         self._check_agreed(start)
         console = rich.console.Console(quiet=not self.chief)
         if self.run_folder.resuming:
-            console.print(f"resumed after {start.step} steps", highlight=False)
+            console.print(f"resumed after {amount(start.step, 'steps')}", highlight=False)
         try:
             trainer.fit(
                 distributed_dataset(self.strategy, functools.partial(self.batches.dataset, start.step, None)),
@@ -207,6 +227,17 @@ class Run(abc.ABC):
             console.print("Stopped, and saved. Resume with the same command and --resume.", highlight=False)
             raise
         return trainer
+
+    def with_remarks(self, about):
+        """What the card says, with what was remarked on the data.
+
+        Args:
+            about: dict with `data`, a str.
+
+        Returns:
+            The dict with a longer `data`.
+        """
+        return {**about, "data": " ".join([f"{about['data']}.", *self.remarks])} if self.remarks else about
 
     @property
     def skipped(self):
@@ -242,14 +273,17 @@ class Run(abc.ABC):
                 "give them one folder that they share."
             )
 
-    def _print(self, report, exports, paths):
-        """Prints the numbers, the agreement of each export, and where the files are."""
+    def _print(self, report, exports, paths, before=None):
+        """Prints the numbers, with those of what the run started from; the agreement of each export; and the files."""
         console = rich.console.Console()
-        table = rich.table.Table(title=f"{self.name} on held-out {self.noun}", show_header=False)
-        for row in metric_rows(report):
-            table.add_row(*row)
+        title = f"{self.name} on held-out {self.noun}"
+        columns = ("", "before", "after") if before else ("", "")
+        table = rich.table.Table(*columns, title=title, show_header=bool(before))
+        earlier = dict(metric_rows(before or {}))
+        for label, value in metric_rows(report):
+            table.add_row(label, *([earlier.get(label, "")] if before else []), value)
         for form, line in exports.items():
-            table.add_row(f"export {form}", line)
+            table.add_row(f"export {form}", *([""] if before else []), line)
         console.print(table)
         self._print_skipped()
         for path in (*paths, "run/metrics.csv"):
@@ -261,7 +295,7 @@ class Run(abc.ABC):
         if self.split.ignored:
             console.print(f"ignored in the folders of the data: {counted(self.split.ignored)}", highlight=False)
         if skipped:
-            console.print(f"{len(skipped)} {self.files_noun} could not be read and were skipped:")
+            console.print(f"skipped {amount(len(skipped), self.files_noun)} that could not be read:", highlight=False)
         for path, reason in skipped.items():
             console.print(f"  {failure_line(path, reason)}", soft_wrap=True, markup=False, highlight=False)
 
@@ -274,6 +308,39 @@ def _check_settings(settings, counts):
         raise ValueError(f"--precision is one of {', '.join(PRECISIONS)}. Received: {settings.precision}")
     if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise ValueError("--tensorboard needs the package tensorboard: pip install tensorboard")
+
+
+@contextlib.contextmanager
+def _told_warnings(aloud):
+    """Prints a warning about the data in one line, without the source that Python shows; gives the list of them."""
+    told = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield told
+    for warning in caught:
+        if warning.category is not UserWarning:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif str(warning.message) not in told:
+            told.append(str(warning.message))
+    for remark in told if aloud else ():
+        print(f"warning: {shown_path(remark)}", file=sys.stderr)
+
+
+def _check_apart(folder, settings):
+    """Raises ValueError where the output folder lies in a folder of data: the next run would train on what is there."""
+    for name in ("data", "validation_data"):
+        data = getattr(settings, name, "")
+        place = data and user_path(data)
+        if not place or not place.is_dir():
+            continue
+        place, out = place.resolve(), folder.resolve()
+        if place == out or place in out.parents:
+            other = place.parent / (f"{out.name}_preset" if place == out else out.name)
+            raise ValueError(
+                f"--out {shown_path(folder)} {'is' if place == out else 'lies in'} the folder of --{name}, "
+                f"{shown_path(data)}: the next run would take its images and texts for data. Give a folder beside it, "
+                f"such as --out {shlex.quote(str(other))}"
+            )
 
 
 def tokens_line(noun, grid, codebook_sizes):

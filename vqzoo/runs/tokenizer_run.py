@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
+from vqzoo.data.files import amount
 from vqzoo.data.files import counted
 from vqzoo.export import LITERT_FILES
 from vqzoo.export import export_preset
@@ -44,6 +45,7 @@ class TokenizerRun(Run):
         super().__init__(settings, name)
         self.modality = modality_named(modality) if isinstance(modality, str) else modality
         self.networks = networks
+        self.before = None  # the numbers of the preset that `settings.init` names
 
     @property
     def noun(self):
@@ -90,7 +92,7 @@ class TokenizerRun(Run):
         """As of `Run`."""
         noun, train, held_out = self.modality.files_noun, len(self.split.train), len(self.split.validation)
         ignored = f"; ignored {counted(self.split.ignored)}" if self.split.ignored else ""
-        return f"{train + held_out} {noun}, {train} for training and {held_out} held out{ignored}"
+        return f"{amount(train + held_out, noun)}, {train} for training and {held_out} held out{ignored}"
 
     def tokens_line(self, trainer):
         """As of `Run`."""
@@ -104,6 +106,10 @@ class TokenizerRun(Run):
         """As of `Run`."""
         shown = self.modality.shown(self.split, self.samples)
         return self.modality.watcher(fitted, self.folder / "run", shown)
+
+    def measure_before(self, trainer):
+        if self.settings.init:
+            self.before = self.modality.evaluate(trainer.tokenizer.in_float32(), self.split, self.validation)
 
     # === The preset ===
     def finish(self, trainer, marks=None):
@@ -139,12 +145,12 @@ class TokenizerRun(Run):
         exports = [name for name in exports if (self.folder / name).exists()]
         files = ["tokenizer.keras", *exports, *self.modality.sample_files, "README.md"]
         lines = {agreement.form: _line_of(agreement) for agreement in agreements}
-        self._print(report, lines, [*files, "run/curves.png", "run/usage.png"])
+        self._print(report, lines, [*files, "run/curves.png", "run/usage.png"], self.before)
         return report
 
     def about(self):
         """What the card says of the tokenizer: dict of `description`, `signal` and `data`."""
-        described = self.modality.describe(self.settings, self.split)
+        described = self.with_remarks(self.modality.describe(self.settings, self.split))
         return {**described, "description": f"Made by recipes/{self.name}.py on {described['description']}"}
 
     def _example(self, tokenizer):

@@ -91,8 +91,8 @@ def test_a_text_has_a_row_of_its_own_chunks_for_each_sentence(tmp_path, capsys):
         (tmp_path / name).write_text("\n\n".join(lines))
     files = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
     assert main(["encode", str(tmp_path / "text"), *files, "--out", str(tmp_path / "out"), "--shards"]) == 0
-    assert "encoded into 1 shards: 2 files" in capsys.readouterr().out
+    assert "encoded into 1 shard: 2 files" in capsys.readouterr().out
     shards = TokenShards(tmp_path / "out")
-    assert [row.name for row in shards] == ["a.txt:1", "a.txt:2", "b.txt:1"]
+    assert [row.name for row in shards] == ["a.txt:1", "a.txt:3", "b.txt:1"]  # by their lines
     for row, sentence in zip(shards, sentences, strict=True):
         np.testing.assert_array_equal(row.tokens, tokenizer.encode([sentence])[0])

@@ -98,6 +98,16 @@ def test_the_ending_of_a_result_is_checked_before_the_work(verb, suffix, picture
     assert f"Received: '{out}'" in told and "Pass" in told and ".vqzoo-" not in told
 
 
+def test_a_tokenizer_is_told_which_priors_repair(tiny_preset, prior, picture, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("VQZOO_PRESETS", str(prior.parent))
+    words = ["inpaint", str(tiny_preset), str(picture), "--pad", "1", "--out", str(tmp_path / "it.png")]
+    with pytest.raises(SystemExit, match="1"):
+        main(words)
+    told = capsys.readouterr().err
+    assert "A prior repairs images, and" in told and "image-vqgan" not in told
+    assert "Give the preset of a prior whose tokens have rows and columns: " in told and "image-prior-emoji" in told
+
+
 def test_an_error_names_the_result_and_not_its_hidden_place(tmp_path):
     with pytest.raises(ValueError, match="^cannot write .*/a.png$") as caught:
         with result_path(tmp_path / "a.png", False) as temporary:

@@ -27,7 +27,9 @@ def test_text_files_are_found(tmp_path):
 
 
 def test_what_is_not_found(tmp_path):
-    with pytest.raises(ValueError, match=r"does not exist. Looked for .txt: .*sample_sentences\(\) in Python"):
+    with pytest.raises(
+        ValueError, match=r"does not exist. Looked for .txt: .*sample_sentences\(\), as recipes without --data do"
+    ):
         find_text(tmp_path / "no")
     with pytest.raises(ValueError, match="is not a text file by its suffix"):
         find_text(write(tmp_path / "a.md", b""))

@@ -10,16 +10,16 @@ from vqzoo.cli.output import add_json_argument
 from vqzoo.cli.output import print_json
 
 PACKAGES = ("vqzoo", "keras", "tensorflow", "numpy", "pillow", "scikit-image", "librosa", "sentencepiece")
-# package -> what it is for, what installs it
+# package -> what it is for, what installs it: extras as the README does, in the folder of the repository
 EXTRAS = {
     "ai_edge_litert": ("LiteRT files are verified and run with it", "pip install ai-edge-litert"),
-    "tensorboard": ("keras.callbacks.TensorBoard", "pip install tensorboard"),
-    "huggingface_hub": ("presets of the Hugging Face Hub, hf://user/name", 'pip install "vqzoo[hub]"'),
-    "tensorflow_datasets": ("data sets by name, --data tfds:NAME", 'pip install "vqzoo[data]"'),
-    "av": ("m4a, mp4, aac, wma, webm and mka files", 'pip install "vqzoo[media]"'),
-    "moonshine_voice": ("recorded speech to begin with", 'pip install "vqzoo[samples]"'),
-    "pystoi": ("STOI of speech", 'pip install "vqzoo[metrics]"'),
-    "pesq": ("PESQ of speech", 'pip install "vqzoo[metrics]"'),
+    "tensorboard": ("keras.callbacks.TensorBoard", 'pip install -e ".[tensorboard]"'),
+    "huggingface_hub": ("presets of the Hugging Face Hub, hf://user/name", 'pip install -e ".[hub]"'),
+    "tensorflow_datasets": ("data sets by name, --data tfds:NAME", 'pip install -e ".[data]"'),
+    "av": ("m4a, mp4, aac, wma, webm and mka files", 'pip install -e ".[media]"'),
+    "moonshine_voice": ("recorded speech to begin with", 'pip install -e ".[samples]"'),
+    "pystoi": ("STOI of speech", 'pip install -e ".[metrics]"'),
+    "pesq": ("PESQ of speech", 'pip install -e ".[metrics]"'),
     "tensorflow_io": (
         "a second reader of audio files",
         "pip install tensorflow-io, with TensorFlow 2.17 and Python 3.11",

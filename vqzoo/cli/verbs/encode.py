@@ -22,6 +22,7 @@ from vqzoo.cli.batch import piped_file
 from vqzoo.cli.batch import positive
 from vqzoo.cli.batch import result_path
 from vqzoo.cli.batch import write_output
+from vqzoo.data.files import amount
 from vqzoo.files import user_path
 from vqzoo.presets import describe_tokens
 from vqzoo.presets import find_preset
@@ -103,7 +104,7 @@ def _shards(preset, folder, coder, arguments):
     progress.done = len(files) - len(manifest["failed"])  # with those of a run that was stopped
     progress.failures = manifest["failed"]
     count = len(manifest["shards"])
-    return progress.conclude(f"encoded into {count} shards:", folder=arguments.out, shards=count)
+    return progress.conclude(f"encoded into {amount(count, 'shards')}:", folder=arguments.out, shards=count)
 
 
 def _groups(pairs, coder, batch_size, progress):

@@ -8,6 +8,7 @@ Without --whole it is a sample: crops of pictures that were resized, clips of so
 each file is measured as it is and counts once, large ones in tiles or windows.
 """
 
+import os
 import sys
 
 from vqzoo.cli.batch import positive
@@ -16,6 +17,8 @@ from vqzoo.cli.output import print_json
 from vqzoo.cli.progress import Progress
 from vqzoo.data.files import counted
 from vqzoo.data.image.bounds import MAX_SCALE
+from vqzoo.files import shown_path
+from vqzoo.files import user_path
 from vqzoo.measures import metric_rows
 from vqzoo.presets import find_preset
 from vqzoo.priors.settings import Setting
@@ -40,12 +43,15 @@ def add_arguments(parser):
 
 def run(arguments):
     """Prints the numbers, and what they were measured on; exit status 1 if a file was skipped."""
+    from vqzoo.data.paths import near_path
     from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
     given = [name for name in ("size", *_DEFAULTS) if getattr(arguments, name) is not None]
     if arguments.whole and given:
         raise ValueError(f"--whole measures files as they are: leave out {' '.join(f'--{name}' for name in given)}.")
+    if not arguments.path.startswith("tfds:") and not os.path.exists(user_path(arguments.path)):
+        raise ValueError(f"{shown_path(arguments.path)} does not exist. {near_path(arguments.path)}")
     tokenizer = Tokenizer.from_preset(find_preset(arguments.preset))
     modality = modality_of(tokenizer, arguments.preset)
     with Progress("measuring"):

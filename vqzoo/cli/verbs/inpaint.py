@@ -16,6 +16,9 @@ from vqzoo.cli.output import print_json
 from vqzoo.cli.progress import Progress
 from vqzoo.files import user_path
 from vqzoo.jsons import shown
+from vqzoo.presets import find_preset
+from vqzoo.presets.suggest import inpainting_way_out
+from vqzoo.presets.suggest import is_prior
 from vqzoo.priors.settings import RIM
 from vqzoo.priors.settings import reader
 
@@ -48,7 +51,12 @@ def run(arguments):
     check_picture(out, arguments.force)
     if not (arguments.mask or arguments.box or arguments.pad):
         raise ValueError("--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS says what is to be made.")
-    generator = Generator.from_preset(arguments.preset)
+    folder = find_preset(arguments.preset)
+    if not is_prior(folder):
+        raise ValueError(
+            f"A prior repairs images, and {shown(arguments.preset)} is a tokenizer's preset. {inpainting_way_out()}"
+        )
+    generator = Generator.from_preset(folder)
     image = load_image(arguments.picture, channels=generator.tokenizer.encoder.input_shape[-1])
     mask = np.zeros(image.shape[:2], bool)
     if arguments.mask:

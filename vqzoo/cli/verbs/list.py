@@ -1,4 +1,7 @@
-"""The presets that are here: tokens of an example, bits, parameters, how well they bring it back."""
+"""The presets that are here: tokens of an example, bits, parameters, how well they bring it back.
+
+They are in the folders of $VQZOO_PRESETS, and in saved_models/ beside the package and in the current folder.
+"""
 
 import sys
 

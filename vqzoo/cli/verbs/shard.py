@@ -10,6 +10,7 @@ goes on where it was when its command is repeated. `vqzoo verify shards/` checks
 from vqzoo.cli.batch import FileRun
 from vqzoo.cli.batch import add_batch_arguments
 from vqzoo.cli.batch import named_files
+from vqzoo.data.files import amount
 from vqzoo.priors.settings import Setting
 from vqzoo.priors.settings import reader
 
@@ -44,4 +45,4 @@ def run(arguments):
     progress.done = manifest["rows"]  # with those of a run that was stopped
     progress.failures = manifest["failed"]
     count = len(manifest["shards"])
-    return progress.conclude(f"packed into {count} shards:", folder=arguments.out, shards=count)
+    return progress.conclude(f"packed into {amount(count, 'shards')}:", folder=arguments.out, shards=count)

@@ -4,6 +4,7 @@ from vqzoo.cli.output import add_json_argument
 from vqzoo.cli.output import print_json
 from vqzoo.cli.progress import Progress
 from vqzoo.cli.verbs.export import told
+from vqzoo.data.files import amount
 from vqzoo.files import user_path
 from vqzoo.presets import find_preset
 from vqzoo.presets import verify_preset
@@ -36,7 +37,8 @@ def run(arguments):
         if arguments.json:
             print_json(about)
         else:
-            print(f"{shards}: {about['rows']} {about['kind']} in {about['shards']} shards are whole")
+            rows = amount(about["rows"], about["kind"])
+            print(f"{shards}: {rows} in {amount(about['shards'], 'shards')} are whole")
         return 0
     folder = find_preset(arguments.preset)
     files = verify_preset(folder)["files"]

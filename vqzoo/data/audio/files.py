@@ -50,7 +50,7 @@ def find_audio(path):
     True
     """
     path = checked_folder(path, "find_audio")
-    instead = "leave it out (sample_audio() in Python) for recorded speech"
+    instead = "take sample_audio(), as recipes without --data do"
     if has_media():
         return listed_files(path, tuple(sorted(AUDIO_SUFFIXES + MEDIA_SUFFIXES)), "recording", instead)
     readers = dict.fromkeys(MEDIA_SUFFIXES, 'pip install "vqzoo[media]"')

@@ -34,7 +34,7 @@ def find_images(path):
     'astronaut.png'
     """
     path = checked_folder(path, "find_images")
-    instead = "leave it out (sample_images() in Python) for five photographs that are already here"
+    instead = "take sample_images(), as recipes without --data do: five photographs"
     return listed_files(path, readable_suffixes(), "picture", instead, readers=unread_suffixes())
 
 

@@ -51,7 +51,7 @@ def find_text(path):
         path,
         TEXT_SUFFIXES,
         "text file",
-        "leave it out (sample_sentences() in Python) for English prose that is already here",
+        "take sample_sentences(), as recipes without --data do: English prose",
     )
 
 
@@ -90,9 +90,7 @@ def read_sentences(files, max_bytes=MAX_BYTES):
         found, room = _lines_of(path, room, max_bytes, len(sentences))
         sentences += found
     if not sentences:
-        raise ValueError(
-            f"There is no sentence in {shown_path(files[-1])} or the files before it: all lines are empty."
-        )
+        raise ValueError(_no_sentence(files[-1], " or the files before it"))
     return sentences
 
 
@@ -126,12 +124,40 @@ def readable_sentences(files, max_bytes=MAX_BYTES):
                 raise ValueError(_too_long(max_bytes, f"with the {size} bytes of {shown_path(path)}"))
             found, room = _lines_of(path, room, max_bytes, len(sentences))
             if not found:
-                raise ValueError(f"There is no sentence in {shown_path(path)}: all lines are empty.")
+                raise ValueError(_no_sentence(path))
             sentences += found
     if not sentences:
         first = "\n".join(list(skipped.values())[:3])
         raise ValueError(f"None of the {len(files)} files can be read. The first reasons:\n{first}")
     return sentences, skipped
+
+
+def read_lines(path):
+    r"""Reads all lines of a text file, blank ones too, as '', so that they stay beside those of a parallel file.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        List of str. The end of the last line begins no further one.
+
+    Raises:
+        ValueError: as of `read_sentences`.
+
+    Example:
+    >>> import pathlib
+    >>> _ = pathlib.Path("sentences.txt").write_text("A cat.\n\nA dog.\n")
+    >>> read_lines("sentences.txt")
+    ['A cat.', '', 'A dog.']
+    """
+    (path,) = as_paths([path], "text file")
+    size = _size_of(path)
+    if size > MAX_BYTES:
+        raise ValueError(_too_long(MAX_BYTES, f"with the {size} bytes of {shown_path(path)}"))
+    lines, _ = _lines_of(path, MAX_BYTES, MAX_BYTES, 0, blank=True)
+    if not any(lines):
+        raise ValueError(_no_sentence(path))
+    return lines
 
 
 def split_sentences(sentences, validation=0.2, seed=0):
@@ -171,8 +197,12 @@ def split_sentences(sentences, validation=0.2, seed=0):
     return train, [sentence for sentence in sentences if sentence in validating]
 
 
-def _lines_of(path, room, max_bytes, before):
-    """The lines of a file that are not empty, and how many bytes there is room for then."""
+def _no_sentence(path, more=""):
+    return f"There is no sentence in {shown_path(path)}{more}: all lines are empty."
+
+
+def _lines_of(path, room, max_bytes, before, blank=False):
+    """The lines of a file, blank ones as '' or not at all, and how many bytes there is room for then."""
     sentences = []
     try:
         check_regular(path)
@@ -183,8 +213,8 @@ def _lines_of(path, room, max_bytes, before):
                 if room < 0:  # it has grown
                     raise ValueError(_too_long(max_bytes, f"at line {number} of {shown_path(path)}"))
                 sentence = _decoded(line, path, number)
-                if sentence.strip():
-                    sentences.append(sentence)
+                if blank or sentence.strip():
+                    sentences.append(sentence if sentence.strip() else "")
                     _check_count(len(sentences) + before, path)
     except OSError as error:
         way_out = f" {near_path(path)}" if error.errno in (errno.ENOENT, errno.ENAMETOOLONG) else ""

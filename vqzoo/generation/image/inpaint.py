@@ -6,6 +6,7 @@ from vqzoo.generation.by_preset import generator_of
 from vqzoo.generation.image.seams import edge_fill
 from vqzoo.generation.image.seams import with_colours
 from vqzoo.generation.image.seams import without_seam
+from vqzoo.presets.suggest import inpainting_way_out
 from vqzoo.priors.settings import RIM
 from vqzoo.priors.settings import SEEDS
 from vqzoo.priors.settings import checked
@@ -144,7 +145,7 @@ def _checked(generator, image, mask):
     if generator.prior.grid is None or len(generator.prior.grid) != 2:
         raise ValueError(
             f"A hole is repaired where tokens lie in rows and columns. Received: a prior of tokens of the grid "
-            f"{generator.prior.grid}. Take one of a convolutional tokenizer, such as image-vqgan-photos-f4."
+            f"{generator.prior.grid}. {inpainting_way_out()}"
         )
     array = as_array(image)
     seen = image if array is None else np.asarray(array)

@@ -11,6 +11,7 @@ from vqzoo.data import CaptionTable
 from vqzoo.data import ImageSource
 from vqzoo.data import Pieces
 from vqzoo.data import TokenShards
+from vqzoo.data.files import amount
 from vqzoo.data.files import validating_by_hash
 from vqzoo.generation import STYLE
 from vqzoo.generation import Captions
@@ -216,11 +217,11 @@ class ImagePriorData(PriorData):
         }
 
     def _data(self, split):
-        rows, settings = f"{len(self.train.tokens)} rows of tokens", self.settings
+        rows, settings = f"{amount(len(self.train.tokens), 'rows')} of tokens", self.settings
         if settings.tokens:
             return f"{rows}: {settings.tokens}"
         source = settings.data or (self.table.path if self.table else "the colour photographs of scikit-image")
-        return f"{rows}, {len(split.train)} images{' with captions' if self.table else ''}: {source}"
+        return f"{rows}, {amount(len(split.train), 'images')}{' with captions' if self.table else ''}: {source}"
 
     def watcher(self, generator, folder):
         """As of `PriorData`."""
