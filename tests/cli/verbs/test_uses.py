@@ -131,6 +131,8 @@ def test_a_picture_is_restyled(tiny_preset, picture, tmp_path, capsys):
 def test_a_prior_is_exported_as_what_generates(prior, tmp_path, capsys):
     assert main(["export", str(prior), "--out", str(tmp_path / "copy")]) == 0
     assert "100.00% of tokens equal" in capsys.readouterr().out
+    assert main(["verify", str(tmp_path / "copy")]) == 0
+    assert re.search(r"\ngenerator: .* MB, 100.00% of tokens equal, .* on 2 examples\n", capsys.readouterr().out)
     files = vqzoo.presets.verify_preset(tmp_path / "copy")["files"]
     assert "generator/saved_model.pb" in files and "prior.keras" in files
     assert main(["export", str(tmp_path / "copy"), "--json"]) == 0  # once more, in its place

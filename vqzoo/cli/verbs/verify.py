@@ -8,6 +8,7 @@ from vqzoo.data.files import amount
 from vqzoo.files import user_path
 from vqzoo.presets import find_preset
 from vqzoo.presets import verify_preset
+from vqzoo.presets.suggest import is_prior
 
 
 def add_arguments(parser):
@@ -21,6 +22,8 @@ def run(arguments):
     from vqzoo.data import holds_shards
     from vqzoo.data import verify_shards
     from vqzoo.export import verify_exports
+    from vqzoo.export.prior_preset import verify_prior_export
+    from vqzoo.generation import Generator
     from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
 
@@ -48,11 +51,18 @@ def run(arguments):
     examples = modality_of(tokenizer, arguments.preset).examples(tokenizer)
     with Progress("verifying"):
         agreements = verify_exports(tokenizer, folder, examples)
+    generator = None
+    if is_prior(folder):
+        with Progress("verifying the generator"):
+            generator = verify_prior_export(Generator.from_preset(folder), folder)
     if arguments.json:
         sizes = {name: file["bytes"] for name, file in files.items()}
         forms = [agreement._asdict() for agreement in agreements]
+        forms += [{"form": "generator", "told": generator}] if generator else []
         print_json({"folder": str(folder), "files": sizes, "forms": forms})
         return 0
     for agreement in agreements:
         print(told(agreement))
+    if generator:
+        print(f"generator: {generator}")
     return 0
