@@ -6,28 +6,39 @@ from vqzoo.modalities.image import held_out_images
 from vqzoo.runs.tokenizer_run import TokenizerRun
 
 
-def _former(modality):
-    """A class that takes the arguments of a former one, whose `build` takes the settings and the pieces of text."""
-    name = f"{modality.capitalize()}Run"
+class _Former(TokenizerRun):
+    """Takes the arguments of a former run, whose `build` takes the settings and the pieces of text."""
 
-    class Former(TokenizerRun):
-        def __init__(self, config, recipe, networks=()):
-            way = f'`vqzoo.runs.TokenizerRun(settings, "{modality}", name)`, whose `build` takes a `context`'
-            warnings.warn(f"`{name}` is {way}.", DeprecationWarning, stacklevel=2)
-            super().__init__(config, modality, recipe, networks)
-            self.prepare()
+    kind = None
 
-        def fit(self, build):
-            """As of `TokenizerRun`."""
-            pieces = [self.split.context["pieces"]] if "pieces" in self.split.context else []
-            return super().fit(lambda context: build(context.settings, *pieces))
+    def __init__(self, config, name, networks=()):
+        former, way = type(self).__name__, f'`vqzoo.runs.TokenizerRun(settings, "{self.kind}", name)`'
+        warnings.warn(f"`{former}` is {way}, whose `build` takes a `context`.", DeprecationWarning, stacklevel=2)
+        super().__init__(config, self.kind, name, networks)
+        self.prepare()
 
-    Former.__name__ = Former.__qualname__ = name
-    Former.__doc__ = f"The former form of `TokenizerRun(settings, {modality!r}, name)`."
-    return Former
+    def fit(self, build):
+        """As of `TokenizerRun`; `build` takes the settings, and of text the pieces."""
+        pieces = [self.split.context["pieces"]] if "pieces" in self.split.context else []
+        return super().fit(lambda context: build(context.settings, *pieces))
 
 
-ImageRun, AudioRun, TextRun = map(_former, ("image", "audio", "text"))
+class ImageRun(_Former):
+    """The former form of `TokenizerRun(settings, "image", name)`."""
+
+    kind = "image"
+
+
+class AudioRun(_Former):
+    """The former form of `TokenizerRun(settings, "audio", name)`."""
+
+    kind = "audio"
+
+
+class TextRun(_Former):
+    """The former form of `TokenizerRun(settings, "text", name)`."""
+
+    kind = "text"
 
 
 def held_out_pictures(*arguments):
