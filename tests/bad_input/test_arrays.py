@@ -32,13 +32,16 @@ SIGNALS = {
     ),
 }
 TOKENS = {
-    "negative": (T - 1, r"Tokens of codebook 0 lie in \[0, 16\). Received: values from -1 to -1"),
+    "negative": (T - 1, r"Tokens of codebook 0 must be in \[0, 16\). Received: values from -1 to -1"),
     "too_large": (T + 16, "Received: values from 16 to 16. Were they made by another tokenizer"),
     "beyond_32_bits": (T.astype("int64") + 2**40, "Received: values from 1099511627776"),
-    "floats": (T * 1.0, r"Tokens are integers. Received: dtype=float64, shape=.*. Pass `x.astype\(.int32.\)`"),
-    "booleans": (T > 0, "Tokens are integers. Received: dtype=bool"),
-    "objects": (T.astype(object), "Tokens are integers, in an array. Received: object"),
-    "text": ("tokens.npz", "Tokens are integers, in an array. Received: 'tokens.npz'. There is no file 'tokens.npz'"),
+    "floats": (T * 1.0, r"Tokens must be integers. Received: dtype=float64, shape=.*. Pass `x.astype\(.int32.\)`"),
+    "booleans": (T > 0, "Tokens must be integers. Received: dtype=bool"),
+    "objects": (T.astype(object), "Tokens must be integers, in an array. Received: object"),
+    "text": (
+        "tokens.npz",
+        "Tokens must be integers, in an array. Received: 'tokens.npz'. There is no file 'tokens.npz'",
+    ),
     "two_codebooks": (np.zeros((1, 2, 2, 2), "int32"), r"num_codebooks=1. Received: shape=\(1, 2, 2, 2\)"),
     "no_last_axis": (np.zeros((1, 2, 2), "int32"), r"Received: shape=\(1, 2, 2\). Pass `x.*None.`"),
     "no_batch_axis": (

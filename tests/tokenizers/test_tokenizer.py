@@ -85,10 +85,10 @@ def test_a_wrong_signal_is_told(signal, message):
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (np.zeros((1, 2, 2, 1)), r"Tokens are integers. Received: dtype=float"),
+        (np.zeros((1, 2, 2, 1)), r"Tokens must be integers. Received: dtype=float"),
         (np.zeros((1, 2, 2), "int32"), r"num_codebooks=1. Received: shape=\(1, 2, 2\)"),
-        (np.full((1, 2, 2, 1), -1), r"lie in \[0, 8\). Received: values from -1 to -1"),
-        (np.full((1, 2, 2, 1), 8), r"lie in \[0, 8\). Received: values from 8 to 8"),
+        (np.full((1, 2, 2, 1), -1), r"must be in \[0, 8\). Received: values from -1 to -1"),
+        (np.full((1, 2, 2, 1), 8), r"must be in \[0, 8\). Received: values from 8 to 8"),
     ],
 )
 def test_wrong_tokens_are_told(tokens, message):

@@ -171,14 +171,14 @@ def token_fault(tokens, num_codebooks, expected):
 
     Example:
     >>> token_fault(np.zeros((2, 2, 1)), 1, (None, None, None, 1))
-    'Tokens are integers. Received: dtype=float64, shape=(2, 2, 1).'
+    'Tokens must be integers. Received: dtype=float64, shape=(2, 2, 1).'
     """
     array = as_array(tokens)
     if array is None:
-        return f"Tokens are integers, in an array. Received: {described(tokens)}."
+        return f"Tokens must be integers, in an array. Received: {described(tokens)}."
     dtype, shape = dtype_name(array), shape_of(array)
     if not dtype.startswith(("int", "uint")):
-        return f"Tokens are integers. Received: dtype={dtype}, shape={shape}."
+        return f"Tokens must be integers. Received: dtype={dtype}, shape={shape}."
     if expected is not None and (not fits(shape[:-1], expected[:-1]) or 0 in shape[1:]):
         return token_shape_fault(shape, num_codebooks, expected)
     return None

@@ -240,7 +240,7 @@ def test_values_are_checked_as_without_tiles(monkeypatch):
     shapes = spy(monkeypatch, tokenizer, "_compiled_decode")
     with pytest.raises(ValueError, match=r"Received: values up to 255 in magnitude"):
         tokenizer.encode(np.full((1, 8, 8, 3), -255.0), tile_size=8)
-    with pytest.raises(ValueError, match=r"lie in \[0, 64\). Received: values from 64 to 64"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 64\). Received: values from 64 to 64"):
         tokenizer.decode(np.full((1, 2, 2, 1), 64), tile_size=8)
     tokens = np.zeros((1, 4, 4, 1), "int32")
     with pytest.raises(ValueError, match=r"at most \(16, 16\) for these tokens. Received: size=\(17, 16\)"):

@@ -296,7 +296,7 @@ def test_texts_and_ids_that_are_none(pieces):
         tokenizer.encode(["\x01" * 100_000])
     with pytest.raises(ValueError, match="`batch_size` is a positive integer"):
         tokenizer.encode(["the cat"], batch_size=0)
-    with pytest.raises(ValueError, match=r"Tokens of codebook 0 lie in \[0, 32\)"):
+    with pytest.raises(ValueError, match=r"Tokens of codebook 0 must be in \[0, 32\)"):
         tokenizer.decode(np.full((1, 2, 2), 99))
 
 
