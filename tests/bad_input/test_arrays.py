@@ -16,19 +16,19 @@ SIGNALS = {
     "pixels_of_8_bits": (X.astype("uint8"), "Received: dtype=uint8, shape=.*. Pass `x / 127.5 - 1`"),
     "booleans": (X > 0, "Received: dtype=bool"),
     "complex": (X.astype("complex64"), "Received: dtype=complex64"),
-    "objects": (np.full((1, 8, 8, 3), None), "A signal is an array.*Received: object .1, 8, 8, 3."),
-    "nothing": (None, "A signal is an array.*Received: None. A file is read by `vqzoo.data.load_image.path..None.`"),
+    "objects": (np.full((1, 8, 8, 3), None), "A signal must be an array.*Received: object .1, 8, 8, 3."),
+    "nothing": (None, "A signal must be an array.*Received: None. A file is read by .*load_image.path..None.`"),
     "a_path": (
         "photo.png",
-        "A signal is an array.*Received: 'photo.png'. There is no file 'photo.png'. Check its name",
+        "A signal must be an array.*Received: 'photo.png'. There is no file 'photo.png'. Check its name",
     ),
     "channels_first": (np.zeros((1, 3, 8, 8), "float32"), r"channels last.*Received: shape=\(1, 3, 8, 8\)"),
     "four_channels": (np.zeros((1, 8, 8, 4), "float32"), r"Received: shape=\(1, 8, 8, 4\)"),
     "no_batch_axis": (X[0], "Pass `x.None.`"),
-    "no_rows": (X[:, :0], r"An empty signal has no tokens. Received: shape=\(1, 0, 8, 3\)"),
+    "no_rows": (X[:, :0], r"A signal must not be empty. Received: shape=\(1, 0, 8, 3\)"),
     "several_sizes": (
         [X[0], X[0, :5]],
-        "a batch of signals has one shape. Received: a list of 2 ndarray. Call `.tokenizer.encode.one.None.. for one",
+        "a batch must have one shape. Received: a list of 2 ndarray. Call `.tokenizer.encode.one.None.. for one",
     ),
 }
 TOKENS = {
@@ -55,7 +55,7 @@ SIZES = {
     "larger": ((9, 8), r"at most \(8, 8\) for these tokens. Received: size=\(9, 8\)"),
     "negative": ((-1, 8), r"Received: size=\(-1, 8\)"),
     "floats": ((3.5, 8), r"Received: size=\(3.5, 8\)"),
-    "one_number": (8, "`size` is .height, width. in pixels. Received: size=8"),
+    "one_number": (8, "`size` must be .height, width. in pixels. Received: size=8"),
     "text": ("ab", "Received: size='ab'"),
     "with_channels": ((8, 8, 3), r"Received: size=\(8, 8, 3\)"),
 }
