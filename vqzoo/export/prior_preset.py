@@ -1,4 +1,4 @@
-"""The export of a prior into its preset folder, verified."""
+"""Exports a prior into its preset folder, and verifies it."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,29 +13,30 @@ _SEED = 7
 
 
 def export_prior_preset(generator, folder):
-    """Adds `generator/` to a preset folder: a SavedModel that makes signals, without vqzoo and without Keras.
+    """Adds `generator/` to a preset folder, a SavedModel that generates signals without vqzoo and without Keras.
 
-    Its inputs are the parts that the prior is conditioned on, by name: of labels numbers in the order of the metadata;
-    of a text ids of pieces with their end, 0, and -1 behind; of a signal its tokens. A target that is text by its
-    pieces comes as tokens alone. The folder is loaded again, and has to make of a seed what the generator makes.
+    Its inputs are the condition parts of the prior by name: indices of labels in the order of the metadata, ids of
+    pieces of a text followed by the end-of-sequence token 0 and padded with -1, or the tokens of a signal. If the
+    target is text by pieces, only its tokens are returned. The folder is loaded again and must generate the same tokens
+    as the generator for a seed.
 
     Args:
-        generator: `vqzoo.generation.Generator`, whose settings of sampling become part of the file.
-        folder: str or path, a preset folder. A complete preset is complete afterwards, too.
+        generator: `vqzoo.generation.Generator`, whose sampling settings become part of the file.
+        folder: str or path, a preset folder. A complete preset stays complete.
 
     Returns:
-        str, what is told of the export.
+        str, summary of the export.
 
     Raises:
-        ValueError: if a part has no fixed length, what it makes is something else, or another file of the preset is
-            damaged. The preset then stays as it was, with the export it had.
+        ValueError: if a part has no fixed length, the export generates something else, or another file of the preset is
+            damaged. The preset is then unchanged.
     """
     with changed_preset(folder, exports_of(folder)) as new:
         return _exported(generator, new / FOLDER)
 
 
 def _exported(generator, path):
-    """Writes and verifies; returns what is told of it."""
+    """Writes and verifies the export; returns its summary."""
     options, prior = {**generator.sampling, "length": generator.length}, generator.prior
     tokenizer = generator.target.tokenizer
     conditions = [part for name, part in generator.parts.items() if name != prior.target]
@@ -54,15 +55,16 @@ def _exported(generator, path):
     difference = 0.0 if tokenizer is None else _difference(tokenizer, made)
     if equal < 1.0 or not difference <= LARGEST_DIFFERENCE:
         raise ValueError(
-            f"The export {str(path)!r} made {equal:.2%} of the tokens that the prior makes of the same seed, decoded "
-            f"within {difference:.2g}, and was deleted. Export again, and report it if it stays."
+            f"The export {str(path)!r} must generate the tokens of the prior for the same seed. Received: {equal:.2%} "
+            f"equal tokens, and decoded signals within {difference:.2g}. It was deleted. Export again, and report the "
+            "error if it persists."
         )
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return f"{size / 1e6:.2f} MB, {equal:.2%} of tokens equal, decoded within {difference:.0e}"
 
 
 def _difference(tokenizer, made):
-    """The largest difference of the signals of an export to those of its tokens; of text, of ids."""
+    """The largest difference of the signals of an export and the decoded tokens, or of ids for text."""
     expected = np.asarray(tokenizer.in_float32().decode_signal(np.maximum(made["tokens"].numpy(), 0)))
     both = (np.clip(x, -1.0, 1.0) if x.dtype.kind == "f" else x for x in (made["signal"].numpy(), expected))
     one, other = both
