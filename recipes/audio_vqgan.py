@@ -1,11 +1,11 @@
-"""Trains a VQGAN audio tokenizer: clearer than the VQ-VAE, at more computation and with more to go wrong.
+"""Trains a VQGAN audio tokenizer: clearer than the VQ-VAE, at a higher cost and with a less stable training.
 
     pip install -e ".[samples]"
     python recipes/audio_vqgan.py                                   # a minute of recorded speech
     python recipes/audio_vqgan.py --data ~/recordings --sample_rate 24000
-    python recipes/audio_vqgan.py --init saved_models/audio_vqvae --freeze_encoder     # sharpens a VQ-VAE's decoder
-    python recipes/audio_vqgan.py large --data ~/recordings --strategy mirrored        # the published sizes: wants GPUs
-    python recipes/audio_vqgan.py tiny --out /some/folder           # seconds: shows that it runs
+    python recipes/audio_vqgan.py --init saved_models/audio_vqvae --freeze_encoder     # trains the decoder of a VQ-VAE
+    python recipes/audio_vqgan.py large --data ~/recordings --strategy mirrored        # the published sizes, on GPUs
+    python recipes/audio_vqgan.py tiny --out /some/folder           # a test run of seconds
 
 Reference: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312; Kumar et al. 2023, https://arxiv.org/abs/2306.06546
 """
@@ -13,7 +13,7 @@ Reference: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312; Kumar et al.
 import dataclasses
 import os
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -33,59 +33,59 @@ class Config(TokenizerSettings):
     data: str = ""  # recording or folder of recordings, recursive; empty: recorded speech, see docs/guide/audio.md
     validation_share: float = 0.1
     out: str = "saved_models/audio_vqgan"
-    freeze_encoder: bool = False  # trains the decoder alone: tokens stay those of `init`, and training is stabler
+    freeze_encoder: bool = False  # train only the decoder: keeps the tokens of `init`, and is more stable
     sample_rate: int = 16000  # Hz
     channels: int = 1  # 1 mono, 2 stereo
-    seconds: float = 1.0  # of a training clip
-    normalize: str = "peak"  # or rms: the loudness of training clips before `gain`; empty: as recorded
-    gain: tuple[float, ...] = (-30.0, 0.0)  # dB, lowest and highest random change of loudness: quiet rooms too
-    noise: tuple[float, ...] = ()  # dB, lowest and highest signal-to-noise ratio of random noise; empty: none
-    polarity: bool = False  # turn half of the clips upside down
+    seconds: float = 1.0  # length of a training clip
+    normalize: str = "peak"  # peak or rms, normalization of training clips before `gain`; empty: none
+    gain: tuple[float, ...] = (-30.0, 0.0)  # dB, range of the random gain, which includes quiet recordings
+    noise: tuple[float, ...] = ()  # dB, range of the signal-to-noise ratio of added noise; empty: none
+    polarity: bool = False  # invert the polarity of half of the clips
     # Networks
-    frame_length: int = 1024  # samples of a spectrum
-    hop_length: int = 256  # samples between spectra
+    frame_length: int = 1024  # samples of a frame
+    hop_length: int = 256  # samples between frames
     bands: int = 80  # mel bands
-    time_stride: int = 1  # spectra that one position of tokens stands for
-    filters: int = 256  # of the blocks
-    blocks: int = 4  # of the encoder and of the decoder
-    attention: int = 0  # self-attention blocks of each
+    time_stride: int = 1  # frames per position of tokens
+    filters: int = 256  # channels of the blocks
+    blocks: int = 4  # blocks of the encoder and of the decoder
+    attention: int = 0  # self-attention blocks in each of the two
     latent_dim: int = 64  # width of a code
-    codebooks: int = 4  # tokens at each position
-    codebook_size: int = 1024  # codes of each
-    quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
+    codebooks: int = 4  # tokens per position
+    codebook_size: int = 1024  # codes of each codebook
+    quantizer_dropout: float = 0.25  # fraction of training clips that use fewer codebooks
     # Losses
-    mel_weight: float = 1.0  # of the distance of log-mel spectra
-    stft_weight: float = 0.5  # of the distance of spectra
-    level_weight: float = 2.0  # of the distance of levels: without it sounds come back too quiet
-    waveform_weight: float = 0.0  # of the absolute error of the waveform; the encoder does not see phases
-    commitment_weight: float = 0.25  # of the commitment loss
-    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, at which waveforms are folded to be judged
-    resolutions: tuple[int, ...] = (2048, 1024, 512)  # samples of the spectra that are judged
-    period_filters: int = 2  # of the first convolution that judges waveforms; 32 published
-    resolution_filters: int = 8  # of the convolutions that judge spectra; 32 published
-    discriminator_start: float = 0.5  # share of the steps before the discriminators join
-    discriminator_warmup: float = 0.1  # share of the steps over which their weight grows from 0 to full
-    adaptive: bool = True  # adversarial weights are shares of the gradient of the signal's losses, not plain factors
-    adversarial_weight: float = 0.3  # gradient of the adversarial loss as a fraction of the signal losses'
-    feature_matching_weight: float = 0.4  # the same of the distance in the discriminators' features
+    mel_weight: float = 1.0  # weight of the distance of log-mel spectra
+    stft_weight: float = 0.5  # weight of the distance of spectra
+    level_weight: float = 2.0  # weight of the distance of levels; without it reconstructions are too quiet
+    waveform_weight: float = 0.0  # weight of the absolute error of the waveform; the encoder has no phases
+    commitment_weight: float = 0.25  # weight of the commitment loss
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, periods of the waveform discriminators
+    resolutions: tuple[int, ...] = (2048, 1024, 512)  # samples, frame lengths of the spectrum discriminators
+    period_filters: int = 2  # filters of the first convolution for waveforms; 32 in the paper
+    resolution_filters: int = 8  # filters of the convolutions for spectra; 32 in the paper
+    discriminator_start: float = 0.5  # fraction of the steps before the discriminators are used
+    discriminator_warmup: float = 0.1  # fraction of the steps over which their weight increases from 0
+    adaptive: bool = True  # adversarial weights are relative to the gradient of the signal losses, not plain factors
+    adversarial_weight: float = 0.3  # weight of the adversarial loss
+    feature_matching_weight: float = 0.4  # weight of the distance of the discriminators' features
     # Training
     batch_size: int = 16
     steps_per_epoch: int = 40
-    validation_clips: int = 32  # clips to evaluate on
-    discriminator_learning_rate: float = 3e-4  # constant
+    validation_clips: int = 32  # number of clips for the evaluation
+    discriminator_learning_rate: float = 3e-4  # constant, no schedule
 
     def __post_init__(self):
         super().__post_init__()
         if not 0 <= self.discriminator_start <= 1:
-            raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
+            raise ValueError(f"--discriminator_start must be in [0, 1]. Received: {self.discriminator_start}")
         if self.freeze_encoder and not self.init:
-            raise ValueError("--freeze_encoder keeps what a preset has learnt: give one by --init")
+            raise ValueError("--freeze_encoder needs a preset: give one with --init")
 
 
 SIZES = ("frame_length", "hop_length", "bands", "time_stride", "filters", "blocks", "attention", "latent_dim")
-NETWORKS = (*SIZES, "codebooks", "codebook_size", "quantizer_dropout")  # what a preset given as `init` decides
-CODEBOOK = {"decay": 0.97, "kmeans_steps": 30, "restart_below": 0.1}  # idle codes start again soon
-FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)  # spectra of the losses: samples, mel bands
+NETWORKS = (*SIZES, "codebooks", "codebook_size", "quantizer_dropout")  # settings that a preset in `init` replaces
+CODEBOOK = {"decay": 0.97, "kmeans_steps": 30, "restart_below": 0.1}  # unused codes restart soon
+FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)  # samples and mel bands of the loss spectra
 LARGE = {"filters": 512, "blocks": 8, "latent_dim": 256, "period_filters": 32, "resolution_filters": 32}
 LARGE |= {"discriminator_start": 0.0, "discriminator_warmup": 0.01, "learning_rate": 2e-4, "average_decay": 0.9999}
 TINY = {"seconds": 0.5, "filters": 32, "blocks": 1, "codebooks": 2, "codebook_size": 64, "batch_size": 4, "epochs": 2}

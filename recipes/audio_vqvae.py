@@ -1,9 +1,9 @@
-"""Trains a VQ-VAE audio tokenizer: waveforms to a few kilobits a second, and back.
+"""Trains a VQ-VAE audio tokenizer: waveforms to a few kilobits per second, and back.
 
     pip install -e ".[samples]"
     python recipes/audio_vqvae.py                                   # a minute of recorded speech
     python recipes/audio_vqvae.py --data ~/recordings --sample_rate 24000
-    python recipes/audio_vqvae.py tiny --out /some/folder           # seconds: shows that it runs
+    python recipes/audio_vqvae.py tiny --out /some/folder           # a test run of seconds
 
 Reference: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312; Siuzdak 2023, https://arxiv.org/abs/2306.00814
 """
@@ -11,7 +11,7 @@ Reference: Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312; Siuzdak 2023
 import dataclasses
 import os
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -30,39 +30,39 @@ class Config(TokenizerSettings):
     out: str = "saved_models/audio_vqvae"
     sample_rate: int = 16000  # Hz
     channels: int = 1  # 1 mono, 2 stereo
-    seconds: float = 1.0  # of a training clip
-    normalize: str = "peak"  # or rms: the loudness of training clips before `gain`; empty: as recorded
-    gain: tuple[float, ...] = (-30.0, 0.0)  # dB, lowest and highest random change of loudness: quiet rooms too
-    noise: tuple[float, ...] = ()  # dB, lowest and highest signal-to-noise ratio of random noise; empty: none
-    polarity: bool = False  # turn half of the clips upside down
+    seconds: float = 1.0  # length of a training clip
+    normalize: str = "peak"  # peak or rms, normalization of training clips before `gain`; empty: none
+    gain: tuple[float, ...] = (-30.0, 0.0)  # dB, range of the random gain, which includes quiet recordings
+    noise: tuple[float, ...] = ()  # dB, range of the signal-to-noise ratio of added noise; empty: none
+    polarity: bool = False  # invert the polarity of half of the clips
     # Networks
-    frame_length: int = 1024  # samples of a spectrum
-    hop_length: int = 256  # samples between spectra
+    frame_length: int = 1024  # samples of a frame
+    hop_length: int = 256  # samples between frames
     bands: int = 80  # mel bands
-    time_stride: int = 1  # spectra that one position of tokens stands for
-    filters: int = 256  # of the blocks
-    blocks: int = 4  # of the encoder and of the decoder
-    attention: int = 0  # self-attention blocks of each
+    time_stride: int = 1  # frames per position of tokens
+    filters: int = 256  # channels of the blocks
+    blocks: int = 4  # blocks of the encoder and of the decoder
+    attention: int = 0  # self-attention blocks in each of the two
     latent_dim: int = 64  # width of a code
-    codebooks: int = 4  # tokens at each position
-    codebook_size: int = 1024  # codes of each
-    quantizer_dropout: float = 0.25  # share of training clips that have fewer codebooks
+    codebooks: int = 4  # tokens per position
+    codebook_size: int = 1024  # codes of each codebook
+    quantizer_dropout: float = 0.25  # fraction of training clips that use fewer codebooks
     # Losses
-    mel_weight: float = 1.0  # of the distance of log-mel spectra
-    stft_weight: float = 0.5  # of the distance of spectra
-    level_weight: float = 2.0  # of the distance of levels: without it sounds come back too quiet
-    waveform_weight: float = 0.0  # of the absolute error of the waveform; the encoder does not see phases
-    commitment_weight: float = 0.25  # of the commitment loss
+    mel_weight: float = 1.0  # weight of the distance of log-mel spectra
+    stft_weight: float = 0.5  # weight of the distance of spectra
+    level_weight: float = 2.0  # weight of the distance of levels; without it reconstructions are too quiet
+    waveform_weight: float = 0.0  # weight of the absolute error of the waveform; the encoder has no phases
+    commitment_weight: float = 0.25  # weight of the commitment loss
     # Training
     batch_size: int = 16
     steps_per_epoch: int = 60
-    validation_clips: int = 32  # clips to evaluate on
+    validation_clips: int = 32  # number of clips for the evaluation
 
 
 SIZES = ("frame_length", "hop_length", "bands", "time_stride", "filters", "blocks", "attention", "latent_dim")
-NETWORKS = (*SIZES, "codebooks", "codebook_size", "quantizer_dropout")  # what a preset given as `init` decides
-CODEBOOK = {"decay": 0.97, "kmeans_steps": 30, "restart_below": 0.1}  # idle codes start again soon
-FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)  # spectra of the losses: samples, mel bands
+NETWORKS = (*SIZES, "codebooks", "codebook_size", "quantizer_dropout")  # settings that a preset in `init` replaces
+CODEBOOK = {"decay": 0.97, "kmeans_steps": 30, "restart_below": 0.1}  # unused codes restart soon
+FRAMES, BANDS = (128, 256, 512, 1024, 2048), (20, 40, 80, 160, 320)  # samples and mel bands of the loss spectra
 TINY = {"seconds": 0.5, "filters": 32, "blocks": 1, "codebooks": 2, "codebook_size": 64, "batch_size": 4, "epochs": 2}
 VARIANTS = {
     "default": Config(),
@@ -81,7 +81,7 @@ def build(context):
         "level": vqzoo.losses.LevelLoss(config.sample_rate),
         "waveform": vqzoo.losses.l1_loss,
     }
-    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
+    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may have another quantizer
     weights |= {name: getattr(config, f"{name}_weight") for name in (*losses, "commitment")}
     trainer = vqzoo.ReconstructionTrainer(tokenizer, losses, weights, config.average_decay)
     trainer.build((None, round(config.seconds * config.sample_rate), config.channels))

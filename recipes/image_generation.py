@@ -1,16 +1,16 @@
-"""Trains a prior over the tokens of pictures, which then makes new ones: by class, by any text, or as they come.
+"""Trains a prior over the tokens of images, to generate new ones by class, by text, or without a condition.
 
     python recipes/image_generation.py                             # crops of the photographs of scikit-image
     python recipes/image_generation.py --data clothes/ --tokenizer image-vqvae-fashion-28   # subfolders are classes
     python recipes/image_generation.py --captions emoji/captions.tsv --tokenizer image-vqgan-emoji-f4   # by text
-    python recipes/image_generation.py --kind masked               # all tokens at once, in a dozen steps; also repairs
+    python recipes/image_generation.py --kind masked               # parallel decoding in a dozen steps; also inpaints
     python recipes/image_generation.py --tokens shards/ --tokenizer NAME   # shards of `vqzoo encode --shards`
-    python recipes/image_generation.py tiny --out /some/folder     # seconds: shows that it runs
-    python recipes/image_generation.py gpu --data ...              # the published size: it wants a GPU
+    python recipes/image_generation.py tiny --out /some/folder     # a test run of seconds
+    python recipes/image_generation.py gpu --data ...              # the published size, on a GPU
 
 A table of captions is tab-separated, with a header line, a column `file` (relative to the table or to --data) and one
-of texts. Pictures without a caption are left out, so fewer lines are fewer pictures. The preset keeps the pieces of the
-texts and takes any text: `vqzoo generate saved_models/image_generation --condition "red heart" --count 8 --out new/`.
+of texts. Images without a caption are left out. The preset includes the text pieces and accepts any text:
+`vqzoo generate saved_models/image_generation --condition "red heart" --count 8 --out new/`.
 
 Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841 (autoregressive); Chang et al. 2022,
 https://arxiv.org/abs/2202.04200 (masked); Ho, Salimans 2022, https://arxiv.org/abs/2207.12598 (guidance)
@@ -20,7 +20,7 @@ import dataclasses
 import math
 import os
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -39,49 +39,49 @@ KINDS = {"autoregressive": vqzoo.AutoregressivePrior, "masked": vqzoo.MaskedPrio
 @dataclasses.dataclass(frozen=True)
 class Config(RunSettings):
     # Data
-    data: str = ""  # folder of pictures, recursive; empty: the photographs of scikit-image
-    tokens: str = ""  # token shards of `tokenizer`, in place of `data`
-    tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
-    classes: bool = True  # the subfolders of `data` are classes, by which pictures can be asked for
-    captions: str = ""  # table of what pictures show, in place of classes; without `data` its files are the pictures
-    caption_column: str = ""  # of the table; empty: the first of caption, name and text that is there
-    caption_length: int = 32  # pieces of a caption at most; longer ones are cut
-    pieces: int = 1000  # into which captions are cut at most: 256 bytes, letters, and frequent words and parts of words
-    styles: bool = False  # another crop of the same picture is the condition; kind masked, for image_style.py --prior
+    data: str = ""  # folder of images, recursive; empty: the photographs of scikit-image
+    tokens: str = ""  # token shards of `tokenizer`, instead of `data`
+    tokenizer: str = "image-vqgan-photos-f4"  # preset of the tokenizer, name or folder; it is not trained
+    classes: bool = True  # the subfolders of `data` are classes, as conditions
+    captions: str = ""  # table of captions, instead of classes; without `data` its files are the images
+    caption_column: str = ""  # column of the table; empty: the first of caption, name and text
+    caption_length: int = 32  # maximum number of pieces of a caption; longer ones are truncated
+    pieces: int = 1000  # maximum number of text pieces: 256 bytes, letters, and frequent words and parts of words
+    styles: bool = False  # another crop of the image is the condition, for image_style.py --prior; kind masked
     out: str = "saved_models/image_generation"
-    init: str = ""  # preset of a prior, name or folder, to go on from: its network and its captions' pieces
-    kind: str = "autoregressive"  # or masked
-    size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
-    examples: int = 10000  # crops to learn from at least: as many of each picture, one or more
-    min_scale: float = 0.5  # smallest random resize of a picture before the crop
-    max_scale: float = 1.0  # largest
-    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
-    flip: bool = True  # mirror half of the crops
+    init: str = ""  # preset of a prior, name or folder, to start from, with its network and text pieces
+    kind: str = "autoregressive"  # autoregressive or masked
+    size: int = 0  # side of an image in pixels; 0: that of the tokenizer's example
+    examples: int = 10000  # minimum number of training crops, equally many of each image
+    min_scale: float = 0.5  # smallest random resize factor before the crop
+    max_scale: float = 1.0  # largest random resize factor
+    max_side: int = 1024  # pixels, maximum of the longer side; larger images are reduced first
+    flip: bool = True  # flip half of the crops horizontally
     # Network
-    width: int = 192  # of the transformer
-    depth: int = 4  # blocks
-    heads: int = 4  # of each attention
-    dropout: float = 0.1  # of attention weights and branches, in training
-    token_noise: float = 0.0  # of kind autoregressive: share of the tokens read that are random ones in training
-    condition_dropout: float = 0.1  # share of the examples that are learnt without their condition, for guidance
+    width: int = 192  # width of the transformer
+    depth: int = 4  # blocks of the transformer
+    heads: int = 4  # attention heads per block
+    dropout: float = 0.1  # rate of dropout of attention weights and branches
+    token_noise: float = 0.0  # kind autoregressive: fraction of random input tokens in training
+    condition_dropout: float = 0.1  # fraction of the examples that are trained without a condition, for guidance
     # Losses
-    label_smoothing: float = 0.0  # of the cross entropy
+    label_smoothing: float = 0.0  # label smoothing of the cross-entropy
     # Training
     steps_per_epoch: int = 75
-    validation_examples: int = 256  # held-out crops to evaluate on
-    weight_decay: float = 0.05  # of AdamW
+    validation_examples: int = 256  # number of held-out crops for the evaluation
+    weight_decay: float = 0.05  # weight decay of AdamW
     # Samples
-    guidance: float = 2.5  # how far samples move away from those without their condition; 1: not at all
-    temperature: float = 1.0  # of samples: below 1 they are more typical and less varied
-    top_p: float = 0.98  # samples are drawn from the likeliest tokens that have this probability together
-    sampling_steps: int = 16  # of kind masked
-    noise: float = 4.5  # of kind masked: how random the order is
+    guidance: float = 2.5  # scale of classifier-free guidance; 1: none
+    temperature: float = 1.0  # sampling temperature; below 1 samples are more typical and less diverse
+    top_p: float = 0.98  # nucleus sampling: total probability of the candidate tokens
+    sampling_steps: int = 16  # kind masked: number of steps
+    noise: float = 4.5  # kind masked: randomness of the order
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise ValueError(f"--kind is one of {', '.join(KINDS)}. Received: {self.kind}")
+            raise ValueError(f"--kind must be one of {', '.join(KINDS)}. Received: {self.kind}")
         if self.token_noise and self.kind != "autoregressive":
-            raise ValueError(f"--token_noise is of --kind autoregressive. Received: --token_noise {self.token_noise}")
+            raise ValueError(f"--token_noise needs --kind autoregressive. Received: --token_noise {self.token_noise}")
 
 
 TINY = {"size": 32, "examples": 256, "width": 32, "depth": 1, "heads": 2, "batch_size": 8, "epochs": 2}
@@ -115,9 +115,9 @@ def build(context):
 
 
 def network_of(start):
-    """What a prior that is gone on from decides."""
-    told = {"kind": "masked" if isinstance(start, vqzoo.MaskedPrior) else "autoregressive", "width": start.width}
-    return {**told, "depth": start.transformer.depth, "heads": start.transformer.heads}
+    """The settings that a prior in `init` replaces."""
+    kind = {"kind": "masked" if isinstance(start, vqzoo.MaskedPrior) else "autoregressive", "width": start.width}
+    return {**kind, "depth": start.transformer.depth, "heads": start.transformer.heads}
 
 
 def main(config):
@@ -126,7 +126,7 @@ def main(config):
         sides = set(start.size or ())
         size = config.size or (sides.pop() if len(sides) == 1 else 0)
         config = dataclasses.replace(config, size=size, **network_of(start.prior))
-    guidance = None if config.guidance == 1.0 else config.guidance  # without it half of the work is done
+    guidance = None if config.guidance == 1.0 else config.guidance  # guidance doubles the computation
     sampling = {"guidance": guidance, "temperature": config.temperature, "top_p": config.top_p}
     if config.kind == "masked":
         sampling |= {"steps": config.sampling_steps, "noise": config.noise}

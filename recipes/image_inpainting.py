@@ -1,13 +1,14 @@
-"""Trains a masked prior and repairs damaged pictures with it, beside what needs no learning.
+"""Trains a masked prior and inpaints damaged images with it, next to baselines without training.
 
-    python recipes/image_inpainting.py                             # photographs that come with scikit-image
+    python recipes/image_inpainting.py                             # the photographs of scikit-image
     python recipes/image_inpainting.py --data ~/Pictures           # your own folder
-    python recipes/image_inpainting.py --prior saved_models/image_inpainting   # one that is there: repairs alone
-    python recipes/image_inpainting.py --tokens shards/ --data ~/Pictures   # what `vqzoo encode --shards` made of them
-    python recipes/image_inpainting.py tiny --out /some/folder     # seconds: shows that it runs
+    python recipes/image_inpainting.py --prior saved_models/image_inpainting   # only inpaint, with a trained prior
+    python recipes/image_inpainting.py --tokens shards/ --data ~/Pictures   # shards of `vqzoo encode --shards`
+    python recipes/image_inpainting.py tiny --out /some/folder     # a test run of seconds
 
-Boxes and strokes are cut out of held-out pictures. Told is, for each method, the PSNR inside the holes, the SSIM of the
-whole, and with `--features` a perceptual distance; `repairs.png` shows them. Afterwards: `vqzoo inpaint`.
+Boxes and strokes are cut out of held-out images. For each method the recipe reports the PSNR inside the holes, the SSIM
+of the whole image, and with `--features` a perceptual distance. `repairs.png` shows the results. Afterwards: `vqzoo
+inpaint`.
 
 Reference: Chang et al. 2022, https://arxiv.org/abs/2202.04200, section 4.3; Telea 2004 (the baseline)
 """
@@ -17,7 +18,7 @@ import math
 import os
 import pathlib
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -40,43 +41,43 @@ from vqzoo.trainers import warmup_cosine
 @dataclasses.dataclass(frozen=True)
 class Config(RunSettings):
     # Data
-    data: str = ""  # folder of pictures, recursive; empty: the photographs of scikit-image
-    prior: str = ""  # preset of a masked prior, name or folder: then nothing is trained; empty: train one
-    tokens: str = ""  # token shards of `tokenizer`, to learn from; pictures to repair are still those of `data`
-    tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder, whose tokens are learnt; it stays as it is
+    data: str = ""  # folder of images, recursive; empty: the photographs of scikit-image
+    prior: str = ""  # preset of a masked prior, name or folder, instead of a training; empty: train one
+    tokens: str = ""  # token shards of `tokenizer`, for training; the images to repair are those of `data`
+    tokenizer: str = "image-vqgan-photos-f4"  # preset of the tokenizer, name or folder; it is not trained
     classes: bool = False  # the subfolders of `data` are classes
     out: str = "saved_models/image_inpainting"
-    size: int = 0  # pixels a side of a picture; 0: those of the tokenizer's example
-    examples: int = 10000  # crops to learn from at least: as many of each picture, one or more
-    min_scale: float = 0.5  # smallest random resize of a picture before the crop
-    max_scale: float = 1.0  # largest
-    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
-    flip: bool = True  # mirror half of the crops
+    size: int = 0  # side of an image in pixels; 0: that of the tokenizer's example
+    examples: int = 10000  # minimum number of training crops, equally many of each image
+    min_scale: float = 0.5  # smallest random resize factor before the crop
+    max_scale: float = 1.0  # largest random resize factor
+    max_side: int = 1024  # pixels, maximum of the longer side; larger images are reduced first
+    flip: bool = True  # flip half of the crops horizontally
     # Network
-    width: int = 192  # of the transformer
-    depth: int = 4  # blocks
-    heads: int = 4  # of each attention
-    dropout: float = 0.1  # of attention weights and branches, in training
+    width: int = 192  # width of the transformer
+    depth: int = 4  # blocks of the transformer
+    heads: int = 4  # attention heads per block
+    dropout: float = 0.1  # rate of dropout of attention weights and branches
     # Training
     steps_per_epoch: int = 75
-    validation_examples: int = 256  # held-out crops to evaluate on
-    repaired: int = 32  # of them are damaged and repaired
-    share: float = 0.25  # of a picture that is damaged
-    features: str = ""  # .keras file of a network, for a perceptual distance; empty: none
-    weight_decay: float = 0.05  # of AdamW
-    rim: int = 2  # tokens at the border of a hole that keep a filling which needs no learning: 0 for a strong prior
-    temperature: float = 0.5  # of what is made: below 1 it is more typical
-    sampling_steps: int = 12  # in which the tokens of a hole are made
-    noise: float = 1.0  # how random their order is
+    validation_examples: int = 256  # number of held-out crops for the evaluation
+    repaired: int = 32  # number of validation images to damage and repair
+    share: float = 0.25  # damaged fraction of an image
+    features: str = ""  # .keras file of a network for a perceptual distance; empty: none
+    weight_decay: float = 0.05  # weight decay of AdamW
+    rim: int = 2  # width in tokens of the border of a hole that is filled by a baseline; 0 for a strong prior
+    temperature: float = 0.5  # sampling temperature; below 1 the result is more typical
+    sampling_steps: int = 12  # number of steps that generate the tokens of a hole
+    noise: float = 1.0  # randomness of the order of the tokens
 
     def __post_init__(self):
         if not 0.0 < self.share < 1.0 or self.repaired < 1 or self.rim < 0:
-            told = f"--share {self.share} --repaired {self.repaired} --rim {self.rim}"
-            raise ValueError(f"--share lies in (0, 1), --repaired is 1 or more, --rim 0 or more. Received: {told}")
+            received = f"--share {self.share} --repaired {self.repaired} --rim {self.rim}"
+            raise ValueError(f"--share must be in (0, 1), --repaired at least 1, --rim 0 or more. Received: {received}")
         if self.features and not pathlib.Path(self.features).is_file():
-            raise ValueError(f"--features is a .keras file, which does not exist. Received: {self.features}")
+            raise ValueError(f"--features must be a .keras file that exists. Received: {self.features}")
         if self.tokens and not (self.data or self.validation_data):
-            raise ValueError("--tokens holds no pictures to repair. Give those that were encoded by --data, too.")
+            raise ValueError("--tokens has no images to repair. Also give the encoded images with --data.")
 
 
 TINY = {"size": 32, "examples": 256, "width": 32, "depth": 1, "heads": 2, "batch_size": 8, "epochs": 2, "repaired": 4}
@@ -104,12 +105,12 @@ def build(context):
 
 
 def judged(images, masks, repaired, metric):
-    """Dict of the numbers of one method."""
+    """Dict of the metrics of one method."""
     holes = np.repeat(masks[..., None], images.shape[-1], axis=-1)
     errors = [np.mean((x - y)[hole] ** 2) for x, y, hole in zip(images, np.clip(repaired, -1, 1), holes, strict=True)]
-    told = {"psnr_in_holes": float(np.mean(10 * np.log10(4 / np.maximum(errors, 1e-10))))}
-    told["ssim"] = float(np.mean(vqzoo.metrics.ssim(images, repaired.astype("float32"))))
-    return {**told, **({"perceptual": float(np.mean(metric(images, repaired.astype("float32"))))} if metric else {})}
+    metrics = {"psnr_in_holes": float(np.mean(10 * np.log10(4 / np.maximum(errors, 1e-10))))}
+    metrics["ssim"] = float(np.mean(vqzoo.metrics.ssim(images, repaired.astype("float32"))))
+    return {**metrics, **({"perceptual": float(np.mean(metric(images, repaired.astype("float32"))))} if metric else {})}
 
 
 def main(config):
@@ -118,7 +119,7 @@ def main(config):
     run = None if config.prior else PriorRun(config, "image_inpainting", ImagePriorData(config), sampling)
     metric = vqzoo.losses.PerceptualLoss(keras.models.load_model(config.features)) if config.features else None
     if run and run.finish(run.fit(build)) is None:
-        return  # a worker that writes nothing
+        return  # a worker that does not write results
     generator = Generator.from_preset(config.prior or out)
     images = held_out_images(config, generator.size, generator.tokenizer.encoder.input_shape[-1], config.repaired)
     masks = random_masks(len(images), images.shape[1:3], config.share, config.seed)

@@ -1,16 +1,16 @@
-"""Gives pictures the style of others: by exchanged statistics of latents, or by a prior that has seen styles.
+"""Transfers the style of images to others, by latent statistics or by a prior that is trained on styles.
 
-    python recipes/image_style.py                                  # the photographs of scikit-image, in each other's
+    python recipes/image_style.py                                  # among the photographs of scikit-image
     python recipes/image_style.py --data houses/ --styles paintings/ --tokenizer image-vqgan-photos-f4
-    python recipes/image_style.py --prior saved_models/styles      # that, and beside it a masked prior of styles
-    python recipes/image_style.py tiny --out /some/folder          # seconds: shows that it runs
+    python recipes/image_style.py --prior saved_models/styles      # also by a masked prior of styles
+    python recipes/image_style.py tiny --out /some/folder          # a test run of seconds
 
-Nothing is trained here; a prior of styles is what `recipes/image_generation.py --kind masked --styles` makes. It hides
-a share of the content's tokens, and fills them in beside tokens of the style. `restyled.png` has the contents on the
-left and the styles above, and below each row of statistics exchanged the same by the prior. Told are, for some
-strengths, how far the result is from the content (of latents whose statistics are taken away: 0 the same, about 1.4
-unrelated) and from the style (means and deviations of latents), beside the distances between the pictures themselves.
-All of it is measured with the latents of `tokenizer`. Afterwards: `vqzoo restyle`.
+Nothing is trained here. `recipes/image_generation.py --kind masked --styles` trains a prior of styles. It masks a
+fraction of the content's tokens and predicts them from the rest and the tokens of the style. `restyled.png` has the
+contents on the left and the styles on top. Each row by statistics is followed by the row by the prior. The recipe
+reports, for several strengths, the distance of the result to the content (of normalized latents: 0 is equal, about 1.4
+unrelated) and to the style (of means and standard deviations of latents), and the distances between the two images. All
+are measured with the latents of `tokenizer`. Afterwards: `vqzoo restyle`.
 
 Reference: Huang, Belongie 2017, https://arxiv.org/abs/1703.06868; Chang et al. 2022, https://arxiv.org/abs/2202.04200
 """
@@ -19,7 +19,7 @@ import dataclasses
 import os
 import pathlib
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import numpy as np
 
@@ -33,35 +33,35 @@ from vqzoo.runs import save_report
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    data: str = ""  # folder of pictures whose shapes stay; empty: the photographs of scikit-image
-    styles: str = ""  # folder of pictures whose colours and textures are taken; empty: those of `data`
+    data: str = ""  # folder of content images; empty: the photographs of scikit-image
+    styles: str = ""  # folder of style images, for colors and textures; empty: those of `data`
     tokenizer: str = "image-vqgan-photos-f4"  # preset, name or folder
-    prior: str = ""  # preset of a prior of styles, name or folder, for the second way; empty: the first alone
-    out: str = "saved_models/image_style"  # folder for the picture and the numbers
-    size: int = 256  # pixels a side of a picture
-    scale: float = 0.5  # resize of a picture before the crop
-    count: int = 5  # contents, and styles
-    strengths: tuple[float, ...] = (0.0, 0.5, 1.0)  # that are measured; the last is shown
-    shares: tuple[float, ...] = (0.0, 0.3, 0.6, 0.9)  # of the content's tokens that the prior hides; the last is shown
-    seed: int = 0  # of crops
+    prior: str = ""  # preset of a prior of styles, name or folder; empty: only statistics
+    out: str = "saved_models/image_style"  # folder for the image and the distances
+    size: int = 256  # side of an image in pixels
+    scale: float = 0.5  # resize factor before the crop
+    count: int = 5  # number of contents, and of styles
+    strengths: tuple[float, ...] = (0.0, 0.5, 1.0)  # strengths of the statistics to measure; the last is shown
+    shares: tuple[float, ...] = (0.0, 0.3, 0.6, 0.9)  # fractions of the content's tokens to mask; the last is shown
+    seed: int = 0  # seed of the crops
 
 
 VARIANTS = {
     "default": Config(),
     "tiny": Config(size=64, count=2, out="saved_models/image_style_tiny"),
-    "gpu": Config(size=512, scale=1.0, count=8, tokenizer="saved_models/image_vqgan"),  # what `image_vqgan.py f16` made
+    "gpu": Config(size=512, scale=1.0, count=8, tokenizer="saved_models/image_vqgan"),  # made by `image_vqgan.py f16`
 }
 
 
-def statistics(tokenizer, picture):
-    """Means and deviations of the latents' channels, and the latents without them."""
-    latents = np.asarray(tokenizer.encoder(picture[None], training=False), "float32")[0]
+def statistics(tokenizer, image):
+    """Means and standard deviations of the latent channels, and the normalized latents."""
+    latents = np.asarray(tokenizer.encoder(image[None], training=False), "float32")[0]
     means, deviations = latents.mean((0, 1)), latents.std((0, 1))
     return np.concatenate([means, deviations]), (latents - means) / (deviations + 1e-5)
 
 
 def distances(tokenizer, result, content, style):
-    """How far a result is from the content, and from the style."""
+    """The distances of a result to the content and to the style."""
     (own, shapes), (_, others), (wanted, _) = (statistics(tokenizer, x) for x in (result, content, style))
     return np.sqrt(np.mean((shapes - others) ** 2)), np.sqrt(np.mean((own - wanted) ** 2))
 

@@ -1,11 +1,11 @@
-"""Trains a VQGAN image tokenizer: sharper than a VQ-VAE, at more cost and with more to go wrong.
+"""Trains a VQGAN image tokenizer: sharper than a VQ-VAE, at a higher cost and with a less stable training.
 
-    python recipes/image_vqgan.py                            # photographs that come with scikit-image
+    python recipes/image_vqgan.py                            # the photographs of scikit-image
     python recipes/image_vqgan.py --data ~/Pictures --size 128
-    python recipes/image_vqgan.py --init saved_models/image_vqvae --freeze_encoder     # sharpens a VQ-VAE's decoder
-    python recipes/image_vqgan.py f16 --data /data/imagenet/train --strategy mirrored  # the published size: wants GPUs
-    python recipes/image_vqgan.py --data ~/Pictures --perceptual vgg16                 # sharper: downloads VGG16 once
-    python recipes/image_vqgan.py tiny --out /some/folder    # seconds: shows that it runs
+    python recipes/image_vqgan.py --init saved_models/image_vqvae --freeze_encoder     # trains the decoder of a VQ-VAE
+    python recipes/image_vqgan.py f16 --data /data/imagenet/train --strategy mirrored  # the published size, on GPUs
+    python recipes/image_vqgan.py --data ~/Pictures --perceptual vgg16                 # sharper; downloads VGG16 once
+    python recipes/image_vqgan.py tiny --out /some/folder    # a test run of seconds
 
 Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841
 """
@@ -13,7 +13,7 @@ Reference: Esser, Rombach, Ommer 2021, https://arxiv.org/abs/2012.09841
 import dataclasses
 import os
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -31,56 +31,56 @@ from vqzoo.trainers import warmup_cosine
 @dataclasses.dataclass(frozen=True)
 class Config(TokenizerSettings):
     # Data
-    data: str = ""  # picture or folder of pictures, recursive; empty: the photographs of scikit-image
+    data: str = ""  # image or folder of images, recursive; empty: the photographs of scikit-image
     out: str = "saved_models/image_vqgan"
-    freeze_encoder: bool = False  # trains the decoder alone: tokens stay those of `init`, and training is stabler
-    size: int = 64  # pixels a side of a training crop
-    channels: int = 3  # 1 grey, 3 colour, 4 with opacity
-    min_scale: float = 0.5  # smallest random resize of a picture before the crop
-    max_scale: float = 1.0  # largest
-    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
-    flip: bool = True  # mirror half of the crops
+    freeze_encoder: bool = False  # train only the decoder: keeps the tokens of `init`, and is more stable
+    size: int = 64  # side of a training crop in pixels
+    channels: int = 3  # 1 gray, 3 color, 4 color with opacity
+    min_scale: float = 0.5  # smallest random resize factor before the crop
+    max_scale: float = 1.0  # largest random resize factor
+    max_side: int = 1024  # pixels, maximum of the longer side; larger images are reduced first
+    flip: bool = True  # flip half of the crops horizontally
     jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
     # Networks
-    filters: int = 128  # of the convolutions
-    stride: int = 4  # pixels a side that one token stands for; not for residual
-    residual: bool = False  # the published VQGAN's networks: better with a GPU and days, several times the cost
-    multipliers: tuple[int, ...] = (1, 2, 4)  # residual: of `filters` at each halving; stride 2 ** (len - 1)
+    filters: int = 128  # filters of the convolutions
+    stride: int = 4  # side of a token in pixels; not for residual
+    residual: bool = False  # the networks of the VQGAN paper: better after days on a GPU, at several times the cost
+    multipliers: tuple[int, ...] = (1, 2, 4)  # residual: multiples of `filters` per resolution; stride 2 ** (len - 1)
     blocks: int = 2  # residual blocks; residual: at each resolution
-    residual_filters: int = 64  # of the 3x3 convolutions inside the blocks; not for residual
+    residual_filters: int = 64  # filters of the 3x3 convolutions inside the blocks; not for residual
     attention: tuple[int, ...] = ()  # residual: levels with self-attention, 0 the full resolution
     mid_attention: bool = True  # residual: self-attention at the lowest resolution
     latent_dim: int = 32  # width of a code
-    codebook_size: int = 1024  # codes
+    codebook_size: int = 1024  # number of codes
     # Losses
-    commitment_weight: float = 0.25  # of the commitment loss; the absolute error weighs 1
-    discriminator_filters: int = 32  # of its first convolution
-    discriminator_depth: int = 2  # strided convolutions: 2 judges patches of 34 pixels, 3 of 70
-    discriminator_start: float = 0.6  # share of the steps before the discriminator joins
-    discriminator_warmup: float = 0.12  # share of the steps over which its weight grows from 0 to full
-    discriminator_batch_norm: bool = False  # batch instead of group normalization inside it
-    adaptive: bool = True  # adversarial weights are shares of the gradient of the signal's losses, not plain factors
-    adversarial_weight: float = 0.5  # gradient of the adversarial loss as a fraction of the absolute error's
-    feature_matching_weight: float = 0.4  # the same of the distance in the discriminator's features
-    r1_weight: float = 0.0  # of the penalty on the discriminator's gradient, 10 in MaskGIT's tokenizer; 0 leaves it out
-    lecam_weight: float = 0.0  # of the LeCAM regularizer, for small data; 0 leaves it out
-    perceptual: str = ""  # vgg16, or a .keras file: a network whose features are compared as well; empty: none
-    perceptual_weight: float = 1.0  # of that loss; the absolute error weighs 1
+    commitment_weight: float = 0.25  # weight of the commitment loss; the absolute error has weight 1
+    discriminator_filters: int = 32  # filters of its first convolution
+    discriminator_depth: int = 2  # strided convolutions: receptive field of 34 pixels for 2, 70 for 3
+    discriminator_start: float = 0.6  # fraction of the steps before the discriminator is used
+    discriminator_warmup: float = 0.12  # fraction of the steps over which its weight increases from 0
+    discriminator_batch_norm: bool = False  # batch instead of group normalization in the discriminator
+    adaptive: bool = True  # adversarial weights are relative to the gradient of the signal losses, not plain factors
+    adversarial_weight: float = 0.5  # weight of the adversarial loss
+    feature_matching_weight: float = 0.4  # weight of the distance of the discriminator's features
+    r1_weight: float = 0.0  # weight of the R1 gradient penalty, 10 in MaskGIT's tokenizer; 0: none
+    lecam_weight: float = 0.0  # weight of the LeCAM regularizer, for small data; 0: none
+    perceptual: str = ""  # vgg16 or a .keras file, network of the perceptual loss; empty: none
+    perceptual_weight: float = 1.0  # weight of the perceptual loss; the absolute error has weight 1
     # Training
     epochs: int = 8
-    validation_crops: int = 256  # crops to evaluate on
-    discriminator_learning_rate: float = 2e-4  # constant
+    validation_crops: int = 256  # number of crops for the evaluation
+    discriminator_learning_rate: float = 2e-4  # constant, no schedule
 
     def __post_init__(self):
         super().__post_init__()
         if not 0 <= self.discriminator_start <= 1:
-            raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
+            raise ValueError(f"--discriminator_start must be in [0, 1]. Received: {self.discriminator_start}")
         if self.freeze_encoder and not self.init:
-            raise ValueError("--freeze_encoder keeps what a preset has learnt: give one by --init")
+            raise ValueError("--freeze_encoder needs a preset: give one with --init")
 
 
 NETWORKS = ("filters", "stride", "residual", "multipliers", "blocks", "residual_filters", "attention", "mid_attention")
-NETWORKS += ("latent_dim", "codebook_size")  # what a preset given as `init` decides
+NETWORKS += ("latent_dim", "codebook_size")  # settings that a preset in `init` replaces
 F16 = {"size": 256, "residual": True, "multipliers": (1, 1, 2, 2, 4), "attention": (4,), "latent_dim": 256}
 F16 |= {"discriminator_filters": 64, "discriminator_depth": 3, "discriminator_start": 0.1, "batch_size": 32}
 F16 |= {"steps_per_epoch": 5_000, "epochs": 100, "learning_rate": 1e-4, "average_decay": 0.9999}

@@ -1,9 +1,9 @@
-"""Trains a VQ-VAE image tokenizer: stable, cheap, a little soft.
+"""Trains a VQ-VAE image tokenizer: stable, cheap, slightly blurry.
 
-    python recipes/image_vqvae.py                          # photographs that come with scikit-image
+    python recipes/image_vqvae.py                          # the photographs of scikit-image
     python recipes/image_vqvae.py --data ~/Pictures        # your own folder
-    python recipes/image_vqvae.py dense28                  # fully connected, 28x28 grey pictures to 16 tokens
-    python recipes/image_vqvae.py tiny --out /some/folder  # seconds: shows that it runs
+    python recipes/image_vqvae.py dense28                  # fully connected, 28x28 gray images to 16 tokens
+    python recipes/image_vqvae.py tiny --out /some/folder  # a test run of seconds
 
 Reference: van den Oord et al. 2017, https://arxiv.org/abs/1711.00937
 """
@@ -11,7 +11,7 @@ Reference: van den Oord et al. 2017, https://arxiv.org/abs/1711.00937
 import dataclasses
 import os
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -26,32 +26,32 @@ from vqzoo.trainers import warmup_cosine
 @dataclasses.dataclass(frozen=True)
 class Config(TokenizerSettings):
     # Data
-    data: str = ""  # picture or folder of pictures, recursive; empty: the photographs of scikit-image
+    data: str = ""  # image or folder of images, recursive; empty: the photographs of scikit-image
     out: str = "saved_models/image_vqvae"
-    size: int = 64  # pixels a side of a training crop
-    channels: int = 3  # 1 grey, 3 colour, 4 with opacity
-    min_scale: float = 0.5  # smallest random resize of a picture before the crop
-    max_scale: float = 1.0  # largest
-    max_side: int = 1024  # pixels, longer side to which larger pictures are reduced first
-    flip: bool = True  # mirror half of the crops
+    size: int = 64  # side of a training crop in pixels
+    channels: int = 3  # 1 gray, 3 color, 4 color with opacity
+    min_scale: float = 0.5  # smallest random resize factor before the crop
+    max_scale: float = 1.0  # largest random resize factor
+    max_side: int = 1024  # pixels, maximum of the longer side; larger images are reduced first
+    flip: bool = True  # flip half of the crops horizontally
     jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
-    dense: bool = False  # fully connected networks for pictures of exactly `size`, 16 tokens each
-    stride: int = 4  # pixels a side that one token stands for; not for dense
+    dense: bool = False  # fully connected networks for images of exactly `size`, 16 tokens each
+    stride: int = 4  # side of a token in pixels; not for dense
     # Networks
-    filters: int = 128  # of the convolutions; not for dense
+    filters: int = 128  # filters of the convolutions; not for dense
     blocks: int = 2  # residual blocks; not for dense
-    residual_filters: int = 64  # of the 3x3 convolutions inside the blocks; not for dense
+    residual_filters: int = 64  # filters of the 3x3 convolutions inside the blocks; not for dense
     latent_dim: int = 32  # width of a code
-    codebook_size: int = 1024  # codes
-    decay: float = 0.99  # of the codebook's moving average
-    gaussian: bool = False  # a Gaussian head before the codebook: sampled in training, its mean in inference
+    codebook_size: int = 1024  # number of codes
+    decay: float = 0.99  # decay of the codebook's moving average
+    gaussian: bool = False  # a Gaussian head before the codebook, sampled in training, its mean in inference
     # Losses
-    commitment_weight: float = 0.25  # of the commitment loss; the squared error weighs 1
-    kl_weight: float = 1e-3  # of the Gaussian head's divergence
-    validation_crops: int = 256  # crops to evaluate on
+    commitment_weight: float = 0.25  # weight of the commitment loss; the squared error has weight 1
+    kl_weight: float = 1e-3  # weight of the Gaussian head's divergence
+    validation_crops: int = 256  # number of crops for the evaluation
 
 
-# What a preset given as `init` decides.
+# Settings that a preset in `init` replaces.
 NETWORKS = ("dense", "stride", "filters", "blocks", "residual_filters", "latent_dim", "codebook_size", "decay")
 NETWORKS += ("gaussian",)
 DENSE = {"size": 28, "channels": 1, "out": "saved_models/image_vqvae_dense28", "dense": True, "latent_dim": 64}
@@ -84,7 +84,7 @@ def build(context):
             config.latent_dim,
             quantizer,
         )
-    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may bring another quantizer
+    weights = dict.fromkeys(tokenizer.quantizer.loss_names, 1.0)  # a preset may have another quantizer
     weights |= {"l2": 1.0, "commitment": config.commitment_weight}
     if "kl" in weights:
         weights["kl"] = config.kl_weight

@@ -1,11 +1,11 @@
-"""Trains a VQGAN text tokenizer: a VQ-VAE whose sentences a discriminator judges.
+"""Trains a VQGAN text tokenizer: a VQ-VAE that is also trained with a discriminator.
 
-    python recipes/text_vqgan.py                                # English prose of docstrings, which is already here
-    python recipes/text_vqgan.py --data sentences.txt           # one sentence a line; or a folder of .txt
-    python recipes/text_vqgan.py --init saved_models/text_vqvae --freeze_encoder    # goes on with a VQ-VAE's decoder
-    python recipes/text_vqgan.py tiny --out /some/folder        # seconds: shows that it runs
+    python recipes/text_vqgan.py                                # English prose of docstrings of the installed packages
+    python recipes/text_vqgan.py --data sentences.txt           # one sentence per line; or a folder of .txt
+    python recipes/text_vqgan.py --init saved_models/text_vqvae --freeze_encoder    # trains the decoder of a VQ-VAE
+    python recipes/text_vqgan.py tiny --out /some/folder        # a test run of seconds
 
-The discriminator sees vectors of pieces: those of the sentence, and the mixtures that the decoder's probabilities make.
+The discriminator sees embeddings of pieces: those of the text, and their means under the decoder's probabilities.
 Reference: Esser et al. 2021, https://arxiv.org/abs/2012.09841; of soft sentences, Subramanian et al. 2017,
 https://arxiv.org/abs/1705.10929
 """
@@ -13,7 +13,7 @@ https://arxiv.org/abs/1705.10929
 import dataclasses
 import os
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -28,54 +28,54 @@ from vqzoo.trainers import warmup_cosine
 @dataclasses.dataclass(frozen=True)
 class Config(TokenizerSettings):
     # Data
-    data: str = ""  # text file, one sentence a line, or folder of them, recursive; empty: prose of docstrings
+    data: str = ""  # text file, one sentence per line, or folder of files, recursive; empty: prose of docstrings
     validation_share: float = 0.05
     out: str = "saved_models/text_vqgan"
     init: str = ""  # preset, name or folder, to start from: its pieces and networks replace those below
-    freeze_encoder: bool = False  # trains the decoder alone: tokens stay those of `init`
+    freeze_encoder: bool = False  # train only the decoder: keeps the tokens of `init`
     # Networks
-    pieces: int = 4000  # of words, that sentences are cut into; learnt from the data
-    vectors: str = ""  # word vectors to start from: GloVe, Word2Vec (text or binary), npz; empty: none
-    tune_vectors: bool = True  # whether they learn
-    length: int = 24  # pieces of a training example; of longer sentences a part is taken
-    stride: int = 2  # pieces that one position of tokens stands for
-    filters: int = 192  # of the blocks
-    blocks: int = 4  # of the encoder and of the decoder
+    pieces: int = 4000  # size of the subword vocabulary, trained on the data
+    vectors: str = ""  # initial word vectors: GloVe, Word2Vec (text or binary), npz; empty: none
+    tune_vectors: bool = True  # whether the vectors are trained
+    length: int = 24  # pieces of a training example; longer sentences are cropped
+    stride: int = 2  # pieces per position of tokens
+    filters: int = 192  # channels of the blocks
+    blocks: int = 4  # blocks of the encoder and of the decoder
     attention: int = 0  # transformer blocks of each
-    embedding_dim: int = 128  # width of a piece's vector, unless `vectors` have theirs
+    embedding_dim: int = 128  # width of the piece embeddings, unless `vectors` are given
     latent_dim: int = 64  # width of a code
-    codebooks: int = 2  # tokens at each position
-    codebook_size: int = 1024  # codes of each
-    word_dropout: float = 0.0  # share of the pieces hidden from the encoder in training
-    startup: float = 0.1  # share of the steps over which dense latents give way to codes
-    latent_prior: float = 0.0  # weight of how badly a small network predicts the tokens; 0 has none
-    latent_prior_start: float = 0.5  # share of the steps after which the encoder feels it
+    codebooks: int = 2  # tokens per position
+    codebook_size: int = 1024  # codes of each codebook
+    word_dropout: float = 0.0  # fraction of the pieces hidden from the encoder in training
+    startup: float = 0.1  # fraction of the steps over which codes replace dense latents
+    latent_prior: float = 0.0  # weight of the loss of a small network that predicts the tokens; 0: none
+    latent_prior_start: float = 0.5  # fraction of the steps before this loss reaches the encoder
     # Losses
-    label_smoothing: float = 0.0  # of the cross-entropy
-    commitment_weight: float = 0.25  # of the commitment loss; the cross-entropy weighs 1
-    adversarial_weight: float = 0.1  # of the discriminator in the tokenizer's loss
-    feature_matching_weight: float = 0.1  # of the distance of its activations
-    adaptive: bool = True  # balances the discriminator's gradients with the others' at the decoder's last layer
-    discriminator_start: float = 0.5  # share of the steps after which it joins
-    discriminator_warmup: float = 0.1  # share of the steps over which its weight grows
-    discriminator_filters: int = 128  # of its convolutions
-    discriminator_learning_rate: float = 2e-4  # constant
+    label_smoothing: float = 0.0  # label smoothing of the cross-entropy
+    commitment_weight: float = 0.25  # weight of the commitment loss; the cross-entropy has weight 1
+    adversarial_weight: float = 0.1  # weight of the adversarial loss
+    feature_matching_weight: float = 0.1  # weight of the distance of the discriminator's features
+    adaptive: bool = True  # adversarial weights are relative to the gradient of the other losses, not plain factors
+    discriminator_start: float = 0.5  # fraction of the steps before the discriminator is used
+    discriminator_warmup: float = 0.1  # fraction of the steps over which its weight increases
+    discriminator_filters: int = 128  # filters of its convolutions
+    discriminator_learning_rate: float = 2e-4  # constant, no schedule
     # Training
     batch_size: int = 64
     steps_per_epoch: int = 160
-    validation_sentences: int = 500  # to evaluate on
+    validation_sentences: int = 500  # number of sentences for the evaluation
     learning_rate: float = 2e-3
 
     def __post_init__(self):
         super().__post_init__()
         if not 0 <= self.discriminator_start <= 1:
-            raise ValueError(f"--discriminator_start is a share of the steps, in [0, 1]: {self.discriminator_start}")
+            raise ValueError(f"--discriminator_start must be in [0, 1]. Received: {self.discriminator_start}")
         if self.freeze_encoder and not self.init:
-            raise ValueError("--freeze_encoder keeps what a preset has learnt: give one by --init")
+            raise ValueError("--freeze_encoder needs a preset: give one with --init")
 
 
 SIZES = ("stride", "filters", "blocks", "attention", "embedding_dim", "latent_dim", "word_dropout")
-# What a preset given as `init` decides.
+# Settings that a preset in `init` replaces.
 NETWORKS = (*SIZES, "pieces", "vectors", "tune_vectors", "codebooks", "codebook_size", "startup", "latent_prior")
 NETWORKS += ("latent_prior_start",)
 TINY = {"pieces": 600, "filters": 64, "blocks": 2, "embedding_dim": 64, "latent_dim": 32, "codebook_size": 256}

@@ -1,9 +1,9 @@
 """Trains a VQ-VAE text tokenizer: sentences to a few codes, and back.
 
-    python recipes/text_vqvae.py                                # English prose of docstrings, which is already here
-    python recipes/text_vqvae.py --data sentences.txt           # one sentence a line; or a folder of .txt
-    python recipes/text_vqvae.py --vectors glove.6B.100d.txt    # begins with word vectors: GloVe, Word2Vec, npz
-    python recipes/text_vqvae.py tiny --out /some/folder        # seconds: shows that it runs
+    python recipes/text_vqvae.py                                # English prose of docstrings of the installed packages
+    python recipes/text_vqvae.py --data sentences.txt           # one sentence per line; or a folder of .txt
+    python recipes/text_vqvae.py --vectors glove.6B.100d.txt    # starts from word vectors: GloVe, Word2Vec, npz
+    python recipes/text_vqvae.py tiny --out /some/folder        # a test run of seconds
 
 Reference: Kaiser et al. 2018, https://arxiv.org/abs/1803.03382; van den Oord et al. 2017,
 https://arxiv.org/abs/1711.00937
@@ -12,7 +12,7 @@ https://arxiv.org/abs/1711.00937
 import dataclasses
 import os
 
-os.environ.setdefault("VQZOO_QUIET", "1")  # TensorFlow's own messages would stand between the log lines
+os.environ.setdefault("VQZOO_QUIET", "1")  # hides TensorFlow's messages between the log lines
 
 import vqzoo  # isort: skip
 import keras
@@ -27,47 +27,47 @@ from vqzoo.trainers import warmup_cosine
 @dataclasses.dataclass(frozen=True)
 class Config(TokenizerSettings):
     # Data
-    data: str = ""  # text file, one sentence a line, or folder of them, recursive; empty: prose of docstrings
+    data: str = ""  # text file, one sentence per line, or folder of files, recursive; empty: prose of docstrings
     validation_share: float = 0.05
     out: str = "saved_models/text_vqvae"
     init: str = ""  # preset, name or folder, to start from: its pieces and networks replace those below
     # Networks
-    pieces: int = 4000  # of words, that sentences are cut into; learnt from the data
-    vectors: str = ""  # word vectors to start from: GloVe, Word2Vec (text or binary), npz; empty: none
-    tune_vectors: bool = True  # whether they learn
-    length: int = 24  # pieces of a training example; of longer sentences a part is taken
-    stride: int = 2  # pieces that one position of tokens stands for
-    filters: int = 192  # of the blocks
-    blocks: int = 4  # of the encoder and of the decoder
-    attention: int = 0  # transformer blocks of each; an autoregressive decoder has no other blocks anyway
-    embedding_dim: int = 128  # width of a piece's vector, unless `vectors` have theirs
+    pieces: int = 4000  # size of the subword vocabulary, trained on the data
+    vectors: str = ""  # initial word vectors: GloVe, Word2Vec (text or binary), npz; empty: none
+    tune_vectors: bool = True  # whether the vectors are trained
+    length: int = 24  # pieces of a training example; longer sentences are cropped
+    stride: int = 2  # pieces per position of tokens
+    filters: int = 192  # channels of the blocks
+    blocks: int = 4  # blocks of the encoder and of the decoder
+    attention: int = 0  # transformer blocks of each; an autoregressive decoder only has such blocks
+    embedding_dim: int = 128  # width of the piece embeddings, unless `vectors` are given
     latent_dim: int = 64  # width of a code
-    codebooks: int = 2  # tokens at each position
-    codebook_size: int = 1024  # codes of each
-    decoder: str = "parallel"  # or autoregressive: sees the pieces before too, and makes one after another
-    word_dropout: float = 0.0  # share of the pieces hidden from the encoder in training
-    decoder_word_dropout: float = 0.0  # share of the pieces before hidden from an autoregressive decoder in training
-    startup: float = 0.1  # share of the steps over which dense latents give way to codes
-    latent_prior: float = 0.0  # weight of how badly a small network predicts the tokens; 0 has none
-    latent_prior_start: float = 0.5  # share of the steps after which the encoder feels it
+    codebooks: int = 2  # tokens per position
+    codebook_size: int = 1024  # codes of each codebook
+    decoder: str = "parallel"  # parallel or autoregressive, which predicts each piece from the previous ones
+    word_dropout: float = 0.0  # fraction of the pieces hidden from the encoder in training
+    decoder_word_dropout: float = 0.0  # the same fraction for the inputs of an autoregressive decoder
+    startup: float = 0.1  # fraction of the steps over which codes replace dense latents
+    latent_prior: float = 0.0  # weight of the loss of a small network that predicts the tokens; 0: none
+    latent_prior_start: float = 0.5  # fraction of the steps before this loss reaches the encoder
     # Losses
-    label_smoothing: float = 0.0  # of the cross-entropy
-    commitment_weight: float = 0.25  # of the commitment loss; the cross-entropy weighs 1
+    label_smoothing: float = 0.0  # label smoothing of the cross-entropy
+    commitment_weight: float = 0.25  # weight of the commitment loss; the cross-entropy has weight 1
     # Training
     batch_size: int = 64
     steps_per_epoch: int = 160
-    validation_sentences: int = 500  # to evaluate on
+    validation_sentences: int = 500  # number of sentences for the evaluation
     learning_rate: float = 2e-3
 
     def __post_init__(self):
         super().__post_init__()
         if self.decoder not in ("parallel", "autoregressive"):
-            raise ValueError(f"--decoder is parallel or autoregressive. Received: {self.decoder}")
+            raise ValueError(f"--decoder must be parallel or autoregressive. Received: {self.decoder}")
 
 
 SIZES = ("stride", "filters", "blocks", "attention", "embedding_dim", "latent_dim", "word_dropout")
 WEIGHTS = {"commitment": "commitment_weight", "latent_prior": "latent_prior"}
-# What a preset given as `init` decides.
+# Settings that a preset in `init` replaces.
 NETWORKS = (*SIZES, "pieces", "vectors", "tune_vectors", "codebooks", "codebook_size", "startup", "latent_prior")
 NETWORKS += ("latent_prior_start", "decoder", "decoder_word_dropout")
 TINY = {"pieces": 600, "filters": 64, "blocks": 2, "embedding_dim": 64, "latent_dim": 32, "codebook_size": 256}
@@ -82,7 +82,7 @@ def build(context):
     config, pieces = context.settings, context.pieces
     tokenizer = build_tokenizer(config, pieces)
     losses = {"cross_entropy": vqzoo.losses.PieceCrossEntropy(pieces.end, config.label_smoothing)}
-    weights = dict.fromkeys((*losses, *tokenizer.quantizer.loss_names), 1.0)  # a preset may bring another quantizer
+    weights = dict.fromkeys((*losses, *tokenizer.quantizer.loss_names), 1.0)  # a preset may have another quantizer
     weights |= {x: getattr(config, w) for x, w in WEIGHTS.items() if x in weights}
     trainer = vqzoo.ReconstructionTrainer(tokenizer, losses, weights, config.average_decay)
     trainer.build((None, None))

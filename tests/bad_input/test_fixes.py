@@ -479,12 +479,12 @@ UNKNOWN = [
     ("image", "decode", "a missing path", "nothing.npz", "There is no file 'nothing.npz'"),
     ("image", "encode", "a specification", tf.TensorSpec((1, 24, 20, 3)), "values cannot be read here"),
     ("text", "encode", "a specification", tf.TensorSpec((1, 9), "int32"), "values cannot be read here"),
-    ("image", "encode", "a Keras input", keras.Input((24, 20, 3)), "the call alone"),
-    ("audio", "encode", "a Keras input", keras.Input((9, 1)), "the call alone"),
-    ("text", "encode", "a Keras input", keras.Input((9,), dtype="int32"), "the call alone"),
-    ("image", "decode", "a Keras input", keras.Input((6, 5, 1), dtype="int32"), "the call alone"),
-    ("audio", "decode", "a Keras input", keras.Input((9, 2), dtype="int32"), "the call alone"),
-    ("text", "decode", "a Keras input", keras.Input((9, 2), dtype="int32"), "the call alone"),
+    ("image", "encode", "a Keras input", keras.Input((24, 20, 3)), "Only the call"),
+    ("audio", "encode", "a Keras input", keras.Input((9, 1)), "Only the call"),
+    ("text", "encode", "a Keras input", keras.Input((9,), dtype="int32"), "Only the call"),
+    ("image", "decode", "a Keras input", keras.Input((6, 5, 1), dtype="int32"), "Only the call"),
+    ("audio", "decode", "a Keras input", keras.Input((9, 2), dtype="int32"), "Only the call"),
+    ("text", "decode", "a Keras input", keras.Input((9, 2), dtype="int32"), "Only the call"),
     ("image", "encode", "an empty image", PICTURE[:0], "It is empty: leave it out"),
     ("audio", "encode", "an empty clip", WAVE[:0], "It is empty: leave it out"),
     ("audio", "encode", "an empty clip in a batch", W[:, :0], "It is empty: leave it out"),
@@ -569,7 +569,7 @@ def test_a_tensor_of_unknown_rank_is_refused_in_one_line(tokenizers):
     def encode(x):
         return tokenizers["image"].encode(x)
 
-    with pytest.raises(ValueError, match="The rank of a signal is known, also inside graphs"):
+    with pytest.raises(ValueError, match="The rank of a signal must be known, also in graphs"):
         encode(X)
 
 
@@ -712,7 +712,7 @@ def warned(function, *arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         function(*arguments)
-    return [str(one.message) for one in caught if "The images lie in" in str(one.message)]
+    return [str(one.message) for one in caught if "The images are in" in str(one.message)]
 
 
 @pytest.fixture
@@ -728,7 +728,7 @@ def test_images_in_0_to_1_are_warned_of_once(options, fresh):
     found = CODE.search(message)
     np.testing.assert_allclose(eval(found[2], {"x": UNIT}), X, atol=1e-5)
     assert not warned(fresh.encode, UNIT) and not warned(fresh.encode, X)
-    silencing = re.search("by `(warnings[^`]+)`", message)[1]
+    silencing = re.search("with `(warnings[^`]+)`", message)[1]
     with warnings.catch_warnings(action="error"):
         eval(silencing, {"warnings": warnings})
         fresh._warned = False

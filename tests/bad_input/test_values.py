@@ -120,7 +120,7 @@ def test_sizes(tokenizer):
         {"h": 8, "w": 8},
         True,
     ):
-        refused("`size` is .height, width. in pixels.*Received: size=", tokenizer.decode, TOKENS, size=size)
+        refused("`size` must be .height, width. in pixels.*Received: size=", tokenizer.decode, TOKENS, size=size)
     for size in ((8, 7), [8, np.int64(7)], np.array([8, 7])):
         assert tokenizer.decode(TOKENS, size=size).shape == (1, 8, 7, 3)
 
@@ -128,23 +128,19 @@ def test_sizes(tokenizer):
 def test_tiles(tokenizer):
     for value in NOT_COUNTS:
         if value is not None:
-            refused(
-                "`tile_size` is a number of pixels.*Received: tile_size=", tokenizer.encode, PICTURE, tile_size=value
-            )
-            refused(
-                "`tile_size` is a number of pixels.*Received: tile_size=", tokenizer.decode, TOKENS, tile_size=value
-            )
-    refused("`tile_margin` is a number of pixels", tokenizer.encode, PICTURE, tile_size=8, tile_margin=True)
+            refused("`tile_size` must be a number of pixels.*tile_size=", tokenizer.encode, PICTURE, tile_size=value)
+            refused("`tile_size` must be a number of pixels.*tile_size=", tokenizer.decode, TOKENS, tile_size=value)
+    refused("`tile_margin` must be a number of pixels", tokenizer.encode, PICTURE, tile_size=8, tile_margin=True)
 
 
 def test_windows_and_codebooks(sounds):
     for value in NOT_COUNTS:
         if value is not None:
-            refused("`window` is a number of samples.*Received: window=", sounds.encode, WAVE, window=value)
-            told = "`num_codebooks` is an integer from 1 to 3.*Received: num_codebooks="
+            refused("`window` must be a number of samples.*Received: window=", sounds.encode, WAVE, window=value)
+            told = "`num_codebooks` must be an integer from 1 to 3.*Received: num_codebooks="
             refused(told, sounds.encode, WAVE, num_codebooks=value)
             refused(told, sounds.kilobits_per_second, value)
-    refused("`overlap` is a number of samples", sounds.encode, WAVE, window=500, overlap=True)
+    refused("`overlap` must be a number of samples", sounds.encode, WAVE, window=500, overlap=True)
     assert sounds.encode(WAVE, num_codebooks=np.int64(2)).shape[-1] == 2
 
 

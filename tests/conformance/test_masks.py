@@ -83,7 +83,9 @@ def test_padding_alone_is_no_training(entry):
 
 @each
 def test_a_mask_of_another_grid_is_refused(entry):
-    with pytest.raises(ValueError, match=r"A mask has the shape \(batch, \*grid\), here \(3, 4, 5\).*shape=\(3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"A mask must have the shape \(batch, \*grid\), here \(3, 4, 5\).*shape=\(3, 4\)"
+    ):
         entry.built().encode(entry.inputs(), MASK[..., 0])
-    with pytest.raises(ValueError, match=r"A mask has the shape \(batch, \*grid\)"):
+    with pytest.raises(ValueError, match=r"A mask must have the shape \(batch, \*grid\)"):
         entry.built()(entry.inputs(), mask=MASK[:, :3])

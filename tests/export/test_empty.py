@@ -211,7 +211,7 @@ def test_what_is_not_empty_is_as_it_was(name, exported):
 def test_exports_are_not_verified_on_nothing(exported):
     tokenizer, folder = exported("image")
     for shape in ((0, 8, 8, 3), (1, 0, 8, 3)):
-        with pytest.raises(ValueError, match="verified on one example or more. Received: signal of the shape"):
+        with pytest.raises(ValueError, match="example is needed to verify exports. Received: signal.shape="):
             verify.verify_exports(tokenizer, folder, np.zeros(shape, "float32"))
 
 
@@ -219,5 +219,5 @@ def test_a_process_that_is_ended_is_told(tmp_path, monkeypatch):
     script = tmp_path / "loaders.py"
     script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGFPE)")
     monkeypatch.setattr(verify.loaders, "__file__", str(script))
-    with pytest.raises(ValueError, match="do not load in a new process. It was ended by signal 8. It said:"):
-        verify._run(tmp_path, [], np.zeros(1), np.zeros(1))
+    with pytest.raises(ValueError, match="do not load in a new process. It was killed by signal 8. Its output:"):
+        verify._run(tmp_path, [], np.zeros(1), np.zeros(1), "")

@@ -95,13 +95,17 @@ def test_what_does_not_fit_is_refused(tmp_path):
     prior = prior_of(vqzoo.AutoregressivePrior)
     unbuilt = vqzoo.AutoregressivePrior(SPACE, Transformer(1, 2, causal=True), "image", 8)
     for message, arguments, options in (
-        ("A prior without weights generates nothing", (unbuilt,), {}),
+        ("A prior must be built before its export", (unbuilt,), {}),
         ("The tokens of `tokenizer` come from a tokenizer with codebooks of .8,. codes", (prior, tokenizer_of(8)), {}),
         ("Guidance needs a condition. Received: guidance=2.0", (prior,), {"guidance": 2.0}),
         ("cross_attention=False: it takes no context", (prior,), {"context_length": 3}),
         ("no setting `steps` here. Only a `MaskedPrior` has it", (prior,), {"steps": 3}),
         ("This space has the parts label, text, image. Received: 'style'", (prior,), {"parts": {"style": ()}}),
-        ("Tokens of 'text' are labels, or have 1 of each position. Received: parts={'text': .0,.}", (prior,), EMPTY),
+        (
+            "Tokens of 'text' must be labels, or have 1 tokens per position. Received: parts={'text': .0,.}",
+            (prior,),
+            EMPTY,
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             export_generator(arguments[0], tmp_path / "it", *arguments[1:], **options)

@@ -74,14 +74,14 @@ def test_good_tokens_pass(make):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bool"])
 def test_tokens_of_another_dtype_are_refused(dtype):
-    message = f"Tokens are integers. Received: dtype={dtype}. Pass what `encode` returned"
+    message = f"Tokens must be integers. Received: dtype={dtype}. Pass the output of `encode`"
     for tokens in (np.zeros((1, 2), dtype), tf.zeros((1, 2), dtype), keras.Input((2,), dtype=dtype)):
         with pytest.raises(ValueError, match=message):
             TwoCodebooks().check_tokens(tokens)
 
 
 def test_a_list_of_floats_is_refused():
-    with pytest.raises(ValueError, match="Tokens are integers. Received: dtype=float64"):
+    with pytest.raises(ValueError, match="Tokens must be integers. Received: dtype=float64"):
         TwoCodebooks().check_tokens([[0.0, 1.0]])
 
 
@@ -102,9 +102,9 @@ def test_another_last_axis_is_refused_while_symbolic():
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        ([[0, 0], [-1, 1]], r"Tokens of codebook 0 lie in \[0, 4\). Received: values from -1 to 0"),
-        ([[4, 0], [1, 1]], r"Tokens of codebook 0 lie in \[0, 4\). Received: values from 1 to 4"),
-        ([[3, 2], [0, 0]], r"Tokens of codebook 1 lie in \[0, 2\). Received: values from 0 to 2"),
+        ([[0, 0], [-1, 1]], r"Tokens of codebook 0 must be in \[0, 4\). Received: values from -1 to 0"),
+        ([[4, 0], [1, 1]], r"Tokens of codebook 0 must be in \[0, 4\). Received: values from 1 to 4"),
+        ([[3, 2], [0, 0]], r"Tokens of codebook 1 must be in \[0, 2\). Received: values from 0 to 2"),
     ],
 )
 @pytest.mark.parametrize("make", [list, np.array, tf.constant])
@@ -150,7 +150,7 @@ def test_good_latents_come_back_in_float32(dtype):
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
 def test_latents_of_another_dtype_are_refused(dtype):
-    message = f"Latents are floating point numbers. Received: dtype={dtype}. Tokens go to `decode`, not to `encode`"
+    message = f"Latents must be floating point. Received: dtype={dtype}. Pass tokens to `decode`, not to `encode`"
     for latents in (np.zeros((1, 2), dtype), tf.zeros((1, 2), dtype), keras.Input((2,), dtype=dtype)):
         with pytest.raises(ValueError, match=message):
             Quantizer().check_latents(latents)
@@ -158,7 +158,7 @@ def test_latents_of_another_dtype_are_refused(dtype):
 
 @pytest.mark.parametrize("shape", [(1, 2, 3), (5,), (3, 4, 5)])
 def test_latents_of_another_width_or_rank_are_refused(shape):
-    message = r"Latents have the shape \(batch, \*grid, latent_dim\) with latent_dim=4. Received: shape=\("
+    message = r"Latents must have the shape \(batch, \*grid, latent_dim\) with latent_dim=4. Received: shape=\("
     with pytest.raises(ValueError, match=message + ", ".join(map(str, shape)) + r".*encoder's last layer that many"):
         Quantizer().check_latents(np.zeros(shape, "float32"), 4)
     with pytest.raises(ValueError, match=message):
@@ -175,7 +175,9 @@ def test_latents_without_a_batch_axis_are_refused(shape):
 def test_values_that_are_not_finite_are_named_with_their_position(value):
     latents = LATENTS.copy()
     latents[1, 0, 2] = latents[1, 2, 3] = value
-    message = rf"Latents are finite. Received: 2 of 24 values that are not, the first, {value}, at \(1, 0, 2\). Look"
+    message = (
+        rf"Latents must be finite. Received: 2 of 24 values that are not, the first, {value}, at \(1, 0, 2\). Look"
+    )
     for dtype in ("float32", "float16", "bfloat16", "float64"):
         with pytest.raises(ValueError, match=message):
             Quantizer().check_latents(tf.cast(latents, dtype))
@@ -201,9 +203,7 @@ def test_padded_positions_become_0_whatever_stands_there():
 
 @pytest.mark.parametrize("shape", [(2,), (2, 3, 4), (2, 4), (1, 3)])
 def test_a_mask_of_another_shape_is_refused(shape):
-    message = (
-        r"A mask has the shape \(batch, \*grid\), here \(2, 3\). Received: shape=\(.*True where a position is real"
-    )
+    message = r"A mask must have the shape \(batch, \*grid\), here \(2, 3\). Received: shape=\(.*It is True where"
     with pytest.raises(ValueError, match=message):
         Quantizer().check_latents(LATENTS, 4, np.ones(shape, bool))
 
@@ -242,9 +242,7 @@ each_kind = pytest.mark.parametrize("kind", UNBUILT)
 @each_kind
 def test_before_build_nothing_is_encoded_or_decoded(kind):
     layer = UNBUILT[kind](name="outer")
-    message = (
-        r"has no codebook yet: it is built on the first latents. Call it, .*`build\(\(None, \*grid, latent_dim\)\)`"
-    )
+    message = r"has no codebook yet, because it is built .* Call it, .*`build\(\(None, \*grid, latent_dim\)\)`"
     with pytest.raises(ValueError, match="The quantizer 'outer' " + message):
         layer.encode(np.zeros((1, 2, 2, 4), "float32"))
     tokens = np.zeros((1, 5, 1) if kind == "multi_scale" else (1, 2, 2, layer.num_codebooks), "int32")

@@ -138,7 +138,7 @@ def test_tiny_ends_with_a_prior_that_makes_pictures(name, tmp_path, run):
     [
         ("image_generation", "--tokens shards --data it --flip", "--data, --flip: decided by --tokens. Leave it out"),
         ("image_inpainting", "--tokens shards --data it --examples 9", "--examples: decided by --tokens"),
-        ("image_inpainting", "--tokens shards", "--tokens holds no pictures to repair. Give those that were encoded"),
+        ("image_inpainting", "--tokens shards", "--tokens has no images to repair. Also give the encoded images"),
         ("image_inpainting", "--prior it --epochs 9 --size 8", "--epochs, --size: decided by --prior"),
         ("image_inpainting", "--share 1.5", "Received: --share 1.5 --repaired 32"),
         ("image_inpainting", "--repaired 0", "--repaired is 1 or more"),
@@ -258,7 +258,7 @@ def test_sentences_are_decoded_one_piece_after_another_by_a_flag(monkeypatch):
     assert tokenizer.is_autoregressive and tokenizer.decoder.word_dropout == 0.5
     assert tokenizer.decoder.max_length == 900
     assert isinstance(tokenizer.decode(tokenizer.encode(["a cat"]))[0], str)
-    with pytest.raises(ValueError, match="--decoder is parallel or autoregressive. Received: both"):
+    with pytest.raises(ValueError, match="--decoder must be parallel or autoregressive. Received: both"):
         dataclasses.replace(config, decoder="both")
 
 
@@ -283,7 +283,7 @@ def test_a_frozen_encoder_keeps_its_tokens(tmp_path, run):
     [
         (["--data", "no/such/folder"], "no/such/folder"),
         (["--init", "no-such-preset"], "no-such-preset"),
-        (["--freeze_encoder"], "--freeze_encoder keeps what a preset has learnt: give one by --init"),
+        (["--freeze_encoder"], "--freeze_encoder needs a preset: give one with --init"),
     ],
 )
 def test_what_is_missing_is_named(arguments, message, tmp_path, monkeypatch, capsys):

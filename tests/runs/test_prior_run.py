@@ -134,7 +134,7 @@ def test_the_preset_makes_pictures_wherever_it_is(finished, tmp_path, capsys):
         exported = tf.saved_model.load(str(moved / "generator")).signatures["generate"]
         signal = exported(label=tf.constant([1, 1, 1]), seed=tf.constant(4))["signal"]  # as the guide has it
         np.testing.assert_allclose(np.clip(signal, -1, 1), made, atol=1e-5)
-        with pytest.raises(tf.errors.InvalidArgumentError, match=r"`label` lies in \[0, 2\), and -1 is none"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"`label` must be in \[0, 2\), or -1 for none"):
             exported(label=tf.constant([1, 2, 1]), seed=tf.constant(4))
         with pytest.raises(SystemExit):
             main(["generate", str(moved), "--count", "3"])

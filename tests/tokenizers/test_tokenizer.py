@@ -85,10 +85,10 @@ def test_a_wrong_signal_is_told(signal, message):
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (np.zeros((1, 2, 2, 1)), r"Tokens are integers. Received: dtype=float"),
+        (np.zeros((1, 2, 2, 1)), r"Tokens must be integers. Received: dtype=float"),
         (np.zeros((1, 2, 2), "int32"), r"num_codebooks=1. Received: shape=\(1, 2, 2\)"),
-        (np.full((1, 2, 2, 1), -1), r"lie in \[0, 8\). Received: values from -1 to -1"),
-        (np.full((1, 2, 2, 1), 8), r"lie in \[0, 8\). Received: values from 8 to 8"),
+        (np.full((1, 2, 2, 1), -1), r"must be in \[0, 8\). Received: values from -1 to -1"),
+        (np.full((1, 2, 2, 1), 8), r"must be in \[0, 8\). Received: values from 8 to 8"),
     ],
 )
 def test_wrong_tokens_are_told(tokens, message):
@@ -110,7 +110,7 @@ def test_parts_of_the_wrong_kind_are_told():
     good = make()
     with pytest.raises(ValueError, match=r"`quantizer` is a vqzoo.quantizers.Quantizer"):
         vqzoo.ImageTokenizer(good.encoder, good.decoder, good.decoder)
-    with pytest.raises(ValueError, match=r"`decoder` is a keras.Model or layer. Received: 'decoder'"):
+    with pytest.raises(ValueError, match=r"`decoder` must be a keras.Model or layer. Received: 'decoder'"):
         vqzoo.ImageTokenizer(good.encoder, good.quantizer, "decoder")
 
 
@@ -118,9 +118,9 @@ def test_parts_that_do_not_fit_are_told():
     good = make()
     other = vqzoo.image_vqvae(filters=8, blocks=1, latent_dim=6)
     tokenizer = vqzoo.ImageTokenizer(good.encoder, vqzoo.VectorQuantizer(8), other.decoder)
-    with pytest.raises(ValueError, match=r"The decoder takes inputs of the shape \(None, None, None, 6\). Received"):
+    with pytest.raises(ValueError, match=r"The decoder expects inputs of the shape \(None, None, None, 6\). Received"):
         tokenizer.build((None, None, None, 3))
-    with pytest.raises(ValueError, match=r"The encoder takes inputs of the shape \(None, None, None, 3\)"):
+    with pytest.raises(ValueError, match=r"The encoder expects inputs of the shape \(None, None, None, 3\)"):
         make().build((None, 8, 8, 1))
 
 
@@ -142,7 +142,7 @@ def test_a_preset_of_another_class_is_told(tmp_path):
     class Other(vqzoo.Tokenizer):
         pass
 
-    with pytest.raises(ValueError, match=r"holds a ImageTokenizer, not a Other. Load it with `vqzoo.Tokenizer"):
+    with pytest.raises(ValueError, match=r"is a ImageTokenizer, not a Other. Load it with `vqzoo.Tokenizer"):
         Other.from_preset(tmp_path / "mine")
 
 
@@ -254,7 +254,7 @@ def test_a_decoder_of_another_stride_is_refused(enlarge):
     tokenizer = vqzoo.ImageTokenizer(encoder, vqzoo.VectorQuantizer(8), decoder)
     tokenizer.build((None, None, None, 3))
     large = 32 * enlarge
-    with pytest.raises(ValueError, match=rf"of the size \({large}, {large}\) of those of \(64, 64\).*strides have"):
+    with pytest.raises(ValueError, match=rf"of the size \(64, 64\), with .* decoded to \({large}, {large}\). Set"):
         tokenizer(images(1, 64, 64, 3))
 
 
@@ -267,7 +267,7 @@ def test_a_list_of_latents_is_refused():
     encoder, decoder = networks()
     encoder = keras.Model(encoder.inputs, encoder.outputs)
     tokenizer = vqzoo.ImageTokenizer(encoder, vqzoo.VectorQuantizer(8), decoder)
-    with pytest.raises(ValueError, match="The encoder returns one tensor of latents. Received: a list of 1"):
+    with pytest.raises(ValueError, match="The encoder must return one tensor. Received: a list of 1"):
         tokenizer.build((None, None, None, 3))
 
 
@@ -277,7 +277,7 @@ def test_what_is_not_built_says_so(tmp_path):
         tokenizer.encode(images(1, 8, 8, 3))
     with pytest.raises(ValueError, match="The quantizer 'codes' has no codebook yet"):
         tokenizer.decode(np.zeros((1, 4, 4, 1), "int32"))
-    with pytest.raises(ValueError, match="A tokenizer without weights is no preset"):
+    with pytest.raises(ValueError, match="A tokenizer must be built before it is saved"):
         tokenizer.save_to_preset(tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
 
@@ -285,7 +285,9 @@ def test_what_is_not_built_says_so(tmp_path):
 def test_pairs_in_a_data_set_are_told_from_a_batch_size():
     tokenizer = make()
     pairs = tf.data.Dataset.from_tensors((images(1, 8, 8, 3), np.zeros(1, "int32")))
-    with pytest.raises(ValueError, match=r"A data set of pairs gives `map` two arguments: `dataset.map\(lambda image"):
+    with pytest.raises(
+        ValueError, match=r"A data set of pairs passes two arguments to `map`: `dataset.map\(lambda image"
+    ):
         pairs.map(tokenizer.encode)
 
 
@@ -293,7 +295,7 @@ def test_pairs_in_a_data_set_are_told_from_a_batch_size():
 def test_a_size_has_two_numbers(size):
     tokenizer = make()
     tokens = tokenizer.encode(images(1, 16, 16, 3))
-    with pytest.raises(ValueError, match=r"`size` is \(height, width\) in pixels. Received: size="):
+    with pytest.raises(ValueError, match=r"`size` must be \(height, width\) in pixels. Received: size="):
         tokenizer.decode(tokens, size=size)
 
 
@@ -302,9 +304,9 @@ def test_wrong_channels_are_not_told_as_a_missing_batch_axis():
         make().encode(images(1, 8, 8, 4))
     with pytest.raises(ValueError, match=r"Received: shape=\(8, 8, 3\)\. Pass `x.None.`"):
         make().encode(images(8, 8, 3))
-    with pytest.raises(ValueError, match=r"An empty signal has no tokens. Received: shape=\(1, 0, 0, 3\)"):
+    with pytest.raises(ValueError, match=r"A signal must not be empty. Received: shape=\(1, 0, 0, 3\)"):
         make().encode(images(1, 0, 0, 3))
-    with pytest.raises(ValueError, match="A signal is an array.*Received: 'photo.jpg'"):
+    with pytest.raises(ValueError, match="A signal must be an array.*Received: 'photo.jpg'"):
         make().encode("photo.jpg")
 
 

@@ -236,8 +236,8 @@ def test_evaluation_without_build_measures_the_tokenizer_as_it_is():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (255 * (images() + 1) / 2, "A signal lies in .* Received: values up to 2[0-9]{2}"),
-        ((127.5 * (images() + 1)).astype("uint8"), "A signal is floating point in .* Received: dtype=uint8"),
+        (255 * (images() + 1) / 2, "A signal must be in .* Received: values up to 2[0-9]{2}"),
+        ((127.5 * (images() + 1)).astype("uint8"), "A signal must be floating point in .* Received: dtype=uint8"),
         (images()[..., :2], r"takes signals of the shape .* Received: shape=\(4, 12, 12, 2\)"),
     ],
 )

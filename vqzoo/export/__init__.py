@@ -1,4 +1,4 @@
-"""Tokenizers and priors as files that other programs load: SavedModel, LiteRT, and plain Keras models."""
+"""Exports tokenizers and priors for other programs: SavedModel, LiteRT, and plain Keras models."""
 
 from vqzoo.export.generator import export_generator
 from vqzoo.export.litert import LITERT_FORMS

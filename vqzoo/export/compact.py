@@ -1,27 +1,27 @@
-"""LiteRT files without what they hold twice."""
+"""Removes duplicates from LiteRT files."""
 
 import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 _IDENTIFIER = b"TFL3"
-_ALIGNMENT = 16  # bytes, of every buffer, as the format's schema asks; Python's builder knows no such attribute
-_MOSTLY_EMPTY = ("intermediates", "mutatingVariableInputs")  # of operators; of recurrent ones they are not
-# Larger files keep their weights behind the flatbuffer, which is at most 2 GB.
+_ALIGNMENT = 16  # bytes, of every buffer, required by the schema; the builder of Python does not support it
+_MOSTLY_EMPTY = ("intermediates", "mutatingVariableInputs")  # fields of operators, which only recurrent ones use
+# Larger files store their weights after the flatbuffer, which is at most 2 GB.
 _LARGEST = 2**30
 
 
 def compact_litert(model):
-    """Stores equal constants once, over all signatures, and leaves out the names of what is inside.
+    """Stores equal constants of all signatures once, and removes the names of inner tensors.
 
-    The converter writes a constant once for each signature that reads it: a codebook is in the file of a tokenizer
-    twice or three times.
+    The converter writes a constant once per signature, so that the file of a tokenizer has its codebook two or three
+    times.
 
     Args:
         model: bytes, a LiteRT file.
 
     Returns:
-        bytes, a LiteRT file with the same results; `model` itself above 1 GB.
+        bytes, a LiteRT file with the same results; `model` unchanged above 1 GB.
     """
     if len(model) > _LARGEST:
         return model
@@ -43,7 +43,7 @@ def compact_litert(model):
 
 
 def _share_buffers(model):
-    """Lets equal constants be one buffer. The first is always empty; what the run time fills is so too, and stays."""
+    """Merges the buffers of equal constants, but not empty ones, such as those that the runtime fills."""
     kept, places, numbers = [], {}, []
     for index, buffer in enumerate(model.buffers):
         content = None if buffer.data is None or not len(buffer.data) else np.asarray(buffer.data).tobytes()
@@ -58,12 +58,12 @@ def _share_buffers(model):
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             tensor.buffer = numbers[tensor.buffer]
-    for told in model.metadata or ():
-        told.buffer = numbers[told.buffer]
+    for entry in model.metadata or ():
+        entry.buffer = numbers[entry.buffer]
 
 
 class _Builder(flatbuffers.Builder):
-    """Writes equal vectors once, such as the shapes of tensors; begins those of bytes at a multiple of `_ALIGNMENT`."""
+    """Writes equal vectors, such as shapes of tensors, once, and aligns those of bytes to `_ALIGNMENT`."""
 
     def __init__(self, size):
         super().__init__(size)

@@ -1,21 +1,21 @@
-"""Empty batches and empty grids in exported graphs, whose run times may end the process on them."""
+"""Support of empty batches and grids in exported graphs, on which runtimes may end the process."""
 
 import tensorflow as tf
 
 
 def of_any_size(function, tensor):
-    """What a function makes of a tensor; of an empty one, an empty result.
+    """Applies a function to a tensor; the result for an empty tensor is empty.
 
-    The function itself never sees an empty tensor: kernels of convolutions divide by sizes, and a division by zero ends
-    the process. An axis without entries gets one of zeros, and what is made of it is cut off again.
+    The function never receives an empty tensor, because kernels of convolutions divide by sizes, and a division by zero
+    ends the process. An empty axis is padded with one entry of zeros, and its result is removed.
 
     Args:
         function: callable tensor -> tensor of the same batch.
-        tensor: tensor of a graph, some of whose sizes only the run time knows.
+        tensor: tensor of a graph, with sizes that may be known only at run time.
 
     Returns:
-        Tensor. Its axes are empty where the input's are; where the two have other numbers of axes, the first behind the
-        batch is, if any of the input's are.
+        Tensor. Its axes are empty where those of the input are. If the ranks differ, the axis after the batch is empty
+        if any axis of the input is.
 
     Example:
     >>> import functools
@@ -26,7 +26,7 @@ def of_any_size(function, tensor):
     shape = tf.shape(tensor)
     missing = tf.stack([tf.zeros_like(shape), tf.maximum(1 - shape, 0)], axis=1)
     sizes = [tf.maximum(shape[axis], 1) if size is None else max(size, 1) for axis, size in enumerate(tensor.shape)]
-    # The reshape changes nothing. It keeps the sizes that are known, which LiteRT's converter forgets at the other.
+    # The reshape keeps the known sizes, which LiteRT's converter would lose otherwise.
     made = function(tf.reshape(tf.pad(tensor, missing), sizes))
     kept, same = tf.minimum(shape, 1), len(made.shape) == len(tensor.shape)
     if not same:

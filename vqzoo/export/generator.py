@@ -1,4 +1,4 @@
-"""A prior, and the tokenizer that makes signals of its tokens, as one SavedModel that generates."""
+"""Exports a prior and the tokenizer of its tokens as one SavedModel that generates."""
 
 import math
 
@@ -28,35 +28,35 @@ def export_generator(
     |---|---|---|
     | `generate` | `seed` int32 (); `parts` by name, int32 (batch, *shape) | `tokens` int32, `signal` if decoded |
 
-    `parts` are what it is asked for, such as `label`: labels or tokens from 0 on, -1 for none; others are an error.
-    What is more involved is given as ids, `prefix` int32 (batch, prefix_length), behind the parts, or `context` int32
-    (batch, context_length), filled up with 0. Where the prior has cross-attention and `context_length` is 0, the parts
-    are its context. Where there is nothing of all that, there is `count` int32 (). For the
-    same seed the tokens are those of `prior.generate`.
+    `parts` are the conditions, such as `label`, with labels or tokens from 0 on and -1 for none. Other values are an
+    error. Further conditions are ids: `prefix` int32 (batch, prefix_length) after the parts, or `context` int32 (batch,
+    context_length), padded with 0. If the prior has cross-attention and `context_length` is 0, the parts are its
+    context. Without any of these, the input is `count` int32 (). For the same seed the tokens equal those of
+    `prior.generate`.
 
     Args:
         prior: built `Prior`.
         folder: str or path, replaced if it exists.
-        tokenizer: `Tokenizer` whose tokens the prior makes, for the signal. Defaults to none: tokens alone.
-        parts: dict name of a part of the space -> shape of its tokens in an example: () of a label, (length,) of a
-            text, (rows, columns, num_codebooks) of a picture. Defaults to none.
-        prefix_length: int, ids of a prefix; 0 for none. Defaults to 0.
-        context_length: int, ids of a context; 0 for none. Defaults to 0.
-        length: int, positions that are made, where the prior has no grid.
+        tokenizer: `Tokenizer` of the prior's tokens, for the output `signal`. Defaults to none, for only tokens.
+        parts: dict name of a part of the space -> shape of its tokens in an example, such as () for a label, (length,)
+            for a text, (rows, columns, num_codebooks) for an image. Defaults to none.
+        prefix_length: int, number of ids of a prefix; 0 for none. Defaults to 0.
+        context_length: int, number of ids of a context; 0 for none. Defaults to 0.
+        length: int, number of positions to generate, if the prior has no grid.
         guidance: float, see `prior.generate`. Defaults to none.
-        xla: bool, whether XLA compiles the loop where it is run: several times as fast, after some seconds for each new
-            batch size. Defaults to True.
-        **options: settings of `prior.generate`, which are part of the file: `temperature`, `top_k`, `steps`, ...
+        xla: bool, whether XLA compiles the loop at run time. It is then several times as fast, after some seconds for
+            each new batch size. Defaults to True.
+        **options: settings of `prior.generate`, which become part of the file: `temperature`, `top_k`, `steps`, ...
 
     Returns:
         Path of the folder.
 
     Raises:
-        ValueError: if the prior is not built, the tokenizer is another one than the prior's, a part is not of its
-            space, there is no condition to guide by, or as `prior.generate`.
+        ValueError: if the prior is not built, the tokenizer is not that of the prior, a part is not in its space,
+            guidance has no condition, or as in `prior.generate`.
     """
     if not prior.built:
-        raise ValueError("A prior without weights generates nothing. Received: one that is not built. Train it first.")
+        raise ValueError("A prior must be built before its export. Received: one that is not built. Train it first.")
     if tokenizer is not None:
         prior.check_tokens_of(tokenizer, "The tokens of `tokenizer`")
     parts = {name: tuple(shape) for name, shape in (parts or {}).items()}
@@ -98,21 +98,21 @@ def _condition(prior, parts, inputs):
 
 
 def _ids(space, name, tokens):
-    """The ids (batch, length) of a part's tokens; where it is run, others than the part's are an error."""
-    space.start(name)  # raises where there is no such part
+    """The ids (batch, length) of the tokens of a part. Tokens out of range are an error at run time."""
+    space.start(name)  # raises if there is no such part
     sizes, count = space.sizes[name], math.prod(tokens.shape[1:])
     if not count or count % len(sizes):
         raise ValueError(
-            f"Tokens of {name!r} are labels, or have {len(sizes)} of each position. Received: parts={{{name!r}: "
-            f"{tuple(tokens.shape[1:])}}}"
+            f"Tokens of {name!r} must be labels, or have {len(sizes)} tokens per position. Received: "
+            f"parts={{{name!r}: {tuple(tokens.shape[1:])}}}"
         )
     tokens = tf.reshape(tokens, (-1, count // len(sizes), len(sizes)))
     known = tf.reduce_all((tokens >= -1) & (tokens < tf.constant(sizes)))
-    rule = f"`{name}` lies in [0, {' and '.join(map(str, sizes))}), and -1 is none. Received:"
+    rule = f"`{name}` must be in [0, {' and '.join(map(str, sizes))}), or -1 for none. Received:"
     tf.debugging.Assert(known, [rule, tokens])
     return space.prefix(**{name: tokens})
 
 
 def _signal(tokenizer, tokens):
-    """What the tokens decode to; those that are not there, as code 0."""
+    """The decoded tokens. Missing tokens are decoded as 0."""
     return of_any_size(tokenizer.decode_signal, tf.maximum(tokens, 0))

@@ -11,36 +11,36 @@ from vqzoo.files import atomic_path
 from vqzoo.ops import for_litert
 from vqzoo.presets.layout import LITERT_FILES
 
-# What exports call such a file -> its precision.
+# Name of the export form -> precision.
 LITERT_FORMS = {"litert": "float32", "litert_float16": "float16", "litert_int8": "int8"}
 
 
 def export_litert(tokenizer, path, precision="float32"):
-    """Writes a `.tflite` file of builtin operations alone, with dynamic batch and sizes.
+    """Writes a `.tflite` file that only uses builtin operations, with dynamic batch and sizes.
 
     Run it with `ai_edge_litert.interpreter.Interpreter(path).get_signature_runner("encode")(signal=x)["tokens"]`. The
-    distances of all vectors to all codes are held at once: 4 bytes times positions times codebook size.
+    distances of all vectors to all codes take 4 bytes × positions × codebook size of memory.
 
-    An empty batch, signal or grid runs, and its result is empty. The Python interpreter does not return empty tensors:
-    it raises "ValueError: Invalid tensor size". Files of earlier versions do not run on them, and those of 8 bits end
-    the process by a division by zero.
+    An empty batch, signal or grid gives an empty result. The Python interpreter does not return empty tensors and
+    raises "ValueError: Invalid tensor size". Files of earlier versions fail on them, and those of 8 bits end the
+    process by a division by zero.
 
     Args:
         tokenizer: built `Tokenizer`.
         path: str or path ending in `.tflite`.
-        precision: str, of the stored weights. "float32"; "float16", half the size, computed in float32 but where the
-            device computes in float16; "int8", a quarter of the size ("dynamic range": weights of convolutions and
-            products in 8 bits, one scale a channel, their inputs rounded to 8 bits at run time), which finds other
-            codes for some latents. Defaults to "float32".
+        precision: str, precision of the stored weights. "float32"; "float16", half the size, computed in float32 unless
+            the device uses float16; "int8", a quarter of the size ("dynamic range": weights of convolutions and
+            products in 8 bits, one scale per channel, their inputs rounded to 8 bits at run time), which changes the
+            codes of some latents. Defaults to "float32".
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if there is no such precision.
+        ValueError: if `precision` is unknown.
     """
     if precision not in LITERT_FILES:
-        raise ValueError(f"`precision` is one of {', '.join(LITERT_FILES)}. Received: {precision!r}")
+        raise ValueError(f"`precision` must be one of {', '.join(LITERT_FILES)}. Received: {precision!r}")
     export_litert_files(tokenizer, {precision: path})
     return path
 
@@ -53,11 +53,11 @@ def export_litert_files(tokenizer, paths):
         paths: dict precision -> str or path ending in `.tflite`, as `export_litert` takes them.
 
     Raises:
-        ValueError: if there is no such precision.
+        ValueError: if `precision` is unknown.
     """
     for precision in paths:
         if precision not in LITERT_FILES:
-            raise ValueError(f"`precision` is one of {', '.join(LITERT_FILES)}. Received: {precision!r}")
+            raise ValueError(f"`precision` must be one of {', '.join(LITERT_FILES)}. Received: {precision!r}")
     with tempfile.TemporaryDirectory() as folder:
         with for_litert():
             export_saved_model(tokenizer, folder + "/saved_model")
@@ -66,7 +66,7 @@ def export_litert_files(tokenizer, paths):
             converter = tf.lite.TFLiteConverter.from_saved_model(folder + "/saved_model", signature_keys=signatures)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             if precision != "float32":
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]  # int8 by itself
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]  # which means int8
             if precision == "float16":
                 converter.target_spec.supported_types = [tf.float16]
             with atomic_path(path) as temporary:

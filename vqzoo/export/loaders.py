@@ -1,9 +1,9 @@
-"""Loads exported files in a process of its own: `python -P loaders.py FOLDER EXAMPLES RESULTS FORM...`.
+"""Loads exported files in a separate process: `python -P loaders.py FOLDER EXAMPLES RESULTS FORM...`.
 
-Run as a script, without importing vqzoo, to show that the files need nothing of it; only `tokenizer.keras` does, and
-comes last. EXAMPLES holds `signal` and `tokens`; RESULTS receives `FORM/tokens`, what each form encodes, and
-`FORM/signal`, what it decodes from the given tokens, `FORM/again`, what it decodes from its own, and `FORM/cropped`,
-what it decodes to the size of `signal`, from the forms that crop. The signal of text are ids of pieces.
+It runs as a script that does not import vqzoo, to verify that the files do not need it. Only `tokenizer.keras` does,
+and comes last. EXAMPLES holds `signal` and `tokens`. RESULTS receives for each form `FORM/tokens`, the encoded signal,
+`FORM/signal`, the decoded given tokens, `FORM/again`, its reconstruction of the signal, and, for forms that crop,
+`FORM/cropped`, the tokens decoded to the size of `signal`. For text, the signal is ids of pieces.
 """
 
 import importlib.util
@@ -15,14 +15,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 CLASS_FILE = "VQZOO_CLASS_FILE"
-"""str, the variable that names the Python file of a tokenizer class which vqzoo does not have."""
+"""str, the environment variable with the Python file of a tokenizer class outside vqzoo."""
 
 
 def saved_model(folder, signal, tokens):
     """Runs the SavedModel's signatures."""
     import tensorflow as tf
 
-    model = tf.saved_model.load(os.path.join(folder, "saved_model"))  # kept: its variables die with it
+    model = tf.saved_model.load(os.path.join(folder, "saved_model"))  # kept, because its variables are deleted with it
     call, size = model.signatures, signal.shape[1:-1]
     signal, tokens = tf.constant(signal), tf.constant(tokens)
     own = call["encode"](signal=signal)["tokens"]
@@ -82,7 +82,7 @@ def tokenizer(folder, signal, tokens):
 
     import vqzoo  # noqa: F401  registers the classes
 
-    if os.environ.get(CLASS_FILE):  # of a tokenizer class that is not one of vqzoo's
+    if os.environ.get(CLASS_FILE):  # of a tokenizer class outside vqzoo
         spec = importlib.util.spec_from_file_location("class_of_tokenizer", os.environ[CLASS_FILE])
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
     model = keras.models.load_model(os.path.join(folder, "tokenizer.keras"), compile=False)

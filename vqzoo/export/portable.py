@@ -1,4 +1,4 @@
-"""`encoder.keras` and `decoder.keras` of Keras built-ins: they load where vqzoo is not installed."""
+"""`encoder.keras` and `decoder.keras` of Keras built-ins, which load without vqzoo."""
 
 import contextlib
 import pathlib
@@ -12,8 +12,8 @@ from vqzoo.ops import masked_tokens
 def export_portable(tokenizer, folder):
     """Writes `encoder.keras` (signal to tokens) and `decoder.keras` (tokens to signal).
 
-    Both load with plain `keras.models.load_model`, on every Keras backend. They are plain layers, which do not all take
-    empty batches, signals or grids: Keras raises an error then.
+    Both load with plain `keras.models.load_model`, on every Keras backend. Some Keras layers raise an error for empty
+    batches, signals or grids.
 
     Args:
         tokenizer: built `Tokenizer` whose encoder and decoder are Functional models.
@@ -23,7 +23,7 @@ def export_portable(tokenizer, folder):
         The two paths.
 
     Raises:
-        ValueError: if a network has a layer that is no Keras built-in and offers no `portable()` twin.
+        ValueError: if a network has a layer that is not a Keras built-in and has no method `portable()`.
     """
     folder = pathlib.Path(folder)
     paths = []
@@ -41,19 +41,19 @@ def portable_models(tokenizer):
         tokenizer: built `Tokenizer` whose encoder and decoder are Functional models.
 
     Returns:
-        Two `keras.Model`s: signal (batch, *size, channels) to int32 tokens (batch, *grid, num_codebooks), and back;
-        the decoder's output is whole strides large and not clipped. Of text the signal are ids, int32 (batch, length).
+        Two `keras.Model`s: signal (batch, *size, channels) to int32 tokens (batch, *grid, num_codebooks), and back; the
+        decoder's output has whole strides and is not clipped. For text, the signal is ids, int32 (batch, length).
 
     Raises:
-        ValueError: if a network has a layer that is no Keras built-in and offers no `portable()` twin.
+        ValueError: if a network has a layer that is not a Keras built-in and has no method `portable()`.
     """
     tokenizer = tokenizer.in_float32()
     with _policy("float32"):
         encoder, decoder = _built_ins(tokenizer.encoder), _built_ins(tokenizer.decoder)
-        # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
+        # Not the encoder's grid, because the tokens of a multi-scale quantizer have another one.
         quantized = tokenizer.quantizer.compute_output_spec(keras.KerasTensor(encoder.output_shape))
         tokens = keras.Input(quantized.tokens.shape[1:], dtype="int32", name="tokens")
-        # Not `encoder.input`, which a copied Sequential refuses before its first call.
+        # Not `encoder.input`, which raises for a copied Sequential before its first call.
         signal = encoder.inputs[0]
         found = tokenizer.quantizer.portable_encode(encoder.outputs[0])
         found = masked_tokens(found, tokenizer.real_positions(signal))
@@ -64,7 +64,7 @@ def portable_models(tokenizer):
 
 @contextlib.contextmanager
 def _policy(name):
-    """Layers without a policy of their own are made with this one."""
+    """Sets the dtype policy of layers that are created without one."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -74,7 +74,7 @@ def _policy(name):
 
 
 def _built_ins(network):
-    """A copy of `network` in which each layer of ours is replaced by its portable twin."""
+    """A copy of `network` in which each vqzoo layer is replaced by its portable form."""
     if getattr(network, "inputs", None) is None:
         raise ValueError(
             f"The portable form needs Functional models. Received: {type(network).__name__} {network.name!r}. Build it "

@@ -1,4 +1,4 @@
-"""All exports of a tokenizer into its preset folder, verified."""
+"""Exports a tokenizer into its preset folder, and verifies the exports."""
 
 import math
 import pathlib
@@ -19,31 +19,31 @@ from vqzoo.presets.layout import LITERT_FILES
 def export_preset(tokenizer, folder, signal, forms=EXPORT_FORMS):
     """Adds `saved_model/`, `encoder.keras`, `decoder.keras` and LiteRT files to a preset folder.
 
-    Each is loaded in a new process and its tokens compared with the tokenizer's; the agreement, the PSNR of what comes
-    back (of text the share of right pieces) and the size go into the metadata, and the manifest is written anew. These
-    forms of text take and give ids of pieces: the sentencepiece model is beside them as `pieces.model`. There is no
-    portable form of an autoregressive decoder.
+    Each form is loaded in a new process, and its tokens are compared with those of the tokenizer. The agreement, the
+    PSNR of the reconstructions (for text the fraction of equal pieces) and the size are added to the metadata, and the
+    manifest is rewritten. For text, the inputs and outputs are ids of pieces, and the sentencepiece model is saved as
+    `pieces.model`. An autoregressive decoder has no portable form.
 
     Args:
-        tokenizer: `Tokenizer` that the folder's `tokenizer.keras` holds.
+        tokenizer: `Tokenizer`, the one in `tokenizer.keras` of the folder.
         folder: str or path, a preset folder.
         signal: float32 array (batch, *size, channels) in [-1, 1], or ids of pieces, int32 (batch, length): examples to
             verify on.
         forms: iterable of str, of "saved_model", "litert", "litert_float16", "litert_int8" (see `export_litert`) and
-            "portable". Defaults to all. Other forms that the folder had are removed.
+            "portable". Defaults to all. Other forms in the folder are removed.
 
     Returns:
         List of `Agreement`, one for each form, `tokenizer.keras` included.
 
     Raises:
-        ValueError: if there is no such form, one cannot be made, or does not agree with the tokenizer, or
-            another file of the preset is damaged. The preset then stays as it was, with the exports it had.
+        ValueError: if a form is unknown, cannot be exported, or does not agree with the tokenizer, or another file of
+            the preset is damaged. The preset is then unchanged.
     """
     folder = pathlib.Path(folder)
     forms = tuple(forms)
     unknown = sorted(set(forms) - set(EXPORT_FORMS))
     if unknown:
-        raise ValueError(f"`forms` are of {', '.join(EXPORT_FORMS)}. Received: {', '.join(unknown)}")
+        raise ValueError(f"`forms` must be of {', '.join(EXPORT_FORMS)}. Received: {', '.join(unknown)}")
     with changed_preset(folder, exports_of(folder)) as new:
         if "saved_model" in forms:
             export_saved_model(tokenizer, new / "saved_model")
@@ -55,23 +55,24 @@ def export_preset(tokenizer, folder, signal, forms=EXPORT_FORMS):
         for name, content in tokenizer.asset_files.items():
             (new / name).write_bytes(content)
         agreements = _verified(tokenizer, folder, new, signal)
-        write_metadata(folder, new, exports={a.form: _told(a) for a in agreements if a.verified})
+        write_metadata(folder, new, exports={a.form: _description(a) for a in agreements if a.verified})
     return agreements
 
 
 def _verified(tokenizer, folder, new, signal):
-    """Verifies the new files, beside the preset's own model."""
+    """Verifies the new files together with the model of the preset."""
     source = folder / "tokenizer.keras"
     if not source.is_file():
         return verify_exports(tokenizer, new, signal)
     shutil.copyfile(source, new / source.name)
     agreements = verify_exports(tokenizer, new, signal)
-    (new / source.name).unlink()  # the preset's stays
+    (new / source.name).unlink()  # the preset keeps its own
     return agreements
 
 
-def _told(agreement):
+def _description(agreement):
+    """The metadata of an export."""
     measured = {"psnr": agreement.psnr, "accuracy": agreement.accuracy}
     measured = {name: value for name, value in measured.items() if not math.isnan(value)}
-    told = {"tokens_equal": agreement.tokens, "largest_difference": agreement.signal}
-    return {**told, **measured, "bytes": agreement.bytes}
+    agreed = {"tokens_equal": agreement.tokens, "largest_difference": agreement.signal}
+    return {**agreed, **measured, "bytes": agreement.bytes}

@@ -1,4 +1,4 @@
-"""The export of a prior into its preset folder, verified."""
+"""Exports a prior into its preset folder, and verifies it."""
 
 import pathlib
 
@@ -15,58 +15,59 @@ _SEED = 7
 
 
 def export_prior_preset(generator, folder):
-    """Adds `generator/` to a preset folder: a SavedModel that makes signals, without vqzoo and without Keras.
+    """Adds `generator/` to a preset folder, a SavedModel that generates signals without vqzoo and without Keras.
 
-    Its inputs are the parts that the prior is conditioned on, by name: of labels numbers in the order of the metadata;
-    of a text ids of pieces with their end, 0, and -1 behind; of a signal its tokens. A target that is text by its
-    pieces comes as tokens alone. The folder is loaded again, and has to make of a seed what the generator makes.
+    Its inputs are the condition parts of the prior by name: indices of labels in the order of the metadata, ids of
+    pieces of a text followed by the end-of-sequence token 0 and padded with -1, or the tokens of a signal. If the
+    target is text by pieces, only its tokens are returned. The folder is loaded again and must generate the same tokens
+    as the generator for a seed.
 
     Args:
-        generator: `vqzoo.generation.Generator`, whose settings of sampling become part of the file.
-        folder: str or path, a preset folder. A complete preset is complete afterwards, too.
+        generator: `vqzoo.generation.Generator`, whose sampling settings become part of the file.
+        folder: str or path, a preset folder. A complete preset stays complete.
 
     Returns:
-        str, what is told of the export.
+        str, summary of the export.
 
     Raises:
-        ValueError: if a part has no fixed length, what it makes is something else, or another file of the preset is
-            damaged. The preset then stays as it was, with the export it had.
+        ValueError: if a part has no fixed length, the export generates something else, or another file of the preset is
+            damaged. The preset is then unchanged.
     """
     with changed_preset(folder, exports_of(folder)) as new:
         return _exported(generator, new / FOLDER)
 
 
 def verify_prior_export(generator, folder):
-    """Checks that the `generator/` of a preset folder makes of a seed what the prior makes.
+    """Checks that the `generator/` of a preset folder generates the same as the prior for the same seed.
 
     Args:
         generator: `vqzoo.generation.Generator` of the same preset.
         folder: str or path, the preset folder.
 
     Returns:
-        str, what is told of the export; None where there is none.
+        str, a summary of the export; None without one.
 
     Raises:
-        ValueError: if it makes something else.
+        ValueError: if it generates something else.
     """
     path = pathlib.Path(folder) / FOLDER
     if not (path / "saved_model.pb").is_file():
         return None
-    told, wrong = _compared(generator, path)
+    summary, wrong = _compared(generator, path)
     if wrong:
         raise ValueError(f"The export {str(path)!r} {wrong}. Do not use it: export the preset again.")
-    return told
+    return summary
 
 
 def _exported(generator, path):
-    """Writes and verifies; returns what is told of it."""
+    """Writes and verifies the export; returns its summary."""
     options, inputs, _ = _asked(generator)
     shapes = {name: tokens.shape[1:] for name, tokens in inputs.items()}
     export_generator(generator.prior, path, generator.target.tokenizer, parts=shapes, **options)
-    told, wrong = _compared(generator, path)
+    summary, wrong = _compared(generator, path)
     if wrong:
         raise ValueError(f"The export {str(path)!r} {wrong}, and was deleted. Export again, and report it if it stays.")
-    return told
+    return summary
 
 
 def _asked(generator):
@@ -99,7 +100,7 @@ def _compared(generator, path):
 
 
 def _difference(tokenizer, made):
-    """The largest difference of the signals of an export to those of its tokens; of text, of ids."""
+    """The largest difference of the signals of an export and the decoded tokens, or of ids for text."""
     expected = np.asarray(tokenizer.in_float32().decode_signal(np.maximum(made["tokens"].numpy(), 0)))
     both = (np.clip(x, -1.0, 1.0) if x.dtype.kind == "f" else x for x in (made["signal"].numpy(), expected))
     one, other = both

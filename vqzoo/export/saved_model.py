@@ -11,16 +11,13 @@ from vqzoo.ops import crop
 def export_saved_model(tokenizer, folder):
     """Writes a SavedModel that loads with `tf.saved_model.load`, without vqzoo and without Keras.
 
-    | signature | inputs | output |
-    |---|---|---|
-    | `encode` | `signal` float32 (batch, *size, channels) | `tokens` int32 (batch, *grid, num_codebooks) |
-    | `decode` | `tokens` int32 | `signal` float32, whole strides large |
-    | `decode_to_size` | `tokens`; `size` int32 (number of size axes,) | `signal`, cropped |
+    | signature | inputs | output | |---|---|---| | `encode` | `signal` float32 (batch, *size, channels) | `tokens`
+    int32 (batch, *grid, num_codebooks) | | `decode` | `tokens` int32 | `signal` float32, with whole strides | |
+    `decode_to_size` | `tokens`; `size` int32 (number of size axes,) | `signal`, cropped |
 
-    The signal of text are ids of pieces, int32 (batch, length), which end in the end piece and have no other size: it
-    has no `decode_to_size`. Batch and sizes are dynamic where the tokenizer's are. Out-of-range tokens are clipped, and
-    so are sizes: below 0 is 0, and above what is decoded all of it. An empty batch, signal or grid gives an empty
-    result.
+    For text, the signal is ids of pieces, int32 (batch, length), with end-of-sequence tokens, and there is no
+    `decode_to_size`. Batch and sizes are dynamic if those of the tokenizer are. Tokens out of range are clipped. Sizes
+    are clipped to the size of the decoded signal, and to 0. An empty batch, signal or grid gives an empty result.
 
     Args:
         tokenizer: built `Tokenizer`.
@@ -36,8 +33,8 @@ def export_saved_model(tokenizer, folder):
 
 
 def _endpoints(tokenizer):
-    """A module of the tokenizer's variables, and the functions on them; nothing else would be saved with it."""
-    # keras.export.ExportArchive saves also every layer and every function that it ever traced: ten times as slow here.
+    """A module with only the variables of the tokenizer, and the functions that use them."""
+    # keras.export.ExportArchive also saves every layer and every traced function, which is ten times slower here.
     module = tf.Module()
     module.tokenizer_variables = [variable.value for variable in tokenizer.variables]
     signal, tokens = signal_spec(tokenizer), tokens_spec(tokenizer)
@@ -69,14 +66,14 @@ def signal_spec(tokenizer):
 
 
 def signature_names(tokenizer):
-    """The signatures that a tokenizer's SavedModel has."""
+    """The signatures of the SavedModel of a tokenizer."""
     has_size = len(signal_spec(tokenizer).shape) > 2
     return ["encode", "decode", "decode_to_size"] if has_size else ["encode", "decode"]
 
 
 def tokens_spec(tokenizer):
     """The `tf.TensorSpec` of the tokenizer's tokens."""
-    # Not the encoder's grid: a multi-scale quantizer's tokens have a grid of their own.
+    # Not the encoder's grid, because the tokens of a multi-scale quantizer have another one.
     signal = keras.KerasTensor(signal_spec(tokenizer).shape, tokenizer.signal_dtype)
     latents = tokenizer.encoder.compute_output_spec(signal)
     quantized = tokenizer.quantizer.compute_output_spec(latents)

@@ -1,4 +1,4 @@
-"""Checks that exported files give the tokens of their source: one check for export, presets and the command line."""
+"""Verifies that exported files give the tokens of their source, for exports, presets and the command line."""
 
 import importlib.util
 import os
@@ -15,7 +15,7 @@ from vqzoo.export import loaders
 from vqzoo.export.litert import LITERT_FORMS
 from vqzoo.presets.layout import LITERT_FILES
 
-# What shows that a form is in the folder.
+# The file or folder of each form.
 FORMS = {
     "saved_model": "saved_model/saved_model.pb",
     **{form: LITERT_FILES[precision] for form, precision in LITERT_FORMS.items()},
@@ -24,34 +24,34 @@ FORMS = {
 }
 
 EXPORT_FORMS = tuple(form for form in FORMS if form != "tokenizer")
-"""Names of the forms that a preset can have besides its own file."""
+"""Names of the forms that a preset may have besides its own file."""
 
-# Their weights are not their source's: told how well they agree, and not refused.
+# Their weights differ from those of their source. Their agreement is reported, and they are not refused.
 LOSSY = ("litert_float16", "litert_int8")
 
-# Two forms round differently, and a latent in the middle between two codes may fall to either side.
+# Two forms round differently, and a latent midway between two codes may be assigned to either.
 LEAST_AGREEMENT = 0.999
-# Of a few hundred tokens a single one would be more than the rest of that.
+# For a few hundred tokens, one token is more than the remaining 0.1 %.
 TOLERATED = 2
-# Of decoded signals, on their scale of [-1, 1]: rounding stays below a tenth of it, half a step of 8 bits is twice it.
+# Of decoded signals in [-1, 1]. Rounding errors are below a tenth of it, and half a step of 8 bits is twice it.
 LARGEST_DIFFERENCE = 2e-3
 
 
 class Agreement(NamedTuple):
-    """How well one exported form agrees with its source."""
+    """The agreement of one exported form with its source."""
 
     form: str  # a key of FORMS
-    verified: bool  # False where it could not be run here
+    verified: bool  # False if it could not be run here
     tokens: float  # fraction of equal tokens
-    signal: float  # largest difference of the decoded signals, on their scale of [-1, 1]; of text share of other pieces
-    psnr: float  # dB, of the examples encoded and decoded by this form, on the same scale; NaN for text
-    bytes: int  # of its files
-    accuracy: float = float("nan")  # of text: share of the pieces that this form encodes and decodes to themselves
-    examples: int = 0  # that it was compared on
+    signal: float  # largest difference of the decoded signals in [-1, 1]; for text the fraction of different pieces
+    psnr: float  # dB, of the reconstructions by this form; NaN for text
+    bytes: int  # total size of its files
+    accuracy: float = float("nan")  # for text, fraction of the pieces that this form reconstructs; otherwise NaN
+    examples: int = 0  # number of examples that it was compared on
 
     @property
     def quality(self):
-        """How well the form brings the examples back, in words."""
+        """The quality of the reconstructions, as a string."""
         measured = f"PSNR {self.psnr:.2f} dB" if np.isnan(self.accuracy) else f"{self.accuracy:.2%} of pieces right"
         return f"{measured} on {amount(self.examples, 'examples')}" if self.examples else measured
 
@@ -66,12 +66,12 @@ def verify_exports(tokenizer, folder, signal):
             compare on.
 
     Returns:
-        List of `Agreement`, one for each form found. LiteRT is not verified where `ai-edge-litert` is not installed.
+        List of `Agreement`, one for each form found. LiteRT is not verified if `ai-edge-litert` is not installed.
 
     Raises:
         ValueError: if there is no example, a form cannot be loaded, more than 0.1 % of its tokens and more than two
-            differ, or a decoded signal differs by more than 0.002, or in as large a share of its pieces. Of LiteRT
-            files of less than float32 only the shapes are asked, and that what they decode is finite.
+            differ, or a decoded signal differs by more than 0.002, for text that fraction of its pieces. For LiteRT
+            files of less than float32 only the shapes are checked, and that decoded signals are finite.
     """
     folder = pathlib.Path(folder)
     tokenizer = tokenizer.in_float32()
@@ -80,7 +80,7 @@ def verify_exports(tokenizer, folder, signal):
     runnable = [form for form in forms if interpreter or not form.startswith("litert")]
     signal = np.asarray(signal, tokenizer.signal_dtype)
     if not signal.size:
-        raise ValueError(f"Exports are verified on one example or more. Received: signal of the shape {signal.shape}")
+        raise ValueError(f"At least one example is needed to verify exports. Received: signal.shape={signal.shape}")
     tokens = np.asarray(tokenizer.encode(signal))
     decoded = np.asarray(tokenizer.decode_signal(tokens))
     results = _run(folder, runnable, signal, tokens, _class_file(tokenizer))
@@ -103,20 +103,20 @@ def _check(form, folder, examples, same, difference):
     equal, lossy = float(np.mean(same)), form in LOSSY
     if not lossy and equal < LEAST_AGREEMENT and np.size(same) - np.sum(same) > TOLERATED:
         raise ValueError(
-            f"The export {FORMS[form]!r} in {folder} gives {equal:.2%} of its source's tokens on "
-            f"{examples} examples; at least {LEAST_AGREEMENT:.1%} are expected. Do not use it; export again, "
-            "and report it with the versions in metadata.json if it stays."
+            f"The export {FORMS[form]!r} in {folder} must give at least {LEAST_AGREEMENT:.1%} of the tokens of its "
+            f"source. Received: {equal:.2%} on {examples} examples. Do not use it. Export again, and report the error "
+            "with the versions in metadata.json if it persists."
         )
-    if not (np.isfinite(difference) if lossy else difference <= LARGEST_DIFFERENCE):  # NaN is refused too
+    if not (np.isfinite(difference) if lossy else difference <= LARGEST_DIFFERENCE):  # also refuses NaN
         raise ValueError(
-            f"The export {FORMS[form]!r} in {folder} decodes the same tokens to signals that differ from its "
-            f"source's by {difference:.2g}; at most {LARGEST_DIFFERENCE} is expected. Do not use it; export again, "
-            "and report it with the versions in metadata.json if it stays."
+            f"The export {FORMS[form]!r} in {folder} must decode the same signals as its source, within "
+            f"{LARGEST_DIFFERENCE}. Received: a difference of {difference:.2g}. Do not use it. Export again, and "
+            "report the error with the versions in metadata.json if it persists."
         )
 
 
 def _quality(tokenizer, signal, again):
-    """PSNR and accuracy of the signal that came back, cut to its size and clipped as a file would hold it."""
+    """PSNR and accuracy of a reconstruction, cropped to the size of the signal and clipped as in a file."""
     again = again[tuple(slice(0, length) for length in signal.shape)]
     name, value = tokenizer.likeness(signal, again)
     return tuple(value if name == field else float("nan") for field in ("psnr", "accuracy"))
@@ -129,7 +129,7 @@ def _bytes(folder, form):
 
 
 def _difference(results, form, decoded, size):
-    """The largest difference of what a form decodes, whole and cropped."""
+    """The largest difference of the decoded signals of a form, whole and cropped."""
     cropped = decoded[(slice(None), *(slice(0, length) for length in size))]
     pairs = [(results[f"{form}/signal"], decoded), (results.get(f"{form}/cropped", cropped), cropped)]
     if any(one.shape != other.shape for one, other in pairs):
@@ -140,23 +140,23 @@ def _difference(results, form, decoded, size):
 
 
 def _class_file(tokenizer):
-    """The Python file of a tokenizer class that is not one of vqzoo's; "" for those, and where there is no file."""
+    """The Python file of a tokenizer class outside vqzoo; "" for the classes of vqzoo, or without a file."""
     module = sys.modules[type(tokenizer).__module__]
     return "" if module.__name__.split(".")[0] == "vqzoo" else getattr(module, "__file__", None) or ""
 
 
 def _run(folder, forms, signal, tokens, class_file=""):
-    """What each form gives in a child process."""
+    """The results of each form in a child process."""
     with tempfile.TemporaryDirectory() as scratch:
         examples, results = pathlib.Path(scratch, "examples.npz"), pathlib.Path(scratch, "results.npz")
         np.savez(examples, signal=signal, tokens=tokens)
-        # -P keeps the script's folder off sys.path, where its neighbours would shadow other modules.
+        # -P keeps the script's folder off sys.path, where its other files would shadow modules.
         command = [sys.executable, "-P", loaders.__file__, str(folder), str(examples), str(results), *forms]
         environment = {**os.environ, loaders.CLASS_FILE: class_file}
         child = subprocess.run(command, capture_output=True, text=True, env=environment)
         if child.returncode:
             said = child.stderr.strip()[-2000:]
-            killed = f"It was ended by signal {-child.returncode}. " if child.returncode < 0 else ""
-            raise ValueError(f"The exports in {folder} do not load in a new process. {killed}It said:\n{said}")
+            killed = f"It was killed by signal {-child.returncode}. " if child.returncode < 0 else ""
+            raise ValueError(f"The exports in {folder} do not load in a new process. {killed}Its output:\n{said}")
         with np.load(results) as arrays:
             return dict(arrays)

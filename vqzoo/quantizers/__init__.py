@@ -1,4 +1,4 @@
-"""Latents to tokens and back. One idea per file; none knows a modality."""
+"""Quantizers turn latents into tokens and back. One idea per file, independent of the modality."""
 
 from vqzoo.quantizers.composites.gaussian import GaussianQuantizer
 from vqzoo.quantizers.composites.grouped import GroupedQuantizer

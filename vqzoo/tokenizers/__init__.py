@@ -1,4 +1,4 @@
-"""Encoder, quantizer and decoder together: signals to tokens and back. One page per paper."""
+"""Tokenizers of an encoder, a quantizer and a decoder. One page per paper."""
 
 from vqzoo.tokenizers.audio.spectrogram_vqgan import spectrogram_vqgan
 from vqzoo.tokenizers.audio.spectrogram_vqvae import spectrogram_vqvae

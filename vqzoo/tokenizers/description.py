@@ -1,4 +1,4 @@
-"""A tokenizer in one line."""
+"""The one-line description of a tokenizer."""
 
 import math
 
@@ -7,11 +7,11 @@ from vqzoo.measures import model_line
 
 
 def tokenizer_line(tokenizer, stride=""):
-    """What `repr` of a tokenizer is: class, preset, stride, codebooks, parameters. It never raises.
+    """The `repr` of a tokenizer with class, preset, stride, codebooks and parameters. It never raises.
 
     Args:
-        tokenizer: `Tokenizer`, also one that is not built.
-        stride: str, what a position of tokens stands for. Default "": not known.
+        tokenizer: `Tokenizer`, built or not.
+        stride: str, extent of a position of tokens. Defaults to "", for unknown.
 
     Returns:
         str.
@@ -27,11 +27,11 @@ def tokenizer_line(tokenizer, stride=""):
 
 
 def stride_line(stride, unit, tokenizer):
-    """What one position of a grid of tokens stands for.
+    """Describes the extent of one position of a grid of tokens.
 
     Args:
         stride: int, or tuple of int.
-        unit: str, of the signal, such as "samples".
+        unit: str, unit of the signal, such as "samples".
         tokenizer: `Tokenizer`.
 
     Returns:
@@ -43,14 +43,14 @@ def stride_line(stride, unit, tokenizer):
 
 
 def pixels_line(tokenizer, probe):
-    """What a token of an image stands for.
+    """Describes the extent of a token of an image.
 
     Args:
         tokenizer: `ImageTokenizer`.
-        probe: int, pixels a side of the image that it is asked about, where it takes any size.
+        probe: int, side in pixels of the image to test, if the tokenizer takes any size.
 
     Returns:
-        str, "" where it is not known.
+        str, "" if unknown.
     """
     if not tokenizer.built:
         return ""
@@ -61,10 +61,10 @@ def pixels_line(tokenizer, probe):
     try:
         latents = tokenizer.encoder.compute_output_spec(keras.KerasTensor((1, *size, channels)))
         grid = tokenizer.quantizer.compute_output_spec(latents).tokens.shape[1:-1]
-    except Exception:  # somebody's network; a line about it is no reason to fail
+    except Exception:  # a custom network may fail, but a description must not
         return ""
     if len(grid) == 2:
         return stride_line(tuple(-(-n // m) for n, m in zip(size, grid, strict=True)), "pixels", tokenizer)
-    if height and width:  # without rows and columns, as in a multi-scale quantizer
+    if height and width:  # a multi-scale quantizer has no rows and columns
         return f"{height}x{width} pixels in {math.prod(grid) * tokenizer.num_codebooks} tokens"
     return ""

@@ -1,4 +1,4 @@
-"""What is wrong with an array that is not a signal or not tokens, in one sentence."""
+"""Finds what is wrong with an array that is not a signal or not tokens."""
 
 import keras
 import numpy as np
@@ -13,51 +13,51 @@ from vqzoo.jsons import shown
 from vqzoo.ops import dtype_name
 from vqzoo.ops import known_value
 
-# Signals lie in [-1, 1]. Resampling may overshoot a little; 8-bit pixels or [0, 255] are far outside.
+# Signals are in [-1, 1]. Resampling may overshoot slightly, but 8-bit pixels or [0, 255] are far outside.
 LARGEST_VALUE = 1.5
 
 
 def signal_fault(signal, expected):
-    """The rule that a signal breaks, and what was received; None where it is one.
+    """The rule that a signal violates and the received value; None if it is valid.
 
     Args:
-        signal: anything. The values of a symbolic tensor pass unseen.
-        expected: tuple, the shape of batches, with None for any length; None where it is not known.
+        signal: anything. The values of a symbolic tensor are not checked.
+        expected: tuple, the shape of batches, with None for any length; None if it is unknown.
 
     Returns:
         str or None.
 
     Example:
     >>> signal_fault(np.zeros((1, 8, 8, 3), "uint8"), (None, None, None, 3))
-    'A signal is floating point in [-1, 1]. Received: dtype=uint8, shape=(1, 8, 8, 3).'
+    'A signal must be floating point in [-1, 1]. Received: dtype=uint8, shape=(1, 8, 8, 3).'
     """
     array = as_array(signal)
     if array is None:
-        return f"A signal is an array, and a batch of signals has one shape. Received: {described(signal)}."
+        return f"A signal must be an array, and a batch must have one shape. Received: {described(signal)}."
     dtype, shape = dtype_name(array), shape_of(array)
     if shape is None:
-        return f"The rank of a signal is known, also inside graphs. Received: a tensor of any shape, dtype={dtype}."
+        return f"The rank of a signal must be known, also in graphs. Received: a tensor of any shape, dtype={dtype}."
     if "float" not in dtype:
-        return f"A signal is floating point in [-1, 1]. Received: dtype={dtype}, shape={shape}."
+        return f"A signal must be floating point in [-1, 1]. Received: dtype={dtype}, shape={shape}."
     if expected is not None and not fits(shape, expected):
         return (
             f"This tokenizer takes signals of the shape {('batch', *expected[1:])}, channels last, None for any size. "
             f"Received: shape={shape}."
         )
     if 0 in shape[1:]:
-        return f"An empty signal has no tokens. Received: shape={shape}. Leave such examples out."
+        return f"A signal must not be empty. Received: shape={shape}. Leave such examples out."
     values = known_value(array)
     if values is None or not values.size:
         return None
-    largest = float(np.maximum(values.max(), -values.min()))  # makes no copy, keeps NaN
+    largest = float(np.maximum(values.max(), -values.min()))  # without a copy, and keeps NaN
     if largest <= LARGEST_VALUE:
         return None
     damaged = "" if np.isfinite(largest) else " NaN and infinity come from a damaged input."
-    return f"A signal lies in [-1, 1]. Received: values up to {largest:g} in magnitude.{damaged}"
+    return f"A signal must be in [-1, 1]. Received: values up to {largest:g} in magnitude.{damaged}"
 
 
 def as_array(thing):
-    """An array or a tensor as it is, and lists of numbers as an array; None for everything else.
+    """An array or tensor unchanged, or a list of numbers as an array; None for everything else.
 
     Args:
         thing: anything.
@@ -77,32 +77,32 @@ def as_array(thing):
         return None
     try:
         array = np.asarray(thing)
-    except (ValueError, TypeError):  # of several shapes
+    except (ValueError, TypeError):  # of different shapes
         return None
     return array if array.dtype.kind in "biufcV" else None
 
 
 def check_not_symbolic(thing):
-    """Raises where `encode` or `decode` is given an input of a functional Keras model.
+    """Raises if `encode` or `decode` receives the input of a Functional Keras model.
 
     Args:
         thing: anything.
 
     Raises:
-        ValueError: it is a `keras.KerasTensor`.
+        ValueError: if it is a `keras.KerasTensor`.
 
     Example:
     >>> check_not_symbolic(np.zeros(2))
     """
     if keras.backend.is_keras_tensor(thing):
         raise ValueError(
-            "Signals and tokens are arrays; inputs of Keras models go through the call alone, `tokenizer(x)`. "
+            "Signals and tokens must be arrays. Only the call, `tokenizer(x)`, takes inputs of Keras models. "
             f"Received: a KerasTensor of the shape {tuple(thing.shape)}."
         )
 
 
 def shape_of(array):
-    """The shape of an array, with None for unknown lengths; None where even their number is not known.
+    """The shape of an array, with None for unknown lengths; None if the rank is unknown.
 
     Args:
         array: array or tensor.
@@ -121,7 +121,7 @@ def shape_of(array):
 
 
 def fits(shape, expected):
-    """Whether a shape is the expected one but for its batch.
+    """Whether a shape is the expected one, except for the batch.
 
     Args:
         shape: tuple, None for unknown lengths.
@@ -140,57 +140,57 @@ def fits(shape, expected):
 
 
 def check_batch_size(batch_size):
-    """Raises where `batch_size` is neither None nor a positive integer.
+    """Raises if `batch_size` is neither None nor a positive integer.
 
     Args:
         batch_size: anything.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: if it is neither.
 
     Example:
     >>> check_batch_size(8)
     """
     if batch_size is not None and not is_count(batch_size):
         raise ValueError(
-            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs gives "
-            "`map` two arguments: `dataset.map(lambda image, label: tokenizer.encode(image))`."
+            f"`batch_size` is a positive integer. Received: batch_size={shown(batch_size)}. A data set of pairs passes "
+            "two arguments to `map`: `dataset.map(lambda image, label: tokenizer.encode(image))`."
         )
 
 
 def token_fault(tokens, num_codebooks, expected):
-    """The rule that tokens break, and what was received; None where they are tokens.
+    """The rule that tokens violate and the received value; None if they are valid.
 
     Args:
-        tokens: anything. The values of a symbolic tensor pass unseen.
-        num_codebooks: int, for the message; the last axis itself is the quantizer's to check.
-        expected: tuple, the shape of batches, with None for any length. None where it is not known.
+        tokens: anything. The values of a symbolic tensor are not checked.
+        num_codebooks: int, for the message; the quantizer checks the last axis.
+        expected: tuple, the shape of batches, with None for any length; None if it is unknown.
 
     Returns:
         str or None.
 
     Example:
     >>> token_fault(np.zeros((2, 2, 1)), 1, (None, None, None, 1))
-    'Tokens are integers. Received: dtype=float64, shape=(2, 2, 1).'
+    'Tokens must be integers. Received: dtype=float64, shape=(2, 2, 1).'
     """
     array = as_array(tokens)
     if array is None:
-        return f"Tokens are integers, in an array. Received: {described(tokens)}."
+        return f"Tokens must be integers, in an array. Received: {described(tokens)}."
     dtype, shape = dtype_name(array), shape_of(array)
     if not dtype.startswith(("int", "uint")):
-        return f"Tokens are integers. Received: dtype={dtype}, shape={shape}."
+        return f"Tokens must be integers. Received: dtype={dtype}, shape={shape}."
     if expected is not None and (not fits(shape[:-1], expected[:-1]) or 0 in shape[1:]):
         return token_shape_fault(shape, num_codebooks, expected)
     return None
 
 
 def token_shape_fault(shape, num_codebooks, expected):
-    """The rule of the shape of tokens, and what was received.
+    """The rule for the shape of tokens and the received shape.
 
     Args:
-        shape: tuple, what was received.
+        shape: tuple, the received shape.
         num_codebooks: int.
-        expected: tuple, the shape of batches, with None for any length. None where it is not known.
+        expected: tuple, the shape of batches, with None for any length; None if it is unknown.
 
     Returns:
         str.
@@ -201,7 +201,7 @@ def token_shape_fault(shape, num_codebooks, expected):
     """
     grid = "any kind" if expected is None else tuple(length or "any" for length in expected[1:-1])
     return (
-        f"Tokens have the shape (batch, *grid, num_codebooks), here with a grid of {grid} and "
+        f"Tokens must have the shape (batch, *grid, num_codebooks), here with a grid of {grid} and "
         f"num_codebooks={num_codebooks}. Received: shape={shape}."
     )
 
@@ -210,12 +210,12 @@ def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=No
     """The last sentence of an error about tokens.
 
     Args:
-        tokens: what was received.
+        tokens: the received value.
         num_codebooks: int.
         expected: tuple, as in `token_fault`.
-        signal_shape: tuple, the shape of batches of signals; None where it is not known.
+        signal_shape: tuple, the shape of batches of signals; None if it is unknown.
         repairs: `vqzoo.data.repair.Repairs` of the signals. Defaults to none.
-        size: int, codes of the largest codebook. Defaults to what fits into int32.
+        size: int, codes of the largest codebook. Defaults to the range of int32.
 
     Returns:
         str, with the code in backticks.
@@ -247,7 +247,7 @@ def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=No
     if repairs and signal_shape and len(shape) == len(signal_shape) and shape[-1] == signal_shape[-1] != num_codebooks:
         draft = repairs.draft(thing, "x")
         if draft is not None:
-            return f"Signals go to `encode`. Pass `tokenizer.encode({draft.code})`."
+            return f"This is a signal. Pass `tokenizer.encode({draft.code})`."
     if not dtype.startswith(("int", "uint")):
         values = known_value(array)
         # Numbers beyond any codebook would wrap around in int32.
@@ -263,22 +263,22 @@ def token_way_out(tokens, num_codebooks, expected, signal_shape=None, repairs=No
             if rank in (len(shape), len(shape) + 1 - axis) and len(shape) > axis and shape[axis] == num_codebooks > 1:
                 batch = "[None]" if len(shape) == rank - 1 else ""
                 return f"Pass `{library}.moveaxis({code}, {axis}, -1){batch}`."
-        return "Tokens of another tokenizer are decoded by that one; here pass what `tokenizer.encode(signal)` returns."
-    if code + index == "x":  # of the right shape, so they are another tokenizer's, or there are none
+        return "Decode tokens with the tokenizer that made them. Pass what `tokenizer.encode(signal)` returns."
+    if code + index == "x":  # the shape is right, so they are of another tokenizer, or empty
         return "Pass what `tokenizer.encode(signal)` returns."
     return f"Pass `{code}{index}`."
 
 
 def are_tokens(thing, expected, signal_channels):
-    """Whether something passed as a signal is tokens.
+    """Whether the received signal is tokens.
 
     Args:
-        thing: what was received.
+        thing: the received value.
         expected: tuple, the shape of tokens, as in `token_fault`.
         signal_channels: int.
 
     Returns:
-        bool; False where there is no telling.
+        bool; False if it is not known.
 
     Example:
     >>> are_tokens(np.zeros((1, 9, 4), "int32"), (None, None, 4), 1)
@@ -292,7 +292,7 @@ def are_tokens(thing, expected, signal_channels):
 
 
 def _axes_added(shape, rank, num_codebooks):
-    """The index that gives tokens their missing axes, "" where none is missing; None where that is not it."""
+    """The index that adds missing axes to tokens, "" if none is missing; None if that does not help."""
     if rank is None or (len(shape) == rank and shape[-1] in (None, num_codebooks)):
         return ""
     if len(shape) == rank - 1 and shape[-1] == num_codebooks:
@@ -303,7 +303,7 @@ def _axes_added(shape, rank, num_codebooks):
 
 
 def _unwrapped(thing):
-    """The tokens in what holds them beside something else, and their code."""
+    """The tokens of an object that also has other parts, and their code."""
     code = "x"
     if isinstance(thing, np.lib.npyio.NpzFile):
         thing, code = thing["tokens"], 'x["tokens"]'
@@ -315,12 +315,12 @@ def _unwrapped(thing):
 
 
 def check_decoded(signal, latents, decoded):
-    """Raises where the decoder enlarges less or more than the encoder reduces; unknown sizes pass unseen.
+    """Raises if the strides of encoder and decoder differ. Unknown sizes are not checked.
 
     Args:
         signal: tensor (batch, *size, channels).
         latents: tensor (batch, *grid, latent_dim).
-        decoded: tensor (batch, *size, channels), whole strides large.
+        decoded: tensor (batch, *size, channels), with whole strides.
 
     Raises:
         ValueError: if the strides differ.
@@ -328,10 +328,10 @@ def check_decoded(signal, latents, decoded):
     sizes = [tuple(x.shape[1:-1]) for x in (signal, latents, decoded)]
     grid = sizes[1] if len(sizes[1]) == len(sizes[0]) else (1,) * len(sizes[0])
     for want, rows, have in zip(sizes[0], grid, sizes[2], strict=True):
-        # The last row of latents must be needed, and no row more.
+        # The last row of latents must be needed, and no further row.
         known = all(isinstance(x, int) for x in (want, rows, have))
         if known and not (have >= want and (rows - 1) * have < rows * want):
             raise ValueError(
-                f"The decoder makes signals of the size {sizes[2]} of those of {sizes[0]}, by latents of "
-                f"{sizes[1]}. The encoder's and the decoder's strides have to be the same."
+                "The strides of the encoder and the decoder must be equal. Received: signals of the size "
+                f"{sizes[0]}, with latents of {sizes[1]}, decoded to {sizes[2]}. Set both strides equal."
             )

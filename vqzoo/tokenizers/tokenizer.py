@@ -1,4 +1,4 @@
-"""Tokenizer = encoder + quantizer + decoder: the class that every modality shares."""
+"""The base class of tokenizers, which join an encoder, a quantizer and a decoder."""
 
 from typing import Any
 from typing import NamedTuple
@@ -43,12 +43,12 @@ class Reconstruction(NamedTuple):
 class Tokenizer(keras.Model):
     """Turns a signal into discrete tokens, and back.
 
-    Use the class of the signal (`ImageTokenizer`); this one holds what they share.
+    Base class of the tokenizers of all modalities, such as `ImageTokenizer`.
 
     Args:
         encoder: `keras.Model`, signal (batch, *size, channels) to latents (batch, *grid, latent_dim).
         quantizer: `vqzoo.quantizers.Quantizer`.
-        decoder: `keras.Model`, latents to a signal at least as large as the encoder's input.
+        decoder: `keras.Model`, latents to a signal at least as large as the input of the encoder.
 
     Call arguments:
         signal: float32 tensor (batch, *size, channels) in [-1, 1].
@@ -58,13 +58,13 @@ class Tokenizer(keras.Model):
         `Reconstruction(signal, tokens, losses)`, the signal cropped to the size of the input.
 
     Raises:
-        ValueError: if a part is of the wrong kind, or (in `build`) the parts do not fit together.
+        ValueError: if a part has the wrong type, or (in `build`) the shapes of the parts do not match.
     """
 
     modality = None
     signal_dtype = "float32"
     __repr__ = tokenizer_line
-    is_autoregressive = False  # whether the decoder makes a signal part by part, each from those before it
+    is_autoregressive = False  # whether the decoder generates a signal step by step, each from the previous ones
 
     def __init__(self, encoder, quantizer, decoder, **kwargs):
         super().__init__(**kwargs)
@@ -72,30 +72,30 @@ class Tokenizer(keras.Model):
             raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: {shown(quantizer)}")
         for name, part in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(part, keras.Layer):
-                raise ValueError(f"`{name}` is a keras.Model or layer. Received: {shown(part)}")
+                raise ValueError(f"`{name}` must be a keras.Model or layer. Received: {shown(part)}")
         # === Layers ===
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
-        self._tokens_rank = None  # of what `encode` returns, once built
+        self._tokens_rank = None  # rank of the tokens, set by `build`
         # === Compiled functions ===
         self._compiled_encode = compiled(self._encode)
         self._compiled_decode = compiled(self._decode)
 
     def build(self, input_shape):
-        self.signal_shape = tuple(input_shape)  # with its batch axis; None where any size may come
+        self.signal_shape = tuple(input_shape)  # with its batch axis; None for any size
         for name, part, shape in self._shapes(tuple(input_shape)):
             expected = getattr(part, "input_shape", None)
             if expected is not None and not fits(shape, expected):
                 raise ValueError(
-                    f"The {name} takes inputs of the shape {expected}. Received: {shape}. The signal, the encoder's "
-                    "output, the quantizer's latents and the decoder's input have to fit together."
+                    f"The {name} expects inputs of the shape {expected}. Received: {shape}. The shapes of the signal, "
+                    "the encoder's output, the quantizer's latents and the decoder's input must match."
                 )
             if part is self.quantizer and not part.built:
                 part.build(shape)
             elif not part.built:
                 dtype = self.signal_dtype if part is self.encoder else "float32"
-                part(keras.KerasTensor(shape, dtype))  # a symbolic call builds also networks that have no `build`
+                part(keras.KerasTensor(shape, dtype))  # a symbolic call also builds networks without `build`
         self.built = True
 
     def encode(self, signal, batch_size=None):
@@ -103,13 +103,13 @@ class Tokenizer(keras.Model):
 
         Args:
             signal: float array or tensor (batch, *size, channels) in [-1, 1].
-            batch_size: int, examples at once, to bound memory. Defaults to all.
+            batch_size: int, examples per batch, to limit memory. Defaults to all.
 
         Returns:
             int32 tensor (batch, *grid, num_codebooks).
 
         Raises:
-            ValueError: on another shape or dtype; in eager calls also if values lie outside [-1.5, 1.5] or are not
+            ValueError: if the shape or dtype is wrong; in eager calls also if values are outside [-1.5, 1.5] or not
                 finite.
         """
         check_batch_size(batch_size)
@@ -124,13 +124,13 @@ class Tokenizer(keras.Model):
 
         Args:
             tokens: integer array or tensor (batch, *grid, num_codebooks).
-            batch_size: int, examples at once, to bound memory. Defaults to all.
+            batch_size: int, examples per batch, to limit memory. Defaults to all.
 
         Returns:
-            float32 tensor (batch, *size, channels), whole strides large.
+            float32 tensor (batch, *size, channels), with whole strides.
 
         Raises:
-            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
+            ValueError: if the dtype or last axis is wrong; in eager calls also if tokens are out of range.
         """
         check_batch_size(batch_size)
         check_not_symbolic(tokens)
@@ -141,7 +141,7 @@ class Tokenizer(keras.Model):
         return in_batches(self._compiled_decode, tokens, batch_size=self._at_once(tokens, batch_size))
 
     def decode_signal(self, tokens):
-        """Turns tokens into what the networks make of them: what `decode` returns, but ids of pieces for text."""
+        """Turns tokens into the output of the networks: the result of `decode`, or ids of pieces for text."""
         return self.decode(tokens)
 
     def __call__(self, signal, *args, **options):
@@ -157,33 +157,33 @@ class Tokenizer(keras.Model):
         return Reconstruction(decoded, quantized.tokens, quantized.losses)
 
     def real_positions(self, signal):
-        """Which positions of a signal's tokens are real, bool (batch, *grid); None where all of them are."""
+        """Which positions of the tokens are real, bool (batch, *grid); None if all are."""
         return None
 
     def judged(self, signal, reconstruction):
-        """What a discriminator sees of a signal and of `Reconstruction.signal`: here the two as they are."""
+        """The inputs of a discriminator for a signal and `Reconstruction.signal`. Here they are unchanged."""
         return signal, reconstruction
 
     def signal_of(self, outputs):
-        """The signal that the decoder's outputs stand for: here the outputs as they are."""
+        """Converts the outputs of the decoder to a signal. Here they are unchanged."""
         return outputs
 
     def likeness(self, signal, reconstruction):
-        """How near a reconstruction is to its signal, as one number.
+        """The similarity of a reconstruction and its signal, as one number.
 
         Args:
             signal: float32 array (batch, *size, channels) in [-1, 1].
             reconstruction: float32 array of the same shape, not clipped.
 
         Returns:
-            Tuple of the name of the number and its value: "psnr", in dB.
+            Tuple of the name of the metric and its value, here "psnr" in dB.
         """
         error = np.mean(np.square(np.clip(reconstruction, -1.0, 1.0) - signal))
         return "psnr", float(10.0 * np.log10(4.0 / max(error, 1e-10)))
 
     @property
     def asset_files(self):
-        """Dict file name -> bytes that exports need beside their own files: here none."""
+        """Dict file name -> bytes of additional files that exports need. Here it is empty."""
         return {}
 
     @property
@@ -198,33 +198,33 @@ class Tokenizer(keras.Model):
 
     @property
     def expected_shape(self):
-        """The shape of batches of signals that `encode` takes, None for any size; None where it is not known yet."""
-        # A network that is no Functional model has no shape of its own.
+        """The shape of batches of signals for `encode`, with None for any size; None if it is not known yet."""
+        # Only Functional models have an input shape.
         return getattr(self.encoder, "input_shape", None) or getattr(self, "signal_shape", None)
 
     @classmethod
     def from_preset(cls, name, precision="float32"):
-        """Loads a tokenizer by name or folder; returns whatever tokenizer class the file holds.
+        """Loads a tokenizer by name or folder; returns the tokenizer class of the file.
 
         Args:
             name: str or path, a preset's name, or its folder.
-            precision: str, "mixed_bfloat16" or "mixed_float16" for networks that compute in half precision, in
-                training too; their weights, their last layers and the quantizer stay in float32. Near borders of
-                codes tokens may differ from those in float32. Defaults to "float32".
+            precision: str, "mixed_bfloat16" or "mixed_float16" for networks that compute in half precision, also in
+                training. Weights, output layers and the quantizer stay in float32. Tokens may differ from those in
+                float32 if two codes are about equally near. Defaults to "float32".
 
         Returns:
             A tokenizer.
 
         Raises:
-            ValueError: if the preset is unknown, damaged, newer than this version, or holds another class, or the
-                precision is none of the three.
+            ValueError: if the preset is unknown, damaged, newer than this version, or of another class, or the
+                precision is unknown.
         """
         if precision not in ("float32", *MIXED):
             raise ValueError(f"`precision` is float32, {' or '.join(MIXED)}. Received: precision={shown(precision)}")
         tokenizer = load_preset(name)
         if not isinstance(tokenizer, cls):
             raise ValueError(
-                f"The preset {str(name)!r} holds a {type(tokenizer).__name__}, not a {cls.__name__}. "
+                f"The preset {str(name)!r} is a {type(tokenizer).__name__}, not a {cls.__name__}. "
                 "Load it with `vqzoo.Tokenizer.from_preset`."
             )
         if precision == "float32":
@@ -233,11 +233,11 @@ class Tokenizer(keras.Model):
         return tokenizer._copy({**tokenizer.get_config(), **parts})
 
     def in_float32(self):
-        """The tokenizer with all layers computing in float32, as presets and exports hold it; a copy, if need be."""
+        """The tokenizer with all layers in float32, for presets and exports; a copy if layers differ."""
         return in_float32(self, self._copy)
 
     def inference_form(self):
-        """The tokenizer without what its quantizer needs in training alone, as presets hold it; a copy, if need be."""
+        """The tokenizer without the training parts of its quantizer, for presets; a copy if it has any."""
         quantizer = self.quantizer.inference_form()
         if quantizer is self.quantizer:
             return self
@@ -245,41 +245,40 @@ class Tokenizer(keras.Model):
         return self._copy({**self.get_config(), "quantizer": keras.saving.serialize_keras_object(quantizer)}, weights)
 
     def _copy(self, config, weights=None):
-        """A tokenizer of another configuration with the same weights, or those given."""
+        """A tokenizer of another configuration, with the same or the given weights."""
         return with_config(self, config, self.signal_shape, weights=weights)
 
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
-        """Writes a preset folder: the model in float32, its metadata, the recipe's settings, a card and the manifest.
+        """Writes a preset folder with the model in float32, metadata, the recipe's settings, a card and the manifest.
 
-        Of a `StartupQuantizer` or `LatentPriorQuantizer` the quantizer inside is kept, which gives the same tokens.
+        A `StartupQuantizer` or `LatentPriorQuantizer` is replaced by its inner quantizer, which has the same tokens.
 
         Args:
             folder: str or path.
-            metadata: dict of JSON values, what the card tells. Defaults to modality and codebook sizes alone.
-            recipe: dict of JSON values, the settings that made the weights. Defaults to none.
-            seal: bool. False leaves the preset incomplete, for more files to be added before
+            metadata: dict of JSON values, for the card. Defaults to only the modality and the codebook sizes.
+            recipe: dict of JSON values, the training settings. Defaults to none.
+            seal: bool. False leaves the preset incomplete, so that files can be added before
                 `vqzoo.presets.seal_preset`. Defaults to True.
 
         Raises:
-            ValueError: if the tokenizer is not built, or the folder holds somebody's files that a preset would
-                replace.
+            ValueError: if the tokenizer is not built, or the preset would replace files that do not belong to a preset.
         """
         if not self.built:
             raise ValueError(
-                "A tokenizer without weights is no preset. Received: one that is not built. Train it, or call "
+                "A tokenizer must be built before it is saved. Received: one that is not built. Train it, or call "
                 "`tokenizer.build((None, *size, channels))`."
             )
         known = {"modality": self.modality, "codebook_sizes": list(self.codebook_sizes)}
-        told = {**known, **(metadata or {})}
-        save_preset(self.in_float32().inference_form(), folder, metadata=told, recipe=recipe, seal=seal)
+        metadata = {**known, **(metadata or {})}
+        save_preset(self.in_float32().inference_form(), folder, metadata=metadata, recipe=recipe, seal=seal)
 
     def _shapes(self, input_shape):
-        """Yields each part's name, the part, and the shape it is built on."""
+        """Yields the name of each part, the part, and its input shape."""
         yield "encoder", self.encoder, input_shape
         latents = self.encoder.compute_output_spec(keras.KerasTensor(input_shape, self.signal_dtype))
         if isinstance(latents, list | tuple | dict):
             raise ValueError(
-                f"The encoder returns one tensor of latents. Received: a {type(latents).__name__} of {len(latents)}. "
+                f"The encoder must return one tensor. Received: a {type(latents).__name__} of {len(latents)}. "
                 "Build it with `keras.Model(inputs, outputs[0])`."
             )
         latents = tuple(latents.shape)
@@ -292,14 +291,14 @@ class Tokenizer(keras.Model):
         return self.quantizer.encode(self.encoder(signal, training=False))
 
     def _at_once(self, tokens, batch_size):
-        """How many examples are decoded together; None for all."""
+        """The number of examples per batch of `decode`; None for all."""
         return batch_size
 
     def _decode(self, tokens):
         return keras.ops.cast(self.decoder(self.quantizer.decode(tokens), training=False), "float32")
 
     def checked_signal(self, signal):
-        """Raises where `signal` is none; the values of a symbolic tensor pass unseen.
+        """Raises if `signal` is not a signal. The values of a symbolic tensor are not checked.
 
         Args:
             signal: array or tensor (batch, *size, channels).
@@ -308,24 +307,24 @@ class Tokenizer(keras.Model):
             The signal as a float32 tensor.
 
         Raises:
-            ValueError: on another shape or dtype; in eager calls also if values lie outside [-1.5, 1.5] or are not
+            ValueError: if the shape or dtype is wrong; in eager calls also if values are outside [-1.5, 1.5] or not
                 finite.
         """
         return keras.ops.convert_to_tensor(self._checked_array(signal), "float32")
 
     def _checked_array(self, signal):
-        """`checked_signal`, but as it came: a large picture is not copied."""
+        """As `checked_signal`, but without a conversion, so that a large image is not copied."""
         expected = self.expected_shape
         fault = signal_fault(signal, expected)
         if fault:
             if expected and are_tokens(signal, self._tokens_shape(), expected[-1]):
-                raise ValueError(f"{fault} Tokens go to `decode`. Call `tokenizer.decode(x)`.")
+                raise ValueError(f"{fault} These are tokens. Call `tokenizer.decode(x)`.")
             repairs = self._repairs()
             raise ValueError(f"{fault} {repairs.way_out(signal)}" if repairs else fault)
         return signal if hasattr(signal, "dtype") else np.asarray(signal)
 
     def checked_example(self, example):
-        """As `checked_signal`, of one signal without a batch axis.
+        """As `checked_signal`, for one signal without a batch axis.
 
         Args:
             example: array or tensor (*size, channels).
@@ -344,11 +343,11 @@ class Tokenizer(keras.Model):
         return keras.ops.convert_to_tensor(array[None], "float32")
 
     def _repairs(self, batched=True):
-        """`vqzoo.data.repair.Repairs` of the modality, which end the errors; None for none."""
+        """`vqzoo.data.repair.Repairs` of the modality, for the fixes in error messages; None for none."""
         return None
 
     def _check_tokens(self, tokens):
-        """Raises where `tokens` are none of the quantizer's, or their grid is none of this tokenizer's."""
+        """Raises if `tokens` are not tokens of the quantizer, or have the wrong grid."""
         expected = self._tokens_shape()
         fault, cause = token_fault(tokens, self.num_codebooks, expected), None
         if fault is None:
@@ -364,11 +363,11 @@ class Tokenizer(keras.Model):
         raise ValueError(f"{fault} {way_out}") from cause
 
     def _tokens_shape(self):
-        """The shape of tokens, None for any length; None before `build`."""
+        """The shape of tokens, with None for any length; None before `build`."""
         if not self._tokens_rank:
             return None
         latents = getattr(self.decoder, "input_shape", None) or ()
-        # A multi-scale quantizer's grid has another rank than its latents, and a length that is its own.
+        # The grid of a multi-scale quantizer differs from that of its latents in rank and length.
         same = len(latents) == self._tokens_rank
         return (*(latents[:-1] if same else (None,) * (self._tokens_rank - 1)), self.num_codebooks)
 
@@ -386,14 +385,14 @@ class Tokenizer(keras.Model):
 
 
 def reconstruction_of_none(tokenizer, signal):
-    """What a tokenizer's call gives of an empty batch, which its networks refuse: one example shows the shapes.
+    """The result of a tokenizer's call for an empty batch, which networks refuse. One example gives the shapes.
 
     Args:
         tokenizer: `Tokenizer`.
         signal: tensor (0, *size, channels), or ids.
 
     Returns:
-        `Reconstruction` of no example, whose losses are 0; nothing is learnt from it.
+        `Reconstruction` of no example, whose losses are 0 and have no gradient.
     """
     one = tokenizer.call(keras.ops.zeros((1, *keras.ops.shape(signal)[1:]), signal.dtype))
     losses = {name: keras.ops.zeros_like(loss) for name, loss in one.losses.items()}

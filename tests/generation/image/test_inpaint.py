@@ -98,7 +98,7 @@ def test_what_cannot_be_repaired_is_told(generator, make_generator):
         vqzoo.inpaint(generator, image, np.zeros((8, 12)))
     with pytest.raises(ValueError, match="Received: shape=.1, 1, 8, 12, 3.. Pass `x.0.`"):
         vqzoo.inpaint(generator, image[None], mask)
-    with pytest.raises(ValueError, match="A signal lies in"):
+    with pytest.raises(ValueError, match="A signal must be in"):
         vqzoo.inpaint(generator, image + 255.0, ~mask & (np.arange(12) > 5))
     flat = make_generator(vqzoo.MaskedPrior, labels=(), grid=(6,))
     with pytest.raises(

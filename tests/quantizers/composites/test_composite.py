@@ -35,9 +35,7 @@ def a_list_inside(shared):
 
 @pytest.mark.parametrize("make", [two_projections, two_groups, also_by_itself, deep_inside, a_list_inside])
 def test_sharing_that_no_file_keeps_is_refused(make):
-    message = (
-        "several times in one list, as in .*Received: 'shared' in several places inside of the `quantizers`. Share"
-    )
+    message = "several entries of one list, as in .*Received: 'shared' in several places inside `quantizers`. Share"
     with pytest.raises(ValueError, match=message):
         make(codes("shared"))
 

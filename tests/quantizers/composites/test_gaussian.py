@@ -245,9 +245,7 @@ def test_config_round_trip():
     ],
 )
 def test_another_loss_named_kl_is_refused(inner, names):
-    message = (
-        f"adds the loss `kl`, .*Received: 'drawn' with the losses {names}. Take a GumbelQuantizer without the head"
-    )
+    message = f"adds the loss `kl`, .*Received: 'drawn' with the losses {names}. Use a GumbelQuantizer without the head"
     with pytest.raises(ValueError, match=message):
         GaussianQuantizer(inner(), 5)
 

@@ -176,7 +176,7 @@ def test_the_channels_are_known_and_checked():
 
 def test_tokens_out_of_range_name_their_codebook():
     layer = grouped(vector(random(3, 2)), vector(random(5, 2)), channels=4)
-    with pytest.raises(ValueError, match=r"codebook 1 lie in \[0, 5\). Received: values from 5 to 5"):
+    with pytest.raises(ValueError, match=r"codebook 1 must be in \[0, 5\). Received: values from 5 to 5"):
         layer.decode([[[2, 5]]])
     clipped = tf.function(layer.decode)(tf.constant([[[9, -4]]]))
     np.testing.assert_array_equal(clipped, layer.decode([[[2, 0]]]))

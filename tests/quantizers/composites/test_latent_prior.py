@@ -164,13 +164,13 @@ def test_errors():
     with pytest.raises(ValueError, match="`quantizer` is a vqzoo.quantizers.Quantizer. Received: 3"):
         LatentPriorQuantizer(3)
     for start, stop in ((5, 5), (-1, 5), (0, 0.5), (10, 2)):
-        with pytest.raises(ValueError, match="`stop` is the later one. Received: start="):
+        with pytest.raises(ValueError, match="`stop` must be greater than `start`.*Received: start="):
             LatentPriorQuantizer(VectorQuantizer(2), start, stop)
     for size in ({"width": 0}, {"depth": 1.5}):
         with pytest.raises(ValueError, match=f"`{next(iter(size))}` is a positive integer"):
             LatentPriorQuantizer(VectorQuantizer(2), **size)
-    with pytest.raises(ValueError, match="the quantizer inside has none of that name"):
+    with pytest.raises(ValueError, match="the inner quantizer must not have a loss of that name"):
         LatentPriorQuantizer(LatentPriorQuantizer(GumbelQuantizer(4, 3)))
-    with pytest.raises(ValueError, match="the tokens stand on the grid of the latents. Received: 'scales'"):
+    with pytest.raises(ValueError, match="the tokens must have the grid of the latents. Received: 'scales'"):
         scales = MultiScaleResidualQuantizer(VectorQuantizer(4), [1, (2, 2)], name="scales")
         LatentPriorQuantizer(scales).build((None, 2, 2, 4))

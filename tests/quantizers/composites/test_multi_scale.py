@@ -250,12 +250,12 @@ def test_the_portable_form_gives_the_same_tokens_and_codes():
 @pytest.mark.parametrize("cut", [0, 2, 6, 28])
 def test_tokens_end_at_a_scale(cut):
     layer = multi_scale([1, (2, 3), (4, 5)])
-    message = rf"one after another, the first ones \[1, 7, 27\] positions. Received: shape=\(1, {cut}, 1\). Keep whole"
+    message = rf"one after another. Their positions end at \[1, 7, 27\]. Received: shape=\(1, {cut}, 1\). Keep whole"
     with pytest.raises(ValueError, match=message):
         layer.decode(np.zeros((1, cut, 1), "int32"))
-    with pytest.raises(ValueError, match=r"\[1, 7, 27\] positions. Received: shape=\(1, 7, 1, 1\)"):
+    with pytest.raises(ValueError, match=r"end at \[1, 7, 27\]. Received: shape=\(1, 7, 1, 1\)"):
         layer.check_tokens([[[[0]]] * 7])
-    with pytest.raises(ValueError, match="codebook 0 lie in"):
+    with pytest.raises(ValueError, match="codebook 0 must be in"):
         layer.decode(np.full((1, 7, 1), 20))
     layer.check_tokens(keras.Input((None, 1), dtype="int32"))
 
@@ -289,7 +289,7 @@ MAPPING = {
 @pytest.mark.parametrize("kind", MAPPING)
 def test_an_inner_map_which_would_never_learn_is_refused(kind):
     message = (
-        "would never learn. Received: 'mapped', which maps the latents. Put a projection or .* around all scales, as"
+        "would not be trained. Received: 'mapped', which maps the latents. Put a projection or .* around all scales, as"
     )
     with pytest.raises(ValueError, match=message):
         MultiScaleResidualQuantizer(MAPPING[kind](), [1, 2])
@@ -349,19 +349,21 @@ def test_another_width_is_refused():
     layer = MultiScaleResidualQuantizer(FirstTwo(name="narrow"), [1, 2])
     layer.build((None, 2, 2, 4))
     for run in (layer, layer.encode):
-        with pytest.raises(ValueError, match="latents' width, here 4. Received: 'narrow', which gives width 2"):
+        with pytest.raises(
+            ValueError, match="width of the latents, here 4. Received: 'narrow', whose codes have width 2"
+        ):
             run(random(1, 2, 2, 4))
 
 
 @pytest.mark.parametrize("scales", [(), (0,), (1.5,), ((1, 2, 3),), ("a",), ((2, -1),)])
 def test_scales_are_positive(scales):
-    with pytest.raises(ValueError, match="`scales` is a list of positive integers or pairs"):
+    with pytest.raises(ValueError, match="`scales` must be a list of positive integers or pairs"):
         MultiScaleResidualQuantizer(VectorQuantizer(3), scales)
 
 
 @pytest.mark.parametrize("scales", [(4, 2), ((1, 3), (2, 2))])
 def test_the_last_scale_is_the_largest(scales):
-    with pytest.raises(ValueError, match="none is larger. Received: scales=.*Order them from coarse to fine"):
+    with pytest.raises(ValueError, match="no other may be larger. Received: scales=.*Order them from coarse to fine"):
         MultiScaleResidualQuantizer(VectorQuantizer(3), scales)
 
 
@@ -370,8 +372,8 @@ def test_the_last_scale_is_the_largest(scales):
     [
         ({"num_convolutions": 0}, "`num_convolutions` is a positive integer. Received: num_convolutions=0"),
         ({"num_convolutions": 2.0}, "`num_convolutions` is a positive integer. Received: num_convolutions=2.0"),
-        ({"ratio": -0.1}, r"`ratio` is a share, in \[0, 1\]. Received: ratio=-0.1"),
-        ({"ratio": 1.1}, r"`ratio` is a share, in \[0, 1\]. Received: ratio=1.1"),
+        ({"ratio": -0.1}, r"`ratio` must be in \[0, 1\]. Received: ratio=-0.1"),
+        ({"ratio": 1.1}, r"`ratio` must be in \[0, 1\]. Received: ratio=1.1"),
         ({"quantizer": [VectorQuantizer(3)]}, "`quantizer` is a vqzoo.quantizers.Quantizer. Received: quantizer="),
     ],
 )

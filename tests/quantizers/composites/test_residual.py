@@ -337,10 +337,10 @@ def test_tokens_out_of_range_name_their_level():
     layer.check_tokens([[[3, 2]]])
     layer.check_tokens([[[3]]])
     for tokens, message in (
-        ([[[3, 3]]], r"Tokens of codebook 1 lie in \[0, 3\). Received: values from 3 to 3"),
-        ([[[4]]], r"Tokens of codebook 0 lie in \[0, 4\). Received: values from 4 to 4"),
+        ([[[3, 3]]], r"Tokens of codebook 1 must be in \[0, 3\). Received: values from 3 to 3"),
+        ([[[4]]], r"Tokens of codebook 0 must be in \[0, 4\). Received: values from 4 to 4"),
         ([[[-1, 0]]], "codebook 0.*values from -1 to -1"),
-        ([[[0.5]]], "Tokens are integers"),
+        ([[[0.5]]], "Tokens must be integers"),
         ([[[0, 0, 0]]], r"the first \[1, 2\] can be used without the others. Received: 3 codebooks"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -357,7 +357,7 @@ def test_quantizers_are_a_list_of_quantizers(quantizers):
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.5, float("nan")])
 def test_dropout_is_a_share(dropout):
-    with pytest.raises(ValueError, match=f"`dropout` is a share of the examples, in .* Received: dropout={dropout}"):
+    with pytest.raises(ValueError, match=f"`dropout` must be in .* Received: dropout={dropout}"):
         ResidualQuantizer([VectorQuantizer(3)], dropout=dropout)
 
 
@@ -366,7 +366,7 @@ def test_levels_keep_the_width():
     layer.build((None, None, 4))
     for run in (layer, layer.encode):
         with pytest.raises(
-            ValueError, match="keeps the latents' width, here 4. Received: 'narrow', which gives width 2"
+            ValueError, match="must keep the width of the latents, here 4. Received: 'narrow', whose codes have width 2"
         ):
             run(random(1, 3, 4))
 

@@ -89,8 +89,8 @@ def test_errors():
     with pytest.raises(ValueError, match="`quantizer` is a vqzoo.quantizers.Quantizer. Received: 3"):
         StartupQuantizer(3)
     for start, stop in ((5, 5), (-1, 5), (0, 0.5), (10, 2)):
-        with pytest.raises(ValueError, match="`stop` is the later one. Received: start="):
+        with pytest.raises(ValueError, match="`stop` must be greater than `start`.*Received: start="):
             StartupQuantizer(VectorQuantizer(2), start, stop)
     changing = StartupQuantizer(GaussianQuantizer(VectorQuantizer(4), 2))
-    with pytest.raises(ValueError, match="each quantizer keeps the latents' width, here 6"):
+    with pytest.raises(ValueError, match="each quantizer must keep the width of the latents, here 6"):
         changing(random(2, 3, 6), training=True)

@@ -157,14 +157,20 @@ def test_config_is_the_constructor():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"latent_dim": 0}, "`latent_dim` is an integer from 1 to 31.*Received: latent_dim=0. Split more channels"),
+        (
+            {"latent_dim": 0},
+            "`latent_dim` must be an integer from 1 to 31.*Received: latent_dim=0. Split more channels",
+        ),
         ({"latent_dim": 32}, "Received: latent_dim=32"),
         ({"latent_dim": 8.0}, "Received: latent_dim=8.0"),
-        ({"scale": 0.0}, "`scale` is positive. Received: scale=0.0"),
-        ({"scale": float("nan")}, "`scale` is positive. Received: scale=nan"),
-        ({"entropy_temperature": float("nan")}, "`entropy_temperature` is positive. Received: entropy_temperature=nan"),
-        ({"entropy_temperature": -1.0}, "`entropy_temperature` is positive. Received: entropy_temperature=-1.0"),
-        ({"entropy_group_bits": 0}, "`entropy_group_bits` is an integer from 1 to 31.*entropy_group_bits=0"),
+        ({"scale": 0.0}, "`scale` must be positive. Received: scale=0.0"),
+        ({"scale": float("nan")}, "`scale` must be positive. Received: scale=nan"),
+        (
+            {"entropy_temperature": float("nan")},
+            "`entropy_temperature` must be positive. Received: entropy_temperature=nan",
+        ),
+        ({"entropy_temperature": -1.0}, "`entropy_temperature` must be positive. Received: entropy_temperature=-1.0"),
+        ({"entropy_group_bits": 0}, "`entropy_group_bits` must be an integer from 1 to 31.*entropy_group_bits=0"),
         ({"entropy_group_bits": 2.5}, "entropy_group_bits=2.5"),
     ],
 )

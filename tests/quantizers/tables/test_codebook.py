@@ -77,7 +77,7 @@ def test_decode_takes_every_kind_of_integers(make):
 
 @pytest.mark.parametrize("tokens", [[[3]], [[-1]]])
 def test_decode_refuses_tokens_out_of_range(tokens):
-    with pytest.raises(ValueError, match=r"Tokens of codebook 0 lie in \[0, 3\)"):
+    with pytest.raises(ValueError, match=r"Tokens of codebook 0 must be in \[0, 3\)"):
         quantizer().decode(tokens)
 
 
@@ -138,7 +138,7 @@ def random(*shape, seed=0):
 
 def test_the_estimator_is_a_callable():
     with pytest.raises(
-        ValueError, match="`estimator` is a callable .* vqzoo.ops.rotation_trick. Received: estimator='st'"
+        ValueError, match="`estimator` must be a callable .* vqzoo.ops.rotation_trick. Received: estimator='st'"
     ):
         VectorQuantizer(4, estimator="st")
 

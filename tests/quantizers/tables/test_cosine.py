@@ -174,7 +174,7 @@ def test_config_round_trip():
 
 
 def test_a_code_of_zeros_is_refused():
-    with pytest.raises(ValueError, match="a row of zeros has not. Received: 2 rows of zeros"):
+    with pytest.raises(ValueError, match="no row may be zero. Received: 2 rows of zeros"):
         quantizer(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0]]))
     with pytest.raises(
         ValueError, match=r"shape \(codebook_size, latent_dim\), here \(3, 2\). Received: shape=\(2, 2\)"

@@ -62,24 +62,24 @@ def clusters(seed, n, size=10, d=3):
 
 @pytest.mark.parametrize("decay", [0.0, 1.0, -0.1, 99])
 def test_decay_lies_between_0_and_1(decay):
-    with pytest.raises(ValueError, match=f"`decay` lies between 0 and 1. Received: decay={decay}. 0.99 follows"):
+    with pytest.raises(ValueError, match=f"`decay` must be in .0, 1.. Received: decay={decay}. 0.99 averages"):
         EMAVectorQuantizer(4, decay=decay)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1e-5])
 def test_epsilon_is_positive(epsilon):
-    with pytest.raises(ValueError, match=f"`epsilon` is positive.*Received: epsilon={epsilon}"):
+    with pytest.raises(ValueError, match=f"`epsilon` must be positive.*Received: epsilon={epsilon}"):
         EMAVectorQuantizer(4, epsilon=epsilon)
 
 
 def test_kmeans_steps_are_not_negative():
-    with pytest.raises(ValueError, match="`kmeans_steps` is 0 or more. Received: kmeans_steps=-1"):
+    with pytest.raises(ValueError, match="`kmeans_steps` must be 0 or more. Received: kmeans_steps=-1"):
         EMAVectorQuantizer(4, kmeans_steps=-1)
 
 
 @pytest.mark.parametrize("fraction", [-0.01, 1.0])
 def test_restart_below_is_a_fraction(fraction):
-    with pytest.raises(ValueError, match=f"`restart_below` is a fraction.*Received: restart_below={fraction}"):
+    with pytest.raises(ValueError, match=f"`restart_below` must be a fraction.*Received: restart_below={fraction}"):
         EMAVectorQuantizer(4, restart_below=fraction)
 
 

@@ -256,7 +256,7 @@ def test_sizes_are_positive_integers(value):
 @pytest.mark.parametrize("temperature", [0.0, -1.0, None, "low"])
 def test_the_temperature_is_positive_or_a_schedule(temperature):
     with pytest.raises(
-        ValueError, match=f"`temperature` is a positive number, or a schedule.*temperature={temperature!r}"
+        ValueError, match=f"`temperature` must be a positive number, or a schedule.*temperature={temperature!r}"
     ):
         GumbelQuantizer(4, 4, temperature)
 
@@ -272,7 +272,7 @@ def test_the_width_of_the_latents_is_known_and_kept():
 
 def test_tokens_out_of_range_are_refused_and_clipped_in_a_graph():
     layer = quantizer()
-    with pytest.raises(ValueError, match=r"Tokens of codebook 0 lie in \[0, 3\)"):
+    with pytest.raises(ValueError, match=r"Tokens of codebook 0 must be in \[0, 3\)"):
         layer.decode([[3]])
     np.testing.assert_array_equal(tf.function(layer.decode)(tf.constant([[-1], [9]])), CODEBOOK[[0, 2]])
 
@@ -297,6 +297,6 @@ def test_an_assigned_codebook_is_used_and_checked():
     np.testing.assert_array_equal(layer.decode(np.array([[[2], [0]]])), values[[[2, 0]]])
     with pytest.raises(ValueError, match=r"here \(3, 4\). Received: shape=\(4, 3\)"):
         layer.assign_codebook(values.reshape(4, 3))
-    with pytest.raises(ValueError, match="A codebook is finite. Received: values that are NaN or infinite"):
+    with pytest.raises(ValueError, match="A codebook must be finite. Received: values that are NaN or infinite"):
         layer.assign_codebook(np.full((3, 4), np.nan))
     np.testing.assert_array_equal(layer.codebook, values)

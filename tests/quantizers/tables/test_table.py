@@ -63,7 +63,9 @@ def test_extra_losses_are_callables_with_names_of_their_own(cls, losses):
     if "codebook" in losses and cls is EMAVectorQuantizer:
         assert cls(4, extra_losses=losses).loss_names == ("commitment", "codebook")
         return
-    with pytest.raises(ValueError, match=r"`extra_losses` is a dict of callables .*own \(.*Received: extra_losses={"):
+    with pytest.raises(
+        ValueError, match=r"`extra_losses` must be a dict of callables .*own \(.*Received: extra_losses={"
+    ):
         cls(4, extra_losses=losses)
 
 
@@ -96,7 +98,7 @@ def test_a_codebook_that_is_not_finite_is_refused(cls, value):
     codebook = CODEBOOK.copy()
     codebook[1, 1] = value
     layer = made(cls)
-    with pytest.raises(ValueError, match="A codebook is finite. Received: values that are NaN or infinite"):
+    with pytest.raises(ValueError, match="A codebook must be finite. Received: values that are NaN or infinite"):
         layer.assign_codebook(codebook)
     np.testing.assert_array_equal(layer.codebook, CODEBOOK)
 

@@ -31,9 +31,9 @@ def usage(layer, latents):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"decay": 1.0}, "`decay` lies between 0 and 1. Received: decay=1.0. 0.99 follows"),
-        ({"kmeans_steps": -1}, "`kmeans_steps` is 0 or more. Received: kmeans_steps=-1"),
-        ({"restart_below": 1.0}, "`restart_below` is a fraction.*Received: restart_below=1.0"),
+        ({"decay": 1.0}, "`decay` must be in .0, 1.. Received: decay=1.0. 0.99 averages"),
+        ({"kmeans_steps": -1}, "`kmeans_steps` must be 0 or more. Received: kmeans_steps=-1"),
+        ({"restart_below": 1.0}, "`restart_below` must be a fraction.*Received: restart_below=1.0"),
     ],
 )
 def test_arguments_out_of_range(make, options, message):

@@ -183,15 +183,15 @@ def test_wrong_lengths():
     x = noise(2, 100, 1)
     tokens = tokenizer.encode(x)
     for lengths in ([100], [[100, 50]], [1.0, 2.0]):
-        with pytest.raises(ValueError, match=r"`lengths` are integers of the shape \(batch,\), here \(2,\)"):
+        with pytest.raises(ValueError, match=r"`lengths` must be integers of the shape \(2,\)"):
             tokenizer.encode(x, lengths=lengths)
     for lengths in ([100, 0], [101, 5]):
-        with pytest.raises(ValueError, match=r"numbers of samples from 1 to 100.*Leave empty items out"):
+        with pytest.raises(ValueError, match=r"must be from 1 to 100, the length of the batch.*Leave empty items out"):
             tokenizer.encode(x, lengths=lengths)
-    with pytest.raises(ValueError, match="numbers of samples from 1 to 112"):
+    with pytest.raises(ValueError, match="must be from 1 to 112"):
         tokenizer.decode(tokens, lengths=[113, 5])
     for length in (0, 113, 5.0, (5,)):
-        with pytest.raises(ValueError, match=r"`length` is a number of samples from 1 to 112"):
+        with pytest.raises(ValueError, match=r"`length` must be from 1 to 112, the number of samples"):
             tokenizer.decode(tokens, length=length)
 
 
@@ -199,14 +199,14 @@ def test_wrong_windows():
     tokenizer, attentive = make(), make(attention=1)
     x = noise(1, 100, 1)
     for window in (0, 1.5, "all"):
-        with pytest.raises(ValueError, match="`window` is a number of samples, an integer from 1 up"):
+        with pytest.raises(ValueError, match="`window` must be a number of samples, an integer of at least 1"):
             tokenizer.encode(x, window=window)
-    with pytest.raises(ValueError, match="`overlap` is a number of samples, an integer from 0 up.*overlap=-1"):
+    with pytest.raises(ValueError, match="`overlap` must be a number of samples, an integer of at least 0.*overlap=-1"):
         tokenizer.encode(x, window=50, overlap=-1)
     with pytest.raises(ValueError, match="uses all positions or does not declare it. Give `overlap`"):
         attentive.encode(x, window=50)
     assert attentive.encode(x, window=50, overlap=50).shape == (1, 7, 3)
-    with pytest.raises(ValueError, match="Windows are cut in eager calls. Received: window=50 inside a graph"):
+    with pytest.raises(ValueError, match="`window` works only in eager calls. Received: window=50 inside a graph"):
         tf.data.Dataset.from_tensors(x).map(lambda x: tokenizer.encode(x, window=50))
 
 
@@ -217,17 +217,17 @@ def test_wrong_parts():
         with pytest.raises(ValueError, match="`sample_rate` is a positive integer, in Hz"):
             vqzoo.AudioTokenizer(encoder, codes(0), decoder, sample_rate=rate)
     unbuilt = vqzoo.AudioTokenizer(encoder, codes(0), decoder, sample_rate=8000)
-    with pytest.raises(ValueError, match="Only a tokenizer that is built knows its stride"):
+    with pytest.raises(ValueError, match="The stride is known only after `build`"):
         _ = unbuilt.stride
     clip, grid = keras.Input((64, 1)), keras.Input((2, 2, 4))
     to_grid = keras.Model(clip, keras.layers.Reshape((2, 2, 4))(encoder(clip)))
     from_grid = keras.Model(grid, decoder(keras.layers.Reshape((4, 4))(grid)))
     with pytest.raises(
-        ValueError, match=r"are sequences .* Received: latents \(1, 2, 2, 4\) and tokens \(1, 2, 2, 1\)"
+        ValueError, match=r"must be sequences .* Received: latents \(1, 2, 2, 4\) and tokens \(1, 2, 2, 1\)"
     ):
         vqzoo.AudioTokenizer(to_grid, codes(0), from_grid, 8000).build((None, 64, 1))
     pictures = image.convolutional_encoder(4, filters=4), image.convolutional_decoder(4, filters=4)
-    with pytest.raises(ValueError, match=r"Waveforms have the shape \(batch, samples, channels\)"):
+    with pytest.raises(ValueError, match=r"Waveforms must have shape \(batch, samples, channels\)"):
         vqzoo.AudioTokenizer(pictures[0], codes(0), pictures[1], 8000).build((None, None, None, 3))
 
 

@@ -225,9 +225,9 @@ def test_what_is_no_tile_size_is_told():
     x = images(1, 16, 16, 3)
     tokens = tokenizer.encode(x)
     for size in (0, -4, 2.5, (8, 8)):
-        with pytest.raises(ValueError, match=r"`tile_size` is a number of pixels, an integer from 1 up. Received"):
+        with pytest.raises(ValueError, match=r"`tile_size` must be a number of pixels, an integer of at least 1."):
             tokenizer.encode(x, tile_size=size)
-    with pytest.raises(ValueError, match=r"`tile_margin` is a number of pixels, an integer from 0 up. Received"):
+    with pytest.raises(ValueError, match=r"`tile_margin` must be a number of pixels, an integer of at least 0."):
         tokenizer.decode(tokens, tile_size=8, tile_margin=-1)
     with pytest.raises(ValueError, match="`batch_size` is a positive integer"):
         tokenizer.encode(x, batch_size=0, tile_size=8)
@@ -240,12 +240,12 @@ def test_values_are_checked_as_without_tiles(monkeypatch):
     shapes = spy(monkeypatch, tokenizer, "_compiled_decode")
     with pytest.raises(ValueError, match=r"Received: values up to 255 in magnitude"):
         tokenizer.encode(np.full((1, 8, 8, 3), -255.0), tile_size=8)
-    with pytest.raises(ValueError, match=r"lie in \[0, 64\). Received: values from 64 to 64"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 64\). Received: values from 64 to 64"):
         tokenizer.decode(np.full((1, 2, 2, 1), 64), tile_size=8)
     tokens = np.zeros((1, 4, 4, 1), "int32")
     with pytest.raises(ValueError, match=r"at most \(16, 16\) for these tokens. Received: size=\(17, 16\)"):
         tokenizer.decode(tokens, size=(17, 16), tile_size=8)
-    with pytest.raises(ValueError, match=r"`size` is \(height, width\) in pixels. Received: size=16"):
+    with pytest.raises(ValueError, match=r"`size` must be \(height, width\) in pixels. Received: size=16"):
         tokenizer.decode(tokens, size=16, tile_size=8)
     with pytest.raises(ValueError, match=r"with a grid of \('any', 'any'\) .*Received: shape=\(1, 16, 1\)"):
         tokenizer.decode(tokens.reshape(1, 16, 1), tile_size=8)
@@ -255,15 +255,15 @@ def test_values_are_checked_as_without_tiles(monkeypatch):
 def test_tiles_in_a_graph_are_refused():
     tokenizer = make()
     data = tf.data.Dataset.from_tensors(images(1, 16, 16, 3))
-    with pytest.raises(ValueError, match=r"laid in eager calls. Received: tile_size=8 inside a graph.*loop over"):
+    with pytest.raises(ValueError, match=r"works only in eager calls. Received: tile_size=8 inside a graph.*loop over"):
         data.map(lambda x: tokenizer.encode(x, tile_size=8))
-    with pytest.raises(ValueError, match=r"laid in eager calls. Received: tile_size=8 inside a graph"):
+    with pytest.raises(ValueError, match=r"works only in eager calls. Received: tile_size=8 inside a graph"):
         tf.function(lambda x: tokenizer.decode(x, tile_size=8))(np.zeros((1, 4, 4, 1), "int32"))
 
 
 def test_what_has_no_stride_is_refused():
     dense = vqzoo.tokenizers.image_vqvae_dense((6, 6, 1), 4, (16,), 4, codes())
-    with pytest.raises(ValueError, match=r"pictures of any size.*shape \(None, 6, 6, 1\) with VectorQuantizer. Leave"):
+    with pytest.raises(ValueError, match=r"images of any size.*shape \(None, 6, 6, 1\) with VectorQuantizer. Leave"):
         dense.encode(images(1, 6, 6, 1), tile_size=4)
 
     good = make()
@@ -274,11 +274,11 @@ def test_what_has_no_stride_is_refused():
         lambda: fixed.encode(images(1, 16, 16, 3), tile_size=8),
         lambda: fixed.decode(np.zeros((1, 21, 1), "int32"), tile_size=8),
     ):
-        with pytest.raises(ValueError, match=r"pictures of any size.*with MultiScaleResidualQuantizer. Leave `tile_si"):
+        with pytest.raises(ValueError, match=r"images of any size.*with MultiScaleResidualQuantizer. Leave `tile_si"):
             call()
 
     unbuilt = vqzoo.ImageTokenizer(good.encoder, codes(), good.decoder)
-    with pytest.raises(ValueError, match=r"with weights knows its stride.*`tokenizer.build\(\(None, None, None, chan"):
+    with pytest.raises(ValueError, match=r"stride is known only after.*`tokenizer.build\(\(None, None, None, chan"):
         unbuilt.encode(images(1, 16, 16, 3), tile_size=8)
 
 
@@ -293,5 +293,5 @@ def test_networks_of_half_strides_are_refused():
     same = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 4, 2, "same")])
     tokenizer = vqzoo.ImageTokenizer(same, codes(), enlarge)
     tokenizer.build((None, None, None, 3))
-    with pytest.raises(ValueError, match=r"\(8, 8, 1\) have to become \(16, 16, 3\).*Received: \(18, 18, 3\)"):
+    with pytest.raises(ValueError, match=r"\(8, 8, 1\) must have the shape \(16, 16, 3\).*Received: \(18, 18, 3\)"):
         tokenizer.decode(np.zeros((1, 8, 8, 1), "int32"), tile_size=16)

@@ -132,9 +132,9 @@ def test_inside_a_pipeline(pieces):
     tokens, again = next(iter(both))
     np.testing.assert_array_equal(tokens, tokenizer.encode(SENTENCES))
     np.testing.assert_array_equal(again, tokenizer.decode_ids(tokens))
-    with pytest.raises(ValueError, match="Strings are made in eager calls.*`decode_ids` gives ids of pieces there"):
+    with pytest.raises(ValueError, match="Strings can be decoded only in eager calls.*Use `decode_ids` there"):
         tf.data.Dataset.from_tensors(tokens).map(tokenizer.decode)
-    with pytest.raises(ValueError, match="Strings become pieces in eager calls.*Make a data set of ids"):
+    with pytest.raises(ValueError, match="can be split into pieces only in eager calls.*Make a data set of ids"):
         tf.data.Dataset.from_tensors(["the cat"]).map(tokenizer.encode)
 
 
@@ -187,7 +187,7 @@ def test_more_tokens_than_one_array_holds(pieces, monkeypatch):
     monkeypatch.setattr(text_checks, "MOST_TOKENS", 50)
     with pytest.raises(
         ValueError,
-        match="at most 50 tokens. Received: 12 texts, the longest of 4 chunks with 2 tokens.*apart from short",
+        match="at most 50. Received: 12 texts, the longest of 4 chunks with 2 tokens.*separately from short",
     ):
         make(pieces).encode(["a"] * 11 + ["a dog and a cat and a dog and a mat"])
 
@@ -224,7 +224,7 @@ def test_made_of_its_config_alone_it_waits_for_its_pieces(pieces, tmp_path):
     tokenizer = make(pieces)
     copy = vqzoo.TextTokenizer.from_config(tokenizer.get_config())
     copy.build((None, None))
-    with pytest.raises(ValueError, match="A tokenizer made of its config alone has no pieces.*or from `load_assets`"):
+    with pytest.raises(ValueError, match="A tokenizer made from its config has no pieces yet.*or call `load_assets`"):
         copy.encode(["the cat"])
     tokenizer.save_assets(tmp_path)
     copy.load_assets(tmp_path)
@@ -277,26 +277,29 @@ def test_texts_and_ids_that_are_none(pieces):
         with pytest.raises(ValueError, match=told):
             tokenizer.encode(wrong)
     for wrong, told in (
-        (["the cat"], "Networks take ids of pieces, and training too.*Received: text, ..the cat"),
-        (np.zeros((1, 4)), "Ids of pieces are integers. Received: dtype=float64"),
-        ([[True, False]], "Ids of pieces are integers. Received: dtype=bool"),
+        (["the cat"], "Networks and training take ids of pieces.*Received: text, ..the cat"),
+        (np.zeros((1, 4)), "Ids of pieces must be integers. Received: dtype=float64"),
+        ([[True, False]], "Ids of pieces must be integers. Received: dtype=bool"),
         ([1, 2], r"have the shape \(batch, length\). Received: shape=\(2,\). Pass `np.asarray\(x\).None.`"),
-        (np.zeros((1, 0), "int32"), r"an empty sentence is its end piece. Received: shape=\(1, 0\). Pass `.*len"),
+        (
+            np.zeros((1, 0), "int32"),
+            r"an end-of-sequence token also for an empty text. Received: shape=\(1, 0\). Pass `.*len",
+        ),
         (
             [[1, 2], [3]],
-            r"one array \(batch, length\). Received: a list of 2 list. They are of several lengths. Pass .*pad",
+            r"one array \(batch, length\). Received: a list of 2 list. Their lengths differ. Pass .*pad",
         ),
-        ([[-1, 2]], r"lie in \[0, \d+\). Received: values from -1 to 2. Were they made by other pieces"),
-        ([[1, pieces.size]], r"lie in \[0, \d+\). Received: values from 1 to"),
-        (np.zeros((1, 2**15 + 1), "int32"), "at most 32768 pieces.*Received: 32769. Encode it by sentences"),
+        ([[-1, 2]], r"must be in \[0, \d+\). Received: values from -1 to 2. Were they made by other pieces"),
+        ([[1, pieces.size]], r"must be in \[0, \d+\). Received: values from 1 to"),
+        (np.zeros((1, 2**15 + 1), "int32"), "at most 32768 pieces.*Received: 32769 pieces. Encode its sentences"),
     ):
         with pytest.raises(ValueError, match=told):
             tokenizer.checked_signal(wrong)
-    with pytest.raises(ValueError, match="at most 32768 pieces.*Received: 10000[12]. Encode it by sentences"):
+    with pytest.raises(ValueError, match="at most 32768 pieces.*Received: 10000[12] pieces. Encode its sentences"):
         tokenizer.encode(["\x01" * 100_000])
     with pytest.raises(ValueError, match="`batch_size` is a positive integer"):
         tokenizer.encode(["the cat"], batch_size=0)
-    with pytest.raises(ValueError, match=r"Tokens of codebook 0 lie in \[0, 32\)"):
+    with pytest.raises(ValueError, match=r"Tokens of codebook 0 must be in \[0, 32\)"):
         tokenizer.decode(np.full((1, 2, 2), 99))
 
 
@@ -323,9 +326,9 @@ NONE_OF_TEXT = {
     "an object": (object(), "Give a list of str. Received: <object"),
     "a tensor": (tf.constant(["a"]), "of type EagerTensor"),
     "masked": (np.ma.array(["a", "b"], mask=[0, 1]), "Received: masked of type MaskedConstant"),
-    "numbers": ([1.5, 2.0], "Ids of pieces are integers. Received: dtype=float64"),
+    "numbers": ([1.5, 2.0], "Ids of pieces must be integers. Received: dtype=float64"),
     "a number": (3, r"Received: (3 of type int|text, 3)\. Pass `\[str\(x\)\]`"),
-    "dates": (np.array(["2020-01-01"], "datetime64[D]"), "Ids of pieces are integers. Received: dtype=datetime64"),
+    "dates": (np.array(["2020-01-01"], "datetime64[D]"), "Ids of pieces must be integers. Received: dtype=datetime64"),
 }
 
 
@@ -357,7 +360,7 @@ def test_a_text_that_is_too_long_ends_before_the_others_are_encoded(pieces, monk
     monkeypatch.setattr(Pieces, "encode", counted)
     with pytest.raises(ValueError, match="A text has at most 2097152 characters. Received: one of 100000000"):
         tokenizer.encode(["a" * 10**8] * 3)
-    with pytest.raises(ValueError, match="at most 32768 pieces.*Received: 60000[1-9]. Encode it by sentences"):
+    with pytest.raises(ValueError, match="at most 32768 pieces.*Received: 60000[1-9] pieces. Encode its sentences"):
         tokenizer.encode(["a", "\x01" * 600_000, "\x01" * 600_000, *["\x01" * 600_000] * 50])
     assert seen == [1, 3]
     del seen[:]
@@ -380,9 +383,9 @@ def test_networks_of_other_pieces(pieces):
         (encoder, text.AutoregressiveTextDecoder(size + 1, end=end)),
         (encoder, text.AutoregressiveTextDecoder(size, end=end + 1)),
     ):
-        with pytest.raises(ValueError, match=f"There are {size} pieces, and the end piece is {end}. Received"):
+        with pytest.raises(ValueError, match=f"{size} pieces, and the end-of-sequence token is {end}. Received"):
             vqzoo.TextTokenizer(pieces, parts[0], residual(), parts[1])
-    with pytest.raises(ValueError, match="`pieces` is a vqzoo.data.Pieces. Received: b'model'"):
+    with pytest.raises(ValueError, match="`pieces` must be a vqzoo.data.Pieces. Received: b'model'"):
         vqzoo.TextTokenizer(b"model", encoder, residual(), decoder)
 
 
@@ -393,11 +396,11 @@ def test_networks_of_different_strides(pieces):
         text.AutoregressiveTextDecoder(pieces.size, end=pieces.end, stride=2),
     ):
         tokenizer = vqzoo.TextTokenizer(pieces, encoder, residual(), decoder)
-        with pytest.raises(ValueError, match="and 2520 pieces back. Give both the same stride"):
+        with pytest.raises(ValueError, match="decode to 2520 pieces. Set both strides equal"):
             tokenizer.build((None, None))
-    with pytest.raises(ValueError, match="knows its stride.*`tokenizer.build"):
+    with pytest.raises(ValueError, match="stride is known only after.*`tokenizer.build"):
         vqzoo.TextTokenizer(pieces, encoder, residual(), decoder).stride  # noqa: B018
-    with pytest.raises(ValueError, match=r"Ids of pieces have the shape \(batch, length\). Received: \(None, 3, 1\)"):
+    with pytest.raises(ValueError, match=r"must have the shape \(batch, length\). Received: \(None, 3, 1\)"):
         tokenizer.build((None, 3, 1))
 
 

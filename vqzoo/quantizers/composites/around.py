@@ -1,4 +1,4 @@
-"""What quantizers share that change the training of another one, and nothing else."""
+"""Base class of quantizers that change only the training of another quantizer."""
 
 import keras
 
@@ -7,15 +7,15 @@ from vqzoo.quantizers.quantizer import only_first
 
 
 class AroundQuantizer(Quantizer):
-    """One quantizer inside, whose tokens, codes and exports are its own.
+    """Wraps another quantizer and has its tokens, codes and exports.
 
-    Subclasses say in `call` what is different in training, and put their other arguments into the config.
+    Subclasses implement the difference in training in `call`, and add their other arguments to the config.
 
     Args:
         quantizer: `Quantizer`.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if `quantizer` is not a `Quantizer`.
     """
 
     def __init__(self, quantizer, **kwargs):
@@ -38,7 +38,7 @@ class AroundQuantizer(Quantizer):
 
     @property
     def codebook_prefixes(self):
-        """The inner quantizer's."""
+        """See the inner quantizer."""
         return self.quantizer.codebook_prefixes
 
     @property
@@ -46,15 +46,15 @@ class AroundQuantizer(Quantizer):
         return self.quantizer.loss_names
 
     def inner_quantizers(self):
-        """The one inside."""
+        """The inner quantizer."""
         return (self.quantizer,)
 
     def soft_tokens(self, latents, tokens, mask=None):
-        """The inner quantizer's."""
+        """See the inner quantizer."""
         return self.quantizer.soft_tokens(latents, tokens, mask)
 
     def inference_form(self):
-        """The one inside, in its own inference form."""
+        """The inference form of the inner quantizer."""
         return self.quantizer.inference_form()
 
     def portable_encode(self, latents):

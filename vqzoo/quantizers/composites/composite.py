@@ -1,4 +1,4 @@
-"""What all quantizers that are a list of other quantizers share."""
+"""Base class of quantizers that hold a list of quantizers."""
 
 import collections
 
@@ -8,18 +8,18 @@ from vqzoo.quantizers.quantizer import Quantizer
 
 
 class CompositeQuantizer(Quantizer):
-    """Several quantizers in a list, with the tokens of one after the other on the last axis.
+    """A list of quantizers, whose tokens are concatenated on the last axis.
 
-    A loss is the mean over the quantizers that report one of that name, so that its weight does not depend on how many
-    there are. A quantizer that stands several times in the list shares its codebook between these places, also after
-    saving and loading.
+    Each loss is the mean over the quantizers that report it, so that its weight does not depend on their number. A
+    quantizer that occurs several times in the list shares its codebook between these places, also after saving and
+    loading.
 
     Args:
         quantizers: list of `Quantizer`s, built or not, of any kinds and sizes.
 
     Raises:
-        ValueError: if `quantizers` is no such list, or empty, or if a quantizer inside of one of them also occurs
-            elsewhere.
+        ValueError: if `quantizers` is not a list of quantizers, is empty, or if an inner quantizer of one of them also
+            occurs elsewhere.
     """
 
     def __init__(self, quantizers, **kwargs):
@@ -34,7 +34,7 @@ class CompositeQuantizer(Quantizer):
         self.quantizers = list(quantizers)
 
     def inner_quantizers(self):
-        """Those of the list."""
+        """The quantizers of the list."""
         return tuple(self.quantizers)
 
     @property
@@ -47,19 +47,19 @@ class CompositeQuantizer(Quantizer):
         return tuple(dict.fromkeys(name for quantizer in self.quantizers for name in quantizer.loss_names))
 
     def _build_quantizers(self, shape):
-        """Builds each quantizer once on latents of this shape."""
+        """Builds each quantizer once for latents of this shape."""
         for quantizer in self.quantizers:
-            if not quantizer.built:  # a loaded one is, and so is one that stands twice in the list
+            if not quantizer.built:  # a loaded one is built built, and so is one that occurs twice
                 quantizer.build(shape)
         self.keep_frozen()
 
     def _mean_losses(self, losses):
-        """One dict from a list of each quantizer's dict."""
+        """Averages a list of dicts of losses, one per quantizer, by name."""
         found = {name: [each[name] for each in losses if name in each] for name in self.loss_names}
         return {name: sum(values) / len(values) for name, values in found.items()}
 
     def _sections(self):
-        """For each quantizer, the first and one past the last place of its tokens on the last axis."""
+        """The start and the end of each quantizer's tokens on the last axis."""
         sections, end = [], 0
         for quantizer in self.quantizers:
             sections.append((end, end := end + quantizer.num_codebooks))
@@ -67,7 +67,7 @@ class CompositeQuantizer(Quantizer):
 
     def get_config(self):
         config = super().get_config()
-        # An integer points to the earlier place of the same quantizer.
+        # An integer is the index of the first occurrence of the same quantizer.
         first = [self.quantizers.index(quantizer) for quantizer in self.quantizers]
         config["quantizers"] = [
             place if place < i else keras.saving.serialize_keras_object(self.quantizers[i])
@@ -85,19 +85,19 @@ class CompositeQuantizer(Quantizer):
 
 
 def _check_shared(quantizers):
-    """Raises where a quantizer occurs twice, other than by standing twice in this list."""
+    """Raises if a quantizer occurs twice, except if both occurrences are entries of this list."""
     found = [inner for quantizer in dict.fromkeys(quantizers) for inner in _with_inner(quantizer)]
     twice = [quantizer.name for quantizer, count in collections.Counter(found).items() if count > 1]
     if twice:
         raise ValueError(
-            "A quantizer is shared by standing several times in one list, as in "
-            "`ProjectedQuantizer(ResidualQuantizer([shared, shared]), 4)`; other ways to share it are lost in a file. "
-            f"Received: {twice[0]!r} in several places inside of the `quantizers`. Share it in one list, or make two."
+            "A quantizer can be shared only by several entries of one list, as in "
+            "`ProjectedQuantizer(ResidualQuantizer([shared, shared]), 4)`. A saved file loses other ways to share it. "
+            f"Received: {twice[0]!r} in several places inside `quantizers`. Share it in one list, or make two."
         )
 
 
 def _with_inner(quantizer):
-    """A quantizer and all that are inside it, each once, from the outside in."""
+    """A quantizer and all its inner quantizers, each once, from the outermost to the innermost."""
     found = dict.fromkeys([quantizer])
     for inner in quantizer.inner_quantizers():
         found.update(dict.fromkeys(_with_inner(inner)))
@@ -105,18 +105,18 @@ def _with_inner(quantizer):
 
 
 def of_width(latent_dim, codes, quantizer):
-    """The codes that `quantizer` gave; raises where they cannot be subtracted from latents of width `latent_dim`."""
+    """Returns the codes of `quantizer`; raises if their width is not `latent_dim`, the width of the latents."""
     if codes.shape[-1] not in (None, latent_dim):
         raise ValueError(
-            "A residual is what quantized latents leave over, so each quantizer keeps the latents' width, here "
-            f"{latent_dim}. Received: {quantizer.name!r}, which gives width {codes.shape[-1]}. Put the whole residual "
-            "quantizer inside the one that changes the width."
+            "A residual is the difference of latents and codes, so each quantizer must keep the width of the latents, "
+            f"here {latent_dim}. Received: {quantizer.name!r}, whose codes have width {codes.shape[-1]}. Put the whole "
+            "residual quantizer inside the one that changes the width."
         )
     return codes
 
 
 def nested(function, shape, name, dtype="float32"):
-    """A portable form as a model of its own: the layers of two quantizers have the same names.
+    """Wraps a portable form in a model of its own, because the layers of two quantizers have the same names.
 
     Args:
         function: callable, a quantizer's `portable_encode` or `portable_decode`.

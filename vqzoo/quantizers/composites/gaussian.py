@@ -1,4 +1,4 @@
-"""A Gaussian head in front of any quantizer: noise in training, the mean in inference."""
+"""Gaussian head in front of any quantizer: a sample in training, the mean in inference."""
 
 import keras
 
@@ -19,13 +19,13 @@ class GaussianQuantizer(Quantizer):
     $$\mu = W_\mu h + b_\mu, \quad \log\sigma^2 = W_\sigma h + b_\sigma, \quad z = \mu + \sigma \epsilon, \qquad
     L_\text{kl} = \tfrac12 \operatorname{mean}\,(\mu^2 + \sigma^2 - 1 - \log\sigma^2)$$
 
-    with h the latents and ε standard normal noise. In training the inner quantizer receives z, in inference µ. The
-    KL term joins the inner quantizer's losses: the variational autoencoder's formulation before a codebook.
+    with h the latents and ε standard normal noise. In training the inner quantizer receives z, in inference µ. The KL
+    term is added to the losses of the inner quantizer. This is the variational autoencoder in front of a codebook.
 
     Args:
         quantizer: `Quantizer`, quantizes z.
         latent_dim: int, width of µ and z.
-        seed: int, of the noise. Defaults to 0.
+        seed: int, seed of the noise. Defaults to 0.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, channels).
@@ -34,11 +34,11 @@ class GaussianQuantizer(Quantizer):
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, num_codebooks),
-        and the inner quantizer's scalars with `kl`, the mean over all positions and channels, in nats.
+        and the losses of the inner quantizer with `kl`, the mean over all positions and channels, in nats.
 
     Raises:
-        ValueError: if `quantizer` is no `Quantizer` or has a loss `kl` itself, `latent_dim` is no positive integer, or
-            the last axis of the input is unknown.
+        ValueError: if `quantizer` is not a `Quantizer` or already has a loss `kl`, `latent_dim` is not a positive
+            integer, or the last axis of the input is unknown.
 
     Example:
     >>> from vqzoo.quantizers import EMAVectorQuantizer
@@ -58,16 +58,16 @@ class GaussianQuantizer(Quantizer):
             raise ValueError(f"`latent_dim` is a positive integer. Received: latent_dim={latent_dim!r}")
         if "kl" in quantizer.loss_names:
             raise ValueError(
-                "The Gaussian head adds the loss `kl`, so the quantizer inside has none of that name. "
-                f"Received: {quantizer.name!r} with the losses {tuple(quantizer.loss_names)}. Take a GumbelQuantizer "
-                "without the head: it draws from probabilities of its own. Give an extra loss another name."
+                "The Gaussian head adds the loss `kl`, so the inner quantizer must not have a loss of that name. "
+                f"Received: {quantizer.name!r} with the losses {tuple(quantizer.loss_names)}. Use a GumbelQuantizer "
+                "without the head, because it samples by itself. Rename an extra loss."
             )
         self.quantizer = quantizer
         self.latent_dim = latent_dim
         self.seed = seed
         self.noise = keras.random.SeedGenerator(seed)
         self.mean = keras.layers.Dense(latent_dim, dtype="float32", name="mean")
-        # Starts at a small constant variance: the codebook sees nearly the mean before the head has learnt.
+        # The initial variance is small and constant, so that z is close to the mean before the head is trained.
         self.log_variance = keras.layers.Dense(
             latent_dim,
             kernel_initializer="zeros",
@@ -80,7 +80,7 @@ class GaussianQuantizer(Quantizer):
         self.channels = known_width(input_shape)
         self.mean.build(input_shape)
         self.log_variance.build(input_shape)
-        if not self.quantizer.built:  # a loaded one is
+        if not self.quantizer.built:  # a loaded one is built
             self.quantizer.build((*input_shape[:-1], self.latent_dim))
         self.keep_frozen()
 
@@ -112,7 +112,7 @@ class GaussianQuantizer(Quantizer):
 
     @property
     def codebook_prefixes(self):
-        """The inner quantizer's."""
+        """See the inner quantizer."""
         return self.quantizer.codebook_prefixes
 
     @property
@@ -125,7 +125,7 @@ class GaussianQuantizer(Quantizer):
         return True
 
     def inner_quantizers(self):
-        """The one inside."""
+        """The inner quantizer."""
         return (self.quantizer,)
 
     def portable_encode(self, latents):

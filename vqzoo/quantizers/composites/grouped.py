@@ -11,17 +11,16 @@ from vqzoo.quantizers.quantizer import known_width
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class GroupedQuantizer(CompositeQuantizer):
-    r"""Splits the channels of the latents into equal groups and quantizes each by itself.
+    r"""Splits the channels of the latents into equal groups and quantizes each group separately.
 
     $$z = [z_1, \dots, z_G], \qquad e = [Q_1(z_1), \dots, Q_G(z_G)]$$
 
-    with z the latents and Q_g the quantizers: G codebooks of K codes make K^G different results. Tokens are
-    group-major: all of the first group, then all of the second. Groups of `ResidualQuantizer`s make grouped residual
-    quantization.
+    with z the latents and Q_g the quantizers. G codebooks of K codes have K^G combinations. Tokens are group-major: all
+    of the first group, then all of the second. With `ResidualQuantizer`s as groups it is grouped residual quantization.
 
     Args:
-        quantizers: list of `Quantizer`s, one for each group, of any kinds and sizes. The same one several times shares
-            its codebook (then a moving average takes one step for each group).
+        quantizers: list of `Quantizer`s, one for each group, of any kinds and sizes. Groups share a codebook if their
+            entry is the same quantizer. Its moving average then takes one step for each group.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, channels), channels a multiple of the number of groups.
@@ -29,12 +28,11 @@ class GroupedQuantizer(CompositeQuantizer):
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
-        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim) with the groups' results side by side,
-        int32 (batch, *grid, num_codebooks), and the groups' scalars, each the mean over the groups that report one of
-        that name: over groups of codebooks the mean over all channels.
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim) with the groups concatenated, int32
+        (batch, *grid, num_codebooks), and the losses of the groups, each the mean over the groups that report it.
 
     Raises:
-        ValueError: if `quantizers` is no list of quantizers, or the channels do not split into equal groups.
+        ValueError: if `quantizers` is not a list of quantizers, or the channels do not split into equal groups.
 
     Example:
     >>> import numpy as np
@@ -58,7 +56,7 @@ class GroupedQuantizer(CompositeQuantizer):
         groups, self.channels = len(self.quantizers), known_width(input_shape)
         if self.channels % groups:
             raise ValueError(
-                f"The channels split into equal groups. Received: {self.channels} channels for {groups} groups. "
+                f"The channels must split into equal groups. Received: {self.channels} channels for {groups} groups. "
                 f"Give the encoder's last layer a multiple of {groups} channels."
             )
         self._build_quantizers((*input_shape[:-1], self.channels // groups))
@@ -75,7 +73,8 @@ class GroupedQuantizer(CompositeQuantizer):
             int32 tensor, shape (batch, *grid, num_codebooks), group-major; 0 where a position is padded.
 
         Raises:
-            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
+            ValueError: if the width, the dtype or the number of codebooks is wrong; in eager calls also if values are
+                not finite.
         """
         self.check_num_codebooks(num_codebooks)
         parts = self._split(latents, mask)
@@ -83,7 +82,7 @@ class GroupedQuantizer(CompositeQuantizer):
         return keras.ops.concatenate(tokens, axis=-1)
 
     def decode(self, tokens, num_codebooks=None):
-        """Decodes each group and puts the results side by side.
+        """Decodes each group and concatenates the results.
 
         Args:
             tokens: integer tensor, shape (batch, *grid, num_codebooks).
@@ -93,8 +92,8 @@ class GroupedQuantizer(CompositeQuantizer):
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: on another number of codebooks; in eager calls, if the tokens are not this quantizer's. In a
-                graph they are clipped.
+            ValueError: if the number of codebooks is wrong; in eager calls also if tokens are out of range. In a graph
+                they are clipped.
         """
         self.check_num_codebooks(num_codebooks)
         self.check_tokens(tokens)
@@ -104,7 +103,7 @@ class GroupedQuantizer(CompositeQuantizer):
         return keras.ops.concatenate(codes, axis=-1)
 
     def soft_tokens(self, latents, tokens, mask=None):
-        """Each group's."""
+        """The soft tokens of each group."""
         parts = zip(self.quantizers, self._split(latents, mask), self._sections(), strict=True)
         return [
             x
@@ -142,6 +141,6 @@ class GroupedQuantizer(CompositeQuantizer):
         return keras.ops.concatenate(codes, axis=-1)
 
     def _split(self, latents, mask):
-        """Each group's channels."""
+        """The channels of each group."""
         latents = self.check_latents(latents, self.made_in_build("channels"), mask)
         return keras.ops.split(latents, len(self.quantizers), axis=-1)

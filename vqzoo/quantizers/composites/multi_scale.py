@@ -1,4 +1,4 @@
-"""Multi-scale residual quantization: coarse grids first, each scale takes what the coarser ones left over."""
+"""Multi-scale residual quantization: coarse grids first, and each scale quantizes the residual of the coarser ones."""
 
 import keras
 import numpy as np
@@ -26,38 +26,37 @@ class MultiScaleResidualQuantizer(Quantizer):
     L_\text{commitment} = \frac1S \sum_k \operatorname{mean}\,(z - \operatorname{sg}[e_k])^2$$
 
     with z the latents, Q the quantizer, c_t its codes, S scales, sg the stop-gradient, area_k the mean over the cells
-    of scale k and conv a 3x3 convolution. The quantized latents are the last e_k; the codebook loss trains codes and
-    convolutions, and the straight-through gradient goes to the latents alone. Scale k uses the convolution whose place
-    among evenly spread ones is nearest to k's.
+    of scale k and conv a 3x3 convolution. The quantized latents are the last e_k. The codebook loss trains codes and
+    convolutions, and the straight-through gradient goes only to the latents. The convolutions are spread evenly over
+    the scales, and scale k uses the nearest one.
 
-    The tokens' grid is one axis, the scales one after another and each row by row: the first scales alone decode to a
-    coarser result.
+    The grid of the tokens is one axis with the scales one after another, each in raster order. The first scales by
+    themselves decode to a coarser result.
 
     Args:
-        quantizer: `Quantizer` shared by all scales that keeps the latents' width, such as `VectorQuantizer`. Of its
-            losses, those named `codebook` and `commitment` give way to the ones above; others are averaged over the
-            scales. A moving average takes one step for each scale. Its own `estimator` has no effect: the gradient of
-            the sum passes all scales by. For the same reason nothing before its look-up would learn, and a map of the
-            latents goes around all scales: `ProjectedQuantizer(MultiScaleResidualQuantizer(...), 8)`.
+        quantizer: `Quantizer` shared by all scales that keeps the latents' width, such as `VectorQuantizer`. Its losses
+            `codebook` and `commitment` are replaced by the ones above; others are averaged over the scales. A moving
+            average takes one step for each scale. Its own `estimator` has no effect, because the gradient of the sum
+            bypasses all scales. For the same reason weights before its look-up would not be trained. Put a projection
+            around all scales: `ProjectedQuantizer(MultiScaleResidualQuantizer(...), 8)`.
         scales: list of (rows, columns) or ints for squares, positions, from coarse to fine. The last is the grid of
             the latents.
-        num_convolutions: int, how many convolutions the scales share; as many as scales gives each its own. Those
-            that no scale would use are not made. Defaults to 4.
-        ratio: float ρ in [0, 1], share of the convolution's output in φ. Defaults to 0.5.
+        num_convolutions: int, number of convolutions that the scales share. With one per scale, nothing is shared.
+            Convolutions that no scale uses are not created. Defaults to 4.
+        ratio: float ρ in [0, 1], fraction of the convolution's output in φ. Defaults to 0.5.
 
     Call arguments:
         latents: float tensor, shape (batch, rows, columns, latent_dim), rows and columns those of the last scale.
         training: bool, passed to `quantizer`. Defaults to False.
-        mask: must be None: a scale mixes all positions.
+        mask: must be None, because a scale mixes all positions.
 
     Returns:
-        `Quantized(latents, tokens, losses)`: float32 (batch, rows, columns, latent_dim), int32
-        (batch, positions of all scales, num_codebooks), and the scalars `codebook`, `commitment` and further ones of
-        `quantizer`.
+        `Quantized(latents, tokens, losses)`: float32 (batch, rows, columns, latent_dim), int32 (batch, positions of all
+        scales, num_codebooks), and the losses `codebook`, `commitment` and further ones of `quantizer`.
 
     Raises:
-        ValueError: if an argument is out of its range, the quantizer maps the latents or changes the width, the grid
-            is not that of the last scale, or there is a mask.
+        ValueError: if an argument is out of its range, the quantizer maps the latents or changes their width, the grid
+            is not that of the last scale, or a mask is given.
 
     Example:
     >>> from vqzoo.quantizers import VectorQuantizer
@@ -67,8 +66,8 @@ class MultiScaleResidualQuantizer(Quantizer):
     (TensorShape([1, 21, 1]), TensorShape([1, 4, 4, 8]))
 
     Reference:
-        Tian et al. 2024, https://arxiv.org/abs/2404.02905, section 3, algorithms 1 and 2; the losses' means over the
-        scales and the shared convolutions' places are those of the released code.
+        Tian et al. 2024, https://arxiv.org/abs/2404.02905, section 3, algorithms 1 and 2; the means of the losses over
+        the scales and the positions of the shared convolutions are those of the released code.
     """
 
     def __init__(self, quantizer, scales, num_convolutions=4, ratio=0.5, **kwargs):
@@ -77,18 +76,18 @@ class MultiScaleResidualQuantizer(Quantizer):
             raise ValueError(f"`quantizer` is a vqzoo.quantizers.Quantizer. Received: quantizer={quantizer!r}")
         if quantizer.maps_latents:
             raise ValueError(
-                "The gradient passes the scales by, so weights before the look-up of `quantizer` would never learn. "
+                "The gradient bypasses the scales, so weights before the look-up of `quantizer` would not be trained. "
                 f"Received: {quantizer.name!r}, which maps the latents. Put a projection or a Gaussian head around all "
-                "scales, as in ProjectedQuantizer(MultiScaleResidualQuantizer(...), latent_dim), or take a quantizer "
-                "that maps nothing, such as VectorQuantizer."
+                "scales, as in ProjectedQuantizer(MultiScaleResidualQuantizer(...), latent_dim), or use a quantizer "
+                "without a map, such as VectorQuantizer."
             )
         if not isinstance(num_convolutions, int) or num_convolutions < 1:
             raise ValueError(
                 f"`num_convolutions` is a positive integer. Received: num_convolutions={num_convolutions!r}. "
-                "`ratio=0` takes their effect away."
+                "Use `ratio=0` to disable them."
             )
         if not 0.0 <= ratio <= 1.0:
-            raise ValueError(f"`ratio` is a share, in [0, 1]. Received: ratio={ratio}")
+            raise ValueError(f"`ratio` must be in [0, 1]. Received: ratio={ratio}")
         self.quantizer = quantizer
         self.scales = _checked_scales(scales)
         self.num_convolutions = num_convolutions
@@ -98,7 +97,7 @@ class MultiScaleResidualQuantizer(Quantizer):
         self.latent_dim = known_width(input_shape)
         self._check_grid(input_shape)
         shape = (None, *self.scales[-1], self.latent_dim)
-        if not self.quantizer.built:  # a loaded one is
+        if not self.quantizer.built:  # a loaded one is built
             self.quantizer.build((None, None, None, self.latent_dim))
         self.convolutions = [_convolution(self.latent_dim, i) for i in sorted(set(self._places()))]
         for convolution in self.convolutions:
@@ -117,8 +116,8 @@ class MultiScaleResidualQuantizer(Quantizer):
             int32 tensor, shape (batch, positions of all scales, num_codebooks).
 
         Raises:
-            ValueError: on another grid, width, dtype or number of codebooks, or a mask; in eager calls, on values that
-                are not finite.
+            ValueError: if the grid, the width, the dtype or the number of codebooks is wrong, or a mask is given; in
+                eager calls also if values are not finite.
         """
         self.check_num_codebooks(num_codebooks)
         latents = self._checked_latents(latents, mask)
@@ -133,16 +132,16 @@ class MultiScaleResidualQuantizer(Quantizer):
         """Adds the codes of all scales, or of the first ones.
 
         Args:
-            tokens: integer tensor, shape (batch, positions, num_codebooks), positions those of all scales or of the
-                first ones.
+            tokens: integer tensor, shape (batch, positions, num_codebooks), positions of all scales or of the first
+                ones.
             num_codebooks: int, must be all of them. Defaults to all.
 
         Returns:
             float32 tensor, shape (batch, rows, columns, latent_dim), the grid of the last scale.
 
         Raises:
-            ValueError: on positions that end inside a scale, or another number of codebooks; in eager calls, if the
-                tokens are not this quantizer's. In a graph they are clipped.
+            ValueError: if the positions end inside a scale, or the number of codebooks is wrong; in eager calls also if
+                tokens are out of range. In a graph they are clipped.
         """
         self.check_num_codebooks(num_codebooks)
         self.check_tokens(tokens)
@@ -162,7 +161,7 @@ class MultiScaleResidualQuantizer(Quantizer):
         for scale in range(len(self.scales)):
             quantized = self.quantizer(self._shrink(latents - fixed(total), scale), training=training)
             tokens.append(self._flat(quantized.tokens))
-            # What the call gave, with the gradient of the look-up: the quantizer's own goes to its input.
+            # The value of the call with the gradient of the look-up. The quantizer's own gradient goes to its input.
             codes = straight_through(quantized.latents, self.quantizer.decode(quantized.tokens))
             total = total + self._enlarge(codes, scale)
             own = {
@@ -174,21 +173,20 @@ class MultiScaleResidualQuantizer(Quantizer):
         return Quantized(straight_through(total, latents), keras.ops.concatenate(tokens, axis=1), means)
 
     def check_tokens(self, tokens):
-        """Raises where `tokens` cannot be tokens of this quantizer or of its first scales.
+        """Raises if `tokens` are not tokens of this quantizer or of its first scales.
 
         Args:
-            tokens: integer array or tensor, shape (batch, positions, num_codebooks), positions such that no scale is
-                cut in two.
+            tokens: integer array or tensor, shape (batch, positions, num_codebooks), with whole scales.
 
         Raises:
-            ValueError: on another dtype, shape or range.
+            ValueError: if the dtype, the shape or the range is wrong.
         """
         super().check_tokens(tokens)
         shape = tuple(np.shape(tokens)) if isinstance(tokens, list | tuple) else tuple(tokens.shape)
         if len(shape) != 3 or shape[1] not in (None, *self._ends()):
             raise ValueError(
-                "Tokens of several scales have the shape (batch, positions, num_codebooks), the scales "
-                f"{self.scales} one after another, the first ones {self._ends()} positions. Received: shape={shape}. "
+                "Tokens of several scales must have the shape (batch, positions, num_codebooks), with the scales "
+                f"{self.scales} one after another. Their positions end at {self._ends()}. Received: shape={shape}. "
                 "Keep whole scales."
             )
 
@@ -201,7 +199,7 @@ class MultiScaleResidualQuantizer(Quantizer):
         return tuple(dict.fromkeys(("codebook", "commitment", *self.quantizer.loss_names)))
 
     def inner_quantizers(self):
-        """The one inside."""
+        """The inner quantizer."""
         return (self.quantizer,)
 
     def portable_encode(self, latents):
@@ -234,10 +232,10 @@ class MultiScaleResidualQuantizer(Quantizer):
         return sorted(set(places)).index(places[scale])
 
     def _places(self):
-        """For each scale, which of `num_convolutions` evenly spread convolutions is nearest."""
+        """For each scale, the index of the nearest of `num_convolutions` evenly spread convolutions."""
         count, last = self.num_convolutions, max(len(self.scales) - 1, 1)
-        # The released code spreads four of them a little wider than any other number. Two of its ten scales lie in the
-        # middle between two places, and rounding decides: this is its arithmetic.
+        # The released code spreads four convolutions slightly wider than any other number. Two of its ten scales lie
+        # midway between two convolutions, where rounding decides, so its arithmetic is repeated here.
         margin = 1.0 / 3.0 / count if count == 4 else 1.0 / 2.0 / count
         places = np.linspace(margin, 1.0 - margin, count)
         return [int(np.abs(places - scale / last).argmin()) for scale in range(len(self.scales))]
@@ -245,7 +243,7 @@ class MultiScaleResidualQuantizer(Quantizer):
     def _checked_latents(self, latents, mask):
         if mask is not None:
             raise ValueError(
-                "A scale mixes all positions of the grid, so padded ones would change the tokens of real ones. "
+                "A scale mixes all positions of the grid, so padding would change the tokens of real positions. "
                 f"Received: a mask of shape {tuple(mask.shape)}. Crop or resize the signals to one size, and pass no "
                 "mask."
             )
@@ -257,12 +255,12 @@ class MultiScaleResidualQuantizer(Quantizer):
         grid = tuple(shape[1:-1])
         if len(grid) != 2 or any(have not in (None, want) for have, want in zip(grid, self.scales[-1], strict=True)):
             raise ValueError(
-                f"The latents have the grid of the last scale, {self.scales[-1]}. Received: shape={tuple(shape)}. "
+                f"The latents must have the grid of the last scale, {self.scales[-1]}. Received: shape={tuple(shape)}. "
                 "Resize the signals, or give other `scales`."
             )
 
     def _ends(self):
-        """For each scale, one past its last position."""
+        """For each scale, the index after its last position."""
         return [int(end) for end in np.cumsum([rows * columns for rows, columns in self.scales])]
 
     def _shrink(self, latents, scale):
@@ -273,11 +271,11 @@ class MultiScaleResidualQuantizer(Quantizer):
         return resize(latents, area_matrix(all_rows, rows), area_matrix(all_columns, columns))
 
     def _flat(self, tokens):
-        """Tokens of one scale with their grid as one axis."""
+        """Tokens of one scale with the grid flattened to one axis."""
         return keras.ops.reshape(tokens, (-1, int(np.prod(tokens.shape[1:-1])), self.num_codebooks))
 
     def _enlarge(self, codes, scale):
-        """The codes of a scale on the last scale's grid."""
+        """The codes of a scale, resized to the grid of the last scale."""
         codes = of_width(self.made_in_build("latent_dim"), codes, self.quantizer)
         (rows, columns), (all_rows, all_columns) = self.scales[scale], self.scales[-1]
         if self.scales[scale] != self.scales[-1]:
@@ -313,7 +311,7 @@ class _PortableParts:
             copy.set_weights(convolution.get_weights())
 
     def enlarged(self, tokens, scale):
-        """Tokens (batch, positions, num_codebooks) of a scale to what they add to the latents."""
+        """Tokens (batch, positions, num_codebooks) of a scale to their contribution to the latents."""
         grid, largest, width = self.source.scales[scale], self.source.scales[-1], self.source.latent_dim
         codes = keras.layers.Reshape((*grid, width))(self.decoder(tokens))
         if grid != largest:
@@ -322,9 +320,9 @@ class _PortableParts:
         return codes * (1.0 - self.source.ratio) + convolved * self.source.ratio
 
     def resized(self, images, matrix, grid, name):
-        """Height and width times a matrix each, as dense layers on the last axis."""
+        """Multiplies height and width by a matrix each, as dense layers on the last axis."""
         for axis, size in zip(("rows", "columns"), grid, strict=True):
-            # Rows come last, then columns, then the channels again.
+            # First rows are the last axis, then columns, then the channels again.
             images = keras.layers.Permute((2, 3, 1))(images)
             weights = matrix(images.shape[-1], size)
             dense = keras.layers.Dense(size, use_bias=False, dtype="float32", name=f"{name}_{axis}")
@@ -343,12 +341,12 @@ def _checked_scales(scales):
     pairs = [tuple(pair) for pair in pairs]
     if not pairs or not all(len(pair) == 2 and all(isinstance(n, int) and n > 0 for n in pair) for pair in pairs):
         raise ValueError(
-            "`scales` is a list of positive integers or pairs (rows, columns), such as (1, 2, 3, 4). "
+            "`scales` must be a list of positive integers or pairs (rows, columns), such as (1, 2, 3, 4). "
             f"Received: scales={scales!r}"
         )
     if any(rows > pairs[-1][0] or columns > pairs[-1][1] for rows, columns in pairs):
         raise ValueError(
-            "The last of `scales` is the grid of the latents, and none is larger. "
+            "The last of `scales` is the grid of the latents, and no other may be larger. "
             f"Received: scales={scales!r}. Order them from coarse to fine."
         )
     return pairs

@@ -1,4 +1,4 @@
-"""Linear maps around any quantizer: narrow codes for wide latents."""
+"""Linear projections around any quantizer, for narrow codes of wide latents."""
 
 import keras
 
@@ -11,12 +11,12 @@ from vqzoo.quantizers.quantizer import only_first
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class ProjectedQuantizer(Quantizer):
-    r"""Quantizes a linear map of the latents, and maps the codes back to the width of the latents.
+    r"""Quantizes a linear projection of the latents, and projects the codes back to the width of the latents.
 
     $$z = h W_\text{in} + b_\text{in}, \qquad e = Q(z), \qquad \hat h = e W_\text{out} + b_\text{out}$$
 
-    with h the latents and Q the inner quantizer. It makes the factorized codes of ViT-VQGAN, which are looked up in few
-    dimensions, and gives a quantizer with one bit or one level a channel the number of channels that it needs.
+    with h the latents and Q the inner quantizer. With it, codes are looked up in few dimensions, as the factorized
+    codes of ViT-VQGAN. It also adapts the number of channels to a quantizer whose channels are the digits of a token.
 
     Args:
         quantizer: `Quantizer`, quantizes z.
@@ -24,16 +24,16 @@ class ProjectedQuantizer(Quantizer):
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, channels).
-        training: bool, handed to the inner quantizer. Defaults to False.
+        training: bool, passed to the inner quantizer. Defaults to False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, channels), int32 (batch, *grid, num_codebooks), and
-        the inner quantizer's scalars, which compare z with e.
+        the losses of the inner quantizer, which compare z with e.
 
     Raises:
-        ValueError: if `quantizer` is no `Quantizer`, `latent_dim` is no positive integer, or the last axis of the input
-            is unknown.
+        ValueError: if `quantizer` is not a `Quantizer`, `latent_dim` is not a positive integer, or the last axis of the
+            input is unknown.
 
     Example:
     >>> from vqzoo.quantizers import CosineVectorQuantizer
@@ -59,21 +59,21 @@ class ProjectedQuantizer(Quantizer):
         channels = known_width(input_shape)
         inner_shape = (*input_shape[:-1], self.latent_dim)
         self.project_in.build(input_shape)
-        if not self.quantizer.built:  # a loaded one is
+        if not self.quantizer.built:  # a loaded one is built
             self.quantizer.build(inner_shape)
         self.project_out = keras.layers.Dense(channels, dtype="float32", name="project_out")
-        # What comes back may have another width than what went in: an inner Gaussian head changes it.
+        # The width of the output may differ from that of the input, because an inner Gaussian head changes it.
         coded = self.quantizer.compute_output_spec(keras.KerasTensor(inner_shape))
         self.project_out.build(coded.latents.shape)
         self.keep_frozen()
 
     def encode(self, latents, mask=None, num_codebooks=None):
-        """Quantizes the map: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""
+        """Quantizes the projection: (batch, *grid, channels) to int32 (batch, *grid, num_codebooks)."""
         latents = self.check_latents(latents, self.made_in_build("project_out").units, mask)
         return self.quantizer.encode(self.project_in(latents), mask, **only_first(num_codebooks))
 
     def decode(self, tokens, num_codebooks=None):
-        """The inner quantizer's codes, mapped back: tokens to float32 (batch, *grid, channels)."""
+        """Projects the inner quantizer's codes back: tokens to float32 (batch, *grid, channels)."""
         codes = self.quantizer.decode(tokens, **only_first(num_codebooks))
         return self.made_in_build("project_out")(codes)
 
@@ -89,7 +89,7 @@ class ProjectedQuantizer(Quantizer):
 
     @property
     def codebook_prefixes(self):
-        """The inner quantizer's."""
+        """See the inner quantizer."""
         return self.quantizer.codebook_prefixes
 
     @property
@@ -102,11 +102,11 @@ class ProjectedQuantizer(Quantizer):
         return True
 
     def inner_quantizers(self):
-        """The one inside."""
+        """The inner quantizer."""
         return (self.quantizer,)
 
     def soft_tokens(self, latents, tokens, mask=None):
-        """The inner quantizer's, of the map."""
+        """The inner quantizer's soft tokens of the projection."""
         return self.quantizer.soft_tokens(self.project_in(latents), tokens, mask)
 
     def portable_encode(self, latents):

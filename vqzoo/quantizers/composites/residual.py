@@ -1,4 +1,4 @@
-"""Residual quantization: each quantizer takes what the ones before it left over."""
+"""Residual quantization: each quantizer quantizes the residual of the previous ones."""
 
 import keras
 
@@ -13,38 +13,39 @@ from vqzoo.quantizers.quantizer import only_first
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class ResidualQuantizer(CompositeQuantizer):
-    r"""Quantizes the latents, then what is left over, then what is left over of that, and so on.
+    r"""Quantizes the latents, then the residual, then the residual of that, and so on.
 
     $$r_1 = z, \quad e_n = Q_n(r_n), \quad r_{n+1} = r_n - \operatorname{sg}[e_n], \qquad e = \sum_{n=1}^N e_n$$
 
-    with z the latents, Q_n the quantizers, e the quantized latents and sg the stop-gradient: without it the losses of
-    the levels after the first would give the encoder no gradient. Tokens stand from the coarsest level to the finest,
-    and the first ones alone decode to a coarser result.
+    with z the latents, Q_n the quantizers, e the quantized latents and sg the stop-gradient. Without it, the losses of
+    the levels after the first would give the encoder no gradient. Tokens are ordered from the coarsest level to the
+    finest, and the first ones by themselves decode to a coarser result.
 
-    The gradient of e is the mean of what the levels' own estimators give: with straight-through levels the latents
-    receive it unchanged, and parameters inside a level are weighed as its losses are.
+    The gradient of e is the mean of the gradients of the levels' own estimators. With straight-through levels the
+    latents receive it unchanged, and parameters inside a level are weighted as its losses are.
 
-    With `dropout`, a training step keeps only the first n levels of some examples, n uniform in 1 to N. For such an
-    example the other levels add nothing to e, to the losses and to moving averages; their tokens are still those that
-    `encode` finds.
+    With `dropout`, a training step uses only the first n levels for some examples, with n uniform in 1 to N. For such
+    an example the other levels do not contribute to e, to the losses or to moving averages. Their tokens are still
+    those of `encode`.
 
     Args:
-        quantizers: list of `Quantizer`s, one for each level, of any kinds and sizes that keep the latents' width. The
-            same one several times shares its codebook (then a moving average takes one step for each level).
-        dropout: float in [0, 1], share of the training examples that use only the first levels. Defaults to 0.
-        seed: int, of the dropout. Defaults to a random one.
+        quantizers: list of `Quantizer`s, one for each level, of any kinds and sizes that keep the width of the latents.
+            Levels share a codebook if their entry is the same quantizer. Its moving average then takes one step for
+            each level.
+        dropout: float in [0, 1], fraction of the training examples that use only the first levels. Defaults to 0.
+        seed: int, seed of the dropout. Defaults to a random one.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, whether levels learn and drop out. Defaults to False.
+        training: bool, whether levels are trained and dropped. Defaults to False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, num_codebooks),
-        and the levels' scalars, each the mean over the levels that report one of that name.
+        and the losses of the levels, each the mean over the levels that report it.
 
     Raises:
-        ValueError: if an argument is out of its range, or a level changes the latents' width.
+        ValueError: if an argument is out of its range, or a level changes the width of the latents.
 
     Example:
     >>> from vqzoo.quantizers import VectorQuantizer
@@ -67,15 +68,15 @@ class ResidualQuantizer(CompositeQuantizer):
     def __init__(self, quantizers, dropout=0.0, seed=None, **kwargs):
         super().__init__(quantizers, **kwargs)
         if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"`dropout` is a share of the examples, in [0, 1]. Received: dropout={dropout}")
+            raise ValueError(f"`dropout` must be in [0, 1]. Received: dropout={dropout}")
         self.dropout = dropout
         self.seed = seed
-        # Only where it is used: a generator is state.
+        # Created only if it is used, because a generator is state.
         self.generator = keras.random.SeedGenerator(seed) if dropout else None
 
     @property
     def codebook_prefixes(self):
-        """Whole levels, and of the last of them what it can do with itself."""
+        """All counts that end with a whole level or at a prefix of one."""
         return tuple(
             start + count
             for quantizer, (start, _) in zip(self.quantizers, self._sections(), strict=True)
@@ -92,14 +93,14 @@ class ResidualQuantizer(CompositeQuantizer):
         Args:
             latents: float tensor, shape (batch, *grid, latent_dim).
             mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
-            num_codebooks: int, one of `codebook_prefixes`: only the first so many. Defaults to all.
+            num_codebooks: int, one of `codebook_prefixes`, how many codebooks to use. Defaults to all.
 
         Returns:
             int32 tensor, shape (batch, *grid, num_codebooks); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width or dtype, or a number of codebooks that cannot be used without the others; in
-                eager calls, on values that are not finite.
+            ValueError: if the width or the dtype is wrong, or the first `num_codebooks` codebooks cannot be used
+                without the others; in eager calls also if values are not finite.
         """
         residual = self.check_latents(latents, self.made_in_build("latent_dim"), mask)
         tokens = []
@@ -113,14 +114,14 @@ class ResidualQuantizer(CompositeQuantizer):
 
         Args:
             tokens: integer tensor, shape (batch, *grid, num_codebooks), or only the first of the last axis.
-            num_codebooks: int, one of `codebook_prefixes`: use only the first so many. Defaults to all that are given.
+            num_codebooks: int, one of `codebook_prefixes`, how many codebooks to use. Defaults to all that are given.
 
         Returns:
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: on a number of codebooks that cannot be used without the others; in eager calls, if the tokens
-                are not this quantizer's. In a graph they are clipped.
+            ValueError: if the first `num_codebooks` codebooks cannot be used without the others; in eager calls also if
+                tokens are out of range. In a graph they are clipped.
         """
         self.check_tokens(tokens)
         tokens = keras.ops.cast(tokens, "int32")
@@ -136,7 +137,7 @@ class ResidualQuantizer(CompositeQuantizer):
         levels = self._levels_kept(latents) if training and self.dropout else None
         residual, total, tokens, losses = latents, 0.0, [], []
         for level, quantizer in enumerate(self.quantizers):
-            if levels is None or level == 0:  # no example goes without the first level
+            if levels is None or level == 0:  # every example uses the first level
                 quantized = quantizer(residual, training=training, mask=mask)
                 added = codes = quantized.latents
             else:
@@ -154,7 +155,7 @@ class ResidualQuantizer(CompositeQuantizer):
         )
 
     def soft_tokens(self, latents, tokens, mask=None):
-        """Each level's, of what the codes of the levels before it left over."""
+        """The soft tokens of each level, of the residual of the previous levels."""
         residual, found = latents, []
         for quantizer, (start, end) in zip(self.quantizers, self._sections(), strict=True):
             own = tokens[..., start:end]
@@ -182,7 +183,7 @@ class ResidualQuantizer(CompositeQuantizer):
         return sum(codes[1:], codes[0])
 
     def _first(self, num_codebooks):
-        """The levels that have the first `num_codebooks` tokens, each with how many of its own; None means all."""
+        """The levels of the first `num_codebooks` tokens, each with its own `num_codebooks`; None means all."""
         self.check_num_codebooks(num_codebooks)
         if num_codebooks is None:
             return [(quantizer, None) for quantizer in self.quantizers]
@@ -193,9 +194,9 @@ class ResidualQuantizer(CompositeQuantizer):
         ]
 
     def _levels_kept(self, latents):
-        """How many levels each example uses in this step: int32 (batch, 1, ..., 1), as many axes as the latents."""
+        """The number of levels of each example in this step, int32 (batch, 1, ..., 1), of the rank of the latents."""
         drawn = keras.random.uniform((keras.ops.shape(latents)[0],), seed=self.generator)
-        # Below `dropout` the same number, stretched to [0, 1), draws n.
+        # A number below `dropout`, rescaled to [0, 1), also selects n.
         count = len(self.quantizers)
         kept = keras.ops.cast(drawn / self.dropout * count, "int32") + 1
         kept = keras.ops.where(drawn < self.dropout, keras.ops.minimum(kept, count), count)
@@ -209,7 +210,7 @@ class ResidualQuantizer(CompositeQuantizer):
 
 
 def _partly(quantizer, residual, training, mask, kept):
-    """Calls a level that learns only from the examples that keep it; returns its result, and codes for all examples."""
+    """Calls a level, trained only on the examples that use it; returns its result, and codes for all examples."""
     real = keras.ops.cast(keras.ops.ones_like(residual[..., 0]) if mask is None else mask, "bool")
     quantized = quantizer(residual, training=training, mask=keras.ops.logical_and(real, kept[..., 0]))
     found = quantizer.encode(residual, mask)

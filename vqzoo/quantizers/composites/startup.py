@@ -1,4 +1,4 @@
-"""From dense to quantized latents, example by example, over the first steps of training: against collapse."""
+"""Changes from dense to quantized latents over the first training steps, against codebook collapse."""
 
 import numbers
 
@@ -11,34 +11,34 @@ from vqzoo.quantizers.quantizer import Quantized
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class StartupQuantizer(AroundQuantizer):
-    r"""Hands on the dense latents of fewer and fewer training examples; in inference it is the quantizer inside.
+    r"""Passes on the dense latents of fewer and fewer training examples; in inference it equals the inner quantizer.
 
     $$p_t = \operatorname{clip}\left(\frac{t_1 - t}{t_1 - t_0}, 0, 1\right), \qquad
     e_i = \begin{cases} z_i & \text{with probability } p_t \\ Q(z_i) & \text{otherwise} \end{cases}$$
 
-    with z the latents, i the example, t the number of training calls so far, and Q the quantizer inside. So encoder and
-    decoder learn to reconstruct before they have to do with codes, and a decoder that can do without them finds out
-    late. Tokens, losses and codebooks are those of Q on all examples from the first step on: when its turn comes, the
-    codes lie where the latents are.
+    with z the latents, i the example, t the number of training calls so far, and Q the inner quantizer. The encoder and
+    the decoder thus learn to reconstruct before the latents are quantized, which keeps a strong decoder from ignoring
+    the codes early. Tokens, losses and codebooks are those of Q on all examples from the first step on, so that the
+    codes already match the latents when they are used.
 
     Args:
         quantizer: `Quantizer`, keeps the width of the latents.
-        start: int, training calls so far up to which all examples are dense, t_0. Defaults to 0: the first call.
-        stop: int, training calls so far from which on none is, t_1. Defaults to 1000.
-        seed: int, of the draws. Defaults to a random one.
+        start: int, number of training calls after which the first examples are quantized, t_0. Defaults to 0.
+        stop: int, number of training calls after which all examples are quantized, t_1. Defaults to 1000.
+        seed: int, seed of the random choice of examples. Defaults to a random one.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, whether to draw, and to count the call. Defaults to False.
+        training: bool, whether some examples stay dense, and whether to count the call. Defaults to False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, num_codebooks),
-        and the inner quantizer's scalars.
+        and the losses of the inner quantizer.
 
     Raises:
-        ValueError: if `quantizer` is no `Quantizer` or changes the width of the latents, or `stop` does not come after
-            `start`.
+        ValueError: if `quantizer` is not a `Quantizer` or changes the width of the latents, or `stop` is not greater
+            than `start`.
 
     Example:
     >>> from vqzoo.quantizers import VectorQuantizer
@@ -49,7 +49,7 @@ class StartupQuantizer(AroundQuantizer):
     (True, False)
 
     Reference:
-        Kaiser et al. 2018, https://arxiv.org/abs/1803.03382, whose code ramps so over `startup_steps`.
+        Kaiser et al. 2018, https://arxiv.org/abs/1803.03382, whose code has such a ramp over `startup_steps`.
     """
 
     def __init__(self, quantizer, start=0, stop=1000, seed=None, **kwargs):
@@ -57,8 +57,8 @@ class StartupQuantizer(AroundQuantizer):
         whole = isinstance(start, numbers.Integral) and isinstance(stop, numbers.Integral)
         if not whole or not 0 <= start < stop:
             raise ValueError(
-                "`start` and `stop` are numbers of training steps, and `stop` is the later one. Received: "
-                f"start={start!r}, stop={stop!r}. Without a start-up, use the quantizer inside alone."
+                "`start` and `stop` must be numbers of training steps, and `stop` must be greater than `start`. "
+                f"Received: start={start!r}, stop={stop!r}. Without a start-up, use the inner quantizer by itself."
             )
         self.start = start
         self.stop = stop
@@ -66,7 +66,7 @@ class StartupQuantizer(AroundQuantizer):
         self.generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
-        if not self.quantizer.built:  # a loaded one is
+        if not self.quantizer.built:  # a loaded one is built
             self.quantizer.build(input_shape)
         state = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
         self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", **state)
@@ -84,7 +84,7 @@ class StartupQuantizer(AroundQuantizer):
         return Quantized(mixed, quantized.tokens, quantized.losses)
 
     def _dense_examples(self, latents):
-        """Which examples stay dense in this call: bool (batch, 1, ..., 1), as many axes as the latents."""
+        """Which examples stay dense in this call, bool (batch, 1, ..., 1), of the rank of the latents."""
         left = keras.ops.cast(self.stop - keras.ops.convert_to_tensor(self.steps), "float32")
         share = left / (self.stop - self.start)  # above 1 before the start
         drawn = keras.random.uniform((keras.ops.shape(latents)[0],), seed=self.generator)

@@ -1,1 +1,1 @@
-"""No table: each channel is rounded by itself."""
+"""Quantizers without a table, which round each channel separately."""

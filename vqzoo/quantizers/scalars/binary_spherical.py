@@ -8,34 +8,35 @@ from vqzoo.quantizers.scalars.lookup_free import LookupFreeQuantizer
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class BinarySphericalQuantizer(LookupFreeQuantizer):
-    r"""Puts each latent vector on the unit sphere and rounds it to the nearest corner of the cube inside.
+    r"""Projects each latent vector to the unit sphere and rounds it to the nearest corner of the inscribed cube.
 
     $$u = z / \lVert z \rVert, \qquad c = \operatorname{sign}(u) / \sqrt{d}, \qquad
     L_\text{commitment} = \operatorname{mean}\,(u - \operatorname{sg}[c])^2$$
 
     with d the number of channels, and the entropy losses of `LookupFreeQuantizer` in u. With codes and latents of
-    length 1 the quantization error is bounded, and the released configurations weigh the commitment loss 0. The
-    paper's soft assignment softmax(t u·c) is that of τ = 2 / t.
+    length 1 the quantization error is bounded, and the released configurations use weight 0 for the commitment loss.
+    The paper's soft assignment softmax(t u·c) is that of τ = 2 / t.
 
     The first channel is the least significant bit of the token, and 0 counts as negative. `vqzoo.ops.reverse_bits`
-    converts tokens of the paper's code, which has the other order.
+    converts tokens of the paper's code, which uses the opposite order.
 
     Args:
         latent_dim: int d from 1 to 31, channels of the latents; each is one bit.
         entropy_temperature: float above 0, τ, in squared distance. Defaults to 1, as in the paper's code.
-        entropy_group_bits: int, the most channels whose joint distribution is exact. Defaults to 9, as there.
+        entropy_group_bits: int, the maximum number of channels whose joint distribution is exact. Defaults to 9, as in
+            that code.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, without effect.
+        training: bool, has no effect.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim) of length 1, int32 (batch, *grid, 1),
-        and the scalars `commitment`, `sample_entropy` and `batch_entropy`.
+        and the losses `commitment`, `sample_entropy` and `batch_entropy`.
 
     Raises:
-        ValueError: if an argument is out of its range, or the latents have another number of channels.
+        ValueError: if an argument is out of its range, or the number of channels of the latents is wrong.
 
     Example:
     >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Finite scalar quantization: a few levels for each channel, no codebook, no losses."""
+"""Finite scalar quantization: a few levels per channel, without a codebook and without losses."""
 
 import keras
 import numpy as np
@@ -9,36 +9,36 @@ from vqzoo.ops import straight_through
 from vqzoo.quantizers.quantizer import Quantized
 from vqzoo.quantizers.scalars.scalar import ScalarQuantizer
 
-# The tanh reaches this fraction beyond the outermost levels. Below 0, as the paper prints it, two levels would have no
-# shift: the artanh of more than 1.
+# The tanh exceeds the outermost levels by this fraction. With a negative value, as printed in the paper, two levels
+# would have no shift, because it would be the artanh of more than 1.
 MARGIN = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class FiniteScalarQuantizer(ScalarQuantizer):
-    r"""Bounds each channel by a tanh and rounds it to one of its levels.
+    r"""Bounds each channel with a tanh and rounds it to one of its levels.
 
     $$b = h \tanh(z + a) - o, \qquad c = \operatorname{round}(b) \,/\, \lfloor L / 2 \rfloor$$
 
-    with L the levels of the channel, $h = 1.001\,(L - 1) / 2$, o = 0.5 for even L and 0 for odd, and
-    $a = \operatorname{artanh}(o / h)$, so that 0 stays 0. An even channel has one level more below 0 than above. With
-    `symmetric`, the levels are even steps from -1 to 1 for every L, and none is 0 for even L:
+    with L the levels of the channel, $h = 1.001\,(L - 1) / 2$, o = 0.5 for even L and 0 for odd, and $a =
+    \operatorname{artanh}(o / h)$, so that 0 stays 0. A channel with even L has one more level below 0 than above. With
+    `symmetric`, the levels are evenly spaced from -1 to 1 for every L, and no level is 0 for even L:
 
     $$b = \tfrac{L - 1}{2} \left(\tanh(z) + 1\right), \qquad c = \tfrac{2}{L - 1} \operatorname{round}(b) - 1$$
 
-    The gradient passes the rounding unchanged and the tanh as it is. The token is the number with the levels as digits,
-    the first channel the least significant. Nothing is learnt, and there is no loss.
+    The rounding has a straight-through gradient, and the tanh its own. The token is the number with the levels as
+    digits, the first channel being the least significant. There are no weights and no losses.
 
     Args:
         levels: sequence of ints from 2 to 65,536, the levels L of each channel; the latents have as many channels. The
             paper recommends (8, 6, 5) for about 2^8 codes, (8, 5, 5, 5) for 2^10, (7, 5, 5, 5, 5) for 2^12,
             (8, 8, 8, 6, 5) for 2^14 and (8, 8, 8, 5, 5, 5) for 2^16.
-        symmetric: bool, see above. Channels of two levels need it to train: without it their border lies at z = -3.8.
-            Defaults to False, the paper's form.
+        symmetric: bool, see above. Channels of two levels need it for training, because otherwise their boundary is at
+            z = -3.8. Defaults to False, the form of the paper.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim) with latent_dim = len(levels).
-        training: bool, without effect.
+        training: bool, has no effect.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
@@ -46,8 +46,8 @@ class FiniteScalarQuantizer(ScalarQuantizer):
         and no losses.
 
     Raises:
-        ValueError: if a level is out of its range, if there are more than 2^31 codes, or if the latents have another
-            number of channels.
+        ValueError: if a level is out of its range, if there are more than 2^31 codes, or if the number of channels of
+            the latents is wrong.
 
     Example:
     >>> import numpy as np
@@ -66,12 +66,12 @@ class FiniteScalarQuantizer(ScalarQuantizer):
         levels = tuple(levels)
         if not levels or not all(isinstance(level, int) and 2 <= level <= 2**16 for level in levels):
             raise ValueError(
-                "`levels` has one integer from 2 to 65,536 for each channel, such as (8, 5, 5, 5). "
+                "`levels` must have one integer from 2 to 65,536 for each channel, such as (8, 5, 5, 5). "
                 f"Received: levels={levels}"
             )
         if (codes := np.prod(levels, dtype="object")) > 2**31:
             raise ValueError(
-                f"Tokens are int32: the product of `levels` is at most 2^31. Received: {codes:,} codes of "
+                f"Tokens are int32, so the product of `levels` must be at most 2^31. Received: {codes:,} codes of "
                 f"levels={levels}. Split the channels over several codebooks."
             )
         sizes = np.array(levels, "float64")
@@ -106,10 +106,10 @@ class FiniteScalarQuantizer(ScalarQuantizer):
         return keras.ops.tanh(keras.ops.add(latents, self._shift))
 
     def _rounded(self, bounded):
-        # Half up, and not to even: z = 0 then falls to the same side for every even number of levels.
+        # Half up instead of half to even. The rounding of z = 0 is then the same for every even number of levels.
         digits = keras.ops.floor(keras.ops.add(keras.ops.multiply(bounded, self._half), self._zero + 0.5))
-        # The margin of more than a thousand levels is a level; and what NaN becomes as an integer is undefined.
-        # (Keras saves no `clip` whose limits are arrays.)
+        # With more than a thousand levels the margin is a whole level, and NaN as an integer is undefined. (Keras does
+        # not save a `clip` whose limits are arrays.)
         largest = np.array(self.levels, "int32") - 1
         return keras.ops.minimum(keras.ops.maximum(keras.ops.cast(digits, "int32"), 0), largest)
 

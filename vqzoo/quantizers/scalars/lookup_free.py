@@ -1,4 +1,4 @@
-"""Lookup-free quantization: the signs of the channels are the token."""
+"""Lookup-free quantization: the signs of the channels are the bits of the token."""
 
 import keras
 
@@ -14,41 +14,41 @@ from vqzoo.quantizers.scalars.scalar import ScalarQuantizer
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class LookupFreeQuantizer(ScalarQuantizer):
-    r"""Rounds each channel to its sign: 2^latent_dim codes, none of them stored.
+    r"""Rounds each channel to its sign, which gives 2^latent_dim codes without a stored codebook.
 
     $$c = \operatorname{sign}(z)\, s, \qquad L_\text{commitment} = \operatorname{mean}\,(z - \operatorname{sg}[c])^2$$
 
     $$L_\text{sample} = \mathbb{E}_n H(p_n), \quad L_\text{batch} = -H(\mathbb{E}_n\, p_n), \qquad
     p_n = \operatorname{softmax}_k\left(-\lVert z_n - c_k \rVert^2 / \tau\right)$$
 
-    with H the entropy in nats: each choice becomes certain, and all choices together even. The paper's entropy penalty
-    is their sum; γ, which other code puts before the second, is the weight of `batch_entropy`. The softmax is a product
-    over the bits. The first entropy is thereby exact at no cost, and the second exact for up to `entropy_group_bits`
-    channels; above, it is the sum over groups of channels, an upper bound (see `vqzoo.ops.mean_code_entropy`).
+    with H the entropy in nats. The first makes each choice certain, and the second the use of all codes even. The
+    paper's entropy penalty is their sum. γ, the factor of the second in other code, is the weight of `batch_entropy`.
+    The softmax is a product over the bits. The first entropy is therefore exact at no cost, and the second exact for up
+    to `entropy_group_bits` channels. For more channels it is the sum over groups of channels, an upper bound (see
+    `vqzoo.ops.mean_code_entropy`).
 
     The first channel is the least significant bit of the token, and 0 counts as negative. `vqzoo.ops.reverse_bits`
-    converts tokens of projects with the other order.
+    converts tokens of projects with the opposite order.
 
     Args:
         latent_dim: int from 1 to 31, channels of the latents; each is one bit.
         scale: float above 0, s. A residual quantizer halves it from level to level. Defaults to 1.
         entropy_temperature: float above 0, τ, in squared distance. Defaults to 0.01.
-        entropy_group_bits: int, the most channels whose joint distribution is exact; it costs
-            positions × 2^entropy_group_bits operations and positions × 2^(entropy_group_bits / 2) numbers.
-            Defaults to 18.
+        entropy_group_bits: int, the maximum number of channels whose joint distribution is exact. It costs positions ×
+            2^entropy_group_bits operations and positions × 2^(entropy_group_bits / 2) numbers. Defaults to 18.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, without effect.
+        training: bool, has no effect.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
-        scalars `commitment`, `sample_entropy` and `batch_entropy`. Under a `tf.distribute` strategy the batch is that
-        of all replicas.
+        losses `commitment`, `sample_entropy` and `batch_entropy`. Under a `tf.distribute` strategy the batch is the
+        global batch.
 
     Raises:
-        ValueError: if an argument is out of its range, or the latents have another number of channels.
+        ValueError: if an argument is out of its range, or the number of channels of the latents is wrong.
 
     Example:
     >>> import numpy as np
@@ -64,16 +64,18 @@ class LookupFreeQuantizer(ScalarQuantizer):
     def __init__(self, latent_dim, scale=1.0, entropy_temperature=0.01, entropy_group_bits=18, **kwargs):
         if not isinstance(latent_dim, int) or not 1 <= latent_dim <= 31:
             raise ValueError(
-                "`latent_dim` is an integer from 1 to 31: each channel is one bit of an int32 token. "
+                "`latent_dim` must be an integer from 1 to 31, because each channel is one bit of an int32 token. "
                 f"Received: latent_dim={latent_dim!r}. Split more channels over several codebooks."
             )
         if not scale > 0.0:
-            raise ValueError(f"`scale` is positive. Received: scale={scale}")
+            raise ValueError(f"`scale` must be positive. Received: scale={scale}")
         if not entropy_temperature > 0.0:
-            raise ValueError(f"`entropy_temperature` is positive. Received: entropy_temperature={entropy_temperature}")
+            raise ValueError(
+                f"`entropy_temperature` must be positive. Received: entropy_temperature={entropy_temperature}"
+            )
         if not isinstance(entropy_group_bits, int) or not 1 <= entropy_group_bits <= 31:
             raise ValueError(
-                "`entropy_group_bits` is an integer from 1 to 31; the time grows with 2^entropy_group_bits. "
+                "`entropy_group_bits` must be an integer from 1 to 31. The time grows with 2^entropy_group_bits. "
                 f"Received: entropy_group_bits={entropy_group_bits!r}"
             )
         super().__init__((2,) * latent_dim, middle=0.5, step=2.0 * scale, **kwargs)
@@ -86,7 +88,7 @@ class LookupFreeQuantizer(ScalarQuantizer):
         digits = masked_tokens(self._digits(latents), mask)
         codes = self._codes(digits)
         points = self._placed(latents)
-        # (z + s)^2 - (z - s)^2 = 4 s z: how much nearer a bit of 1 is.
+        # The difference of squared distances to the two codes: (z + s)^2 - (z - s)^2 = 4 s z.
         logits = points * (4.0 * self.scale / self.entropy_temperature)
         losses = {
             "commitment": masked_mean(keras.ops.square(points - codes), mask),
@@ -103,7 +105,7 @@ class LookupFreeQuantizer(ScalarQuantizer):
         return keras.ops.cast(keras.ops.greater(latents, 0.0), "int32")
 
     def _placed(self, latents):
-        """Where the latents lie among the codes."""
+        """The latents in the space of the codes."""
         return latents
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""What quantizers without a table of codes share: each channel is rounded by itself."""
+"""Base class of quantizers without a table, which round each channel separately."""
 
 import keras
 import numpy as np
@@ -8,17 +8,17 @@ from vqzoo.ops import masked_tokens
 from vqzoo.ops import tokens_to_digits
 from vqzoo.quantizers.quantizer import Quantizer
 
-# Numbers in the largest `codebook` that is made on demand: 1 GB.
+# Number of values in the largest `codebook` that is computed on demand, 1 GB.
 LARGEST_CODEBOOK = 2**28
 
 
 class ScalarQuantizer(Quantizer):
-    r"""Rounds each channel to one of its levels; the token is the number with these digits.
+    r"""Rounds each channel to one of its levels. The token is the number with these digits.
 
     $$c_i = s_i (d_i - m_i), \qquad t = \sum_i d_i \prod_{j < i} L_j$$
 
     with d the digits, c the code, L the levels, m the digit (or half) at 0 and s the step. The first channel is the
-    least significant digit (see `vqzoo.ops.digits_to_tokens`). A subclass writes `call` and `_digits`.
+    least significant digit (see `vqzoo.ops.digits_to_tokens`). A subclass implements `call` and `_digits`.
 
     Args:
         levels: tuple of ints, the number L of levels of each channel.
@@ -35,7 +35,7 @@ class ScalarQuantizer(Quantizer):
     def build(self, input_shape):
         if input_shape[-1] != self.latent_dim:
             raise ValueError(
-                f"Each channel of the latents is one digit of the token: {self.latent_dim} of them. "
+                f"Each channel of the latents is one digit of the token, so there must be {self.latent_dim} channels. "
                 f"Received: input shape {tuple(input_shape)}. Give the encoder's last layer {self.latent_dim} channels."
             )
 
@@ -51,7 +51,8 @@ class ScalarQuantizer(Quantizer):
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
+            ValueError: if the width, the dtype or the number of codebooks is wrong; in eager calls also if values are
+                not finite.
         """
         self.check_num_codebooks(num_codebooks)
         latents = self.check_latents(latents, self.latent_dim, mask)
@@ -68,8 +69,8 @@ class ScalarQuantizer(Quantizer):
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: on another number of codebooks; in eager calls, if the tokens are not this quantizer's. In a
-                graph they are clipped.
+            ValueError: if the number of codebooks is wrong; in eager calls also if tokens are out of range. In a graph
+                they are clipped.
         """
         self.check_num_codebooks(num_codebooks)
         self.check_tokens(tokens)
@@ -81,12 +82,13 @@ class ScalarQuantizer(Quantizer):
         """All codes in the order of their tokens, float32 (codebook_size, latent_dim), computed at each access.
 
         Raises:
-            ValueError: if it would hold more than 2^28 numbers (1 GB).
+            ValueError: if it would have more than 2^28 values (1 GB).
         """
         if self.codebook_size * self.latent_dim > LARGEST_CODEBOOK:
             raise ValueError(
-                f"This codebook is computed and never stored, and would hold {self.codebook_size:,} codes of "
-                f"{self.latent_dim} numbers, above {LARGEST_CODEBOOK:,}. `decode` gives the codes of chosen tokens."
+                f"This codebook is computed at each access and must have at most {LARGEST_CODEBOOK:,} values. "
+                f"Received: {self.codebook_size:,} codes of width {self.latent_dim}. Use `decode` for the codes of "
+                "selected tokens."
             )
         tokens = np.arange(self.codebook_size, dtype="int32")[:, None]
         return self._codes(tokens_to_digits(tokens, self.levels))
@@ -116,5 +118,5 @@ class ScalarQuantizer(Quantizer):
         raise NotImplementedError
 
     def _codes(self, digits):
-        # Exact difference first: the one rounding is the product's, also where a compiler fuses the two.
+        # The difference comes first because it is exact. Only the product is rounded, even if a compiler fuses the two.
         return keras.ops.multiply(keras.ops.subtract(keras.ops.cast(digits, "float32"), self._middle), self._step)

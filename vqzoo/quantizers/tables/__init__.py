@@ -1,1 +1,1 @@
-"""One table of codes, from which a token chooses a row."""
+"""Quantizers with one table of codes, whose tokens are row indices."""

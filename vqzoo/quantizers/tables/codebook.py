@@ -1,4 +1,4 @@
-"""What all quantizers share that take the nearest code of one table."""
+"""Base class of quantizers that use the nearest code of one table."""
 
 import math
 import numbers
@@ -20,7 +20,7 @@ from vqzoo.quantizers.tables.table import portable_highest
 
 
 class CodebookQuantizer(TableQuantizer):
-    """Tokens are rows of one codebook: encoding finds the nearest row, decoding looks it up.
+    """Tokens are rows of one codebook. Encoding finds the nearest row, and decoding looks it up.
 
     Args:
         codebook_size: int, number of codes.
@@ -28,12 +28,12 @@ class CodebookQuantizer(TableQuantizer):
             in van den Oord's and Esser's code.
         estimator: callable (codes, latents) -> codes with a gradient in the latents. Defaults to
             `vqzoo.ops.straight_through`; `vqzoo.ops.rotation_trick` is another.
-        temperature: float, in squared distance. Above 0, training draws each token with the probabilities
-            softmax(-distance² / temperature) instead of taking the nearest; inference never does. Defaults to 0.
+        temperature: float, in squared distance. Above 0, training samples each token with the probabilities
+            softmax(-distance² / temperature) instead of using the nearest code; inference never does. Defaults to 0.
         extra_losses: dict name -> callable (codebook, vectors, weights) -> scalar, with the codebook, the latents
             (n, latent_dim) and a float (n,) that is 0 where a position is padded, such as
             `vqzoo.quantizers.entropy_loss`. Defaults to none.
-        seed: int, of the drawn tokens. Defaults to a random one.
+        seed: int, seed of the sampled tokens. Defaults to a random one.
 
     Raises:
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
@@ -54,7 +54,7 @@ class CodebookQuantizer(TableQuantizer):
         super().__init__(codebook_size, initializer, extra_losses, **kwargs)
         if not callable(estimator):
             raise ValueError(
-                "`estimator` is a callable (codes, latents), such as vqzoo.ops.rotation_trick. "
+                "`estimator` must be a callable (codes, latents), such as vqzoo.ops.rotation_trick. "
                 f"Received: estimator={estimator!r}"
             )
         if not isinstance(temperature, numbers.Real) or not 0.0 <= temperature < math.inf:
@@ -65,7 +65,7 @@ class CodebookQuantizer(TableQuantizer):
         self.estimator = estimator
         self.temperature = temperature
         self.seed = seed
-        # Only where it is used: a generator is state, and a pure search has none.
+        # Created only if it is used, because a generator is state, and a nearest-code search has none.
         self.generator = keras.random.SeedGenerator(seed) if temperature else None
 
     def call(self, latents, training=False, mask=None):
@@ -83,18 +83,19 @@ class CodebookQuantizer(TableQuantizer):
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
+            ValueError: if the width, the dtype or the number of codebooks is wrong; in eager calls also if values are
+                not finite.
         """
         self.check_num_codebooks(num_codebooks)
         return self._choose(self._compared(self.check_latents(latents, self.latent_dim, mask)), False, mask)
 
     def soft_tokens(self, latents, tokens, mask=None):
-        r"""The posterior of a mixture of Gaussians around the codes, as wide as the latents are from their own.
+        r"""The posterior of a mixture of Gaussians at the codes, with the variance of the quantization error.
 
         $$q_k = \operatorname{softmax}_k\left(-\frac{\lVert v - c_k \rVert^2}{2 \sigma^2}\right), \qquad
         \sigma^2 = \operatorname{mean}\,(v - c)^2$$
 
-        The codes and σ stand still. All positions × codebook_size probabilities are held at once.
+        The codes and σ are constants. Memory: all positions × codebook_size probabilities.
         """
         vectors = self._compared(latents)
         codes = keras.ops.stop_gradient(self._look_up(tokens))
@@ -103,7 +104,7 @@ class CodebookQuantizer(TableQuantizer):
         codebook = keras.ops.stop_gradient(keras.ops.convert_to_tensor(self.codebook))
         centre = central_code(codebook)
         codebook = codebook - centre
-        # |v|² is the same for every code and softmax does not see it.
+        # |v|² is the same for every code and cancels in the softmax.
         scores = keras.ops.matmul(vectors - centre, keras.ops.transpose(codebook))
         scores = scores - 0.5 * keras.ops.sum(keras.ops.square(codebook), axis=1)
         return [keras.ops.softmax(scores / keras.ops.maximum(variance, 1e-12), axis=-1)]
@@ -111,7 +112,7 @@ class CodebookQuantizer(TableQuantizer):
     def portable_encode(self, latents):
         # -|v - c|^2 = 2 v.c - |c|^2 - |v|^2, and |v|^2 is the same for every code.
         codebook = keras.ops.convert_to_numpy(self.codebook)
-        # Relative to the middle, as in `nearest_codes`, or a common offset costs the digits that tell codes apart.
+        # Relative to the mean, as in `nearest_codes`. A common offset would cost the digits in which codes differ.
         centre = keras.ops.convert_to_numpy(central_code(codebook))
         codebook = codebook - centre
         move = keras.layers.Normalization(mean=centre, variance=np.ones_like(centre), dtype="float32", name="centre")
@@ -119,18 +120,18 @@ class CodebookQuantizer(TableQuantizer):
         return portable_highest(move(self._compared(latents)), 2.0 * codebook.T, bias, name="nearest_code")
 
     def _compared(self, latents):
-        """What is compared with the codebook: the latents as they are."""
+        """The vectors that are compared with the codebook. Here they are the latents."""
         return latents
 
     def _quantized(self, latents, training, mask):
-        """The result for latents that were checked and are ready to be compared."""
+        """The result for checked latents, as returned by `_compared`."""
         tokens = self._choose(latents, training, mask)
         codes = self._look_up(tokens)
         losses = {**self._losses_of(latents, codes, mask), **self._extra_losses_of(latents, mask)}
         return Quantized(self.estimator(codes, latents), tokens, losses)
 
     def _losses_of(self, latents, codes, mask):
-        """The scalars of `own_losses`, by name: each side is pulled to the other, which stands still."""
+        """The losses of `own_losses` by name. Each moves one side to the other, which has a stop-gradient."""
         fixed = keras.ops.stop_gradient
         return {
             "codebook": masked_mean(keras.ops.square(fixed(latents) - codes), mask),
@@ -138,7 +139,7 @@ class CodebookQuantizer(TableQuantizer):
         }
 
     def _choose(self, latents, training, mask):
-        """The tokens of checked latents: the nearest, or drawn in training."""
+        """The tokens of checked latents: the nearest codes, or samples in training."""
         vectors = keras.ops.reshape(latents, (-1, self.latent_dim))
         if training and self.temperature:
             tokens = sampled_codes(vectors, self.codebook, self.temperature, self.generator)

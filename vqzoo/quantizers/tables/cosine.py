@@ -11,7 +11,7 @@ from vqzoo.quantizers.tables.vector import VectorQuantizer
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class CosineVectorQuantizer(VectorQuantizer):
-    r"""Code of the largest cosine, of a codebook that is learnt by gradient descent.
+    r"""Finds the code with the largest cosine, in a codebook that is trained by gradient descent.
 
     $$\hat z = z / \lVert z \rVert, \quad c_k = w_k / \lVert w_k \rVert, \qquad
     e = c_t, \quad t = \arg\max_k \hat z \cdot c_k = \arg\min_k \lVert \hat z - c_k \rVert$$
@@ -20,24 +20,25 @@ class CosineVectorQuantizer(VectorQuantizer):
     L_\text{commitment} = \operatorname{mean}\,(\hat z - \operatorname{sg}[e])^2$$
 
     with z the latents and w the weights; gradients pass through both normalizations. Latents of zeros have no direction
-    and get token 0. It is made for narrow latents, 8 to 32 numbers: put `ProjectedQuantizer` around it where the
-    encoder's are wider.
+    and get token 0. It is meant for narrow latents of 8 to 32 channels. Put a `ProjectedQuantizer` around it if the
+    latents of the encoder are wider.
 
     Args:
         codebook_size: int, number of codes.
-        initializer: Keras initializer of w. Defaults to a normal distribution of variance 1 / latent_dim: random
-            directions.
+        initializer: Keras initializer of w. Defaults to a normal distribution of variance 1 / latent_dim, which gives
+            random directions.
         **kwargs: `decay`, `kmeans_steps`, `restart_below`, `estimator`, `temperature`, `extra_losses`, `seed` as in
-            `VectorQuantizer`. All see ẑ and c.
+            `VectorQuantizer`. They are applied to ẑ and c.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, whether `temperature` draws the tokens, and k-means and restarts go on. Defaults to False.
+        training: bool, whether tokens are sampled with `temperature`, and k-means and restarts are applied. Defaults to
+            False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim) of length 1, int32 (batch, *grid, 1),
-        and the scalars `codebook`, `commitment` and those of `extra_losses`.
+        and the losses `codebook`, `commitment` and those of `extra_losses`.
 
     Raises:
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
@@ -59,7 +60,7 @@ class CosineVectorQuantizer(VectorQuantizer):
 
     def __init__(self, codebook_size, initializer=None, **kwargs):
         if initializer is None:
-            # The columns are "out": variance 1 / latent_dim, about length 1.
+            # The columns are the "fan out", so the variance is 1 / latent_dim and the length about 1.
             initializer = keras.initializers.VarianceScaling(1.0, "fan_out", "untruncated_normal")
         super().__init__(codebook_size, initializer, **kwargs)
 
@@ -68,19 +69,19 @@ class CosineVectorQuantizer(VectorQuantizer):
         self._add_state()
 
     def assign_codebook(self, values):
-        """Replaces the codebook; of each row the direction counts.
+        """Replaces the codebook. Only the direction of each row counts.
 
         Args:
             values: float array (codebook_size, latent_dim).
 
         Raises:
-            ValueError: on another shape, values that are not finite, or rows of zeros.
+            ValueError: if the shape is wrong, values are not finite, or a row is zero.
         """
         values = self._checked_codebook(values)
         known = known_value(values)
         if known is not None and not known.any(axis=-1).all():
             raise ValueError(
-                f"A code is a direction, which a row of zeros has not. Received: {int((~known.any(axis=-1)).sum())} "
+                f"A code is a direction, so no row may be zero. Received: {int((~known.any(axis=-1)).sum())} "
                 "rows of zeros."
             )
         self.directions.assign(values)
@@ -96,19 +97,19 @@ class CosineVectorQuantizer(VectorQuantizer):
 
     @property
     def _table(self):
-        # K-means leaves here the mean of unit vectors, whose direction is that of their sum.
+        # K-means stores the mean of unit vectors, which has the direction of their sum.
         return self.directions
 
     def _compared(self, latents):
         return l2_normalize(latents)
 
     def _countable(self, vectors):
-        # What l2_normalize could not make 1 long, zeros above all, has no direction for a code.
+        # Vectors that l2_normalize cannot scale to length 1, such as zeros, give no direction for a code.
         return keras.ops.sum(keras.ops.square(vectors), axis=-1) > 0.5
 
     def _nearest(self, vectors):
-        # Not by distance: a latent vector of zeros is equally far from all codes, and rounding would choose. Here it
-        # gets token 0, in every export.
+        # Not by distance, because a latent vector of zeros is equally far from all codes, and rounding would decide.
+        # Here it gets token 0, in every export.
         return highest_scores(vectors, self.codebook)
 
     def _look_up(self, tokens):

@@ -1,4 +1,4 @@
-"""Gumbel-softmax quantization: tokens drawn from learnt probabilities, by a relaxed sample that has a gradient."""
+"""Gumbel-softmax quantization: tokens sampled from learned probabilities, with the gradient of a relaxed sample."""
 
 import math
 
@@ -15,44 +15,44 @@ from vqzoo.quantizers.quantizer import known_width
 from vqzoo.quantizers.tables.table import LookUpQuantizer
 from vqzoo.quantizers.tables.table import portable_highest
 
-# Colder, the relaxed sample is the drawn code in float32, and its gradient would be 0 or overflow.
+# At lower temperatures the relaxed sample equals the sampled code in float32. Its gradient would be 0 or overflow.
 LOWEST_TEMPERATURE = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class GumbelQuantizer(LookUpQuantizer):
-    r"""Draws each token from probabilities that a linear map reads off the latents.
+    r"""Samples each token from probabilities that a linear map computes from the latents.
 
     $$\ell = z W + b, \qquad p = \operatorname{softmax}(\ell), \qquad
     y = \operatorname{softmax}\left((\ell + g) / \tau\right), \quad t = \arg\max_k\, (\ell + g)_k$$
 
     with z the latents, g Gumbel noise and τ the temperature, so that t is distributed as p. The quantized latents are
-    the row c_t of the codebook; their gradient is that of y c, the relaxed sample. In inference g = 0. The divergence
+    the row c_t of the codebook. Their gradient is that of y c, the relaxed sample. In inference g = 0. The divergence
     from the uniform distribution, in nats,
 
     $$L_\text{kl} = \operatorname{mean}_n \sum_k p_{nk} \log(K p_{nk})$$
 
-    keeps all K codes in use. All n × K probabilities are held at once in training and for the loss.
+    keeps all K codes in use. Memory: all n × K probabilities, in training and for the loss.
 
     Args:
         codebook_size: int, number of codes K.
-        latent_dim: int, width of a code; that of the latents may be another.
+        latent_dim: int, width of a code. It may differ from the width of the latents.
         temperature: float, τ, or a callable step -> τ such as a `keras.optimizers.schedules.LearningRateSchedule`, with
-            the number of training calls so far; below 0.001 counts as that. Defaults to 1. Ramesh et al. let it fall to
-            1/16: `CosineDecay(1.0, 150_000, alpha=1 / 16)`.
-        straight_through: bool, whether training hands on c_t; if not, the mixture y c itself, as Ramesh et al. do.
+            the number of training calls so far. Values below 0.001 are raised to it. Defaults to 1. Ramesh et al.
+            decrease it to 1/16: `CosineDecay(1.0, 150_000, alpha=1 / 16)`.
+        straight_through: bool, whether training returns c_t. If False it returns the mixture y c, as in Ramesh et al.
             Defaults to True.
         initializer: Keras initializer of the codebook. Defaults to a standard normal distribution.
-        seed: int, of the noise. Defaults to a random one.
+        seed: int, seed of the noise. Defaults to a random one.
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, channels).
-        training: bool, whether tokens are drawn. Defaults to False.
+        training: bool, whether tokens are sampled. Defaults to False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
-        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
-        scalar `kl`.
+        `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the loss
+        `kl`.
 
     Raises:
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
@@ -86,7 +86,7 @@ class GumbelQuantizer(LookUpQuantizer):
             raise ValueError(f"`latent_dim` is a positive integer. Received: latent_dim={latent_dim!r}")
         if not callable(temperature) and not (isinstance(temperature, int | float) and temperature > 0.0):
             raise ValueError(
-                "`temperature` is a positive number, or a schedule (step) -> number such as "
+                "`temperature` must be a positive number, or a schedule (step) -> number such as "
                 f"keras.optimizers.schedules.CosineDecay(1.0, 10_000, alpha=0.1). Received: temperature={temperature!r}"
             )
         self.latent_dim = latent_dim
@@ -106,7 +106,7 @@ class GumbelQuantizer(LookUpQuantizer):
         self.keep_frozen()
 
     def encode(self, latents, mask=None, num_codebooks=None):
-        """Finds the likeliest token of each latent vector.
+        """Finds the most probable token of each latent vector.
 
         Args:
             latents: float tensor, shape (batch, *grid, channels).
@@ -117,7 +117,8 @@ class GumbelQuantizer(LookUpQuantizer):
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
+            ValueError: if the width, the dtype or the number of codebooks is wrong; in eager calls also if values are
+                not finite.
         """
         self.check_num_codebooks(num_codebooks)
         latents = self.check_latents(latents, self.made_in_build("channels"), mask)
@@ -157,16 +158,16 @@ class GumbelQuantizer(LookUpQuantizer):
         return portable_highest(latents, *self.logits.get_weights(), name="logits")
 
     def _gumbel_noise(self, logits):
-        # 1e-20 instead of 0, of which the logarithm is not finite.
+        # 1e-20 instead of 0, whose logarithm is not finite.
         uniform = keras.random.uniform(keras.ops.shape(logits), minval=1e-20, dtype="float32", seed=self.noise)
         return -keras.ops.log(-keras.ops.log(uniform))
 
     def _temperature_now(self):
-        """The temperature of this training call, which is then counted."""
+        """The temperature of this training call; counts the call."""
         if not callable(self.temperature):
             return self.temperature
         temperature = keras.ops.cast(self.temperature(keras.ops.convert_to_tensor(self.steps)), "float32")
-        # A cosine decay ends at 0 unless told otherwise.
+        # A cosine decay ends at 0 by default.
         temperature = keras.ops.maximum(temperature, LOWEST_TEMPERATURE)
         if self.trainable:
             self.steps.assign_add(1)

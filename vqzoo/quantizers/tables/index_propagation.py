@@ -1,4 +1,4 @@
-"""Index backpropagation: gradients reach every code through the probabilities of the tokens."""
+"""Index backpropagation: every code receives a gradient through the probabilities of the tokens."""
 
 import keras
 
@@ -14,7 +14,7 @@ from vqzoo.quantizers.tables.table import portable_highest
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class IndexPropagationQuantizer(TableQuantizer):
-    r"""Code of the largest dot product, with gradients to all codes at once.
+    r"""Finds the code with the largest dot product, with gradients for all codes at once.
 
     $$p = \operatorname{softmax}_k(z \cdot c_k), \quad t = \arg\max_k p_k, \quad h = \operatorname{onehot}(t), \qquad
     e = (h - \operatorname{sg}[p] + p)\, c, \quad e' = h c$$
@@ -24,10 +24,9 @@ class IndexPropagationQuantizer(TableQuantizer):
     L_\text{codebook} = \operatorname{mean}\,(e' - \operatorname{sg}[z])^2$$
 
     with z the latents, c the codebook and sg the stop-gradient. e equals e' in value, but its gradient reaches every
-    code, in the proportion of p, so that large codebooks stay in use. The released code weighs `double_quantization`
-    and `commitment` 1, `codebook` 0.25, and adds 0.05 times an entropy loss:
-    `extra_losses={"entropy": vqzoo.quantizers.similarity_entropy_loss}`. In training all n × codebook_size
-    probabilities are held at once.
+    code in proportion to p, so that large codebooks stay in use. The released code weights `double_quantization` and
+    `commitment` by 1, `codebook` by 0.25, and adds 0.05 times an entropy loss: `extra_losses={"entropy":
+    vqzoo.quantizers.similarity_entropy_loss}`. Training holds all n × codebook_size probabilities in memory.
 
     Args:
         codebook_size: int, number of codes.
@@ -37,12 +36,12 @@ class IndexPropagationQuantizer(TableQuantizer):
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, whether e has the gradient of p. Defaults to False: the loss values are the same without.
+        training: bool, whether e has the gradient of p. The loss values do not depend on it. Defaults to False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
-        scalars `double_quantization`, `commitment`, `codebook` and those of `extra_losses`.
+        losses `double_quantization`, `commitment`, `codebook` and those of `extra_losses`.
 
     Raises:
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
@@ -65,7 +64,7 @@ class IndexPropagationQuantizer(TableQuantizer):
         super().__init__(codebook_size, initializer, extra_losses, **kwargs)
 
     def encode(self, latents, mask=None, num_codebooks=None):
-        """Finds the code of the largest dot product with each latent vector.
+        """Finds the code with the largest dot product with each latent vector.
 
         Args:
             latents: float tensor, shape (batch, *grid, latent_dim).
@@ -76,7 +75,8 @@ class IndexPropagationQuantizer(TableQuantizer):
             int32 tensor, shape (batch, *grid, 1); 0 where a position is padded.
 
         Raises:
-            ValueError: on another width, dtype or number of codebooks; in eager calls, on values that are not finite.
+            ValueError: if the width, the dtype or the number of codebooks is wrong; in eager calls also if values are
+                not finite.
         """
         self.check_num_codebooks(num_codebooks)
         return self._choose(self.check_latents(latents, self.latent_dim, mask), mask)
@@ -103,7 +103,7 @@ class IndexPropagationQuantizer(TableQuantizer):
         return masked_tokens(keras.ops.reshape(tokens, (*keras.ops.shape(latents)[:-1], 1)), mask)
 
     def _propagated(self, latents, tokens):
-        """The codes of `tokens`, with the gradient of the probabilities in the latents and in all codes."""
+        """The codes of `tokens`, with the gradient of the probabilities with respect to the latents and all codes."""
         vectors = keras.ops.reshape(latents, (-1, self.latent_dim))
         soft = keras.ops.softmax(keras.ops.matmul(vectors, keras.ops.transpose(self.codebook)), axis=-1)
         hard = keras.ops.one_hot(keras.ops.reshape(tokens, (-1,)), self.codebook_size, dtype="float32")

@@ -1,4 +1,4 @@
-"""Vector quantization with one linear map for all codes: no code can be left behind."""
+"""Vector quantization with one linear map of all codes, so that every code is trained."""
 
 import keras
 
@@ -7,15 +7,15 @@ from vqzoo.quantizers.tables.codebook import CodebookQuantizer
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class SimVectorQuantizer(CodebookQuantizer):
-    r"""Nearest code of a codebook that is a learnt linear map of frozen random vectors.
+    r"""Finds the nearest code, in a codebook that is a trainable linear map of frozen random vectors.
 
     $$c_k = f_k W, \qquad e = c_t, \quad t = \arg\min_k \lVert z - c_k \rVert, \qquad
     L_\text{codebook} = \operatorname{mean}\,(\operatorname{sg}[z] - e)^2, \quad
     L_\text{commitment} = \operatorname{mean}\,(z - \operatorname{sg}[e])^2$$
 
-    with z the latents, f frozen, and W (latent_dim, latent_dim) trained, without a bias. With a codebook of its own
-    rows, only the chosen ones move, and the others fall behind; here each step moves all of them, so there is no
-    k-means and no restart.
+    with z the latents, f frozen, and W (latent_dim, latent_dim) trained, without a bias. In a codebook of independent
+    rows only the chosen ones are trained, and the others become unused. Here each step changes all codes, so k-means
+    and restarts are not needed.
 
     Args:
         codebook_size: int, number of codes.
@@ -25,12 +25,12 @@ class SimVectorQuantizer(CodebookQuantizer):
 
     Call arguments:
         latents: float tensor, shape (batch, *grid, latent_dim).
-        training: bool, whether `temperature` draws the tokens. Defaults to False.
+        training: bool, whether tokens are sampled with `temperature`. Defaults to False.
         mask: bool tensor (batch, *grid), True where a position is real. Defaults to all.
 
     Returns:
         `Quantized(latents, tokens, losses)`: float32 (batch, *grid, latent_dim), int32 (batch, *grid, 1), and the
-        scalars `codebook`, `commitment` and those of `extra_losses`.
+        losses `codebook`, `commitment` and those of `extra_losses`.
 
     Raises:
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
@@ -51,7 +51,7 @@ class SimVectorQuantizer(CodebookQuantizer):
 
     def __init__(self, codebook_size, initializer=None, **kwargs):
         if initializer is None:
-            # The columns are "out": variance 1 / latent_dim.
+            # The columns are the "fan out", so the variance is 1 / latent_dim.
             initializer = keras.initializers.VarianceScaling(1.0, "fan_out", "untruncated_normal")
         super().__init__(codebook_size, initializer, **kwargs)
 
@@ -61,13 +61,13 @@ class SimVectorQuantizer(CodebookQuantizer):
         self.linear_map = self.add_weight(name="linear_map", shape=shape, initializer="identity", autocast=False)
 
     def assign_codebook(self, values):
-        """Replaces the codebook: the values are the frozen vectors, and the map starts again from the identity.
+        """Replaces the codebook. The values become the frozen vectors, and the map is reset to the identity.
 
         Args:
             values: float array (codebook_size, latent_dim).
 
         Raises:
-            ValueError: on another shape, or values that are not finite.
+            ValueError: if the shape is wrong, or values are not finite.
         """
         values = self._checked_codebook(values)
         self.frozen_codebook.assign(values)
@@ -79,6 +79,6 @@ class SimVectorQuantizer(CodebookQuantizer):
         return keras.ops.matmul(self.made_in_build("frozen_codebook"), self.linear_map)
 
     def _look_up(self, tokens):
-        # Only the rows that are wanted pass through the map.
+        # Only the selected rows are mapped.
         rows = keras.ops.take(self.frozen_codebook, keras.ops.squeeze(tokens, -1), axis=0)
         return keras.ops.matmul(rows, self.linear_map)

@@ -1,4 +1,4 @@
-"""What all quantizers share whose tokens are rows of one table."""
+"""Base classes of quantizers whose tokens are rows of one table."""
 
 import keras
 
@@ -8,7 +8,7 @@ from vqzoo.quantizers.quantizer import known_width
 
 
 class LookUpQuantizer(Quantizer):
-    """Tokens are rows of one codebook: decoding looks them up. How a row is chosen is the subclass's.
+    """Tokens are rows of one codebook, and decoding looks them up. The subclass defines how a row is chosen.
 
     Args:
         codebook_size: int, number of codes.
@@ -18,7 +18,7 @@ class LookUpQuantizer(Quantizer):
         ValueError: if an argument is out of its range.
     """
 
-    # The attribute of the weight that the codes are, or are made from.
+    # The name of the attribute of the weight from which the codes are computed.
     _stored = "_codebook"
 
     def __init__(self, codebook_size, initializer, **kwargs):
@@ -39,8 +39,8 @@ class LookUpQuantizer(Quantizer):
             float32 tensor, shape (batch, *grid, latent_dim).
 
         Raises:
-            ValueError: before `build`, or on another number of codebooks; in eager calls, if the tokens are not this
-                quantizer's. In a graph they are clipped.
+            ValueError: before `build`, or if the number of codebooks is wrong; in eager calls also if tokens are out of
+                range. In a graph they are clipped.
         """
         self.check_num_codebooks(num_codebooks)
         self.made_in_build(self._stored)
@@ -54,7 +54,7 @@ class LookUpQuantizer(Quantizer):
             values: float array (codebook_size, latent_dim).
 
         Raises:
-            ValueError: before `build`, on another shape, or on values that are not finite.
+            ValueError: before `build`, or if the shape is wrong or values are not finite.
         """
         values = self._checked_codebook(values)
         self.codebook.assign(values)
@@ -80,19 +80,19 @@ class LookUpQuantizer(Quantizer):
         values = keras.ops.convert_to_tensor(values, "float32")
         if tuple(values.shape) != shape:
             raise ValueError(
-                f"A codebook has the shape (codebook_size, latent_dim), here {shape}. "
+                f"A codebook must have the shape (codebook_size, latent_dim), here {shape}. "
                 f"Received: shape={tuple(values.shape)}"
             )
         known = known_value(values)
         if known is not None and not (abs(known) < float("inf")).all():
-            raise ValueError("A codebook is finite. Received: values that are NaN or infinite.")
+            raise ValueError("A codebook must be finite. Received: values that are NaN or infinite.")
         return values
 
     def _look_up(self, tokens):
         return keras.ops.take(self.codebook, keras.ops.squeeze(tokens, -1), axis=0)
 
     def _make_codebook(self, input_shape, trainable):
-        """The weight (codebook_size, latent_dim) that the codes are, or are made from."""
+        """The weight (codebook_size, latent_dim) from which the codes are computed."""
         return self.add_weight(
             name="codebook",
             shape=(self.codebook_size, known_width(input_shape)),
@@ -110,7 +110,7 @@ class LookUpQuantizer(Quantizer):
 
 
 class TableQuantizer(LookUpQuantizer):
-    """The codes are as wide as the latents, and extra losses may compare them.
+    """Codes and latents have the same width, and extra losses may compare them.
 
     Args:
         codebook_size: int, number of codes.
@@ -124,7 +124,7 @@ class TableQuantizer(LookUpQuantizer):
         ValueError: if an argument is out of its range, or the last axis of the input is unknown.
     """
 
-    # The names of the losses that the class itself computes.
+    # The names of the losses that the class computes itself.
     own_losses = ()
 
     def __init__(self, codebook_size, initializer=None, extra_losses=None, **kwargs):
@@ -134,7 +134,7 @@ class TableQuantizer(LookUpQuantizer):
         extra_losses = dict(extra_losses or {})
         if not all(callable(loss) for loss in extra_losses.values()) or set(extra_losses) & set(self.own_losses):
             raise ValueError(
-                "`extra_losses` is a dict of callables (codebook, vectors, weights), with other names than the "
+                "`extra_losses` must be a dict of callables (codebook, vectors, weights), with names other than the "
                 f"quantizer's own {self.own_losses}. Received: extra_losses={extra_losses!r}"
             )
         self.extra_losses = extra_losses
@@ -176,7 +176,7 @@ class TableQuantizer(LookUpQuantizer):
 
 
 def portable_highest(latents, kernel, bias=None, name="scores"):
-    """The column of the highest score `latents @ kernel + bias`, as Keras built-ins.
+    """The column with the highest score `latents @ kernel + bias`, as Keras built-ins.
 
     Args:
         latents: `KerasTensor`, shape (batch, *grid, width).
@@ -194,7 +194,7 @@ def portable_highest(latents, kernel, bias=None, name="scores"):
 
 
 def portable_rows(tokens, codebook):
-    """The rows of `codebook` (codebook_size, latent_dim) that tokens (batch, *grid, 1) name, as Keras built-ins."""
+    """The rows of `codebook` (codebook_size, latent_dim) at tokens (batch, *grid, 1), as Keras built-ins."""
     codebook = keras.ops.convert_to_numpy(codebook)
     table = keras.layers.Embedding(*codebook.shape, dtype="float32", name="codebook")
     outputs = table(keras.ops.squeeze(tokens, -1))

@@ -1,4 +1,4 @@
-"""The tokenizer of sounds."""
+"""The tokenizer of audio."""
 
 import functools
 
@@ -30,14 +30,14 @@ from vqzoo.tokenizers.tokenizer import Tokenizer
 class AudioTokenizer(Tokenizer):
     """Turns waveforms into discrete tokens, and back.
 
-    One position of tokens stands for `stride` samples: n samples have ceil(n / stride) positions, of `num_codebooks`
+    One position of tokens covers `stride` samples. n samples have ceil(n / stride) positions with `num_codebooks`
     tokens each.
 
     Args:
         encoder: `keras.Model`, waveforms (batch, samples, channels) to latents (batch, frames, latent_dim).
         quantizer: `vqzoo.quantizers.Quantizer`.
         decoder: `keras.Model`, latents to waveforms, `stride` samples for each latent vector.
-        sample_rate: int, Hz, of the waveforms.
+        sample_rate: int, sample rate of the waveforms, Hz.
 
     Call arguments:
         signal: float32 tensor (batch, samples, channels) in [-1, 1].
@@ -45,12 +45,12 @@ class AudioTokenizer(Tokenizer):
         mask: bool tensor (batch, samples), True where a sample is real. Defaults to all.
 
     Returns:
-        `Reconstruction(signal, tokens, losses)`: float32 (batch, samples, channels), zero where the mask is False;
-        int32 (batch, frames, num_codebooks); and the quantizer's losses.
+        `Reconstruction(signal, tokens, losses)`: float32 (batch, samples, channels), 0 where the mask is False; int32
+        (batch, frames, num_codebooks); and the quantizer's losses.
 
     Raises:
-        ValueError: if a part is of the wrong kind, `sample_rate` no positive integer, or (in `build`) the latents are
-            no sequence.
+        ValueError: if a part has the wrong type, `sample_rate` is not a positive integer, or (in `build`) the latents
+            are not a sequence.
 
     Example:
     >>> import numpy as np
@@ -67,24 +67,23 @@ class AudioTokenizer(Tokenizer):
     modality = "audio"
 
     def __init__(self, encoder, quantizer, decoder, sample_rate, **kwargs):
-        # Half precision would round the waveform to 8 or 11 bits, before the encoder's spectra in float32.
+        # Half precision would round the waveform to 8 or 11 bits before the encoder computes spectra in float32.
         super().__init__(encoder, quantizer, decoder, autocast=False, **kwargs)
         if not is_count(sample_rate):
             raise ValueError(f"`sample_rate` is a positive integer, in Hz. Received: sample_rate={shown(sample_rate)}")
         self.sample_rate = sample_rate
         self.supports_masking = True
-        self._stride = None  # once built
+        self._stride = None  # set by `build`
         for network in (encoder, decoder):
-            network.supports_masking = True  # as their layers do; Keras does not save it
-        # === Compiled functions ===
-        # One for each number of codebooks, which shapes would lose where they are relaxed.
+            network.supports_masking = True  # as their layers do, because Keras does not save it
+        # === Compiled functions === One per number of codebooks, because relaxed shapes would lose it.
         self._encoding = functools.cache(lambda n: compiled(functools.partial(self._encode, num_codebooks=n)))
         self._decoding = functools.cache(lambda n: compiled(self._decode))
 
     def build(self, input_shape):
         if len(input_shape) != 3:
             raise ValueError(
-                f"Waveforms have the shape (batch, samples, channels). Received: input_shape={tuple(input_shape)}"
+                f"Waveforms must have shape (batch, samples, channels). Received: input_shape={tuple(input_shape)}"
             )
         super().build(input_shape)
         self._stride = self._find_stride(tuple(input_shape))
@@ -94,29 +93,29 @@ class AudioTokenizer(Tokenizer):
         return tokenizer_line(self, stride)
 
     def encode(self, signal, lengths=None, num_codebooks=None, batch_size=None, window=None, overlap=None):
-        """Turns waveforms into tokens; long ones in windows, so that the networks' memory does not grow with them.
+        """Turns waveforms into tokens. Windows limit the memory for long waveforms.
 
-        Windows overlap by what the encoder sees, and the tokens are those of the whole waveform, but for near ties
-        that rounding decides.
+        Windows overlap by the receptive field of the encoder. The tokens equal those of the whole waveform, except for
+        near ties that are decided by rounding.
 
         Args:
-            signal: float array or tensor (batch, samples, channels) in [-1, 1], of `sample_rate`.
-            lengths: int array or tensor (batch,), samples of each item that are real; what stands behind them changes
-                no token, and its own tokens are 0. Defaults to all.
-            num_codebooks: int, one of `quantizer.codebook_prefixes`: only the first so many tokens of each position, at
-                a smaller bit rate. Defaults to all.
-            batch_size: int, items at once, to bound memory. Defaults to all.
+            signal: float array or tensor (batch, samples, channels) in [-1, 1], at `sample_rate`.
+            lengths: int array or tensor (batch,), number of real samples of each item. Later samples are ignored, and
+                their tokens are 0. Defaults to all.
+            num_codebooks: int, one of `quantizer.codebook_prefixes`, number of tokens per position, for a lower bit
+                rate. Defaults to all.
+            batch_size: int, items per batch, to limit memory. Defaults to all.
             window: int, samples of a window without its overlap, rounded up to whole strides. Defaults to the whole
                 waveform.
-            overlap: int, samples of context on either side of a window. Defaults to what the encoder sees.
+            overlap: int, samples of context on either side of a window. Defaults to the receptive field of the encoder.
 
         Returns:
             int32 tensor (batch, ceil(samples / stride), num_codebooks).
 
         Raises:
-            ValueError: on another shape or dtype, lengths that are none, a `num_codebooks` that the quantizer cannot,
-                or a `window` in a graph or for a network that sees everything; in eager calls also if values lie
-                outside [-1.5, 1.5] or are not finite.
+            ValueError: if the shape, dtype, `lengths` or `num_codebooks` is wrong, or a `window` is given in a graph or
+                for a network with an unlimited receptive field; in eager calls also if values are outside [-1.5, 1.5]
+                or not finite.
         """
         check_batch_size(batch_size)
         check_not_symbolic(signal)
@@ -145,20 +144,20 @@ class AudioTokenizer(Tokenizer):
 
         Args:
             tokens: integer array or tensor (batch, frames, n), n one of `quantizer.codebook_prefixes`.
-            length: int or integer tensor, samples to keep. Tokens do not know how long their waveform was. Defaults to
-                the largest of `lengths`, and without them to whole strides.
-            lengths: int array or tensor (batch,), samples of each item; what stands behind is zero, and its tokens
-                change nothing. Defaults to all.
-            batch_size: int, items at once, to bound memory. Defaults to all.
-            window: int, samples at once, as in `encode`, which may have had another. Defaults to the whole waveform.
-            overlap: int, samples of context on either side of a window. Defaults to what the decoder sees.
+            length: int or integer tensor, samples to keep, because tokens do not store the length of their waveform.
+                Defaults to the largest of `lengths`, or to whole strides without them.
+            lengths: int array or tensor (batch,), number of samples of each item. Later samples are 0, and their tokens
+                are ignored. Defaults to all.
+            batch_size: int, items per batch, to limit memory. Defaults to all.
+            window: int, samples of a window, as in `encode`, but it may differ. Defaults to the whole waveform.
+            overlap: int, samples of context on either side of a window. Defaults to the receptive field of the decoder.
 
         Returns:
             float32 tensor (batch, length, channels).
 
         Raises:
-            ValueError: on another dtype or last axis, lengths that are none, or a `window` in a graph or for a network
-                that sees everything; in eager calls also if tokens are out of range.
+            ValueError: if the dtype, the last axis, `length` or `lengths` is wrong, or a `window` is given in a graph
+                or for a network with an unlimited receptive field; in eager calls also if tokens are out of range.
         """
         check_batch_size(batch_size)
         check_not_symbolic(tokens)
@@ -192,37 +191,37 @@ class AudioTokenizer(Tokenizer):
 
     @property
     def stride(self):
-        """Samples that one position of tokens stands for."""
+        """Samples per position of tokens."""
         if self._stride is None:
             raise ValueError(
-                "Only a tokenizer that is built knows its stride. Received: one that is not. Train it, or call "
+                "The stride is known only after `build`. Received: a tokenizer that is not built. Train it, or call "
                 "`tokenizer.build((None, None, channels))`."
             )
         return self._stride
 
     @property
     def frame_rate(self):
-        """Positions of tokens a second, Hz."""
+        """Positions of tokens per second, Hz."""
         return self.sample_rate / self.stride
 
     def kilobits_per_second(self, num_codebooks=None):
         """The bit rate of the tokens, see `vqzoo.metrics.kilobits_per_second`.
 
         Args:
-            num_codebooks: int, the first so many of each position. Defaults to all.
+            num_codebooks: int, tokens per position. Defaults to all.
 
         Returns:
-            float, thousands of bits a second.
+            float, thousands of bits per second.
 
         Raises:
-            ValueError: it is no such number.
+            ValueError: if `num_codebooks` is out of range.
         """
         if num_codebooks is not None:
             self._check_count_of_codebooks(num_codebooks)
         return kilobits_per_second(self.frame_rate, self.codebook_sizes[:num_codebooks])
 
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
-        """As `Tokenizer.save_to_preset`; the metadata tell also the sample rate, the frame rate and the bit rate."""
+        """As `Tokenizer.save_to_preset`; the metadata also has the sample rate, frame rate and bit rate."""
         if self.built:
             known = {"sample_rate": self.sample_rate, "frame_rate": self.frame_rate}
             metadata = {**known, "kilobits_per_second": self.kilobits_per_second(), **(metadata or {})}
@@ -239,7 +238,7 @@ class AudioTokenizer(Tokenizer):
         quantized = self.quantizer.compute_output_spec(latents)
         if len(latents.shape) != 3 or len(quantized.tokens.shape) != 3 or quantized.tokens.shape[1] != latents.shape[1]:
             raise ValueError(
-                "The latents and tokens of sounds are sequences (batch, frames, width) of one length. Received: "
+                "The latents and tokens of audio must be sequences (batch, frames, width) of one length. Received: "
                 f"latents {tuple(latents.shape)} and tokens {tuple(quantized.tokens.shape)} by "
                 f"{type(self.quantizer).__name__}."
             )
@@ -279,7 +278,7 @@ class AudioTokenizer(Tokenizer):
         return waveforms
 
     def _windows(self, frames, window, overlap, reach):
-        """The windows of so many positions of tokens; `reach()` gives the samples that they overlap by at least."""
+        """The windows along a number of positions of tokens. `reach()` returns the minimum overlap in samples."""
         check_samples("window", window, 1)
         if overlap is not None:
             check_samples("overlap", overlap, 0)
@@ -290,23 +289,23 @@ class AudioTokenizer(Tokenizer):
         return (lengths + (self.stride - 1)) // self.stride
 
     def _checked_num_codebooks(self, num_codebooks):
-        """None for all of them; raises where the quantizer cannot leave any out."""
+        """The number of codebooks, None for all; raises if the quantizer does not support it."""
         if num_codebooks is None:
             return None
         self._check_count_of_codebooks(num_codebooks)
         self.quantizer.check_num_codebooks(num_codebooks)
-        # A NumPy integer would be traced.
+        # A NumPy integer would be traced as a tensor.
         return None if num_codebooks == self.num_codebooks else int(num_codebooks)
 
     def _check_count_of_codebooks(self, count):
         if not is_count(count):
             raise ValueError(
-                f"`num_codebooks` is an integer from 1 to {self.num_codebooks}, of the first tokens to keep. Received: "
-                f"num_codebooks={shown(count)}. Leave it out for all of them."
+                f"`num_codebooks` must be an integer from 1 to {self.num_codebooks}. Received: "
+                f"num_codebooks={shown(count)}. Leave it out for all codebooks."
             )
 
     def _checked_length(self, length, lengths, whole):
-        """The samples to keep of `whole` ones; raises where there are not so many. Tensors of a graph pass unseen."""
+        """The number of samples to keep; raises if it exceeds `whole`. Symbolic tensors are not checked."""
         if length is None:
             known = None if lengths is None else known_value(lengths)
             if known is None:
@@ -318,7 +317,7 @@ class AudioTokenizer(Tokenizer):
         whole_number = np.ndim(known) == 0 and np.issubdtype(np.asarray(known).dtype, np.integer)
         if not whole_number or known < 1 or (whole is not None and known > whole):
             raise ValueError(
-                f"`length` is a number of samples from 1 to {whole}, which these tokens stand for. Received: "
+                f"`length` must be from 1 to {whole}, the number of samples of these tokens. Received: "
                 f"length={shown(length)}"
             )
         return int(known)
@@ -329,7 +328,7 @@ class AudioTokenizer(Tokenizer):
 
 
 def _as_tensor(lengths):
-    """An array as a tensor, which a compiled function is not traced for again."""
+    """An array as a tensor, so that a compiled function is not traced again."""
     return keras.ops.convert_to_tensor(lengths, "int32")
 
 
@@ -340,33 +339,33 @@ def _mask(tensor, lengths):
 
 
 def _checked_lengths(lengths, batch, most):
-    """Lengths as an int32 tensor; raises where they are none. Tensors of a graph pass unseen."""
+    """Lengths as an int32 tensor; raises if they are wrong. Symbolic tensors are not checked."""
     if lengths is None:
         return None
     lengths = lengths if hasattr(lengths, "dtype") else np.asarray(lengths)
     shape, dtype = tuple(lengths.shape), dtype_name(lengths)
     if len(shape) != 1 or (None not in (*shape, batch) and shape != (batch,)) or not dtype.startswith(("int", "uint")):
         raise ValueError(
-            f"`lengths` are integers of the shape (batch,), here ({batch},). Received: shape={shape}, dtype={dtype}. A "
-            "data set of pairs gives `map` two arguments: `dataset.map(lambda sound, label: tokenizer.encode(sound))`."
+            f"`lengths` must be integers of the shape ({batch},). Received: shape={shape}, dtype={dtype}. A "
+            "data set of pairs gives `map` two arguments: `dataset.map(lambda audio, label: tokenizer.encode(audio))`."
         )
     values = known_value(lengths)
     if values is not None and values.size and not (values.min() > 0 and (most is None or values.max() <= most)):
         raise ValueError(
-            f"`lengths` are numbers of samples from 1 to {most}, the length of the batch. Received: values from "
+            f"`lengths` must be from 1 to {most}, the length of the batch. Received: values from "
             f"{values.min()} to {values.max()}. Leave empty items out."
         )
     return keras.ops.cast(lengths, "int32")
 
 
 def _value_in_windows(tensor, window):
-    """The numpy value; raises in a graph, whose sizes are not known."""
+    """The NumPy value; raises in a graph, where sizes are unknown."""
     if tensor is None:
         return None
     value = known_value(tensor)
     if value is None:
         raise ValueError(
-            f"Windows are cut in eager calls. Received: window={shown(window)} inside a graph, such as that of "
-            "`dataset.map`. Leave `window` out there, or loop over the sounds in Python."
+            f"`window` works only in eager calls. Received: window={shown(window)} inside a graph, such as that of "
+            "`dataset.map`. Leave `window` out there, or loop over the recordings in Python."
         )
     return value

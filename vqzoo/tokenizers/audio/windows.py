@@ -1,4 +1,4 @@
-"""Long sounds in overlapping windows: the networks need the memory of one window, however long the sound is."""
+"""Overlapping windows of long audio, so that the networks need only the memory of one window."""
 
 from typing import NamedTuple
 
@@ -7,15 +7,15 @@ from vqzoo.jsons import shown
 
 
 class Window(NamedTuple):
-    """A part of an axis of tokens."""
+    """A window along an axis of tokens."""
 
-    source: slice  # what a network sees
-    target: slice  # what is kept of it
-    inner: slice  # where that stands in what the network sees
+    source: slice  # input of the network
+    target: slice  # the part to keep
+    inner: slice  # the part to keep, relative to the input
 
 
 def windows_along(tokens, size, overlap):
-    """Cuts an axis into windows that follow each other, and lays context around each.
+    """Splits an axis into adjacent windows with context around each.
 
     Args:
         tokens: int, positions along the axis.
@@ -40,12 +40,12 @@ def windows_along(tokens, size, overlap):
 
 
 def check_samples(name, value, smallest):
-    """Raises where a length is no number of samples.
+    """Raises if a length is not a number of samples.
 
     Args:
-        name: str, of the argument.
+        name: str, name of the argument.
         value: int.
-        smallest: int.
+        smallest: int, minimum.
 
     Raises:
         ValueError: if it is none.
@@ -55,6 +55,6 @@ def check_samples(name, value, smallest):
     """
     if not is_count(value, smallest):
         raise ValueError(
-            f"`{name}` is a number of samples, an integer from {smallest} up. Received: {name}={shown(value)}. Other "
-            "numbers than whole strides are rounded up."
+            f"`{name}` must be a number of samples, an integer of at least {smallest}. Received: "
+            f"{name}={shown(value)}. It is rounded up to whole strides."
         )

@@ -1,4 +1,4 @@
-"""Large pictures in overlapping tiles: the networks need the memory of a few tiles, however large the picture is."""
+"""Overlapping tiles of large images, so that the networks need only the memory of a few tiles."""
 
 import itertools
 from typing import NamedTuple
@@ -9,37 +9,37 @@ import numpy as np
 from vqzoo.data.stream import is_count
 from vqzoo.jsons import shown
 
-# Tokens of context on each side of a tile. Half of them are cut away, and the networks of `image_vqvae` see less than
-# 4 tokens far at every stride; the fifth makes up for a size that is no whole number of strides.
+# Tokens of context on each side of a tile. Half of them are discarded. The networks of `image_vqvae` see less than 4
+# tokens at every stride, and the fifth is for sizes that are not whole strides.
 MARGIN = 10
-# Pixels a side of the imagined picture whose grid tells the stride; strides up to its square root are told apart.
+# Side in pixels of a test image, from whose grid the stride is found. This works for strides up to its square root.
 PROBE = 4096
 
 
 class Tile(NamedTuple):
     """One tile along one axis."""
 
-    source: slice  # of what a network sees
-    target: slice  # of what it makes of it
-    weights: np.ndarray  # (length of the target,) float32, its share there
+    source: slice  # of the input of the network
+    target: slice  # of its output
+    weights: np.ndarray  # (length of the target,) float32, for blending
 
 
 def tiles_along(tokens, stride, tile_size, tile_margin=None):
-    """Lays tiles of one length along an axis: as few as `tile_size` allows, evenly spread.
+    """Places tiles of equal length along an axis, as few as `tile_size` allows, evenly spaced.
 
-    Neighbours overlap by two margins or a little more.
+    Neighbors overlap by two margins or slightly more.
 
     Args:
         tokens: int, positions of the grid along the axis.
-        stride: int, pixels a token stands for.
-        tile_size: int, pixels of a tile without its margins, at most; rounded up to whole strides.
-        tile_margin: int, pixels of context on either side, at least; rounded up too. Defaults to 10 strides.
+        stride: int, side of a token in pixels.
+        tile_size: int, maximum pixels of a tile without its margins, rounded up to whole strides.
+        tile_margin: int, minimum pixels of context on either side, rounded up to whole strides. Defaults to 10 strides.
 
     Returns:
-        List of (start, stop), tokens. One tile is the whole axis.
+        List of (start, stop), tokens. A single tile is the whole axis.
 
     Raises:
-        ValueError: if `tile_size` or `tile_margin` is no number of pixels.
+        ValueError: if `tile_size` or `tile_margin` is not a number of pixels.
 
     Example:
     >>> tiles_along(tokens=10, stride=4, tile_size=16, tile_margin=4)
@@ -48,7 +48,7 @@ def tiles_along(tokens, stride, tile_size, tile_margin=None):
     _check_pixels("tile_size", tile_size, 1)
     _check_pixels("tile_margin", 0 if tile_margin is None else tile_margin, 0)
     margin = MARGIN if tile_margin is None else -(-int(tile_margin) // stride)
-    inner = tokens - 2 * margin  # the first and the last tile need no margin outside the picture
+    inner = tokens - 2 * margin  # the first and the last tile need no margin outside the image
     count = max(1, -(-inner // -(-int(tile_size) // stride)))
     length = -(-inner // count) + 2 * margin if count > 1 else tokens
     starts = [i * (tokens - length) // max(count - 1, 1) for i in range(count)]
@@ -56,14 +56,14 @@ def tiles_along(tokens, stride, tile_size, tile_margin=None):
 
 
 def encoding_tiles(size, stride, tile_size, tile_margin=None):
-    """Tiles of the pixels of an axis, to be made latents.
+    """Tiles of the pixels of an axis, for the encoder.
 
-    Strided "same" convolutions pad by the remainder of the size. All tiles have the picture's, so that they see the
-    pixels in its phase, and the last one ends where it does.
+    Strided "same" convolutions pad by the remainder of the size. All tiles have the remainder of the image, so that
+    they have its phase, and the last tile ends with it.
 
     Args:
-        size: int, pixels of the picture along the axis.
-        stride: int, pixels a token stands for.
+        size: int, pixels of the image along the axis.
+        stride: int, side of a token in pixels.
         tile_size: int, as in `tiles_along`.
         tile_margin: int, as in `tiles_along`.
 
@@ -83,11 +83,11 @@ def encoding_tiles(size, stride, tile_size, tile_margin=None):
 
 
 def decoding_tiles(tokens, stride, tile_size, tile_margin=None):
-    """Tiles of the tokens of an axis, to be made pixels.
+    """Tiles of the tokens of an axis, for the decoder.
 
     Args:
         tokens: int, positions of the grid along the axis.
-        stride: int, pixels a token stands for.
+        stride: int, side of a token in pixels.
         tile_size: int, as in `tiles_along`.
         tile_margin: int, as in `tiles_along`.
 
@@ -107,7 +107,7 @@ def decoding_tiles(tokens, stride, tile_size, tile_margin=None):
 
 
 def bands_of_tiles(network, inputs, rows, columns, width, batch_size):
-    """Runs a network tile by tile, fades the results into each other, and yields them from top to bottom.
+    """Runs a network tile by tile, blends the results, and yields them from top to bottom.
 
     Args:
         network: callable, tensor (tiles, *source, channels) to a tensor (tiles, *target, width).
@@ -115,13 +115,13 @@ def bands_of_tiles(network, inputs, rows, columns, width, batch_size):
         rows: list of `Tile` along the height.
         columns: list of `Tile` along the width.
         width: int, channels of the result.
-        batch_size: int, tiles at once.
+        batch_size: int, tiles per batch.
 
     Yields:
         Slice of the result's rows, and a float32 array (batch, those rows, columns of the result, width).
 
     Raises:
-        ValueError: if the network's result has another size than the tile stands for.
+        ValueError: if the output of the network has not the size of the tile.
     """
     rest = np.zeros((len(inputs), 0, columns[-1].target.stop, width), "float32")
     for row, below in itertools.zip_longest(rows, rows[1:]):
@@ -133,14 +133,14 @@ def bands_of_tiles(network, inputs, rows, columns, width, batch_size):
             made = _run(network, tiles, (len(row.weights), len(columns[0].weights), width))
             for (image, column), tile in zip(batch, made, strict=True):
                 band[image, :, column.target] += tile * row.weights[:, None, None] * column.weights[:, None]
-        # Rows that the next tiles share are not done.
+        # Rows that overlap with the next tiles are not complete yet.
         done = (below.target.start if below else row.target.stop) - row.target.start
         yield slice(row.target.start, row.target.start + done), band[:, :done]
         rest = band[:, done:]
 
 
 def grid_of(tokenizer):
-    """Finds how many pixels a token stands for, and how wide the latents are.
+    """Finds the size of a token in pixels, and the width of the latents.
 
     Args:
         tokenizer: a built `ImageTokenizer`.
@@ -149,12 +149,12 @@ def grid_of(tokenizer):
         Tuple ((pixels down, pixels across), latent_dim), ints.
 
     Raises:
-        ValueError: if the tokenizer is not built, takes pictures of one size alone, or its tokens are no grid of rows
+        ValueError: if the tokenizer is not built, only takes images of one size, or its tokens are not a grid of rows
             and columns with one stride.
     """
     if not tokenizer.built:
         raise ValueError(
-            "Only a tokenizer with weights knows its stride. Received: one that is not built. Train it, or call "
+            "The stride is known only after `build`. Received: a tokenizer that is not built. Train it, or call "
             "`tokenizer.build((None, None, None, channels))`."
         )
     channels = tokenizer.signal_shape[-1]
@@ -168,7 +168,7 @@ def grid_of(tokenizer):
     strides = tuple(-(-PROBE // positions) for positions in grid)
     if not grid or any(-(-PROBE // s) != positions for s, positions in zip(strides, grid, strict=True)):
         raise ValueError(
-            "Tiles need a tokenizer for pictures of any size, with ceil(size / stride) rows and columns of tokens. "
+            "Tiles need a tokenizer for images of any size, with ceil(size / stride) rows and columns of tokens. "
             f"Received: one for the shape {shape} with {type(tokenizer.quantizer).__name__}"
             + (f" and {grid} tokens of {PROBE}x{PROBE} pixels" if grid else "")
             + ". Leave `tile_size` out."
@@ -179,30 +179,30 @@ def grid_of(tokenizer):
 def _check_pixels(name, value, smallest):
     if not is_count(value, smallest):
         raise ValueError(
-            f"`{name}` is a number of pixels, an integer from {smallest} up. Received: {name}={shown(value)}. Tiles "
-            "are squares; other sizes than whole strides are rounded up."
+            f"`{name}` must be a number of pixels, an integer of at least {smallest}. Received: {name}={shown(value)}. "
+            "Tiles are squares, and sizes are rounded up to whole strides."
         )
 
 
 def _run(network, tiles, expected):
-    """The network's result for tiles, as an array; raises where one has not the shape `expected`."""
+    """The output of the network for tiles, as an array; raises if its shape is not `expected`."""
     dtype = "float32" if np.issubdtype(tiles.dtype, np.floating) else "int32"
     made = keras.ops.convert_to_numpy(network(keras.ops.convert_to_tensor(tiles, dtype)))
     if made.shape[1:] != expected:
         raise ValueError(
-            f"Tiles of the shape {tiles.shape[1:]} have to become {expected}, by the encoder's stride. "
-            f"Received: {made.shape[1:]}. Leave `tile_size` out, which needs a decoder of the same stride."
+            f"The output for tiles of the shape {tiles.shape[1:]} must have the shape {expected}, by the encoder's "
+            f"stride. Received: {made.shape[1:]}. Leave `tile_size` out, which needs a decoder of the same stride."
         )
     return made
 
 
 def _weights(places, scale):
-    r"""Each tile's share of its positions, `scale` of them a token.
+    r"""The weights of each tile at its positions, with `scale` positions per token.
 
     $$w_i(x) = r_i(x) - r_{i+1}(x), \qquad \sum_i w_i(x) = 1,$$
 
-    with r_i rising linearly from 0 to 1 over the middle half of the overlap of tiles i - 1 and i: its outer quarters,
-    next to a tile's border, are not used. r_0 is 1, and there is none behind the last tile.
+    with r_i rising linearly from 0 to 1 over the middle half of the overlap of tiles i - 1 and i. Its outer quarters,
+    next to the borders of the tiles, are not used. r_0 is 1, and after the last tile r is 0.
     """
     overlaps = [(start, stop) for (_, stop), (start, _) in itertools.pairwise(places)]
     weights = []
@@ -215,6 +215,6 @@ def _weights(places, scale):
 
 
 def _ramp(positions, scale, start, stop):
-    """0 before the middle half of the overlap from token `start` to `stop`, 1 behind it."""
+    """A ramp from 0 to 1 over the middle half of the overlap from token `start` to `stop`."""
     quarter = (stop - start) * scale / 4
     return np.interp(positions, (start * scale + quarter, stop * scale - quarter), (0.0, 1.0))

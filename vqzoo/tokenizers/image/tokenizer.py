@@ -44,7 +44,7 @@ class ImageTokenizer(Tokenizer):
         (batch, *grid, num_codebooks), and the quantizer's losses.
 
     Raises:
-        ValueError: if a part is missing or of the wrong kind.
+        ValueError: if a part has the wrong type.
 
     Example:
     >>> import numpy as np
@@ -65,37 +65,37 @@ class ImageTokenizer(Tokenizer):
         # === Compiled functions of tiles ===
         self._compiled_latents = compiled(self._latents)
         self._compiled_tokens = compiled(self.quantizer.encode)
-        self._warned = False  # of images in [0, 1], once
+        self._warned = False  # whether it has warned of images in [0, 1]
 
     def __repr__(self):
         return tokenizer_line(self, pixels_line(self, PROBE))
 
     def encode(self, signal, batch_size=None, tile_size=None, tile_margin=None):
-        """Turns images into tokens; large ones in tiles, so that the networks' memory does not grow with them.
+        """Turns images into tokens. Tiles limit the memory for large images.
 
-        The latents of tiles that overlap fade into each other over half of each margin; the other half, next to a
-        tile's border, is thrown away. Where that half covers what the encoder sees around a token, the tokens are
-        those of the whole picture, but for near ties that rounding decides. Normalisation over positions and attention
-        see the tile instead of the picture, and many tokens differ.
+        The latents of overlapping tiles are blended over half of each margin. The outer half, next to the border of a
+        tile, is discarded. If it covers the receptive field of the encoder, the tokens equal those of the whole image,
+        except for near ties that are decided by rounding. Normalization over positions and attention act on the tile
+        instead of the image, so that many tokens differ.
 
         Args:
             signal: float array or tensor (batch, height, width, channels) in [-1, 1].
-            batch_size: int, images at once, to bound memory. Defaults to all. With `tile_size`, tiles at once, and
-                one by default.
-            tile_size: int, pixels a side of a tile without its margins, at most; rounded up to whole strides, and
-                smaller pictures are one tile. Defaults to the whole picture.
-            tile_margin: int, pixels around each tile, rounded up to whole strides. For the tokens of the whole picture
+            batch_size: int, images per batch, to limit memory. Defaults to all. With `tile_size` it is the number of
+                tiles per batch and defaults to one.
+            tile_size: int, maximum side in pixels of a tile without its margins, rounded up to whole strides. Smaller
+                images are one tile. Defaults to the whole image.
+            tile_margin: int, pixels around each tile, rounded up to whole strides. For the tokens of the whole image
                 the networks of `image_vqvae` need `2 * (blocks + 3)` strides. Defaults to 10 strides.
 
         Returns:
-            int32 tensor (batch, *grid, num_codebooks), the same grid with tiles and without.
+            int32 tensor (batch, *grid, num_codebooks), with the same grid with and without tiles.
 
         Raises:
-            ValueError: on another shape or dtype, or a `tile_size` in a graph or for a tokenizer of pictures of one
-                size; in eager calls also if values lie outside [-1.5, 1.5] or are not finite.
+            ValueError: if the shape or dtype is wrong, or a `tile_size` is given in a graph or for a tokenizer of
+                images of one size; in eager calls also if values are outside [-1.5, 1.5] or not finite.
 
         Warns:
-            UserWarning: once, where the images of an eager call seem to lie in [0, 1].
+            UserWarning: once, if the images of an eager call seem to be in [0, 1].
         """
         if tile_size is None:
             tokens = super().encode(signal, batch_size)
@@ -120,26 +120,27 @@ class ImageTokenizer(Tokenizer):
     def decode(self, tokens, size=None, batch_size=None, tile_size=None, tile_margin=None):
         """Turns tokens into images; the result is not clipped to [-1, 1].
 
-        Tiles fade into each other over half of each margin; the other half, next to a tile's border, is thrown away.
-        Where that half covers what the decoder sees around a pixel, the pixels are those of the whole picture. They are
-        put together in main memory, and become a tensor at the end.
+        Tiles are blended over half of each margin. The outer half, next to the border of a tile, is discarded. If it
+        covers the receptive field of the decoder, the pixels equal those of the whole image. They are assembled in main
+        memory and converted to a tensor at the end.
 
         Args:
             tokens: integer array or tensor (batch, *grid, num_codebooks).
-            size: tuple or integer tensor (height, width), pixels to keep of each image. Tokens do not know how large
-                their image was. Defaults to whole strides.
-            batch_size: int, images at once, to bound memory. Defaults to all. With `tile_size`, tiles at once, and
-                one by default.
-            tile_size: int, pixels a side of a tile without its margins, as in `encode`, which may have had another.
-                Defaults to the whole picture.
+            size: tuple or integer tensor (height, width), pixels to keep, because tokens do not store the size of their
+                image. Defaults to whole strides.
+            batch_size: int, images per batch, to limit memory. Defaults to all. With `tile_size` it is the number of
+                tiles per batch and defaults to one.
+            tile_size: int, maximum side in pixels of a tile without its margins, as in `encode`, but it may differ.
+                Defaults to the whole image.
             tile_margin: int, pixels around each tile, as in `encode`. Defaults to 10 strides.
 
         Returns:
             float32 tensor (batch, height, width, channels).
 
         Raises:
-            ValueError: on another dtype or last axis, or a `tile_size` in a graph or for a tokenizer of pictures of
-                one size; in eager calls also if tokens are out of range, or `size` is not within the decoded images.
+            ValueError: if the dtype or last axis is wrong, or a `tile_size` is given in a graph or for a tokenizer of
+                images of one size; in eager calls also if tokens are out of range, or `size` exceeds the decoded
+                images.
         """
         if tile_size is None:
             images = super().decode(tokens, batch_size)
@@ -151,7 +152,7 @@ class ImageTokenizer(Tokenizer):
         return keras.ops.convert_to_tensor(images)
 
     def _decode_tiles(self, tokens, size, batch_size, tile_size, tile_margin):
-        """The decoded images as an array, whole strides large."""
+        """The decoded images as an array, with whole strides."""
         check_batch_size(batch_size)
         self._check_tokens(tokens)
         tokens = _value_to_tile(tokens, tile_size)
@@ -175,21 +176,21 @@ class ImageTokenizer(Tokenizer):
         return result
 
     def checked_example(self, example):
-        """See `Tokenizer.checked_example`; it warns as `encode` does."""
+        """See `Tokenizer.checked_example`; also warns as `encode`."""
         signal = super().checked_example(example)
         self._warn_of_unit_range(signal)
         return signal
 
     def _warn_of_unit_range(self, signal):
-        """Warns once where images seem to lie in [0, 1]; the values of a graph pass unseen."""
+        """Warns once if images seem to be in [0, 1]. Symbolic values are not checked."""
         values = None if self._warned else known_value(signal)
         if values is None or not has_unit_range(values):
             return
         self._warned = True
         warnings.warn(
-            "The images lie in [0, 1], and this tokenizer expects [-1, 1], as `vqzoo.data.load_image` returns them. "
-            "Pass `x * 2.0 - 1`. If they are that bright, silence this warning by "
-            '`warnings.filterwarnings("ignore", "The images lie in")`.',
+            "The images are in [0, 1], but this tokenizer expects [-1, 1], the range of `vqzoo.data.load_image`. "
+            "Pass `x * 2.0 - 1`. If they are really that bright, silence this warning with "
+            '`warnings.filterwarnings("ignore", "The images are in")`.',
             stacklevel=3,
         )
 
@@ -202,32 +203,32 @@ class ImageTokenizer(Tokenizer):
 
 
 def _check_size(size, whole):
-    """Raises where `size` is not within images of the size `whole`; tensors of a graph pass unseen."""
+    """Raises if `size` exceeds the images of the size `whole`. Symbolic tensors are not checked."""
     known = known_value(size) if hasattr(size, "shape") else size
     if known is None:
         return
     listed = isinstance(known, collections.abc.Sequence) or hasattr(known, "as_list")  # a TensorShape
     listed = listed or (isinstance(known, np.ndarray) and known.ndim == 1)
     if not listed or isinstance(known, str | bytes) or len(known) != 2:
-        raise ValueError(f"`size` is (height, width) in pixels. Received: size={shown(size)}")
+        raise ValueError(f"`size` must be (height, width) in pixels. Received: size={shown(size)}")
     for length, most in zip(known, whole, strict=True):
         if isinstance(length, numbers.Integral):
             outside = not is_count(length) or (most is not None and length > most)
         else:
-            outside = not hasattr(length, "shape") or "int" not in dtype_name(length)  # tensors pass unseen
+            outside = not hasattr(length, "shape") or "int" not in dtype_name(length)  # tensors are not checked
         if outside:
             raise ValueError(
-                f"`size` is (height, width) in pixels, at most {tuple(whole)} for these tokens. "
+                f"`size` must be (height, width) in pixels, at most {tuple(whole)} for these tokens. "
                 f"Received: size={shown(tuple(known))}"
             )
 
 
 def _value_to_tile(tensor, tile_size):
-    """The numpy value; raises in a graph, whose sizes are not known."""
+    """The NumPy value; raises in a graph, where sizes are unknown."""
     value = known_value(tensor)
     if value is None:
         raise ValueError(
-            f"Tiles are laid in eager calls. Received: tile_size={shown(tile_size)} inside a graph, such as that of "
-            "`dataset.map`. Leave `tile_size` out there, or loop over the pictures in Python."
+            f"`tile_size` works only in eager calls. Received: tile_size={shown(tile_size)} inside a graph, such as "
+            "that of `dataset.map`. Leave `tile_size` out there, or loop over the images in Python."
         )
     return value

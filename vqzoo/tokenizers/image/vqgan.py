@@ -6,7 +6,7 @@
 | f8 (LDM) | 1 2 2 4 | 3 | 16,384 of 4 | 68 M |
 | f4 (LDM) | 1 2 4 | none | 8,192 of 3 | 55 M |
 
-All with 128 filters and 2 blocks at each resolution.
+All have 128 filters and 2 blocks at each resolution.
 """
 
 from vqzoo.networks.image import residual_decoder
@@ -26,22 +26,22 @@ def image_vqgan(
     z_channels=None,
     quantizer=None,
 ):
-    """Builds the VQGAN's tokenizer for images of any size; the discriminator belongs to the trainer.
+    """Builds the tokenizer of a VQGAN for images of any size. The discriminator belongs to the trainer.
 
     Args:
-        channels: int, of the images. Defaults to 3.
-        filters: int, of the first convolution. Defaults to 128.
-        multipliers: tuple of ints, of `filters` at each resolution from high to low; one token stands for
-            2 ** (len - 1) pixels a side. Defaults to (1, 1, 2, 2, 4), f16.
+        channels: int, channels of the images. Defaults to 3.
+        filters: int, filters of the first convolution. Defaults to 128.
+        multipliers: tuple of ints, multiples of `filters` at each resolution from high to low. The side of a token is 2
+            ** (len - 1) pixels. Defaults to (1, 1, 2, 2, 4), f16.
         blocks: int, residual blocks at each resolution. Defaults to 2.
         attention: tuple of ints, levels with self-attention. Defaults to (4,).
-        mid_attention: bool, whether the middle has self-attention. Defaults to True.
+        mid_attention: bool, whether the middle block has self-attention. Defaults to True.
         latent_dim: int, width of a latent vector. Defaults to 256.
         z_channels: int, channels before the quantizer's 1x1 convolution. Defaults to `latent_dim`.
         quantizer: `Quantizer`. Defaults to `VectorQuantizer(1024)`.
 
     Returns:
-        A built `ImageTokenizer`: float32 (batch, height, width, channels) to int32 (batch, rows, columns, 1).
+        A built `ImageTokenizer`, float32 (batch, height, width, channels) to int32 (batch, rows, columns, 1).
 
     Example:
     >>> image_vqgan(filters=8, multipliers=(1, 2), attention=(), latent_dim=4).codebook_sizes

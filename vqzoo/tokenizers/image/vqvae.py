@@ -27,17 +27,17 @@ def image_vqvae(
     """Builds the convolutional VQ-VAE for images of any size.
 
     Args:
-        channels: int, of the images. Defaults to 3.
-        filters: int, of the convolutions. Defaults to 128.
-        stride: int, a power of two: pixels a side that one token stands for. Defaults to 4.
+        channels: int, channels of the images. Defaults to 3.
+        filters: int, filters of the convolutions. Defaults to 128.
+        stride: int, a power of two, side of a token in pixels. Defaults to 4.
         blocks: int, residual blocks. Defaults to 2.
-        residual_filters: int, of the 3x3 convolutions inside the blocks. Defaults to `filters`.
+        residual_filters: int, filters of the 3x3 convolutions inside the blocks. Defaults to `filters`.
         latent_dim: int, width of a latent vector. Defaults to 64.
         quantizer: `Quantizer`. Defaults to `EMAVectorQuantizer(512)`.
-        name: str, of the tokenizer. Defaults to "image_vqvae".
+        name: str, name of the tokenizer. Defaults to "image_vqvae".
 
     Returns:
-        A built `ImageTokenizer`: float32 (batch, height, width, channels) to int32 (batch, rows, columns, 1).
+        A built `ImageTokenizer`, float32 (batch, height, width, channels) to int32 (batch, rows, columns, 1).
 
     Example:
     >>> image_vqvae(filters=16).codebook_sizes
@@ -58,13 +58,13 @@ def image_vqvae_dense(shape=(28, 28, 1), positions=16, hidden=(512, 256), latent
 
     Args:
         shape: tuple (height, width, channels) of the images, pixels. Defaults to (28, 28, 1).
-        positions: int, tokens an image. Defaults to 16.
+        positions: int, tokens per image. Defaults to 16.
         hidden: tuple of ints, units of the encoder's hidden layers; the decoder mirrors them. Defaults to (512, 256).
         latent_dim: int, width of a latent vector. Defaults to 64.
         quantizer: `Quantizer`. Defaults to `EMAVectorQuantizer(512)`.
 
     Returns:
-        A built `ImageTokenizer`: float32 (batch, height, width, channels) to int32 (batch, positions, 1).
+        A built `ImageTokenizer`, float32 (batch, height, width, channels) to int32 (batch, positions, 1).
 
     Example:
     >>> image_vqvae_dense().encoder.output_shape

@@ -1,4 +1,4 @@
-"""What a tokenizer of text takes, and what it says of the rest."""
+"""Checks of the inputs of text tokenizers."""
 
 import numbers
 import os
@@ -21,17 +21,17 @@ from vqzoo.tokenizers.signal_checks import as_array
 from vqzoo.tokenizers.signal_checks import check_not_symbolic
 from vqzoo.tokenizers.signal_checks import shape_of
 
-# Pieces of one text: the logits of so many take half a gigabyte.
+# Maximum number of pieces of one text, whose logits take half a gigabyte.
 LONGEST = 2**15
-# Pieces of all texts that go through the networks together, padding included.
+# Maximum number of pieces of a batch, including padding.
 PIECES_AT_ONCE = LONGEST
-MOST_TOKENS = 2**28  # of one array, a gigabyte: a single long text pads all the others
+MOST_TOKENS = 2**28  # of one array, a gigabyte, because one long text pads all others
 _IDS_OF = "tokenizer.pieces.pad(tokenizer.pieces.encode({}), 1)"
 _EXAMPLE = _IDS_OF.format('["A sentence."]')
 
 
 def is_text(signal):
-    """Whether `signal` is text, or holds what is no number: `vqzoo.data.Pieces` names what is not text in it.
+    """Whether `signal` is text, or contains items that are not numbers, which `vqzoo.data.Pieces` reports.
 
     Args:
         signal: anything.
@@ -51,17 +51,17 @@ def is_text(signal):
 
 
 def checked_ids(ids, size):
-    """Raises where `ids` are none of `size` pieces; the values of a symbolic tensor pass unseen.
+    """Raises if `ids` are not ids of `size` pieces. The values of a symbolic tensor are not checked.
 
     Args:
         ids: array or tensor (batch, length).
-        size: int, how many pieces there are.
+        size: int, number of pieces.
 
     Returns:
         The ids as an int32 tensor.
 
     Raises:
-        ValueError: on another shape or dtype; in eager calls also on ids that no piece has.
+        ValueError: if the shape or dtype is wrong; in eager calls also if ids are out of range.
 
     Example:
     >>> checked_ids([[1, 2]], 3).dtype
@@ -70,11 +70,11 @@ def checked_ids(ids, size):
     if is_text(ids) or isinstance(ids, numbers.Number):
         texts = isinstance(ids, list | tuple) and all(isinstance(text, str) for text in ids)
         way_out = f"Pass `{_IDS_OF.format('x')}`." if texts and ids else texts_way_out(ids)
-        raise ValueError(f"Networks take ids of pieces, and training too. Received: text, {_shortened(ids)}. {way_out}")
+        raise ValueError(f"Networks and training take ids of pieces. Received: text, {_shortened(ids)}. {way_out}")
     array = as_array(ids)
     if array is None:
         raise ValueError(
-            f"A batch of ids is one array (batch, length). Received: {described(ids)}. {_ids_way_out(ids)}"
+            f"A batch of ids must be one array (batch, length). Received: {described(ids)}. {_ids_way_out(ids)}"
         )
     dtype, shape = dtype_name(array), tuple(array.shape)
     code = "x" if array is ids else "np.asarray(x)"
@@ -85,29 +85,29 @@ def checked_ids(ids, size):
         whole = known and values is not None and bool((values == np.rint(values)).all())
         fixed = _with_two_axes('np.asarray(x, "int32")', shape)
         raise ValueError(
-            f"Ids of pieces are integers. Received: dtype={dtype}, shape={shape}. Pass "
+            f"Ids of pieces must be integers. Received: dtype={dtype}, shape={shape}. Pass "
             f"`{fixed if whole and fixed else _EXAMPLE}`."
         )
     if len(shape) != 2:
-        known = known and not (dtype == "uint8" and len(shape) > 2)  # which are pictures
+        known = known and not (dtype == "uint8" and len(shape) > 2)  # which are images
         fixed = known and _with_two_axes(code, shape) or _EXAMPLE
-        raise ValueError(f"Ids of pieces have the shape (batch, length). Received: shape={shape}. Pass `{fixed}`.")
+        raise ValueError(f"Ids of pieces must have the shape (batch, length). Received: shape={shape}. Pass `{fixed}`.")
     if shape[1] == 0:
         raise ValueError(
-            f"Ids of pieces have the shape (batch, length), and an empty sentence is its end piece. Received: "
-            f'shape={shape}. Pass `[""] * len(x)`.'
+            "Ids of pieces must have the shape (batch, length), with an end-of-sequence token also for an empty text. "
+            f'Received: shape={shape}. Pass `[""] * len(x)`.'
         )
     check_length(shape[1] or 1)
     if values is not None and values.size and not 0 <= values.min() <= values.max() < size:
         raise ValueError(
-            f"Ids of pieces lie in [0, {size}). Received: values from {values.min()} to {values.max()}. Were they made "
-            f"by other pieces than `tokenizer.pieces`? Pass `{_EXAMPLE}`."
+            f"Ids of pieces must be in [0, {size}). Received: values from {values.min()} to {values.max()}. Were they "
+            f"made by other pieces than `tokenizer.pieces`? Pass `{_EXAMPLE}`."
         )
     return keras.ops.cast(array, "int32")
 
 
 def check_networks(encoder, decoder, pieces):
-    """Raises where networks are made for other pieces.
+    """Raises if networks are made for other pieces.
 
     Args:
         encoder: `keras.Model`.
@@ -115,7 +115,7 @@ def check_networks(encoder, decoder, pieces):
         pieces: `vqzoo.data.Pieces`.
 
     Raises:
-        ValueError: their size or their end piece differs.
+        ValueError: if the number of pieces or the end-of-sequence token differs.
 
     Example:
     >>> from vqzoo.data import Pieces
@@ -132,19 +132,20 @@ def check_networks(encoder, decoder, pieces):
         sizes |= {(getattr(decoder, "output_shape", None) or (None,))[-1]} - {None}
     if ends - {pieces.end} or sizes - {pieces.size}:
         raise ValueError(
-            f"There are {pieces.size} pieces, and the end piece is {pieces.end}. Received: networks of {sizes} "
-            f"pieces with the end pieces {ends}. Build them with `pieces.size` and `end=pieces.end`."
+            f"There are {pieces.size} pieces, and the end-of-sequence token is {pieces.end}. Received: networks of "
+            f"{sizes} pieces with the end-of-sequence tokens {ends}. Build them with `pieces.size` and "
+            "`end=pieces.end`."
         )
 
 
 def check_eager(tokens):
-    """Raises where tokens are those of a graph, whose values come later.
+    """Raises if tokens are symbolic, without values.
 
     Args:
         tokens: anything.
 
     Raises:
-        ValueError: they are.
+        ValueError: if they are symbolic.
 
     Example:
     >>> check_eager(np.zeros((1, 2, 1), "int32"))
@@ -152,36 +153,36 @@ def check_eager(tokens):
     check_not_symbolic(tokens)
     if hasattr(tokens, "dtype") and not without_values(tokens) and known_value(tokens) is None:
         raise ValueError(
-            "Strings are made in eager calls. Received: tokens of a graph, such as that of `dataset.map`. "
-            "`decode_ids` gives ids of pieces there."
+            "Strings can be decoded only in eager calls. Received: tokens of a graph, such as that of `dataset.map`. "
+            "Use `decode_ids` there, which returns ids of pieces."
         )
 
 
 def check_length(pieces):
-    """Raises where a text has too many pieces.
+    """Raises if a text has too many pieces.
 
     Args:
         pieces: int.
 
     Raises:
-        ValueError: above 32,768.
+        ValueError: if there are more than 32,768.
 
     Example:
     >>> check_length(1000)
     """
     if pieces > LONGEST:
         raise ValueError(
-            f"A text has at most {LONGEST} pieces, of which the networks hold everything at once. Received: {pieces}. "
-            "Encode it by sentences or lines."
+            f"A text may have at most {LONGEST} pieces, to limit memory. Received: {pieces} pieces. Encode its "
+            "sentences or lines separately."
         )
 
 
 def groups_of(texts, characters=2**20):
-    """Texts in groups, which end once they have so many characters.
+    """Splits texts into groups of about the given number of characters.
 
     Args:
         texts: list of str.
-        characters: int. Defaults to 2**20, which take half a second.
+        characters: int, number of characters that ends a group. Defaults to 2**20, which take half a second.
 
     Yields:
         Lists of str, none of them empty.
@@ -202,11 +203,11 @@ def groups_of(texts, characters=2**20):
 
 
 def rows_at_once(length, batch_size=None):
-    """How many rows of a length go through the networks together.
+    """The number of rows of a length that fit into a batch.
 
     Args:
-        length: int, pieces of the longest row.
-        batch_size: int, the most. Defaults to no such limit.
+        length: int, number of pieces of the longest row.
+        batch_size: int, maximum number of rows. Defaults to no maximum.
 
     Returns:
         int, at least 1.
@@ -220,14 +221,14 @@ def rows_at_once(length, batch_size=None):
 
 
 def groups_by_length(lengths, batch_size=None):
-    """Rows in groups of about one length, the longest first, so that little of a group is padding.
+    """Groups rows of about equal length, the longest first, so that a group has little padding.
 
     Args:
-        lengths: int array, of each row.
-        batch_size: int, the most rows of a group. Defaults to no such limit.
+        lengths: int array, length of each row.
+        batch_size: int, maximum number of rows of a group. Defaults to no maximum.
 
     Yields:
-        int arrays, places of rows.
+        int arrays, indices of rows.
 
     Example:
     >>> [group.tolist() for group in groups_by_length(np.array([5, 2**15, 9]))]
@@ -241,29 +242,29 @@ def groups_by_length(lengths, batch_size=None):
 
 
 def check_padded(texts, chunks, num_codebooks):
-    """Raises where the tokens of texts, each padded to the longest, are too large for one array.
+    """Raises if the tokens of texts, padded to the longest, are too large for one array.
 
     Args:
-        texts: int, how many.
-        chunks: int, of the longest.
+        texts: int, number of texts.
+        chunks: int, number of chunks of the longest text.
         num_codebooks: int.
 
     Raises:
-        ValueError: there are more than 2**28 tokens.
+        ValueError: if there are more than 2**28 tokens.
 
     Example:
     >>> check_padded(1000, 16, 4)
     """
     if texts * chunks * num_codebooks > MOST_TOKENS:
         raise ValueError(
-            f"The tokens of texts are one array as wide as the longest text needs, of at most {MOST_TOKENS} tokens. "
+            f"The tokens of texts are padded to the longest text and must be at most {MOST_TOKENS}. "
             f"Received: {texts} texts, the longest of {chunks} chunks with {num_codebooks} tokens. Encode long texts "
-            "apart from short ones."
+            "separately from short ones."
         )
 
 
 def _is_textual(item):
-    """Whether an item of a list is no number and no row of numbers, of which the first stands for all."""
+    """Whether an item of a list is neither a number nor a row of numbers. Only the first of a row is checked."""
     if isinstance(item, list | tuple):
         return bool(item) and _is_textual(item[0])
     if isinstance(item, dict):
@@ -272,7 +273,7 @@ def _is_textual(item):
 
 
 def _ids_way_out(ids):
-    """The last sentence of an error about what is no array of ids."""
+    """The last sentence of an error about an input that is not an array of ids."""
     plain, code = plain_array(ids, "x")
     if plain is not ids:
         return f"Pass `{code}`."
@@ -282,12 +283,12 @@ def _ids_way_out(ids):
         return densely(ids, "x")
     rows = isinstance(ids, list | tuple) and [as_array(row) for row in ids]
     if rows and all(row is not None and row.ndim == 1 for row in rows):
-        return "They are of several lengths. Pass `tokenizer.pieces.pad(x, 1)`."
+        return "Their lengths differ. Pass `tokenizer.pieces.pad(x, 1)`."
     return f"Pass `{_EXAMPLE}`."
 
 
 def _with_two_axes(code, shape):
-    """The code of an array (batch, length); None where there is no telling."""
+    """The code of an array (batch, length); None if it is not known."""
     if len(shape) == 1 and shape[0]:
         return f"{code}[None]"
     if len(shape) == 3 and shape[-1] == 1:
@@ -298,23 +299,23 @@ def _with_two_axes(code, shape):
 
 
 def _shortened(thing):
-    told = " ".join(repr(thing).split())  # an array takes several lines
-    return told if len(told) <= 40 else f"{told[:37]}..."
+    line = " ".join(repr(thing).split())  # an array takes several lines
+    return line if len(line) <= 40 else f"{line[:37]}..."
 
 
 def check_not_ids(tokens, num_codebooks):
-    """Raises ValueError where what `decode` is given may be ids of pieces.
+    """Raises ValueError if the input of `decode` may be ids of pieces.
 
     Args:
-        tokens: what a user passes as tokens.
-        num_codebooks: int, of the tokenizer.
+        tokens: anything.
+        num_codebooks: int, number of codebooks of the tokenizer.
     """
     array = as_array(tokens)
     shape = None if array is None or dtype_name(array).startswith("float") else shape_of(array)
     if shape and len(shape) == 2 and num_codebooks != 1 and shape[1] != num_codebooks:
         raise ValueError(
             "Tokens have the shape (batch, chunks, num_codebooks), and ids of pieces (batch, length). Received: "
-            f"shape={shape}. If they are ids: call `tokenizer.pieces.decode(x)`."
+            f"shape={shape}. For ids, call `tokenizer.pieces.decode(x)`."
         )
 
 
@@ -329,15 +330,15 @@ def rows_of(texts, pieces):
         List of int32 arrays.
 
     Raises:
-        ValueError: if they are strings of a graph, or one is too long.
+        ValueError: if they are strings of a graph, or a text is too long.
     """
     if hasattr(texts, "dtype") and known_value(texts) is None:
         raise ValueError(
-            "Strings become pieces in eager calls. Received: strings of a graph, such as that of `dataset.map`. "
-            "Make a data set of ids: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`."
+            "Strings can be split into pieces only in eager calls. Received: strings of a graph, such as that of "
+            "`dataset.map`. Make a data set of ids: `tokenizer.pieces.pad(tokenizer.pieces.encode(texts), 1)`."
         )
     rows = []
-    for some in groups_of(checked_texts(texts)):  # a text that is too long is found before all are pieces
+    for some in groups_of(checked_texts(texts)):  # finds a text that is too long before all texts are split
         rows += pieces.encode(some)
         check_length(max(map(len, rows[-len(some) :])))
     return rows

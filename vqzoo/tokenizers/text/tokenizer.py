@@ -39,19 +39,17 @@ _PROBE = 5040  # pieces: a whole number of chunks of 1 to 10, 12, 14, 15 or 16
 
 @keras.saving.register_keras_serializable(package="vqzoo")
 class TextTokenizer(Tokenizer):
-    """Turns sentences into discrete tokens, and back.
+    """Turns texts into discrete tokens, and back.
 
-    A sentence becomes pieces, the last of which is the end piece, and `stride` pieces become one position of tokens, a
-    chunk. Arrays of piece ids are int32 (batch, length); what stands behind the first end piece is padding and changes
-    nothing. Tokens of chunks behind a sentence's last are 0.
+    A text becomes pieces with an end-of-sequence token, and `stride` pieces, a chunk, become one position of tokens.
+    Ids of pieces are int32 (batch, length). Ids after the first end-of-sequence token have no effect, and tokens of
+    chunks after it are 0.
 
     Args:
-        pieces: `vqzoo.data.Pieces`. A `.keras` file has it as an asset and not in its config, and a tokenizer that is
-            made of its config alone has None until `load_assets`.
+        pieces: `vqzoo.data.Pieces`. It is None after `from_config`, until `load_assets` reads it from the file.
         encoder: `keras.Model`, ids (batch, length) to latents (batch, chunks, latent_dim).
         quantizer: `vqzoo.quantizers.Quantizer`.
-        decoder: `keras.Model`, latents to logits (batch, chunks * stride, pieces); or an
-            `AutoregressiveTextDecoder`. Either looks at no chunk behind its own.
+        decoder: causal model, latents to logits (batch, chunks * stride, pieces), or an `AutoregressiveTextDecoder`.
 
     Call arguments:
         signal: int32 tensor (batch, length), ids of pieces.
@@ -62,8 +60,8 @@ class TextTokenizer(Tokenizer):
         (batch, ceil(length / stride), num_codebooks), and the quantizer's losses.
 
     Raises:
-        ValueError: if a part is of the wrong kind, the networks are of other pieces, or (in `build`) the encoder's and
-            the decoder's strides differ.
+        ValueError: if a part has the wrong type, the networks are for other pieces, or (in `build`) the strides of the
+            encoder and the decoder differ.
 
     Example:
     >>> from vqzoo.networks.text import text_decoder, text_encoder
@@ -83,13 +81,13 @@ class TextTokenizer(Tokenizer):
     def __init__(self, pieces, encoder, quantizer, decoder, **kwargs):
         super().__init__(encoder, quantizer, decoder, **kwargs)
         self._pieces = None
-        self._stride = None  # once built
+        self._stride = None  # set by `build`
         if pieces is not None:
             self._set_pieces(pieces)
 
     def build(self, input_shape):
         if len(input_shape) != 2:
-            raise ValueError(f"Ids of pieces have the shape (batch, length). Received: {tuple(input_shape)}")
+            raise ValueError(f"Ids of pieces must have the shape (batch, length). Received: {tuple(input_shape)}")
         super().build((input_shape[0], None))
         self._stride = self._find_stride()
 
@@ -97,17 +95,17 @@ class TextTokenizer(Tokenizer):
         return tokenizer_line(self, stride_line(self.stride, "pieces", self) if self.built else "")
 
     def encode(self, signal, batch_size=None):
-        """Turns sentences into tokens.
+        """Turns texts into tokens.
 
         Args:
-            signal: list of str; or ids as in `encode_ids`, inside graphs too.
-            batch_size: int, the most sentences at once, of about one length each. Defaults to what memory takes.
+            signal: list of str; or ids as in `encode_ids`, also inside graphs.
+            batch_size: int, maximum number of texts per batch, of about equal length. Defaults to a limit by memory.
 
         Returns:
-            int32 tensor (batch, chunks, num_codebooks), as many chunks as the longest has.
+            int32 tensor (batch, chunks, num_codebooks), with the number of chunks of the longest text.
 
         Raises:
-            ValueError: on what is neither, or a text of more than 32,768 pieces.
+            ValueError: if `signal` is neither, or a text has more than 32,768 pieces.
         """
         if not is_text(signal):
             return self.encode_ids(signal, batch_size)
@@ -117,19 +115,17 @@ class TextTokenizer(Tokenizer):
         return self._in_groups(lengths, lambda some: self.pieces.pad([rows[i] for i in some], self.stride), batch_size)
 
     def decode(self, tokens, batch_size=None):
-        """Turns tokens into sentences, each up to its first end piece.
-
-        A sentence whose end piece was lost goes on into what stands behind it in the batch.
+        """Turns tokens into texts, each up to its first end-of-sequence token, or all chunks without one.
 
         Args:
             tokens: integer array or tensor (batch, chunks, num_codebooks).
-            batch_size: int, the most sentences at once. Defaults to what memory takes.
+            batch_size: int, maximum number of texts per batch. Defaults to a limit by memory.
 
         Returns:
             List of str.
 
         Raises:
-            ValueError: on another dtype or last axis, tokens out of range, or inside a graph.
+            ValueError: if the dtype or last axis is wrong, tokens are out of range, or inside a graph.
         """
         check_eager(tokens)
         ids = keras.ops.convert_to_numpy(self.decode_ids(tokens, batch_size))
@@ -140,13 +136,13 @@ class TextTokenizer(Tokenizer):
 
         Args:
             ids: integer array or tensor (batch, length), such as `pieces.pad(pieces.encode(texts), 1)`.
-            batch_size: int, the most sentences at once, of about one length each. Defaults to what memory takes.
+            batch_size: int, maximum number of texts per batch, of about equal length. Defaults to a limit by memory.
 
         Returns:
             int32 tensor (batch, ceil(length / stride), num_codebooks).
 
         Raises:
-            ValueError: on another shape or dtype, in eager calls also on ids that no piece has.
+            ValueError: if the shape or dtype is wrong; in eager calls also if ids are out of range.
         """
         check_batch_size(batch_size)
         check_not_symbolic(ids)
@@ -159,17 +155,17 @@ class TextTokenizer(Tokenizer):
         return self._in_groups(lengths, lambda some: values[some, : lengths[some].max()], batch_size, chunks)
 
     def decode_ids(self, tokens, batch_size=None):
-        """Turns tokens into ids of pieces; behind the first end piece all are the end piece.
+        """Turns tokens into ids of pieces, filled with the end-of-sequence token after the first one.
 
         Args:
             tokens: integer array or tensor (batch, chunks, num_codebooks).
-            batch_size: int, the most sentences at once. Defaults to what memory takes.
+            batch_size: int, maximum number of texts per batch. Defaults to a limit by memory.
 
         Returns:
             int32 tensor (batch, chunks * stride).
 
         Raises:
-            ValueError: on another dtype or last axis; in eager calls also if tokens are out of range.
+            ValueError: if the dtype or last axis is wrong; in eager calls also if tokens are out of range.
         """
         return super().decode(tokens, batch_size)
 
@@ -182,7 +178,7 @@ class TextTokenizer(Tokenizer):
             return reconstruction_of_none(self, signal)
         real = self.real_positions(signal)
         quantized = self.quantizer(self.encoder(signal, training=training), training=training, mask=real)
-        # A tensor without the mask that Keras hands on: what looks back alone needs none.
+        # A tensor without the Keras mask, which a causal decoder does not need.
         latents = masked_gradient(quantized.latents, real)
         teacher = (signal,) if self.is_autoregressive else ()
         logits = self.decoder(latents, *teacher, training=training)
@@ -190,7 +186,7 @@ class TextTokenizer(Tokenizer):
         return Reconstruction(logits, quantized.tokens, quantized.losses)
 
     def chunks(self, texts):
-        """How many positions of tokens each text has.
+        """The number of positions of tokens of each text.
 
         Args:
             texts: list of str.
@@ -201,7 +197,7 @@ class TextTokenizer(Tokenizer):
         return [-(-len(row) // self.stride) for row in rows_of(texts, self.pieces)]
 
     def ids_of(self, logits):
-        """The likeliest pieces; behind the first end piece all are the end piece.
+        """The most probable pieces, filled with the end-of-sequence token after the first one.
 
         Args:
             logits: float tensor (batch, length, pieces).
@@ -217,11 +213,11 @@ class TextTokenizer(Tokenizer):
         return keras.ops.where(mask_until(ids, self.pieces.end), ids, self.pieces.end)
 
     def signal_of(self, outputs):
-        """The ids of pieces that logits stand for, see `ids_of`."""
+        """The ids of the most probable pieces, see `ids_of`."""
         return self.ids_of(outputs)
 
     def likeness(self, signal, reconstruction):
-        """The share of right pieces, as `Tokenizer.likeness` returns it: ("accuracy", value).
+        """The fraction of equal pieces, in the form of `Tokenizer.likeness`: ("accuracy", value).
 
         Args:
             signal: int32 array (batch, length), ids of pieces.
@@ -235,11 +231,11 @@ class TextTokenizer(Tokenizer):
 
     @property
     def asset_files(self):
-        """Dict file name -> bytes that exports need beside their own files: the sentencepiece model."""
+        """Dict file name -> bytes of additional files that exports need: the sentencepiece model."""
         return {PIECES_FILE: self.pieces.model}
 
     def real_positions(self, signal):
-        """Which chunks have a piece of the sentence.
+        """Which chunks have a piece of the text.
 
         Args:
             signal: int32 tensor (batch, length).
@@ -250,12 +246,12 @@ class TextTokenizer(Tokenizer):
         return mask_until(signal, self.pieces.end)[:, :: self.stride]
 
     def judged(self, signal, reconstruction):
-        r"""The encoder's vectors of the pieces, against the mixtures of them that the logits stand for.
+        r"""The embeddings of the pieces, and the mean embeddings under the probabilities of the logits.
 
         $$x_t = E_{y_t} / r, \qquad \hat x_t = \operatorname{softmax}(\ell_t) E / r$$
 
-        with y the ids, ℓ the logits, E the embedding and r the root of its mean square. Both are zeros behind the end
-        piece of y.
+        with y the ids, ℓ the logits, E the encoder's embeddings and r their root mean square. Both are 0 after the end
+        of y.
 
         Args:
             signal: int32 tensor (batch, length).
@@ -272,7 +268,7 @@ class TextTokenizer(Tokenizer):
         return keras.ops.take(table, signal, axis=0) * real, mixed * real
 
     def checked_signal(self, signal):
-        """Raises where `signal` is no array of ids; the values of a symbolic tensor pass unseen.
+        """Raises if `signal` is not an array of ids. The values of a symbolic tensor are not checked.
 
         Args:
             signal: array or tensor (batch, length).
@@ -281,51 +277,51 @@ class TextTokenizer(Tokenizer):
             The ids as an int32 tensor.
 
         Raises:
-            ValueError: on another shape or dtype; in eager calls also on ids that no piece has.
+            ValueError: if the shape or dtype is wrong; in eager calls also if ids are out of range.
         """
         if are_tokens(signal, self._tokens_shape(), None):
             raise ValueError(
-                "Ids of pieces have the shape (batch, length), and tokens go to `decode`. Received: "
+                "Ids of pieces must have the shape (batch, length). Received: tokens of "
                 f"shape={shape_of(as_array(signal))}. Call `tokenizer.decode(x)`."
             )
         return checked_ids(signal, self.pieces.size)
 
     @property
     def pieces(self):
-        """The `vqzoo.data.Pieces` of sentences."""
+        """The `vqzoo.data.Pieces` of the tokenizer."""
         if self._pieces is None:
             raise ValueError(
-                "A tokenizer made of its config alone has no pieces. Received: one without. They come with "
-                "`keras.models.load_model`, or from `load_assets`."
+                "A tokenizer made from its config has no pieces yet. Received: one without. Load it with "
+                "`keras.models.load_model`, or call `load_assets`."
             )
         return self._pieces
 
     @property
     def stride(self):
-        """Pieces of a chunk, which one position of tokens stands for."""
+        """Pieces per chunk, that is, per position of tokens."""
         if self._stride is None:
             raise ValueError(
-                "Only a tokenizer that is built knows its stride. Received: one that is not. Train it, or call "
+                "The stride is known only after `build`. Received: a tokenizer that is not built. Train it, or call "
                 "`tokenizer.build((None, None))`."
             )
         return self._stride
 
     @property
     def is_autoregressive(self):
-        """Whether the decoder also sees the pieces before, and makes them one after another."""
+        """Whether the decoder generates pieces one after another, from the previous ones."""
         return isinstance(self.decoder, AutoregressiveTextDecoder)
 
     def save_assets(self, folder):
-        """Writes the pieces: Keras calls it for its file."""
+        """Writes the pieces. Keras calls it when it saves a file."""
         for name, content in self.asset_files.items():
             pathlib.Path(folder, name).write_bytes(content)
 
     def load_assets(self, folder):
-        """Reads the pieces: Keras calls it for its file."""
+        """Reads the pieces. Keras calls it when it loads a file."""
         self._set_pieces(Pieces(pathlib.Path(folder, PIECES_FILE).read_bytes()))
 
     def save_to_preset(self, folder, metadata=None, recipe=None, seal=True):
-        """As `Tokenizer.save_to_preset`; the metadata tell also the number of pieces and the stride."""
+        """As `Tokenizer.save_to_preset`; the metadata also has the number of pieces and the stride."""
         if self.built:
             metadata = {"pieces": self.pieces.size, "stride": self.stride, **(metadata or {})}
         super().save_to_preset(folder, metadata, recipe, seal)
@@ -343,8 +339,8 @@ class TextTokenizer(Tokenizer):
         chunks = tuple(np.shape(tokens) if isinstance(tokens, list | tuple) else tokens.shape)[1]
         if chunks and chunks * self.stride > most:
             raise ValueError(
-                f"This tokenizer's decoder makes at most {most} pieces of a text. Received: {chunks} chunks of "
-                f"{self.stride}. Encode a text by sentences; an autoregressive decoder may have another `max_length`."
+                f"The decoder makes at most {most} pieces of a text. Received: {chunks} chunks of {self.stride}. "
+                "Encode sentences separately. An autoregressive decoder may have another `max_length`."
             )
 
     def _find_stride(self):
@@ -356,9 +352,8 @@ class TextTokenizer(Tokenizer):
             made = chunks * self.decoder.stride if self.is_autoregressive else self._made_of(quantized)
         if made != _PROBE:
             raise ValueError(
-                "The encoder makes one latent vector of `stride` pieces, and the decoder as many pieces of one. "
-                f"Received: latents {tuple(latents.shape)} of {_PROBE} pieces, and {made} pieces back. Give both the "
-                "same stride."
+                "The encoder and the decoder must have the same stride. Received: latents "
+                f"{tuple(latents.shape)} for {_PROBE} pieces, which decode to {made} pieces. Set both strides equal."
             )
         return _PROBE // chunks
 
@@ -379,7 +374,7 @@ class TextTokenizer(Tokenizer):
         return rows_at_once(tokens.shape[1] * self.stride, batch_size)
 
     def _in_groups(self, lengths, ids_of_rows, batch_size, chunks=None):
-        """Tokens of all rows, at most `batch_size` of about one length at a time."""
+        """Tokens of all rows, in batches of at most `batch_size` rows of about equal length."""
         chunks = -(-int(max(lengths, default=1)) // self.stride) if chunks is None else chunks
         check_padded(len(lengths), chunks, self.num_codebooks)
         tokens = np.zeros((len(lengths), chunks, self.num_codebooks), "int32")
@@ -390,7 +385,7 @@ class TextTokenizer(Tokenizer):
 
     def _set_pieces(self, pieces):
         if not isinstance(pieces, Pieces):
-            raise ValueError(f"`pieces` is a vqzoo.data.Pieces. Received: {pieces!r}")
+            raise ValueError(f"`pieces` must be a vqzoo.data.Pieces. Received: {pieces!r}")
         check_networks(self.encoder, self.decoder, pieces)
         self._pieces = pieces
 

@@ -1,12 +1,11 @@
-"""VQGAN of sentences: the networks of `text_vqvae`, and codebooks of few dimensions.
+"""VQGAN for text: the networks of `text_vqvae`, with low-dimensional codebooks.
 
-| what | from |
-|---|---|
-| codebooks of 8 dimensions, by cosine similarity | Yu et al. 2021, https://arxiv.org/abs/2110.04627, section 3.2 |
-| a discriminator of the decoder's soft pieces, in the trainer | Esser et al. 2021, https://arxiv.org/abs/2012.09841 |
+| what | from | |---|---| | codebooks of 8 dimensions, by cosine similarity | Yu et al. 2021,
+https://arxiv.org/abs/2110.04627, section 3.2 | | a discriminator on the decoder's soft pieces, in the trainer | Esser
+et al. 2021, https://arxiv.org/abs/2012.09841 |
 
-Words have no small errors for a discriminator to sharpen, and it sees the decoder's mixtures of the pieces' vectors
-against single vectors (`TextTokenizer.judged`): it asks for a decided decoder and for pieces that follow each other.
+The discriminator compares mixtures of piece embeddings, weighted by the decoder's probabilities, with single embeddings
+(`TextTokenizer.judged`). It rewards confident predictions and plausible sequences of pieces.
 """
 
 from vqzoo.quantizers import CosineVectorQuantizer
@@ -29,26 +28,26 @@ def text_vqgan(
     decoder=None,
     name="text_vqgan",
 ):
-    """Builds the VQGAN's tokenizer for sentences of any length; the discriminator belongs to the trainer.
+    """Builds the tokenizer of a VQGAN for text of any length. The discriminator belongs to the trainer.
 
     Args:
         pieces: `vqzoo.data.Pieces`.
-        stride: int, pieces of a chunk, which one position of tokens stands for. Defaults to 4.
-        filters: int, channels of the blocks. Defaults to 128.
+        stride: int, pieces per chunk, that is, per position of tokens. Defaults to 4.
+        filters: int, channels of the ConvNeXt blocks. Defaults to 128.
         blocks: int, ConvNeXt blocks of the encoder and of the decoder. Defaults to 4.
-        attention: int, transformer blocks over chunks of each. Defaults to 0.
-        embedding_dim: int, width of a piece's vector, which the discriminator sees. Defaults to 96, or that of
+        attention: int, transformer blocks over chunks in each of the two. Defaults to 0.
+        embedding_dim: int, width of the piece embeddings, also for the discriminator. Defaults to 96, or that of
             `embeddings`.
         latent_dim: int, width of a latent vector. Defaults to 64.
-        word_dropout: float, share of the pieces hidden from the encoder in training. Defaults to 0.
-        embeddings: float array (pieces, width), the encoder's vectors to start from. Defaults to none.
+        word_dropout: float, fraction of the pieces hidden from the encoder in training. Defaults to 0.
+        embeddings: float array (pieces, width), initial piece embeddings of the encoder. Defaults to none.
         quantizer: `Quantizer`. Defaults to a `ResidualQuantizer` of four
             `ProjectedQuantizer(CosineVectorQuantizer(1024), 8)`.
         decoder: keras layer, such as an `AutoregressiveTextDecoder`. Defaults to the parallel `text_decoder`.
-        name: str, of the tokenizer. Defaults to "text_vqgan".
+        name: str, name of the tokenizer. Defaults to "text_vqgan".
 
     Returns:
-        A built `TextTokenizer`: sentences to int32 (batch, chunks, num_codebooks).
+        A built `TextTokenizer`, list of str to int32 (batch, chunks, num_codebooks).
 
     Example:
     >>> from vqzoo.data import Pieces

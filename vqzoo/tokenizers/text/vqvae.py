@@ -1,21 +1,15 @@
-"""VQ-VAE of sentences: pieces in chunks, one vector and a few codes a chunk, and all pieces back at once.
+"""VQ-VAE for text: one latent vector and a few codes per chunk of pieces, and a parallel decoder.
 
-| what | from |
-|---|---|
-| discrete codes for chunks of words, by strided convolutions | Kaiser et al. 2018, https://arxiv.org/abs/1803.03382 |
-| dense latents at first, and codes for more and more examples | the same authors' code, `startup_steps` |
-| several codes a position, each of what others left | Zeghidour et al. 2021, https://arxiv.org/abs/2107.03312 |
-| ConvNeXt blocks over positions | Siuzdak 2023, https://arxiv.org/abs/2306.00814 |
+| what | from | |---|---| | discrete codes for chunks of words, by strided convolutions | Kaiser et al. 2018,
+https://arxiv.org/abs/1803.03382 | | dense latents at first, and codes for more and more examples | the same authors'
+code, `startup_steps` | | several codes per position, by residual quantization | Zeghidour et al. 2021,
+https://arxiv.org/abs/2107.03312 | | ConvNeXt blocks over positions | Siuzdak 2023, https://arxiv.org/abs/2306.00814 |
 
-Bits a piece: `num_codebooks * log2(codebook_size) / stride`. A piece itself takes log2(pieces).
+Bits per piece: `num_codebooks * log2(codebook_size) / stride`. A piece itself takes log2(pieces) bits.
 
-| stride | codebooks | bits a piece | of 4,000 pieces' 11.97 bits |
-|---|---|---|---|
-| 1 | 1 of 4,000 | 11.97 | 100 % |
-| 2 | 2 of 1,024 | 10 | 84 % |
-| 4 | 4 of 1,024 | 10 | 84 % |
-| 4 | 3 of 1,024 | 7.5 | 63 % |
-| 8 | 4 of 1,024 | 5 | 42 % |
+| stride | codebooks | bits per piece | of 11.97 bits, for 4,000 pieces | |---|---|---|---| | 1 | 1 of 4,000 | 11.97 |
+100 % | | 2 | 2 of 1,024 | 10 | 84 % | | 4 | 4 of 1,024 | 10 | 84 % | | 4 | 3 of 1,024 | 7.5 | 63 % | | 8 | 4 of 1,024 |
+5 | 42 % |
 """
 
 from vqzoo.networks.text import text_decoder
@@ -39,24 +33,24 @@ def text_vqvae(
     decoder=None,
     name="text_vqvae",
 ):
-    """Builds the VQ-VAE for sentences of any length.
+    """Builds the VQ-VAE for text of any length.
 
     Args:
         pieces: `vqzoo.data.Pieces`.
-        stride: int, pieces of a chunk, which one position of tokens stands for. Defaults to 4.
-        filters: int, channels of the blocks. Defaults to 128.
+        stride: int, pieces per chunk, that is, per position of tokens. Defaults to 4.
+        filters: int, channels of the ConvNeXt blocks. Defaults to 128.
         blocks: int, ConvNeXt blocks of the encoder and of the decoder. Defaults to 4.
-        attention: int, transformer blocks over chunks of each. Defaults to 0.
-        embedding_dim: int, width of a piece's vector. Defaults to 96, or that of `embeddings`.
+        attention: int, transformer blocks over chunks in each of the two. Defaults to 0.
+        embedding_dim: int, width of the piece embeddings. Defaults to 96, or that of `embeddings`.
         latent_dim: int, width of a latent vector. Defaults to 64.
-        word_dropout: float, share of the pieces hidden from the encoder in training. Defaults to 0.
-        embeddings: float array (pieces, width), the encoder's vectors to start from. Defaults to none.
+        word_dropout: float, fraction of the pieces hidden from the encoder in training. Defaults to 0.
+        embeddings: float array (pieces, width), initial piece embeddings of the encoder. Defaults to none.
         quantizer: `Quantizer`. Defaults to a `ResidualQuantizer` of four `EMAVectorQuantizer(1024)`.
         decoder: keras layer, such as an `AutoregressiveTextDecoder`. Defaults to the parallel `text_decoder`.
-        name: str, of the tokenizer. Defaults to "text_vqvae".
+        name: str, name of the tokenizer. Defaults to "text_vqvae".
 
     Returns:
-        A built `TextTokenizer`: sentences to int32 (batch, chunks, num_codebooks).
+        A built `TextTokenizer`, list of str to int32 (batch, chunks, num_codebooks).
 
     Example:
     >>> from vqzoo.data import Pieces
