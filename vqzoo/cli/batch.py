@@ -324,7 +324,7 @@ def result_path(target, force):
     except FileExistsError as error:
         if error.filename != os.path.abspath(target):
             raise
-        check_free(target, force)  # made by somebody else in the meantime
+        check_free(target, force)  # made by another process in the meantime
 
 
 def check_picture(target, force, suffixes=None):

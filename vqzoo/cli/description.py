@@ -26,7 +26,7 @@ def described(name):
         Dict of plain values, whose `kind` is "preset", "tokens", "token shards" or "image shards".
 
     Raises:
-        ValueError: it is none of them, or damaged.
+        ValueError: it is not one of them, or damaged.
     """
     path = user_path(name)
     if path.suffix.lower() == ".npz" and path.is_file():
@@ -44,7 +44,7 @@ def _preset(folder):
     about |= {name: value for name, value in metadata.items() if name not in about}
     example = metadata.get("example") or {}
     counted = _of_example(metadata, example.get("signal"), example.get("tokens"), metadata.get("codebook_sizes") or [])
-    about |= {name: value for name, value in counted.items() if name not in about}  # a rate may be told
+    about |= {name: value for name, value in counted.items() if name not in about}  # metadata may have a rate
     return {
         **about,
         "files": {name: file["bytes"] for name, file in files.items()},
@@ -63,7 +63,7 @@ def _checksums(folder):
 
 
 def _of_example(metadata, signal, tokens, codebook_sizes):
-    """Tokens and bits of the example that a preset's metadata tell the shapes of."""
+    """Tokens and bits of the example whose shapes are in a preset's metadata."""
     if not tokens or tokens[-1] != len(codebook_sizes):
         return {}
     size = (signal or [None])[:-1] if metadata.get("modality") != "text" else signal

@@ -45,7 +45,7 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     if startup.is_command():
         quiet.begin()
-    with user_errors(), _told_as_json(given.json):
+    with user_errors(), _errors_as_json(given.json):
         if given.verb not in WITHOUT_MODELS:
             _check_backend(given.verb)
             _register_classes()
@@ -54,11 +54,11 @@ def main(arguments=None):
 
 
 @contextlib.contextmanager
-def _told_as_json(as_json):
+def _errors_as_json(as_json):
     """Lets a verb that ends by an error print a document of it, so that --json always prints one."""
     try:
         yield
-    except BrokenPipeError:  # nobody reads it
+    except BrokenPipeError:  # the reader has closed it
         raise
     except Exception as error:
         if as_json:

@@ -107,7 +107,7 @@ def _not_a_preset(path):
 
 
 def _kind(path):
-    """What a path holds by its endings: a modality, or "tokens"; None where there is no telling."""
+    """What a path holds by its endings: a modality, or "tokens"; None if unknown."""
     path = user_path(path)
     if os.path.isfile(path):  # False also of names that no file can have
         return _kinds().get(path.suffix.lower())

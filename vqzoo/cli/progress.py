@@ -15,7 +15,7 @@ class Progress:
 
     Args:
         what: str, what is counted, such as "files"; without a total what is done, such as "measuring".
-        total: int, how many there are. Default None: unknown, the time is shown alone.
+        total: int, how many there are. Default None, unknown: only the time is shown.
     """
 
     def __init__(self, what, total=None):

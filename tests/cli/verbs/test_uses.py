@@ -150,7 +150,7 @@ def test_an_export_that_is_wrong_is_deleted(prior, tmp_path, capsys, monkeypatch
     assert "makes something else" in capsys.readouterr().err and not (tmp_path / "copy" / "generator").exists()
     with pytest.raises(SystemExit):
         main(["export", str(prior), "--litert", "float16"])
-    assert "--litert is of tokenizers: a prior is exported as a SavedModel alone" in capsys.readouterr().err
+    assert "--litert is for tokenizers. A prior is only exported as a SavedModel" in capsys.readouterr().err
 
 
 def test_a_masked_prior_generates_with_steps_and_noise_as_asked(prior, tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ class _Tokenizers:
                 "file says so. To fetch it, give it as --preset."
             )
         if not self.preset and name.startswith("~"):
-            name = pathlib.Path(name)  # what a file says was typed by nobody: it names no home folder
+            name = pathlib.Path(name)  # a name in a file was not typed by the user, so ~ is not a home folder
         if name not in self.folders:
             self.folders[name] = find_preset(name)
         folder = self.folders[name]

@@ -66,7 +66,7 @@ def _probe(name):
         if name == "tensorflow_io":
             from vqzoo.data.audio.decoders import tfio_audio
 
-            if tfio_audio() is None:  # imports with any TensorFlow, but its native part loads with its own alone
+            if tfio_audio() is None:  # imports with any TensorFlow, but its native part only loads with its own
                 raise ImportError("its native part does not load with this TensorFlow")
     except Exception as error:  # whatever a broken package raises
         return f"no: {type(error).__name__}: {error}".splitlines()[0][:200]

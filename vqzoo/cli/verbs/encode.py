@@ -138,7 +138,7 @@ def _free(pairs, force, progress):
 
 
 def _encoded(group, coder, progress):
-    """The group with its tokens; where the whole of it fails, each file alone, so that one does not end the others."""
+    """The group with its tokens. If the group fails, each file is encoded by itself: one does not end the others."""
     if len(group) > 1:
         with contextlib.suppress(Exception):
             return _with_tokens(group, coder)

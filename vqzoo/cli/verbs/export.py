@@ -34,7 +34,7 @@ def run(arguments):
     folder = find_preset(arguments.preset)
     of_prior = holds_prior(folder)
     if of_prior and arguments.litert:
-        raise ValueError("--litert is of tokenizers: a prior is exported as a SavedModel alone. Leave it out.")
+        raise ValueError("--litert is for tokenizers. A prior is only exported as a SavedModel. Leave it out.")
     with Progress("exporting"):
         if arguments.out:
             out = user_path(arguments.out)
@@ -68,16 +68,16 @@ def _exported(folder, of_prior, arguments):
 
     if of_prior:
         line = export_prior_preset(Generator.from_preset(folder), folder)
-        return [({"form": "generator", "told": line}, f"generator: {line}")]
+        return [({"form": "generator", "summary": line}, f"generator: {line}")]
     tokenizer = Tokenizer.from_preset(folder)
     examples = modality_of(tokenizer, arguments.preset).examples(tokenizer)
     precisions = arguments.litert or tuple(LITERT_FILES)
     forms = [form for form in EXPORT_FORMS if LITERT_FORMS.get(form, precisions[0]) in precisions]
     agreements = export_preset(tokenizer, folder, examples, forms)
-    return [(agreement._asdict(), told(agreement)) for agreement in agreements]
+    return [(agreement._asdict(), agreement_line(agreement)) for agreement in agreements]
 
 
-def told(agreement):
+def agreement_line(agreement):
     """A line about one exported form.
 
     Args:
@@ -87,7 +87,7 @@ def told(agreement):
         str.
     """
     if not agreement.verified:
-        return f"{agreement.form}: not run, there is no ai-edge-litert here"
+        return f"{agreement.form}: not run, because ai-edge-litert is not installed"
     return (
         f"{agreement.form}: {agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, decoded within "
         f"{agreement.signal:.0e}, {agreement.quality}"

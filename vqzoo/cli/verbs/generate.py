@@ -30,22 +30,22 @@ def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     parser.add_argument("preset", help="of a prior: name, or folder")
     parser.add_argument("--count", type=reader("count"), help="results (default: one for each condition, or one)")
-    told = "labels, texts in quotes, or files of signals, which the results take in turn; PART=VALUE where a prior has "
-    told += "several conditions (default: all labels, or some texts)"
-    parser.add_argument("--condition", nargs="+", action="extend", metavar="[PART=]VALUE", help=told)
+    text = "labels, texts in quotes, or files of signals, which the results take in turn; PART=VALUE where a prior has "
+    text += "several conditions (default: all labels, or some texts)"
+    parser.add_argument("--condition", nargs="+", action="extend", metavar="[PART=]VALUE", help=text)
     parser.add_argument("--to", metavar="PART", help="part that is made (default: what the prior makes)")
     parser.add_argument("--prompt", nargs="+", action="extend", help="texts or audio files, the beginning that is kept")
     parser.add_argument("--seed", type=reader("seed"), default=0, help="the same makes the same (default: 0)")
-    told = "folder for the results; of texts also a .txt file, a line each (default: standard output)"
-    parser.add_argument("--out", help=told)
+    text = "folder for the results; of texts also a .txt file, a line each (default: standard output)"
+    parser.add_argument("--out", help=text)
     parser.add_argument("--grid", help="PNG of all of them, of images")
     for name in _OPTIONS:
         setting = SETTINGS[name]
         kind = {None: "", True: " by an autoregressive prior", False: " by a masked prior"}[setting.causal]
-        told = f"of sampling{kind}: {setting.range} (default: the preset's)"
+        text = f"of sampling{kind}: {setting.range} (default: the preset's)"
         if name == "length":
-            told = f"positions at most, of a prior of any length: {setting.range} (default: as it has learnt)"
-        parser.add_argument(f"--{name}", type=reader(name), help=told)
+            text = f"positions at most, of a prior of any length: {setting.range} (default: as in training)"
+        parser.add_argument(f"--{name}", type=reader(name), help=text)
     parser.add_argument("--force", action="store_true", help="overwrite results that are there")
     add_json_argument(parser)
 

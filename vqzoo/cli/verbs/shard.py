@@ -20,8 +20,8 @@ _MEGABYTES = reader(Setting(float, 0, 2**20, above=True))
 def add_arguments(parser):
     """Adds the verb's arguments to its parser."""
     add_batch_arguments(parser, "pictures")
-    told = "megabytes (2**20 bytes) each (default: 256)"
-    parser.add_argument("--shard_size", type=_MEGABYTES, default=256.0, help=told)
+    text = "megabytes (2**20 bytes) each (default: 256)"
+    parser.add_argument("--shard_size", type=_MEGABYTES, default=256.0, help=text)
 
 
 def run(arguments):

@@ -3,7 +3,7 @@
 from vqzoo.cli.output import add_json_argument
 from vqzoo.cli.output import print_json
 from vqzoo.cli.progress import Progress
-from vqzoo.cli.verbs.export import told
+from vqzoo.cli.verbs.export import agreement_line
 from vqzoo.data.files import amount
 from vqzoo.files import user_path
 from vqzoo.presets import find_preset
@@ -58,11 +58,11 @@ def run(arguments):
     if arguments.json:
         sizes = {name: file["bytes"] for name, file in files.items()}
         forms = [agreement._asdict() for agreement in agreements]
-        forms += [{"form": "generator", "told": generator}] if generator else []
+        forms += [{"form": "generator", "summary": generator}] if generator else []
         print_json({"folder": str(folder), "files": sizes, "forms": forms})
         return 0
     for agreement in agreements:
-        print(told(agreement))
+        print(agreement_line(agreement))
     if generator:
         print(f"generator: {generator}")
     return 0
