@@ -7,8 +7,8 @@
     python recipes/image_inpainting.py tiny --out /some/folder     # a test run of seconds
 
 Boxes and strokes are cut out of held-out images. For each method the recipe reports the PSNR inside the holes, the SSIM
-of the whole image, and with `--features` a perceptual distance. `repairs.png` shows the results. Afterwards: `vqzoo
-inpaint`.
+of the whole image, and with `--features` a perceptual distance. `repairs.png` shows the results.
+Afterwards: `vqzoo inpaint`.
 
 Reference: Chang et al. 2022, https://arxiv.org/abs/2202.04200, section 4.3; Telea 2004 (the baseline)
 """

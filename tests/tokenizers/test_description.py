@@ -82,4 +82,4 @@ def test_shipped_generators():
     fashion = repr(vqzoo.generation.Generator.from_preset("image-prior-fashion"))
     assert fashion.startswith("Generator(") and "('image-prior-fashion': image of" in fashion
     assert fashion.endswith(", 10 labels)")
-    assert repr(vqzoo.generation.Generator.from_preset("image-prior-emoji")).endswith(", any texts)")
+    assert repr(vqzoo.generation.Generator.from_preset("image-prior-emoji")).endswith(", any text)")
