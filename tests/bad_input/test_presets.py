@@ -173,7 +173,7 @@ DAMAGES = {
     "huge_layer": (huge_layer, "holds [0-9]* bytes, and the networks that it describes need 10738"),
     "weights_of_another": (other_weights, REFUSED_BY_KERAS),
     "weights_with_nan": (holds_nan, f"{MODEL}holds NaN or infinity in the weight"),
-    "plain_keras_model": (plain_model, "holds a Sequential, not a Tokenizer"),
+    "plain_keras_model": (plain_model, "is a Sequential, not a Tokenizer"),
     "lambda": (runs_a_lambda, f"{REFUSED_BY_KERAS} .*[Ll]ambda"),
     "os_mkdir": (lambda f: calls(f, "os", "mkdir", path="canary"), "cannot be loaded"),
     "subprocess": (lambda f: calls(f, "subprocess", "check_output", args=["touch", "canary"]), "cannot be loaded"),
