@@ -79,6 +79,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", COMMANDS)
 def test_the_command_that_was_meant_is_named_and_works(typed, place, capsys):
     before = sorted(place.rglob("*"))

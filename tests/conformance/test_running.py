@@ -18,6 +18,7 @@ each_quantizer = pytest.mark.parametrize("entry", zoo.QUANTIZERS, ids=lambda ent
 each_trainer = pytest.mark.parametrize("entry", zoo.TRAINERS, ids=lambda entry: entry.name)
 
 
+@pytest.mark.slow
 @each
 def test_xla_gives_the_same(entry):
     thing = entry.built()
@@ -124,7 +125,7 @@ def test_a_call_on_an_empty_batch_is_empty_and_teaches_nothing(entry):
 
 
 @each_trainer
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow), "float32"])
 def test_a_trainer_fits_in_every_precision(entry, policy):
     keras.config.set_dtype_policy(policy)
     try:
@@ -144,6 +145,7 @@ def test_a_trainer_fits_in_every_precision(entry, policy):
             assert isinstance(getattr(trainer, name, trainer.optimizer), keras.optimizers.LossScaleOptimizer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry",
     [

@@ -244,6 +244,7 @@ def test_a_subclassed_network_is_told():
         export.portable_models(tokenizer)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_of_half_precision_is_exported_in_float32(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -274,6 +275,7 @@ def test_a_policy_around_an_export_does_not_reach_it():
     np.testing.assert_allclose(decoder(tokens), tokenizer.decode(tokens), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_decoder_of_other_weights_is_refused(exported, tmp_path):
     tokenizer, folder, _ = exported
     decoder = keras.models.load_model(folder / "decoder.keras")
@@ -324,6 +326,7 @@ def test_a_layer_of_ours_inside_a_nested_model_becomes_a_built_in():
     np.testing.assert_array_equal(portable(x), tokenizer.encode(x))
 
 
+@pytest.mark.slow
 def test_sequential_networks_of_the_user_export(tmp_path):
     encoder = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 4, 2, "same")])
     decoder = keras.Sequential([keras.Input((None, None, 4)), keras.layers.Conv2DTranspose(3, 4, 2, "same")])

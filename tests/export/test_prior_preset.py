@@ -61,6 +61,7 @@ def test_a_translation_is_exported_by_its_ids(pieces, tmp_path):
     vqzoo.presets.verify_preset(tmp_path / "it")  # with the export it had
 
 
+@pytest.mark.slow
 def test_audio_is_exported_with_its_signal(tmp_path):
     keras.utils.set_random_seed(0)
     encoder, decoder = spectrogram_encoder(4, 8000, filters=16), spectrogram_decoder(4, filters=16)
@@ -78,6 +79,7 @@ def test_audio_is_exported_with_its_signal(tmp_path):
         export_prior_preset(Generator(prior, tokenizer, [parts[0], SignalPart("before", tokenizer)]), tmp_path / "it")
 
 
+@pytest.mark.slow
 def test_images_in_a_style_are_exported(tmp_path):
     tokenizer = vqzoo.image_vqvae(filters=4, blocks=1, latent_dim=4, quantizer=quantizer_of(8))
     tokenizer.build((None, None, None, 3))

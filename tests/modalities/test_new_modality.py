@@ -59,6 +59,9 @@ class NoteSignal:
     def grid(self, length=None):
         return (length,)
 
+    def about(self):
+        return {}
+
     def describe(self):
         return {}
 

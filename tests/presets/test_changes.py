@@ -113,7 +113,14 @@ def test_links_are_replaced_and_never_followed(operation, kind, whole, model, tm
     assert not list(whole.glob(".vqzoo-*"))
 
 
-STEPS = ["export_saved_model", "export_litert_files", "export_portable", "verify_exports", "write_metadata", "_told"]
+STEPS = [
+    "export_saved_model",
+    "export_litert_files",
+    "export_portable",
+    "verify_exports",
+    "write_metadata",
+    "_description",
+]
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])

@@ -73,7 +73,7 @@ def test_reach_by_hand():
 def test_networks_that_see_everything_or_do_not_tell_have_no_reach():
     with pytest.raises(ValueError, match="'attention_0' of the network 'encoder', a SelfAttentionBlock1D, uses all"):
         network_reach(pair(attention=1)[0])
-    with pytest.raises(ValueError, match="a Conv2D, sees all positions or does not tell.*Give `overlap`"):
+    with pytest.raises(ValueError, match="a Conv2D, uses all positions or does not declare it.*Give `overlap`"):
         network_reach(convolutional_encoder(4, filters=4))
 
 

@@ -84,5 +84,5 @@ def test_the_portable_form_has_the_same_weights(make):
 def test_errors():
     with pytest.raises(ValueError, match="`kernel_size` must be odd.*kernel_size=4"):
         ConvNeXtBlock1D(kernel_size=4)
-    with pytest.raises(ValueError, match="`heads` is a divisor of the channels, here 4.*heads=3"):
+    with pytest.raises(ValueError, match="`heads` must divide the channels, here 4.*heads=3"):
         SelfAttentionBlock1D(3).build((None, None, 4))

@@ -72,5 +72,5 @@ def test_errors():
     with pytest.raises(ValueError, match="`factor` must be at least 1, and `kernel_size` odd.*factor=0"):
         UpsampleConv1D(4, 0)
     for layer in (TimeConv1D(4, 3), UpsampleConv1D(4, 2)):
-        with pytest.raises(ValueError, match="The channels of the input must be known"):
+        with pytest.raises(ValueError, match="The number of channels of the input must be known"):
             layer.build((None, None, None))

@@ -113,7 +113,7 @@ def test_errors():
     with pytest.raises(ValueError, match="`stride` must be a number of pieces, at least 1. Received: stride=1.5"):
         text_decoder(20, 5, stride=1.5)
     for wrong in (np.zeros((19, 4)), np.zeros(20), np.zeros((20, 4), int)):
-        with pytest.raises(ValueError, match="one row of floats for each of the 20 pieces. Received: "):
+        with pytest.raises(ValueError, match="a row of floats for each of the 20 pieces. Received: "):
             text_encoder(20, 5, end=2, embeddings=wrong)
     with pytest.raises(ValueError, match="one keras.layers.Embedding. Received: 'dense.*' with 0"):
         embedding_of(keras.layers.Dense(3))

@@ -164,6 +164,7 @@ def test_the_inverse_of_masked_frames_is_that_of_the_others_alone():
     np.testing.assert_array_equal(signal[1], inverse_stft(real, imaginary, 32, 8)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 9, 64, 65, 100])
 @pytest.mark.parametrize(("frame_length", "hop_length"), [(16, 4), (16, 16), (12, 5), (2, 1)])
 def test_the_gradients_are_those_of_the_sums(samples, frame_length, hop_length):
