@@ -108,6 +108,7 @@ class TokenizerRun(Run):
         return self.modality.watcher(fitted, self.folder / "run", shown)
 
     def measure_before(self, trainer):
+        """As of `Run`."""
         if self.settings.init:
             self.before = self.modality.evaluate(trainer.tokenizer.in_float32(), self.split, self.validation)
 
