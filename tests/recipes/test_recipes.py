@@ -141,7 +141,7 @@ def test_tiny_ends_with_a_prior_that_makes_pictures(name, tmp_path, run):
         ("image_inpainting", "--tokens shards", "--tokens has no images to repair. Also give the encoded images"),
         ("image_inpainting", "--prior it --epochs 9 --size 8", "--epochs, --size: decided by --prior"),
         ("image_inpainting", "--share 1.5", "Received: --share 1.5 --repaired 32"),
-        ("image_inpainting", "--repaired 0", "--repaired is 1 or more"),
+        ("image_inpainting", "--repaired 0", "--repaired at least 1"),
         (
             "image_inpainting",
             "--features no.keras",
