@@ -145,7 +145,7 @@ def test_tiny_ends_with_a_prior_that_makes_pictures(name, tmp_path, run):
         (
             "image_inpainting",
             "--features no.keras",
-            "--features is a .keras file, which does not exist. Received",
+            "--features must be a .keras file that exists. Received",
         ),
     ],
 )

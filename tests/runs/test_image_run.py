@@ -116,7 +116,7 @@ def test_other_precisions_are_refused(tmp_path):
 
 
 def test_other_strategies_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="A strategy is one of none, mirrored, multiworker. Received: 'tpu'"):
+    with pytest.raises(ValueError, match="A strategy must be one of none, mirrored, multiworker. Received: 'tpu'"):
         run_of(Config(str(tmp_path / "out"), strategy="tpu"))
 
 
@@ -125,7 +125,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path, monkeypatch)
         num_replicas_in_sync = 3
 
     monkeypatch.setattr(run_module, "strategy_named", lambda name: Devices())
-    with pytest.raises(ValueError, match="over all 3 devices.*Received: batch_size=2"):
+    with pytest.raises(ValueError, match="among all 3 devices.*Received: batch_size=2"):
         run_of(Config(str(tmp_path / "out")))
 
 
