@@ -60,6 +60,7 @@ def test_keras_file_gives_the_same_outputs(entry, tmp_path):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", zoo.TRAINERS, ids=lambda entry: entry.name)
 def test_optimizers_survive_a_keras_file(entry, tmp_path):
     trainer = zoo.compiled(entry.built())

@@ -47,6 +47,7 @@ def accuracy(made, ids):
     return np.mean((again == ids)[real])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("autoregressive", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_sentences_are_learnt_by_heart(pieces, autoregressive):
     decoder = None
@@ -75,6 +76,7 @@ def test_padding_is_no_use_of_codes(pieces):
     assert counts.sum() == real.sum() < real.size
 
 
+@pytest.mark.slow
 def test_a_discriminator_of_soft_pieces(pieces):
     made = tokenizer(pieces)
     it = trainer(made, adversarial=True, discriminator_start=2, discriminator_warmup=0)
