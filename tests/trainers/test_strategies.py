@@ -28,7 +28,7 @@ SCRIPT = pathlib.Path(__file__).with_name("strategies.py")
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "image_vqvae.py"
 CROPS = vqzoo.data.ImageCrops(vqzoo.data.sample_images(), 32, 2).batch(0)
 # The words are for tests/runs/test_run.py: here the numbers are of interest.
-SHARES = r"\b2 devices, 4 of .* each batch"
+SHARES = r"\b2 devices, 4 of a batch on each"
 # A user has GPUs; here the processor is split, in the process that then runs the recipe.
 ON_TWO_DEVICES = """
 import runpy, sys
