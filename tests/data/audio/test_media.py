@@ -140,7 +140,7 @@ def test_a_film_without_sound(tmp_path):
         for _ in range(3):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))))
         container.mux(stream.encode(None))
-    with pytest.raises(ValueError, match=r"a\.mp4: it holds no sound"):
+    with pytest.raises(ValueError, match=r"a\.mp4: it holds no audio"):
         load_audio(tmp_path / "a.mp4")
 
 

@@ -108,11 +108,14 @@ def test_splits_and_parts(found, text, count):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("vqzoo_nothing", "tfds:vqzoo_nothing is no data set of TensorFlow Datasets: .*vqzoo_nothing.* give tfds:NAME"),
+        (
+            "vqzoo_nothing",
+            "tfds:vqzoo_nothing is not a dataset of TensorFlow Datasets: .*vqzoo_nothing.* give tfds:NAME",
+        ),
         ("vqzoo_photos/nothing", "'tfds:vqzoo_photos/nothing' cannot be read: .*nothing"),
         ("vqzoo_photos/nothing[:3]", "'tfds:vqzoo_photos/nothing.:3.' cannot be read: .*nothing"),
         ("vqzoo_words", "'tfds:vqzoo_words' has no pictures among its features: name. Choose another"),
-        ("", "tfds: is no data set"),
+        ("", "tfds: is not a dataset"),
     ],
 )
 def test_what_does_not_exist_is_named(found, text, message):
@@ -124,9 +127,7 @@ def test_what_does_not_exist_is_named(found, text, message):
 @installed
 def test_another_format_is_named(found, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(found / "old"))
-    with pytest.raises(
-        ValueError, match="was prepared in '.*old.*' in a format that is not read by number. Delete that"
-    ):
+    with pytest.raises(ValueError, match="was prepared in '.*old.*' in a format without random access. Delete that"):
         open_images("tfds:vqzoo_photos")
 
 
