@@ -70,6 +70,8 @@ MEASURES = {
     "bits_per_token_in_training": Measure("bits per token of training data", "", LOWER),
     "bits_per_token_unconditional": Measure("bits per token without condition", "", LOWER),
     "bits_per_token_by_chance": Measure("bits per token by chance"),
+    "nearest_in_training": Measure("distance of generated images to the nearest training image"),
+    "nearest_of_held_out": Measure("distance of held-out images to the nearest training image"),
     # === What was counted ===
     "skipped": Measure("files skipped", "", LOWER),
 }

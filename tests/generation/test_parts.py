@@ -344,3 +344,11 @@ def test_labels_can_be_what_is_made(make_prior, pieces):
     made = generator.generate(8, "a cat and a dog", temperature=5)
     tokens = generator.tokens(8, "a cat and a dog", temperature=5)
     assert set(made) == {"cat", "dog"} and made == [["cat", "dog"][number] for number in tokens.ravel()]
+
+
+def test_a_tokenizer_of_another_modality_brings_its_own_signal():
+    class Smell:
+        modality = "smell"
+
+    with pytest.raises(ValueError, match="Received: a tokenizer of 'smell'. Give it a method `signal_codec"):
+        SignalPart("nose", Smell())

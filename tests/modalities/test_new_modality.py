@@ -25,7 +25,6 @@ from vqzoo.runs import RunSettings
 from vqzoo.runs import SignalPriorData
 from vqzoo.runs import TokenizerRun
 from vqzoo.runs import TokenizerSettings
-from vqzoo.trainers import Generated
 from vqzoo.trainers.callbacks.samples import Samples
 
 LARGEST = np.array([127.0, 63.0, 63.0])  # of a pitch, a step, a duration
@@ -247,4 +246,3 @@ def test_a_new_modality_takes_the_same_runs_and_verbs(notes, tmp_path, capsys):
         assert len(list((tmp_path / f"prior-{name}" / "samples").glob("*.csv"))) == 8
     made = vqzoo.generate(tmp_path / "prior-shards", 3, "slow", seed=1)
     assert len(made) == 3 and all(notes.shape[1] == 3 for notes in made)
-    assert Generated.suffix == ""

@@ -5,11 +5,12 @@ import pytest
 
 from vqzoo.presets import find
 from vqzoo.presets import find_preset
+from vqzoo.presets import holds_prior
 from vqzoo.presets import list_presets
 from vqzoo.presets import read_metadata
+from vqzoo.presets import seal_preset
 from vqzoo.presets import update_metadata
 from vqzoo.presets.suggest import inpainting_way_out
-from vqzoo.presets.suggest import is_prior
 from vqzoo.presets.suggest import suggested_tokenizer
 
 
@@ -167,6 +168,8 @@ def described(put):
     def make(name, signal, tokens, codebook_sizes, modality="image", file="tokenizer.keras"):
         folder, example = put("checkout/saved_models", name), {"signal": signal, "tokens": tokens}
         update_metadata(folder, modality=modality, example=example, codebook_sizes=codebook_sizes, model_file=file)
+        (folder / file).touch()
+        seal_preset(folder)
         return folder
 
     return make
@@ -186,7 +189,7 @@ def test_the_tokenizer_of_the_most_bits_is_suggested(described):
 
 def test_priors_of_rows_and_columns_repair(described):
     assert inpainting_way_out() == "None is here: train one on your images with recipes/image_inpainting.py."
-    assert not is_prior(described("tokenizer", [64, 64, 3], [16, 16, 1], [1024]))
+    assert not holds_prior(described("tokenizer", [64, 64, 3], [16, 16, 1], [1024]))
     described("flat", [28, 28, 1], [16, 1], [512], file="prior.keras")
-    assert is_prior(described("emoji", [48, 48, 3], [12, 12, 1], [1024], file="prior.keras"))
+    assert holds_prior(described("emoji", [48, 48, 3], [12, 12, 1], [1024], file="prior.keras"))
     assert "have rows and columns: emoji. Or train one" in inpainting_way_out()

@@ -19,12 +19,12 @@ def test_every_id_stands_for_one_thing():
     assert [SPACE.first("image", k) for k in (0, 1)] == [10, 15]
     assert SPACE.codes("image").tolist() == list(range(10, 19))
     assert SPACE.codes("image", 1).tolist() == [15, 16, 17, 18]
-    told = [SPACE.told(i) for i in range(28)]
+    told = [SPACE.meaning(i) for i in range(28)]
     assert len(set(told)) == 28
     assert told[PADDING] == "padding" and told[MASK] == "a masked token" and told[STOP] == "the end of the sequence"
     assert told[8] == "the start of image" and told[9] == "the end of image"
     assert told[16] == "code 1 of codebook 1 of image" and told[27] == "code 6 of codebook 0 of text"
-    assert SPACE.told(28) == "not an id of this space, which has 28"
+    assert SPACE.meaning(28) == "not an id of this space, which has 28"
 
 
 def test_there_and_back():
@@ -90,3 +90,8 @@ def test_another_tokenizers_tokens_are_refused():
         SPACE.check_owner("image", "b" * 64, (5, 4), "These")
     with pytest.raises(ValueError, match="codebooks of .5, 5. codes"):
         SPACE.check_owner("image", "a" * 64, (5, 5), "These")
+
+
+def test_the_former_name_of_a_meaning_warns():
+    with pytest.warns(DeprecationWarning, match="`TokenSpace.told` is `TokenSpace.meaning`"):
+        assert SPACE.told(28) == SPACE.meaning(28)

@@ -35,7 +35,7 @@ def fit(monkeypatch):
     def call(kind, devices, trainer, chief=True, resuming=False, step=0):
         settings = SimpleNamespace(batch_size=8, epochs=1, steps_per_epoch=1, out="out", precision="float32", init="")
         run = kind(settings)
-        run.split = Split([], [])  # as if prepared
+        run.split, run.prepared = Split([], []), True
         run.strategy = SimpleNamespace(num_replicas_in_sync=devices, scope=contextlib.nullcontext)
         run.chief, run.batches = chief, SimpleNamespace(dataset=print)
         start = Position(step, 0)

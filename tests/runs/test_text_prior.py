@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import vqzoo
+from vqzoo.cli.main import main
 from vqzoo.networks import Transformer
 from vqzoo.runs import PriorRun
 from vqzoo.runs import RunSettings
@@ -48,12 +49,13 @@ def lines():
     return [" ".join(rng.choice(list(WORDS), 3)) for _ in range(60)]
 
 
-def test_lines_are_learnt_and_generated(lines, tmp_path):
+def test_lines_are_learnt_and_generated(lines, tmp_path, capsys):
     (tmp_path / "lines.txt").write_text("\n".join([*lines, "a b " * 40]))
     config = Config(data=str(tmp_path / "lines.txt"), out=str(tmp_path / "out"))
     run = PriorRun(config, "test", TextPriorData(config), {"top_p": 0.9}).prepare()
     assert not run.data.conditions and run.data.grid is None
     assert not set(run.split.train) & set(run.split.validation)
+    assert run.data_line().endswith("held out; 1 text longer than 12 pieces left out") and not run.skipped
     report = run.finish(run.fit(build))
     assert 0.0 < report["bits_per_token"] < 9.0
     assert len((tmp_path / "out" / "samples.md").read_text().splitlines()) == 20
@@ -62,6 +64,10 @@ def test_lines_are_learnt_and_generated(lines, tmp_path):
     assert texts == vqzoo.generate(tmp_path / "out", 3, seed=1)
     begun = vqzoo.generate(tmp_path / "out", 2, prompt="red cat", seed=2)
     assert all(text.startswith("red cat") for text in begun)
+    # It has no tokenizer, and its export is verified all the same.
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path / "out")]) == 0
+    assert "files are whole\ngenerator: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ending", [".tsv", ".csv", ".jsonl"])
@@ -115,3 +121,21 @@ def test_what_is_not_a_table_of_pairs(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         vqzoo.data.read_pairs(tmp_path / name)
+
+
+def test_pairs_of_one_source_cannot_be_split(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("en\tes\n" + "cat\tgato\n" * 9)
+    config = Config(data=str(tmp_path / "pairs.tsv"), out=str(tmp_path / "out"))
+    with pytest.raises(
+        ValueError, match="have one source, which is held out. Give more, or --validation_data|2 or more"
+    ):
+        PriorRun(config, "test", TextPriorData(config)).prepare()
+
+
+def test_a_run_that_could_not_be_prepared_is_prepared_anew(lines, tmp_path):
+    config = Config(data=str(tmp_path / "lines.txt"), out=str(tmp_path / "out"))
+    run = PriorRun(config, "test", TextPriorData(config))
+    with pytest.raises(ValueError):
+        run.prepare()
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    assert len(run.prepare().data.train.tokens) > 0

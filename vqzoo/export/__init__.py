@@ -8,6 +8,7 @@ from vqzoo.export.portable import export_portable
 from vqzoo.export.portable import portable_models
 from vqzoo.export.preset import export_preset
 from vqzoo.export.prior_preset import export_prior_preset
+from vqzoo.export.prior_preset import verify_prior_export
 from vqzoo.export.saved_model import export_saved_model
 from vqzoo.export.verify import EXPORT_FORMS
 from vqzoo.export.verify import Agreement
@@ -28,4 +29,5 @@ __all__ = [
     "export_saved_model",
     "portable_models",
     "verify_exports",
+    "verify_prior_export",
 ]

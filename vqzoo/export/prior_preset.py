@@ -82,7 +82,7 @@ def _asked(generator):
 
 
 def _compared(generator, path):
-    """What is told of an export, and what is wrong with it: "" for nothing."""
+    """The summary of an export, and what is wrong with it: "" for nothing."""
     (options, inputs, some), prior = _asked(generator), generator.prior
     tokenizer = generator.target.tokenizer
     asked = {name: tf.constant(tokens) for name, tokens in (inputs or {"count": np.int32(2)}).items()}

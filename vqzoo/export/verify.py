@@ -50,6 +50,14 @@ class Agreement(NamedTuple):
     examples: int = 0  # number of examples that it was compared on
 
     @property
+    def summary(self):
+        """The size and the agreement of the form in one line, a str."""
+        if not self.verified:
+            return "not run, because ai-edge-litert is not installed"
+        size, equal = f"{self.bytes / 1e6:.2f} MB", f"{self.tokens:.2%} of tokens equal"
+        return f"{size}, {equal}, decoded within {self.signal:.0e}, {self.quality}"
+
+    @property
     def quality(self):
         """The quality of the reconstructions, as a string."""
         measured = f"PSNR {self.psnr:.2f} dB" if np.isnan(self.accuracy) else f"{self.accuracy:.2%} of pieces right"

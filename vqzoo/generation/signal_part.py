@@ -192,4 +192,9 @@ def _codec(tokenizer, size):
     """What a person writes for a signal, and what comes out; a tokenizer of another modality brings its own."""
     if tokenizer.modality in _SIGNALS:
         return _SIGNALS[tokenizer.modality](tokenizer, size)
+    if not hasattr(tokenizer, "signal_codec"):
+        raise ValueError(
+            f"A signal is {', '.join(_SIGNALS)}. Received: a tokenizer of {tokenizer.modality!r}. Give it a method "
+            "`signal_codec(size)` that returns an object like `vqzoo.generation.audio.signal.AudioSignal`."
+        )
     return tokenizer.signal_codec(size)

@@ -5,6 +5,7 @@ from vqzoo.modalities.image import ImageModality
 from vqzoo.modalities.modality import Evaluation
 from vqzoo.modalities.modality import Modality
 from vqzoo.modalities.modality import Split
+from vqzoo.modalities.modality import ignored_in
 from vqzoo.modalities.text import TextModality
 
 MODALITIES = (ImageModality(), AudioModality(), TextModality())
@@ -62,6 +63,7 @@ __all__ = [
     "Modality",
     "Split",
     "TextModality",
+    "ignored_in",
     "modality_named",
     "modality_of",
 ]

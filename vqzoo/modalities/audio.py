@@ -23,6 +23,7 @@ from vqzoo.modalities.modality import EXAMPLES
 from vqzoo.modalities.modality import Evaluation
 from vqzoo.modalities.modality import Modality
 from vqzoo.modalities.modality import Split
+from vqzoo.modalities.modality import ignored_in
 from vqzoo.plots import save_sounds
 from vqzoo.trainers import Sounds
 
@@ -106,15 +107,12 @@ class AudioModality(Modality):
         files = find_audio(settings.data) if settings.data else sample_audio()
         if not settings.data and is_synthetic(files):
             print(f"{SYNTHETIC} Give --data to train on recordings.", file=sys.stderr)
-        ignored = dict(getattr(files, "ignored", {}))
         if settings.validation_data:
             held_out = find_audio(settings.validation_data)
-            for ending, count in held_out.ignored.items():
-                ignored[ending] = ignored.get(ending, 0) + count
-            return Split(files, held_out, ignored)
+            return Split(files, held_out, ignored_in(files, held_out))
         if not settings.data:
-            return Split(files[:-1], files[-1:], ignored)  # of another voice
-        return Split(*split_audio(files, settings.validation_share), ignored)
+            return Split(files[:-1], files[-1:], ignored_in(files))  # of another voice
+        return Split(*split_audio(files, settings.validation_share), ignored_in(files))
 
     def datasets(self, settings, split, validation_batch):
         """As of `Modality`: random clips."""

@@ -27,6 +27,7 @@ from vqzoo.modalities.modality import EXAMPLES
 from vqzoo.modalities.modality import Evaluation
 from vqzoo.modalities.modality import Modality
 from vqzoo.modalities.modality import Split
+from vqzoo.modalities.modality import ignored_in
 from vqzoo.plots import save_picture_rows
 from vqzoo.plots import save_reconstructions
 from vqzoo.presets.suggest import suggested_tokenizer
@@ -104,11 +105,7 @@ class ImageModality(Modality):
     def split(self, settings):
         """As of `Modality`; without `data` the photographs of scikit-image."""
         train, validation = split_images_of(settings)
-        ignored = {}
-        for found in (train, validation):
-            for ending, count in getattr(found, "ignored", {}).items():
-                ignored[ending] = ignored.get(ending, 0) + count
-        return Split(train, validation, ignored)
+        return Split(train, validation, ignored_in(train, validation))
 
     def datasets(self, settings, split, validation_batch):
         """As of `Modality`: random crops."""

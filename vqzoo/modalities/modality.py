@@ -1,6 +1,7 @@
 """The contract of a modality: all that is special to one kind of signal."""
 
 import abc
+import collections
 import dataclasses
 import math
 import weakref
@@ -31,6 +32,26 @@ class Split:
     ignored: dict = dataclasses.field(default_factory=dict)
     skipped: dict = dataclasses.field(default_factory=dict)
     context: dict = dataclasses.field(default_factory=dict)
+
+
+def ignored_in(*found):
+    """Files of other kinds in several listings.
+
+    Args:
+        *found: `FileList`s, or lists without such counts.
+
+    Returns:
+        Dict ending -> count.
+
+    Example:
+    >>> from vqzoo.data.files import FileList
+    >>> ignored_in(FileList([], {".md": 1}), FileList([], {".md": 2, "": 1}), [])
+    {'.md': 3, '': 1}
+    """
+    counts = collections.Counter()
+    for files in found:
+        counts.update(getattr(files, "ignored", {}))
+    return dict(counts)
 
 
 class Evaluation(NamedTuple):

@@ -3,21 +3,7 @@
 import math
 
 from vqzoo.presets.find import read_presets
-from vqzoo.presets.manifest import read_metadata
-
-_PRIOR = "prior.keras"
-
-
-def is_prior(folder):
-    """Whether a preset is a prior's, by its metadata.
-
-    Args:
-        folder: str or path, a preset folder.
-
-    Returns:
-        bool.
-    """
-    return read_metadata(folder).get("model_file") == _PRIOR
+from vqzoo.presets.manifest import holds_prior
 
 
 def suggested_tokenizer(modality):
@@ -55,7 +41,7 @@ def inpainting_way_out():
 
 def _complete(prior):
     """Those of priors, or of tokenizers, sorted by name."""
-    return [preset for preset in read_presets()[0] if is_prior(preset.folder) == prior]
+    return [preset for preset in read_presets()[0] if holds_prior(preset.folder) == prior]
 
 
 def _content(preset):

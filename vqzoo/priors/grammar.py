@@ -92,9 +92,11 @@ class Grammar:
         """
         for place, number in enumerate(ids):
             if not 0 <= number < self.space.size or not self.masks[self.kinds[state], number]:
-                wanted = [self.space.told(int(i)) for i in np.flatnonzero(self.masks[self.kinds[state]])]
+                wanted = [self.space.meaning(int(i)) for i in np.flatnonzero(self.masks[self.kinds[state]])]
                 several = f"{wanted[0]} to {wanted[-1]}" if len(wanted) > 3 else " or ".join(wanted)
-                raise ValueError(f"Id {int(number)} at {place} is {self.space.told(int(number))}. Expected: {several}.")
+                raise ValueError(
+                    f"Id {int(number)} at {place} is {self.space.meaning(int(number))}. Expected: {several}."
+                )
             follows = int(self.follows[state])
             state = follows if follows >= 0 else int(self.jumps[number])
         return state

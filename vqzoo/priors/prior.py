@@ -331,18 +331,18 @@ class Prior(keras.Model):
             )
 
     # === Origin of tokens ===
-    def check_tokens_of(self, tokens, told="The tokens"):
+    def check_tokens_of(self, tokens, what="The tokens"):
         """Raises an error if tokens come from a different tokenizer than the one of the training.
 
         Args:
             tokens: object with `codebook_sizes` and perhaps `sha256`: `vqzoo.data.TokenShards`, a
                 `vqzoo.presets.TokenFile`, or a `Tokenizer`.
-            told: str, description of the tokens for the message.
+            what: str, description of the tokens for the message.
 
         Raises:
             ValueError: if they come from a different tokenizer.
         """
-        self.space.check_owner(self.target, getattr(tokens, "sha256", ""), tokens.codebook_sizes, told)
+        self.space.check_owner(self.target, getattr(tokens, "sha256", ""), tokens.codebook_sizes, what)
 
     @classmethod
     def from_preset(cls, name):

@@ -1,5 +1,7 @@
 """One range of ids for the codebooks of several tokenizers, pieces of text, labels and special tokens."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -139,7 +141,7 @@ class TokenSpace:
                 at = tuple(int(i) for i in np.argwhere(wrong)[0])
                 raise ValueError(
                     f"Ids of {name!r} must be its codes. Received: {int(values[at])} at {at}, which is "
-                    f"{self.told(int(values[at]))}. Cut out the span of {name!r} first."
+                    f"{self.meaning(int(values[at]))}. Cut out the span of {name!r} first."
                 )
         ids = keras.ops.cast(ids, "int32")
         inside = keras.ops.logical_and(ids >= offsets, ids < offsets + sizes.astype("int32"))
@@ -176,7 +178,7 @@ class TokenSpace:
             raise ValueError(f"A prefix needs a part or more. Received: none. This space has {', '.join(self.names)}.")
         return keras.ops.concatenate(rows, axis=1)
 
-    def told(self, number):
+    def meaning(self, number):
         """Describes the meaning of an id.
 
         Args:
@@ -186,7 +188,7 @@ class TokenSpace:
             str.
 
         Example:
-        >>> TokenSpace({"image": (4, 4)}).told(10)
+        >>> TokenSpace({"image": (4, 4)}).meaning(10)
         'code 1 of codebook 1 of image'
         """
         if number in (PADDING, MASK, STOP):
@@ -202,14 +204,19 @@ class TokenSpace:
                 return f"code {code} of codebook {codebook} of {name}"
         return f"not an id of this space, which has {self.size}"
 
-    def check_owner(self, name, sha256, codebook_sizes, told):
+    def told(self, number):
+        """The former name of `meaning`."""
+        warnings.warn("`TokenSpace.told` is `TokenSpace.meaning`.", DeprecationWarning, stacklevel=2)
+        return self.meaning(number)
+
+    def check_owner(self, name, sha256, codebook_sizes, what):
         """Raises an error if tokens come from a different model than those of a part.
 
         Args:
             name: str, name of the part.
             sha256: str, hash of the model that made the tokens; "" if unknown.
             codebook_sizes: sequence of int, codebook sizes of that model.
-            told: str, description of the tokens for the message.
+            what: str, description of the tokens for the message.
 
         Raises:
             ValueError: if the sizes differ, or both hashes are known and differ.
@@ -218,7 +225,7 @@ class TokenSpace:
         own = self.owners.get(name, "")
         if tuple(codebook_sizes) != sizes or (own and sha256 and own != sha256):
             raise ValueError(
-                f"{told} come from a tokenizer with codebooks of {tuple(codebook_sizes)} codes (sha256 "
+                f"{what} come from a tokenizer with codebooks of {tuple(codebook_sizes)} codes (sha256 "
                 f"{sha256[:12] or 'unknown'}). The part {name!r} expects one with {sizes} "
                 f"({own[:12] or 'unknown'}), where the same tokens have another meaning. Encode with the "
                 "tokenizer that the prior was trained with."

@@ -22,7 +22,7 @@ from vqzoo.priors import TokenSpace
 from vqzoo.priors.settings import checked_settings
 from vqzoo.runs.run import COUNTS
 from vqzoo.runs.run import Run
-from vqzoo.runs.run import tokens_line
+from vqzoo.runs.run import example_line
 from vqzoo.trainers import read_log
 
 
@@ -111,13 +111,14 @@ class PriorRun(Run):
         train, held_out = len(self.data.train.tokens), len(self.data.held_out.tokens)
         parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
         asked = f"; asked by {parts}" if parts else ""
-        return f"{amount(train, 'rows')} of tokens for training and {held_out} held out{asked}"
+        remark = f"; {self.data.remark}" if self.data.remark else ""
+        return f"{amount(train, 'rows')} of tokens for training and {held_out} held out{asked}{remark}"
 
     def tokens_line(self, trainer):
         """As of `Run`."""
         grid = self.data.grid or self.data.train.tokens.shape[1:-1]
         most = "" if self.data.grid else ", or fewer"
-        return tokens_line(self.noun, grid, self.data.target.codebook_sizes) + most
+        return example_line(self.noun, grid, self.data.target.codebook_sizes) + most
 
     def watcher(self, fitted):
         """As of `Run`."""

@@ -58,7 +58,8 @@ class Run(abc.ABC):
         self.settings = settings
         self.name = name
         self.folder = user_path(settings.out)
-        self.split = None  # once prepared
+        self.prepared = False
+        self.split = None  # `vqzoo.modalities.Split`, once prepared
         self.remarks = []  # on the data, for the card
 
     # === What kinds of runs add ===
@@ -125,7 +126,7 @@ class Run(abc.ABC):
                 them, holds other files or is in use, the run to be resumed was another, or the devices cannot share a
                 batch equally.
         """
-        if self.split is not None:
+        if self.prepared:
             return self
         settings = self.settings
         _check_settings(settings, self.counts)
@@ -138,7 +139,7 @@ class Run(abc.ABC):
         check_folder(self.folder, self.model_file)  # now, not after hours
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(settings.precision)
-        with _told_warnings(self.chief) as self.remarks:
+        with _remarks(self.chief) as self.remarks:
             self.split = self.read()
         self.run_folder = RunFolder(self.folder / "run", settings, self.data_names, writes=self.chief)
         count = self.validation_count()
@@ -152,6 +153,7 @@ class Run(abc.ABC):
         for batches in (self.batches, self.validation_batches):
             batches.batch(0)
         self.samples = self.shown(batch)
+        self.prepared = True  # not before: what failed is tried again as a whole
         return self
 
     def fit(self, build):
@@ -311,18 +313,18 @@ def _check_settings(settings, counts):
 
 
 @contextlib.contextmanager
-def _told_warnings(aloud):
+def _remarks(aloud):
     """Prints a warning about the data in one line, without the source that Python shows; gives the list of them."""
-    told = []
+    remarks = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield told
+        yield remarks
     for warning in caught:
         if warning.category is not UserWarning:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        elif str(warning.message) not in told:
-            told.append(str(warning.message))
-    for remark in told if aloud else ():
+        elif str(warning.message) not in remarks:
+            remarks.append(str(warning.message))
+    for remark in remarks if aloud else ():
         print(f"warning: {shown_path(remark)}", file=sys.stderr)
 
 
@@ -343,7 +345,7 @@ def _check_apart(folder, settings):
             )
 
 
-def tokens_line(noun, grid, codebook_sizes):
+def example_line(noun, grid, codebook_sizes):
     """How many tokens an example has, and how many bits that is.
 
     Args:
@@ -355,9 +357,9 @@ def tokens_line(noun, grid, codebook_sizes):
         str.
 
     Example:
-    >>> tokens_line("images", (16, 16), (1024,))
+    >>> example_line("images", (16, 16), (1024,))
     'images are 16 x 16 tokens of 1,024 codes (2,560 bits)'
-    >>> tokens_line("clips", (50,), (256, 256))
+    >>> example_line("clips", (50,), (256, 256))
     'clips are 50 x 2 tokens of 256 codes (800 bits)'
     """
     shape = [*grid, *([len(codebook_sizes)] if len(codebook_sizes) > 1 else [])]

@@ -16,7 +16,7 @@ from vqzoo.plots import save_usage_histogram
 from vqzoo.presets import seal_preset
 from vqzoo.runs.run import COUNTS
 from vqzoo.runs.run import Run
-from vqzoo.runs.run import tokens_line
+from vqzoo.runs.run import example_line
 from vqzoo.trainers import read_log
 
 SAMPLES = 8
@@ -100,7 +100,7 @@ class TokenizerRun(Run):
         signal = keras.KerasTensor((1, *self.samples.shape[1:]), tokenizer.signal_dtype)
         latents = tokenizer.encoder.compute_output_spec(signal)
         grid = tokenizer.quantizer.compute_output_spec(latents).tokens.shape[1:-1]
-        return tokens_line(self.modality.noun, grid, tokenizer.codebook_sizes)
+        return example_line(self.modality.noun, grid, tokenizer.codebook_sizes)
 
     def watcher(self, fitted):
         """As of `Run`."""
@@ -145,7 +145,7 @@ class TokenizerRun(Run):
         exports = ("encoder.keras", "decoder.keras", "saved_model", *LITERT_FILES.values())
         exports = [name for name in exports if (self.folder / name).exists()]
         files = ["tokenizer.keras", *exports, *self.modality.sample_files, "README.md"]
-        lines = {agreement.form: _line_of(agreement) for agreement in agreements}
+        lines = {agreement.form: agreement.summary for agreement in agreements}
         self._print(report, lines, [*files, "run/curves.png", "run/usage.png"], self.before)
         return report
 
@@ -170,11 +170,3 @@ class TokenizerRun(Run):
             usage.update_state(tokenizer.encode(batch), tokenizer.real_positions(batch))
         save_usage_histogram(self.folder / "run" / "usage.png", usage.counts_per_codebook()[0])
         save_loss_curves(self.folder / "run" / "curves.png", read_log(self.folder / "run"), marks)
-
-
-def _line_of(agreement):
-    """How well an export agrees, in words."""
-    if not agreement.verified:
-        return "not verified: no ai-edge-litert"
-    size, equal = f"{agreement.bytes / 1e6:.2f} MB", f"{agreement.tokens:.2%} of tokens equal"
-    return f"{size}, {equal}, decoded within {agreement.signal:.0e}, {agreement.quality}"

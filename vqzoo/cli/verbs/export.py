@@ -74,24 +74,7 @@ def _exported(folder, of_prior, arguments):
     precisions = arguments.litert or tuple(LITERT_FILES)
     forms = [form for form in EXPORT_FORMS if LITERT_FORMS.get(form, precisions[0]) in precisions]
     agreements = export_preset(tokenizer, folder, examples, forms)
-    return [(agreement._asdict(), agreement_line(agreement)) for agreement in agreements]
-
-
-def agreement_line(agreement):
-    """A line about one exported form.
-
-    Args:
-        agreement: `Agreement`.
-
-    Returns:
-        str.
-    """
-    if not agreement.verified:
-        return f"{agreement.form}: not run, because ai-edge-litert is not installed"
-    return (
-        f"{agreement.form}: {agreement.bytes / 1e6:.2f} MB, {agreement.tokens:.2%} of tokens equal, decoded within "
-        f"{agreement.signal:.0e}, {agreement.quality}"
-    )
+    return [(agreement._asdict(), f"{agreement.form}: {agreement.summary}") for agreement in agreements]
 
 
 def _check_replaced(out, force):

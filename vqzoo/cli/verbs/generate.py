@@ -79,7 +79,8 @@ def run(arguments):
     with Progress(f"generating {len(names)} {modality.noun}"):
         results = generator.generate(len(names), condition, **request)
     if whole:
-        _write_lines(user_path(arguments.out), results, arguments.force)
+        with result_path(user_path(arguments.out), arguments.force) as temporary:
+            modality.save(generator.target.tokenizer, temporary, np.array(results, object)[:, None])  # a line each
     entries = []
     for i, (result, name) in enumerate(zip(results, names, strict=True)):
         entry = {"condition": name, "index": i}
@@ -152,12 +153,6 @@ def _target(out, number, name, suffix):
     """The file of one result: its number, and what it was asked to be."""
     plain = re.sub(r"[^\w-]+", "_", name)[:_NAMED]
     return user_path(out) / (f"{number:04d}_{plain}{suffix}" if plain else f"{number:04d}{suffix}")
-
-
-def _write_lines(path, texts, force):
-    """Texts as lines of a file; a line break inside becomes a space."""
-    with result_path(path, force) as temporary:
-        temporary.write_text("".join(f"{' '.join(text.splitlines())}\n" for text in texts), encoding="utf-8")
 
 
 def _write_grid(path, images, force):

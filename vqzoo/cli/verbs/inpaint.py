@@ -17,8 +17,8 @@ from vqzoo.cli.progress import Progress
 from vqzoo.files import user_path
 from vqzoo.jsons import shown
 from vqzoo.presets import find_preset
+from vqzoo.presets import holds_prior
 from vqzoo.presets.suggest import inpainting_way_out
-from vqzoo.presets.suggest import is_prior
 from vqzoo.priors.settings import RIM
 from vqzoo.priors.settings import reader
 
@@ -52,7 +52,7 @@ def run(arguments):
     if not (arguments.mask or arguments.box or arguments.pad):
         raise ValueError("--mask FILE, --box TOP,LEFT,HEIGHT,WIDTH or --pad PIXELS says what is to be made.")
     folder = find_preset(arguments.preset)
-    if not is_prior(folder):
+    if not holds_prior(folder):
         raise ValueError(
             f"A prior repairs images, and {shown(arguments.preset)} is a tokenizer's preset. {inpainting_way_out()}"
         )

@@ -3,12 +3,12 @@
 from vqzoo.cli.output import add_json_argument
 from vqzoo.cli.output import print_json
 from vqzoo.cli.progress import Progress
-from vqzoo.cli.verbs.export import agreement_line
 from vqzoo.data.files import amount
 from vqzoo.files import user_path
 from vqzoo.presets import find_preset
+from vqzoo.presets import holds_prior
 from vqzoo.presets import verify_preset
-from vqzoo.presets.suggest import is_prior
+from vqzoo.presets.layout import TOKENIZER_FILE
 
 
 def add_arguments(parser):
@@ -22,7 +22,7 @@ def run(arguments):
     from vqzoo.data import holds_shards
     from vqzoo.data import verify_shards
     from vqzoo.export import verify_exports
-    from vqzoo.export.prior_preset import verify_prior_export
+    from vqzoo.export import verify_prior_export
     from vqzoo.generation import Generator
     from vqzoo.modalities import modality_of
     from vqzoo.tokenizers import Tokenizer
@@ -47,12 +47,13 @@ def run(arguments):
     files = verify_preset(folder)["files"]
     if not arguments.json:
         print(f"{folder}: {len(files)} files are whole")
-    tokenizer = Tokenizer.from_preset(folder)
-    examples = modality_of(tokenizer, arguments.preset).examples(tokenizer)
-    with Progress("verifying"):
-        agreements = verify_exports(tokenizer, folder, examples)
-    generator = None
-    if is_prior(folder):
+    agreements, generator = [], None
+    if TOKENIZER_FILE in files:  # a prior may have several tokenizers in folders of their own, or none
+        tokenizer = Tokenizer.from_preset(folder)
+        examples = modality_of(tokenizer, arguments.preset).examples(tokenizer)
+        with Progress("verifying"):
+            agreements = verify_exports(tokenizer, folder, examples)
+    if holds_prior(folder):
         with Progress("verifying the generator"):
             generator = verify_prior_export(Generator.from_preset(folder), folder)
     if arguments.json:
@@ -62,7 +63,7 @@ def run(arguments):
         print_json({"folder": str(folder), "files": sizes, "forms": forms})
         return 0
     for agreement in agreements:
-        print(agreement_line(agreement))
+        print(f"{agreement.form}: {agreement.summary}")
     if generator:
         print(f"generator: {generator}")
     return 0

@@ -26,7 +26,7 @@ def restyle(model, content, style, strength=1.0, **options):
     with the mean and the deviation of each channel over all positions. Colours, contrast and fine texture follow the
     style as far as the tokenizer's latents separate them from shapes, which stay.
 
-    A prior of styles has learnt pictures beside another crop of each. A share of the content's tokens is hidden, at
+    A prior of styles was trained on images, each with another crop of it. A share of the content's tokens is hidden, at
     random, and the prior makes them anew, window by window, beside tokens of the style. What stays keeps the shapes,
     and the colours with them.
 

@@ -100,6 +100,11 @@ class PriorData(abc.ABC):
         return {**self.train.skipped, **self.held_out.skipped}
 
     @property
+    def remark(self):
+        """What is to be known of the rows, a str; "" for nothing."""
+        return ""
+
+    @property
     def grid(self):
         """Tuple of int, the grid of the target's tokens; None where rows have several lengths."""
         tokens = self.train.tokens

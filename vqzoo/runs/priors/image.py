@@ -18,6 +18,7 @@ from vqzoo.generation import Captions
 from vqzoo.generation import Labels
 from vqzoo.generation import SignalPart
 from vqzoo.modalities import Split
+from vqzoo.modalities import ignored_in
 from vqzoo.modalities.image import split_images_of
 from vqzoo.plots import save_picture_rows
 from vqzoo.presets import check_tokens_of
@@ -81,11 +82,7 @@ class ImagePriorData(PriorData):
             skipped = dict(self.table.skipped) if self.table else {}
             if self.table and not isinstance(train, ImageSource):
                 skipped |= self.table.missing(settings.data, settings.validation_data)
-            ignored = {}
-            for found in (train, held_out):
-                for ending, count in getattr(found, "ignored", {}).items():
-                    ignored[ending] = ignored.get(ending, 0) + count
-            return Split(train, held_out, ignored, skipped)
+            return Split(train, held_out, ignored_in(train, held_out), skipped)
         shards = TokenShards(settings.tokens)
         check_tokens_of(shards, self.preset, settings.tokens)
         captions = self.table and self.table.of

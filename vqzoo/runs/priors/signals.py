@@ -9,6 +9,7 @@ from vqzoo.data.files import validating_by_hash
 from vqzoo.generation import Labels
 from vqzoo.generation import SignalPart
 from vqzoo.modalities import Split
+from vqzoo.modalities import ignored_in
 from vqzoo.modalities import modality_of
 from vqzoo.presets import check_tokens_of
 from vqzoo.presets import describe_tokens
@@ -27,7 +28,8 @@ class SignalPriorData(PriorData):
     """Files of any modality through a tokenizer, or the token shards that `vqzoo encode --shards` made of them.
 
     A row is what the modality makes of a file: one image, one recording, or each sentence. Longer rows are cut into
-    pieces of `length` positions. The subfolders are classes, by which the prior can then be asked.
+    pieces of `length` positions. Files are encoded one by one; encode many into shards first. The subfolders are
+    classes, by which the prior can then be asked.
 
     Args:
         settings: dataclass with `tokenizer`, `data` (a folder or a file), `validation_data`, `validation_share`,
@@ -56,7 +58,7 @@ class SignalPriorData(PriorData):
         files = self.modality.find(settings.data)
         if settings.validation_data:
             held_out = self.modality.find(settings.validation_data)
-            return Split(files, held_out, {**files.ignored, **held_out.ignored})
+            return Split(files, held_out, ignored_in(files, held_out))
         return self._split(files, lambda path: path.name, files.ignored)
 
     def _split(self, things, name_of, ignored=None):

@@ -9,6 +9,7 @@ from vqzoo.data import find_text
 from vqzoo.data import read_pairs
 from vqzoo.data import sample_sentences
 from vqzoo.data import split_sentences
+from vqzoo.data.files import amount
 from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.generation import TextPart
 from vqzoo.modalities import Split
@@ -41,6 +42,7 @@ class TextPriorData(PriorData):
         """As of `PriorData`."""
         settings = self.settings
         self.paired = settings.data.lower().endswith((".tsv", ".csv", ".jsonl"))
+        self.files_noun = "lines" if self.paired else "text files"
         ignored, skipped = collections.Counter(), {}
 
         def opened(path):
@@ -63,6 +65,10 @@ class TextPriorData(PriorData):
             train, held_out = ([row for row in rows if (row[0] in held) == side] for side in (False, True))
         else:
             train, held_out = split_sentences(rows, settings.validation_share, settings.seed)
+        if not train:
+            raise ValueError(
+                f"All pairs of {settings.data!r} have one source, which is held out. Give more, or --validation_data."
+            )
         some = np.random.default_rng(settings.seed).permutation(len(held_out))[: settings.validation_examples]
         return Split(train, [held_out[i] for i in some], dict(ignored), skipped)
 
@@ -81,6 +87,7 @@ class TextPriorData(PriorData):
         self.conditions = ()
         if self.paired:
             self.conditions = (self._part(SOURCE, [row[0] for row in split.train], start),)
+        self.left_out = 0
         self.train, self.held_out = (self._rows(side, settings) for side in (split.train, split.validation))
 
     def _target(self, row):
@@ -102,13 +109,17 @@ class TextPriorData(PriorData):
             raise ValueError(
                 f"All {len(side)} texts have more than {settings.length} pieces. Give a larger --length, or --pieces."
             )
-        skipped = {}
-        if len(kept) < len(side):
-            skipped[f"{len(side) - len(kept)} of {len(side)} texts"] = f"they have more than {settings.length} pieces"
+        self.left_out += len(side) - len(kept)
         tokens = self.target.tokens([self._target(row) for row in kept])
         longest = int((tokens >= 0).any(axis=-1).sum(axis=1).max())
         values = {SOURCE: [row[0] for row in kept]} if self.paired else {}
-        return Rows(tokens[:, :longest], [self._target(row) for row in kept], values, skipped)
+        return Rows(tokens[:, :longest], [self._target(row) for row in kept], values)
+
+    @property
+    def remark(self):
+        """As of `PriorData`: how many texts are too long."""
+        longer = f"longer than {amount(self.settings.length, 'pieces')}"
+        return f"{amount(self.left_out, 'texts')} {longer} left out" if self.left_out else ""
 
     @property
     def grid(self):
