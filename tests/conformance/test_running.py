@@ -125,7 +125,9 @@ def test_a_call_on_an_empty_batch_is_empty_and_teaches_nothing(entry):
 
 
 @each_trainer
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow), "float32"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", *(pytest.param(it, marks=pytest.mark.slow) for it in ("mixed_float16", "float32"))]
+)
 def test_a_trainer_fits_in_every_precision(entry, policy):
     keras.config.set_dtype_policy(policy)
     try:

@@ -91,6 +91,7 @@ for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
 """
 
 
+@pytest.mark.slow  # `test_keras_file_gives_the_same_outputs` loads each of them here.
 def test_all_keras_files_load_in_one_new_process(tmp_path, fresh_python):
     expected, variables = {}, {}
     for entry in zoo.ALL:

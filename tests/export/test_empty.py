@@ -169,7 +169,7 @@ def results_of(form, folder, cases, is_text):
 
 
 FORMS = ["saved_model", *export.LITERT_FILES.values()]
-QUICK = [("image", "saved_model"), ("image", "tokenizer_int8.tflite"), ("text", "tokenizer_int8.tflite")]
+QUICK = [("image", "saved_model"), ("image", "tokenizer_int8.tflite")]
 PAIRS = [(name, form) for name in ("image", "audio", "text") for form in FORMS]
 PAIRS += [("image", "portable"), ("one_size", "saved_model")]
 PAIRS = [pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.slow) for pair in PAIRS]

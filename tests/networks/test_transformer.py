@@ -35,7 +35,7 @@ def test_branches_start_small_enough_for_any_depth():
 
 
 @pytest.mark.parametrize("options", [{}, {"cross_attention": True}, {"normalization": "layer", "rotary_base": None}])
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_step_by_step_equals_the_whole(options, jit):
     transformer = Transformer(2, 2, causal=True, **options)
     x = random(3, 7, 8)

@@ -206,7 +206,7 @@ def test_an_interrupted_evaluation_puts_the_weights_back():
         np.testing.assert_array_equal(new, old)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 2])
+@pytest.mark.parametrize("steps_per_execution", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_fit_without_build_is_fit_with_it(steps_per_execution):
     trainers = []
     for build in (True, False):

@@ -95,7 +95,7 @@ def test_windows_of_an_axis():
     assert [(w.inner.start, w.inner.stop) for w in windows] == [(0, 4), (3, 7), (3, 5)]
 
 
-@pytest.mark.parametrize(("time_stride", "channels"), [(1, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize(("time_stride", "channels"), [(1, 1), (2, 2), pytest.param(3, 1, marks=pytest.mark.slow)])
 def test_windows_give_what_the_whole_gives(time_stride, channels):
     tokenizer = make(time_stride, channels)
     x, lengths = noise(2, 4001, channels), [4001, 900]

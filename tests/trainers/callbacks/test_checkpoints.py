@@ -87,7 +87,11 @@ def rows(folder):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in read_log(folder)]
 
 
-@pytest.fixture(scope="module", params=[reconstruction, adversarial], ids=lambda make: make.__name__)
+MAKERS = [pytest.param(reconstruction, marks=pytest.mark.slow, id="reconstruction")]
+MAKERS += [pytest.param(adversarial, id="adversarial")]
+
+
+@pytest.fixture(scope="module", params=MAKERS)
 def whole(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     trainer = request.param()
