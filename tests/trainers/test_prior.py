@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 import vqzoo
+from vqzoo.data import TokenBatches
 from vqzoo.networks import Transformer
 from vqzoo.priors import AutoregressivePrior
 from vqzoo.priors import MaskedPrior
@@ -186,6 +187,31 @@ print("good")
 def test_two_devices_train_as_one(fresh_python):
     child = fresh_python("-c", TWO_DEVICES)
     assert child.stdout.endswith("good\n"), child.stderr[-3000:]
+
+
+def test_batches_of_several_lengths_teach_what_padded_ones_teach():
+    space = TokenSpace({"source": 5, "text": 5})
+    rng = np.random.default_rng(0)
+    lengths = np.where(np.arange(24) % 8 < 4, 3, 9)
+    tokens = np.where(np.arange(9) < lengths[:, None], rng.integers(0, 5, (24, 9)), -1)[..., None].astype("int32")
+    context = np.asarray(space.prefix(source=tokens))
+
+    def weights(lengths):
+        transformer = Transformer(1, 2, causal=True, cross_attention=True)
+        prior = AutoregressivePrior(space, transformer, "text", 8, seed=1)
+        keras.utils.set_random_seed(0)
+        trainer = PriorTrainer(prior)
+        trainer.build((None, 9, 1))
+        trainer.compile(keras.optimizers.SGD(0.1))
+        batches = TokenBatches(tokens, 4, context=context, lengths=(3,))
+        assert {batches.batch(step)[0].shape[1] for step in range(6)} == {3, 9}
+        if lengths is None:
+            batches.lengths = np.array([9], "int32")  # the same rows, padded
+        trainer.fit(batches.dataset(), steps_per_epoch=6, epochs=2, verbose=0, shuffle=False)
+        return values(prior.trainable_variables)
+
+    for cut, padded in zip(weights((3,)), weights(None), strict=True):
+        np.testing.assert_allclose(cut, padded, atol=1e-6)
 
 
 def test_wrong_things_are_refused():

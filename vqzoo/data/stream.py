@@ -13,6 +13,7 @@ import tensorflow as tf
 # Fixed, because a pipeline that TensorFlow tunes can start a call at any time, also while Python exits. More
 # threads would only wait for the interpreter lock.
 _THREADS = min(8, os.cpu_count() or 1)
+_STRETCH = 64  # batches whose examples are sorted by size
 
 
 class Order:
@@ -27,6 +28,9 @@ class Order:
         batch_size: int.
         seed: int from 0 to 2**63 - 1.
         part: callable (worker, workers) -> int array of examples, or None for all. Default None.
+        sizes: int array (count,). The examples of a batch then have similar sizes: each permutation is sorted by size
+            in stretches of `_STRETCH` batches, and the batches are permuted again. Not together with `part`. Default
+            None.
 
     Raises:
         ValueError: `batch_size` or `seed` is out of range.
@@ -37,7 +41,7 @@ class Order:
     [(0, 1), (1, 2), (2, 0), (3, 0)]
     """
 
-    def __init__(self, count, batch_size, seed, part=None):
+    def __init__(self, count, batch_size, seed, part=None, sizes=None):
         if not is_count(batch_size):
             raise ValueError(f"batch_size must be an int, at least 1. Received: batch_size={batch_size}")
         if not is_count(seed + 1) or seed >= 2**63:
@@ -45,6 +49,7 @@ class Order:
         self.count = count
         self.batch_size = batch_size
         self.seed = seed
+        self._sizes = sizes
         self._part_of = part or (lambda worker, workers: None)
         self._part = functools.lru_cache(maxsize=1)(self._checked_part)
         self._permutation = functools.lru_cache(maxsize=4)(self._permuted)
@@ -124,8 +129,25 @@ class Order:
 
     def _permuted(self, epoch, worker, workers):
         part = self._part(worker, workers)
-        order = self.random(epoch * workers + worker, stream=0).permutation(self.count if part is None else len(part))
+        random = self.random(epoch * workers + worker, stream=0)
+        order = random.permutation(self.count if part is None else len(part))
+        if self._sizes is not None:
+            return self._in_similar_batches(order, epoch, random)
         return order if part is None else part[order]
+
+    def _in_similar_batches(self, order, epoch, random):
+        """A permutation in which the examples of a batch have similar sizes.
+
+        The first and the last batch of an epoch may have examples of the epochs beside it.
+        """
+        begun = -epoch * self.count % self.batch_size  # examples that complete the last batch of the epoch before
+        whole = begun + (self.count - begun) // self.batch_size * self.batch_size
+        batches = []
+        for stretch in range(begun, whole, _STRETCH * self.batch_size):
+            some = order[stretch : min(stretch + _STRETCH * self.batch_size, whole)]
+            batches.append(some[np.argsort(self._sizes[some], kind="stable")].reshape(-1, self.batch_size))
+        batches = [random.permutation(np.concatenate(batches)).ravel()] if batches else []
+        return np.concatenate([order[:begun], *batches, order[max(begun, whole) :]])
 
 
 class StepBatches:

@@ -151,6 +151,9 @@ class BaseTrainer(keras.Model):
         self.steps.assign_add(1)
 
     # === Steps ===
+    compiled_by_shapes = False
+    """bool, whether a step of training is compiled for each shape of a batch, instead of once for all sizes."""
+
     def make_train_function(self, force=False):
         """As in Keras, and measures how long each step waits for data."""
         if self.train_function is not None and not force:
@@ -159,6 +162,8 @@ class BaseTrainer(keras.Model):
         if has_workers(self.distribute_strategy):
             self.train_function = function_over_workers(self, self.train_step)
         step = self.train_function
+        if self.compiled_by_shapes and not has_workers(self.distribute_strategy):
+            step = self._by_shapes(step)
 
         def timed(iterator):
             started = time.perf_counter()
@@ -173,6 +178,24 @@ class BaseTrainer(keras.Model):
             return step(iter([batch]))
 
         self.train_function = self._skipping(timed if self.steps_per_execution == 1 else step)
+
+    def _by_shapes(self, first):
+        """A step that is compiled for each shape of a batch, the first time by `first`."""
+        steps = {}
+
+        def step(iterator):
+            batch = next(iterator)
+            shapes = tuple(tuple(x.shape) for x in tf.nest.flatten(batch, expand_composites=True))
+            if shapes not in steps:
+                if steps:  # Keras would compile its function again for any shape, when it sees the second one
+                    kept = self.train_function
+                    super(BaseTrainer, self).make_train_function(force=True)
+                    steps[shapes], self.train_function = self.train_function, kept
+                else:
+                    steps[shapes] = first
+            return steps[shapes](iter([batch]))
+
+        return step
 
     def make_test_function(self, force=False):
         """As in Keras, and supports several workers."""

@@ -47,6 +47,7 @@ class PriorTrainer(BaseTrainer):
         Chang et al. 2022 (MaskGIT), https://arxiv.org/abs/2202.04200, section 4.1, for the smoothing
     """
 
+    compiled_by_shapes = True  # the positions of a prior are known when it is traced
     losses_hint = "The loss of a prior is the cross-entropy of its tokens."
 
     def __init__(self, prior, tokenizer=None, label_smoothing=0.0, average_decay=0.999, **kwargs):
