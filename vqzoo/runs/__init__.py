@@ -17,6 +17,9 @@ else:
     from vqzoo.runs.priors.image import ImagePriorData
     from vqzoo.runs.priors.signals import SignalPriorData
     from vqzoo.runs.priors.text import TextPriorData
+    from vqzoo.runs.priors.text_settings import TextPriorSettings
+    from vqzoo.runs.priors.text_settings import build_text_prior
+    from vqzoo.runs.priors.text_settings import network_of
     from vqzoo.runs.recipe import run_recipe
     from vqzoo.runs.recipe import save_report
     from vqzoo.runs.settings import RunSettings
@@ -32,11 +35,14 @@ __all__ = [
     "RunSettings",
     "SignalPriorData",
     "TextPriorData",
+    "TextPriorSettings",
     "TextRun",
     "TokenizerRun",
     "TokenizerSettings",
+    "build_text_prior",
     "held_out_images",
     "held_out_pictures",
+    "network_of",
     "parse_config",
     "run_recipe",
     "save_report",

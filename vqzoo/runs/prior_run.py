@@ -85,7 +85,7 @@ class PriorRun(Run):
         self._check_start()
         settings = self.settings
         return (
-            data.batches(self.space, data.train, settings.batch_size, settings.seed),
+            data.batches(self.space, data.train, settings.batch_size, settings.seed, lengths=data.lengths),
             data.batches(self.space, data.held_out, validation_batch),
         )
 
@@ -112,6 +112,8 @@ class PriorRun(Run):
         parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
         asked = f"; asked by {parts}" if parts else ""
         remark = f"; {self.data.remark}" if self.data.remark else ""
+        if self.batches.lengths is not None:
+            remark += f"; {self.batches.padding:.0%} of a batch is padding"
         return f"{amount(train, 'rows')} of tokens for training and {held_out} held out{asked}{remark}"
 
     def tokens_line(self, trainer):

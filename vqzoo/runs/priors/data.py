@@ -9,6 +9,9 @@ import numpy as np
 from vqzoo.data import TokenBatches
 from vqzoo.files import user_path
 
+# Batches of rows with several lengths are cut to these: each is compiled on its own, and a seventh of it is padding.
+_LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
 
 @dataclasses.dataclass
 class Rows:
@@ -111,6 +114,11 @@ class PriorData(abc.ABC):
         ragged = tokens.ndim == 3 and any((rows.tokens < 0).any() for rows in (self.train, self.held_out))
         return None if ragged else tokens.shape[1:-1]
 
+    @property
+    def lengths(self):
+        """Tuple of int, to which batches for training are cut; None where rows have one length."""
+        return None if self.grid else _LENGTHS
+
     def ids(self, space, rows, asked=True):
         """The conditions of rows as ids.
 
@@ -138,7 +146,7 @@ class PriorData(abc.ABC):
         """
         return part.tokens(rows.values[part.name])
 
-    def batches(self, space, rows, batch_size, seed=0, asked=True):
+    def batches(self, space, rows, batch_size, seed=0, asked=True, lengths=None):
         """`TokenBatches` of rows with their conditions.
 
         Args:
@@ -147,9 +155,11 @@ class PriorData(abc.ABC):
             batch_size: int.
             seed: int. Defaults to 0.
             asked: bool, as of `ids`. Defaults to True.
+            lengths: as of `TokenBatches`. Defaults to none.
         """
         kind = "context" if self.as_context else "prefix"
-        return TokenBatches(rows.tokens, batch_size, **{kind: self.ids(space, rows, asked)}, seed=seed)
+        ids = self.ids(space, rows, asked)
+        return TokenBatches(rows.tokens, batch_size, **{kind: ids}, seed=seed, lengths=lengths)
 
     # === Results ===
     @abc.abstractmethod

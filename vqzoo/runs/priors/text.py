@@ -11,6 +11,7 @@ from vqzoo.data import sample_sentences
 from vqzoo.data import split_sentences
 from vqzoo.data.files import amount
 from vqzoo.data.text.corpus import readable_sentences
+from vqzoo.generation import SignalPart
 from vqzoo.generation import TextPart
 from vqzoo.modalities import Split
 from vqzoo.modalities import modality_named
@@ -18,6 +19,7 @@ from vqzoo.runs.priors.data import PriorData
 from vqzoo.runs.priors.data import Rows
 from vqzoo.trainers import Generated
 
+_AT_ONCE = 256  # texts that a tokenizer encodes at once
 _SHOWN = 20  # texts that are generated after each epoch, and for the card
 TARGET, SOURCE = "text", "source"
 
@@ -29,6 +31,7 @@ class TextPriorData(PriorData):
         settings: dataclass with `data` (a text file, a folder of them, or a table of pairs: tsv, csv, jsonl),
             `validation_data`, `validation_share`, `source` and `target` (columns of a table; empty: the first two),
             `pieces`, `length` (pieces of a text at most; longer ones are left out), `validation_examples` and `seed`.
+            With a `tokenizer` (a preset) the prior predicts its tokens instead of the pieces.
     """
 
     noun = "texts"
@@ -83,7 +86,10 @@ class TextPriorData(PriorData):
     def open(self, split, start, quiet):
         """As of `PriorData`."""
         settings = self.settings
-        self.target = self._part(TARGET, [self._target(row) for row in split.train], start)
+        if getattr(settings, "tokenizer", "") and start is None:
+            self.target = SignalPart.from_preset(TARGET, settings.tokenizer)
+        else:
+            self.target = self._part(TARGET, [self._target(row) for row in split.train], start)
         self.conditions = ()
         if self.paired:
             self.conditions = (self._part(SOURCE, [row[0] for row in split.train], start),)
@@ -102,18 +108,21 @@ class TextPriorData(PriorData):
 
     def _rows(self, side, settings):
         """Rows of the texts that are not too long; the others are counted."""
-        parts = [(self._target, self.target), *((lambda row: row[0], part) for part in self.conditions)]
-        lengths = [[len(ids) for ids in part.pieces.encode([of(row) for row in side])] for of, part in parts]
+        tokenizer = self.target.tokenizer
+        pieces = [(self._target, self.target.pieces if tokenizer is None else tokenizer.pieces)]
+        pieces += [(lambda row: row[0], part.pieces) for part in self.conditions]
+        lengths = [[len(ids) for ids in its.encode([of(row) for row in side])] for of, its in pieces]
         kept = [row for row, *counts in zip(side, *lengths, strict=True) if max(counts) <= settings.length]
         if not kept:
             raise ValueError(
                 f"All {len(side)} texts have more than {settings.length} pieces. Give a larger --length, or --pieces."
             )
         self.left_out += len(side) - len(kept)
-        tokens = self.target.tokens([self._target(row) for row in kept])
+        texts = [self._target(row) for row in kept]
+        tokens = self.target.tokens(texts) if tokenizer is None else _tokens_of(tokenizer, texts)
         longest = int((tokens >= 0).any(axis=-1).sum(axis=1).max())
         values = {SOURCE: [row[0] for row in kept]} if self.paired else {}
-        return Rows(tokens[:, :longest], [self._target(row) for row in kept], values)
+        return Rows(tokens[:, :longest], texts, values)
 
     @property
     def remark(self):
@@ -151,3 +160,10 @@ class TextPriorData(PriorData):
         count = len(sources) or _SHOWN
         texts = generator.generate(count, sources or None, seed=self.settings.seed)
         modality_named("text").save_generated(None, folder, texts, sources)
+
+
+def _tokens_of(tokenizer, texts):
+    """Tokens of texts, int32 (texts, positions, num_codebooks), -1 behind the end of each."""
+    tokens = np.asarray(tokenizer.encode(texts, _AT_ONCE))
+    real = np.arange(tokens.shape[1]) < np.array(tokenizer.chunks(texts))[:, None]
+    return np.where(real[..., None], tokens, -1).astype("int32")
