@@ -176,7 +176,7 @@ class PriorRun(Run):
 
     def evaluate(self, prior):
         """Bits per token and perplexity on held-out rows, and on as many that it was trained on."""
-        measured = functools.partial(_entropy, compiled(prior.cross_entropy))
+        measured = functools.partial(_entropy, prior)
         data, steps, batch = self.data, self.validation_steps, self.validation_batches.batch_size
         report = measured(self.validation)
         again = measured(data.batches(self.space, data.train, batch).dataset(steps=steps))
@@ -222,9 +222,9 @@ def _labels_of(parts):
     return [name for part in parts if not part.owner for name in part.known]
 
 
-def _entropy(cross_entropy, batches):
+def _entropy(prior, batches):
     """Dict of bits per token and perplexity, by this process only: other workers may have ended."""
-    entropy = TokenEntropy()
+    entropy, cross_entropy = TokenEntropy(), compiled(prior.cross_entropy)  # for the length of these batches
     for batch in batches:
         tokens, condition, _ = keras.utils.unpack_x_y_sample_weight(batch)
         result = cross_entropy(tokens, **(condition or {}))

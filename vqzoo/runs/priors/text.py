@@ -11,6 +11,7 @@ from vqzoo.data import sample_sentences
 from vqzoo.data import split_sentences
 from vqzoo.data.files import amount
 from vqzoo.data.text.corpus import readable_sentences
+from vqzoo.data.text.pairs import PAIR_SUFFIXES
 from vqzoo.generation import SignalPart
 from vqzoo.generation import TextPart
 from vqzoo.modalities import Split
@@ -44,36 +45,52 @@ class TextPriorData(PriorData):
     def read(self, folder):
         """As of `PriorData`."""
         settings = self.settings
-        self.paired = settings.data.lower().endswith((".tsv", ".csv", ".jsonl"))
+        self.paired = self._is_paired()
         self.files_noun = "lines" if self.paired else "text files"
         ignored, skipped = collections.Counter(), {}
-
-        def opened(path):
-            if self.paired:
-                pairs = read_pairs(path, settings.source, settings.target)
-                skipped.update(pairs.skipped)
-                return pairs.rows
-            files = find_text(path)
-            ignored.update(files.ignored)
-            sentences, unread = readable_sentences(files)
-            skipped.update(unread)
-            return sentences
-
-        rows = opened(settings.data) if settings.data else sample_sentences()
+        examples = self._examples(settings.data, ignored, skipped)
         if settings.validation_data:
-            train, held_out = rows, opened(settings.validation_data)
-        elif self.paired:  # by the source, so that no held-out source is learnt with another target
-            _, held = split_sentences([source for source, _ in rows], settings.validation_share, settings.seed)
-            held = set(held)
-            train, held_out = ([row for row in rows if (row[0] in held) == side] for side in (False, True))
+            train, held_out = examples, self._examples(settings.validation_data, ignored, skipped)
         else:
-            train, held_out = split_sentences(rows, settings.validation_share, settings.seed)
+            train, held_out = self._divided(examples)
+        train, held_out = self._rows_in(train), self._rows_in(held_out)
         if not train:
             raise ValueError(
                 f"All pairs of {settings.data!r} have one source, which is held out. Give more, or --validation_data."
             )
         some = np.random.default_rng(settings.seed).permutation(len(held_out))[: settings.validation_examples]
         return Split(train, [held_out[i] for i in some], dict(ignored), skipped)
+
+    def _is_paired(self):
+        """Whether a row is a pair of a source and a target."""
+        return self.settings.data.lower().endswith(PAIR_SUFFIXES)
+
+    def _examples(self, path, ignored, skipped):
+        """What is divided into training and held-out data, of one path: lines, or pairs."""
+        if self.paired:
+            pairs = read_pairs(path, self.settings.source, self.settings.target)
+            skipped.update(pairs.skipped)
+            return pairs.rows
+        if not path:
+            return sample_sentences()
+        files = find_text(path)
+        ignored.update(files.ignored)
+        sentences, unread = readable_sentences(files)
+        skipped.update(unread)
+        return sentences
+
+    def _divided(self, examples):
+        """Training and held-out examples."""
+        share, seed = self.settings.validation_share, self.settings.seed
+        if not self.paired:
+            return split_sentences(examples, share, seed)
+        # By the source, so that no held-out source is learnt with another target.
+        held = set(split_sentences([source for source, _ in examples], share, seed)[1])
+        return tuple([row for row in examples if (row[0] in held) == side] for side in (False, True))
+
+    def _rows_in(self, examples):
+        """The rows of examples: lines, or pairs of a source and a target."""
+        return examples
 
     def names(self, split):
         """As of `PriorData`."""
