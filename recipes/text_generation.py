@@ -1,6 +1,6 @@
 """Trains a prior that generates text, from its pieces or from the tokens of a text tokenizer.
 
-    python recipes/text_generation.py                              # English prose of docstrings of the installed packages
+    python recipes/text_generation.py                              # English prose of docstrings
     python recipes/text_generation.py --data stories.txt           # one text per line; or a folder of .txt
     python recipes/text_generation.py --tokenizer text-english     # half as many steps, each a token of the tokenizer
     python recipes/text_generation.py tiny --out /some/folder      # a test run of seconds

@@ -202,7 +202,8 @@ def test_export_into_a_copy_and_verify(preset, tmp_path, capsys):
         (["generate", "image-tiny", "--grid", "a.jpg"], "saved as .png. Received: 'a.jpg'. Pass `'a.png'`"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(arguments, message, capsys):
+def test_what_is_wrong_is_told_in_one_line(arguments, message, pictures, capsys, monkeypatch):
+    monkeypatch.chdir(pictures)
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 1

@@ -1,5 +1,6 @@
 """With --json every verb prints one strict document on standard output, and nothing else there."""
 
+import io
 import json
 import shutil
 
@@ -11,6 +12,9 @@ import vqzoo
 from vqzoo.cli import progress
 from vqzoo.cli.main import VERBS
 from vqzoo.cli.main import main
+from vqzoo.data import Pieces
+from vqzoo.generation import Generator
+from vqzoo.generation import TextPart
 from vqzoo.jsons import parse_json
 from vqzoo.networks import Transformer
 from vqzoo.priors import TokenSpace
@@ -33,6 +37,11 @@ def place(tmp_path_factory):
     prior.save_to_preset(folder / "prior", metadata=metadata, seal=False)
     shutil.copyfile(folder / "image" / "tokenizer.keras", folder / "prior" / "tokenizer.keras")
     vqzoo.presets.seal_preset(folder / "prior")
+    pieces = Pieces.train(["the old house", "a cat and a dog"], 290, exact=False)
+    writer = vqzoo.AutoregressivePrior(
+        TokenSpace({"source": pieces.size, "text": pieces.size}), Transformer(1, 2, causal=True), "text", 8
+    )
+    Generator(writer, TextPart("text", pieces), TextPart("source", pieces, length=9)).save_to_preset(folder / "writer")
     (folder / "in").mkdir()
     for name in "ab":
         vqzoo.data.save_image(folder / "in" / f"{name}.png", np.random.default_rng(0).uniform(-1, 1, (20, 24, 3)))
@@ -65,6 +74,8 @@ COMMANDS = {
     "encode image in --out token_shards --shards": (1, {"files", "done", "failed", "ignored", "shards", "folder"}),
     "reconstruct image in --out again": (1, {"files", "done", "failed", "ignored"}),
     "generate prior --count 2 --out made --grid grid.png": (0, {"results", "grid", "count", "seed"}),
+    "translate writer in/notes.txt --out notes.txt --length 4": (0, {"files", "done", "failed", "ignored"}),
+    "chat writer --length 4": (0, {"text", "reply"}),
     "inpaint prior in/a.png --pad 4 --out larger.png": (0, {"file", "made", "pixels", "seed"}),
     "restyle image in/a.png in/b.png --out restyled.png": (0, {"file", "strength"}),
     "shard in --out shards": (1, {"files", "done", "failed", "ignored", "shards", "folder"}),
@@ -76,9 +87,10 @@ COMMANDS = {
 }
 
 
-def test_every_verb_prints_one_document(capsys):
+def test_every_verb_prints_one_document(capsys, monkeypatch):
     """In one test, because the later commands read what the earlier ones wrote."""
     found = {}
+    monkeypatch.setattr("sys.stdin", io.StringIO("a cat\n"))
     for words, (status, keys) in COMMANDS.items():
         found[words] = document(words, capsys, status)
         assert keys <= set(found[words]), words

@@ -14,8 +14,8 @@ from vqzoo.runs.flags import Parser
 from vqzoo.runs.flags import joined_numbers
 from vqzoo.runs.recipe import user_errors
 
-VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "inpaint", "restyle", "shard", "evaluate")
-VERBS += ("export", "verify", "push", "doctor")
+VERBS = ("list", "info", "encode", "decode", "reconstruct", "generate", "translate", "chat", "inpaint", "restyle")
+VERBS += ("shard", "evaluate", "export", "verify", "push", "doctor")
 STATUS = """exit status: 0 where all was done; 1 where something failed, also where one of many files was skipped
 and the others were done; 2 where the command line is wrong"""
 WITHOUT_MODELS = ("list", "info", "push", "doctor")

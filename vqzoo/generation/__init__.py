@@ -14,12 +14,15 @@ from vqzoo.generation.parts import LabelPart
 from vqzoo.generation.parts import Labels
 from vqzoo.generation.parts import Part
 from vqzoo.generation.signal_part import SignalPart
+from vqzoo.generation.text.chat import Chat
 from vqzoo.generation.text.part import Captions
 from vqzoo.generation.text.part import TextPart
+from vqzoo.generation.text.translate import translate
 
 __all__ = [
     "STYLE",
     "Captions",
+    "Chat",
     "Generator",
     "LabelPart",
     "Labels",
@@ -34,4 +37,5 @@ __all__ = [
     "random_masks",
     "restyle",
     "smooth_fill",
+    "translate",
 ]

@@ -112,8 +112,8 @@ class PriorRun(Run):
         parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
         asked = f"; asked by {parts}" if parts else ""
         remark = f"; {self.data.remark}" if self.data.remark else ""
-        if self.batches.lengths is not None:
-            remark += f"; {self.batches.padding:.0%} of a batch is padding"
+        padding = 0.0 if self.batches.lengths is None else self.batches.padding
+        remark += f"; {padding:.0%} of a batch is padding" if padding >= 0.005 else ""
         return f"{amount(train, 'rows')} of tokens for training and {held_out} held out{asked}{remark}"
 
     def tokens_line(self, trainer):

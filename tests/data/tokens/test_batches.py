@@ -78,5 +78,5 @@ def test_fewer_rows_than_a_batch_have_one_length():
     tokens, _ = ragged(rows=3)
     batches = TokenBatches(tokens, 8, lengths=(4,))
     assert batches.batch(0).shape[0] == 8 and 0.0 <= batches.padding < 1.0
-    with pytest.raises(ValueError, match="one axis"):
+    with pytest.raises(ValueError, match="`lengths` need tokens of one axis"):
         TokenBatches(TOKENS[:, None], 4, lengths=(2,))

@@ -114,9 +114,7 @@ class TokenBatches(StepBatches):
     def _lengths_needed(self):
         """The shortest length of each row that holds its tokens and its conditions."""
         if self.tokens.ndim != 3:
-            raise ValueError(
-                f"`lengths` are of tokens with one axis. Received: tokens of the shape {self.tokens.shape}"
-            )
+            raise ValueError(f"`lengths` need tokens of one axis. Received: tokens of the shape {self.tokens.shape}")
         real = [(self.tokens >= 0).any(axis=2), *(ids != _PADDING for ids in self._conditions().values())]
         return np.max([(x * np.arange(1, x.shape[1] + 1)).max(axis=1, initial=1) for x in real], axis=0)
 
