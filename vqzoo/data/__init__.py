@@ -43,6 +43,9 @@ else:
     from vqzoo.data.text.corpus import find_text
     from vqzoo.data.text.corpus import read_sentences
     from vqzoo.data.text.corpus import split_sentences
+    from vqzoo.data.text.dialogues import Dialogues
+    from vqzoo.data.text.dialogues import read_dialogues
+    from vqzoo.data.text.dialogues import sample_dialogues
     from vqzoo.data.text.pairs import Pairs
     from vqzoo.data.text.pairs import read_pairs
     from vqzoo.data.text.pieces import Pieces
@@ -59,6 +62,7 @@ __all__ = [
     "AudioClips",
     "AudioInfo",
     "CaptionTable",
+    "Dialogues",
     "ImageCrops",
     "ImageSource",
     "Pairs",
@@ -88,9 +92,11 @@ __all__ = [
     "random_gain",
     "random_noise",
     "random_polarity",
+    "read_dialogues",
     "read_pairs",
     "read_sentences",
     "sample_audio",
+    "sample_dialogues",
     "sample_images",
     "sample_sentences",
     "save_audio",

@@ -14,6 +14,7 @@ else:
     from vqzoo.runs.former import held_out_pictures
     from vqzoo.runs.prior_run import PriorRun
     from vqzoo.runs.priors.data import PriorData
+    from vqzoo.runs.priors.dialogue import DialoguePriorData
     from vqzoo.runs.priors.image import ImagePriorData
     from vqzoo.runs.priors.signals import SignalPriorData
     from vqzoo.runs.priors.text import TextPriorData
@@ -28,6 +29,7 @@ else:
 
 __all__ = [
     "AudioRun",
+    "DialoguePriorData",
     "ImagePriorData",
     "ImageRun",
     "PriorData",

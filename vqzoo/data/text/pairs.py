@@ -56,6 +56,18 @@ def read_pairs(path, source="", target=""):
     >>> pairs.rows, list(pairs.skipped.values())
     ([('Open the file.', 'Abra el archivo.')], ["no text in the column 'es'"])
     """
+    return _pairs(table_records(path), path, source, target)
+
+
+def table_records(path):
+    """Yields the lines of a table in UTF-8: (number of the line, dict column -> text or another JSON value).
+
+    Args:
+        path: str or path, ending in .tsv, .csv or .jsonl.
+
+    Raises:
+        ValueError: the file has another ending, is too large, is not UTF-8, or is no such table.
+    """
     path = user_path(checked_path(path, "table of pairs", "read_pairs", "find_text"))
     if path.suffix.lower() not in PAIR_SUFFIXES:
         raise ValueError(f"A table of pairs ends in {', '.join(PAIR_SUFFIXES)}. Received: {str(path)!r}. Rename it.")
@@ -68,8 +80,7 @@ def read_pairs(path, source="", target=""):
         raise ValueError(f"{str(path)!r} is not text in UTF-8 ({error}). Save the table as UTF-8.") from error
     except OSError as error:
         raise ValueError(f"The table {str(path)!r} cannot be read: {error.strerror}. Give another file.") from error
-    records = _json_records(text, path) if path.suffix.lower() == ".jsonl" else _cell_records(text, path)
-    return _pairs(records, path, source, target)
+    return _json_records(text, path) if path.suffix.lower() == ".jsonl" else _cell_records(text, path)
 
 
 def _cell_records(text, path):

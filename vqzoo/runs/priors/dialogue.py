@@ -1,0 +1,46 @@
+"""What a prior of dialogue learns from: conversations, of which each turn answers the ones before."""
+
+from vqzoo.data import read_dialogues
+from vqzoo.data import sample_dialogues
+from vqzoo.data import split_sentences
+from vqzoo.generation.text.chat import history_text
+from vqzoo.runs.priors.text import TextPriorData
+
+
+class DialoguePriorData(TextPriorData):
+    """Conversations: each turn is generated from the last turns before it.
+
+    Args:
+        settings: as of `TextPriorData`, with `history` (turns that are read at most) instead of `source` and `target`.
+            `data` is a table as of `vqzoo.data.read_dialogues`; empty: `vqzoo.data.sample_dialogues`.
+    """
+
+    noun = "replies"
+    counts = (*TextPriorData.counts, "history")
+
+    def _is_paired(self):
+        return True
+
+    def _examples(self, path, ignored, skipped):
+        dialogues = read_dialogues(path) if path else sample_dialogues()
+        skipped.update(dialogues.skipped)
+        return [tuple(turns) for turns in dialogues.conversations]
+
+    def _divided(self, examples):
+        """Whole conversations are held out; those that begin alike are on one side."""
+        share, seed = self.settings.validation_share, self.settings.seed
+        held = set(split_sentences([turns[0] for turns in examples], share, seed)[1])
+        return tuple([turns for turns in examples if (turns[0] in held) == side] for side in (False, True))
+
+    def _rows_in(self, examples):
+        """Each turn but the first, with what was said before it."""
+        count = self.settings.history
+        return [(history_text(turns[:i], count), turns[i]) for turns in examples for i in range(1, len(turns))]
+
+    def describe(self, split):
+        """As of `PriorData`, with the number of turns that it reads."""
+        about = super().describe(split)
+        length = self.train.tokens.shape[1]
+        what = f"Generates a reply of up to {length} pieces from the last {self.settings.history} turns."
+        data = f"{len(self.train.tokens)} replies: {self.settings.data or 'the package chatterbot-corpus'}"
+        return {**about, "description": what, "data": data, "history": self.settings.history}
