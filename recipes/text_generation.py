@@ -44,7 +44,7 @@ class Config(TextPriorSettings):
 
 
 TINY = {"pieces": 400, "width": 32, "depth": 1, "heads": 2, "batch_size": 16, "epochs": 2, "steps_per_epoch": 15}
-TINY |= {"validation_examples": 16, "learning_rate": 3e-3, "average_decay": 0.9}
+TINY |= {"length": 24, "validation_examples": 16, "learning_rate": 3e-3, "average_decay": 0.9}
 GPU = {"pieces": 16000, "width": 768, "depth": 12, "heads": 12, "length": 512, "batch_size": 256, "epochs": 50}
 GPU |= {"steps_per_epoch": 1000, "learning_rate": 3e-4, "average_decay": 0.9998, "precision": "mixed_bfloat16"}
 VARIANTS = {

@@ -24,7 +24,12 @@ ROOT = pathlib.Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.py"))
 STARTED = ("image_vqgan", "audio_vqvae")
 PRIORS = ("image_generation", "image_inpainting")
-TOKENIZERS = [path for path in RECIPES if path.stem not in (*PRIORS, "image_style")]
+TEXTS = {
+    "text_generation": "",
+    "text_translation": "en\tes\nthe cat {0}\tel gato {0}\n",
+    "text_dialogue": "conversation\ttext\n{0}\tHow old is the cat?\n{0}\tIt is {0}.\n{0}\tReally?\n",
+}
+TOKENIZERS = [path for path in RECIPES if path.stem not in (*PRIORS, *TEXTS, "image_style")]
 FILES = ["tokenizer.keras", "tokenizer.tflite", "README.md", "metadata.json", "recipe.json", "manifest.json"]
 FILES += ["run/metrics.csv", "run/metrics.jsonl", "run/curves.png", "run/usage.png"]
 OF_FORMS = ["encoder.keras", "decoder.keras", "saved_model/saved_model.pb"]
@@ -135,6 +140,32 @@ def test_tiny_ends_with_a_prior_that_makes_pictures(name, tmp_path, run):
         assert set(told) == {"mean fill", classical, "prior"}
         assert all(5.0 < of["psnr_in_holes"] < 40.0 for of in told.values())
         assert (out / "run" / "repairs.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_tiny_ends_with_a_prior_that_writes(name, tmp_path, run):
+    out, data = tmp_path / "some folder" / "tïny", tmp_path / "some folder" / "data.tsv"
+    arguments = []
+    if TEXTS[name]:
+        data.parent.mkdir()
+        head, *lines = TEXTS[name].splitlines(keepends=True)
+        data.write_text(head + "".join(line.format(i) for i in range(200) for line in lines))
+        arguments = ["--data", str(data)]
+    ended = run(ROOT / "recipes" / f"{name}.py", "tiny", "--out", str(out), *arguments)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    files = set(vqzoo.presets.verify_preset(out)["files"])
+    assert {"prior.keras", "samples.md", "generator/saved_model.pb"} <= files
+    assert "100.00% of tokens equal" in ended.stdout
+    rows = list(csv.DictReader((out / "run" / "metrics.csv").read_text().splitlines()))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    metadata = json.loads((out / "metadata.json").read_text())
+    assert metadata["metrics"]["bits_per_token"] < metadata["metrics"]["bits_per_token_by_chance"]
+    if name == "text_generation":
+        assert vqzoo.generate(out, prompt="Returns the", length=8)[0].startswith("Returns the")
+    elif name == "text_translation":
+        assert len(vqzoo.generation.translate(out, ["the cat 3", ""], length=8)) == 2
+    else:
+        assert metadata["history"] == vqzoo.generation.Chat(out).history == 3
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from vqzoo.data import read_dialogues
 from vqzoo.data import sample_dialogues
 from vqzoo.data import split_sentences
+from vqzoo.generation.text.chat import SEPARATOR
 from vqzoo.generation.text.chat import history_text
 from vqzoo.runs.priors.text import TextPriorData
 
@@ -27,10 +28,11 @@ class DialoguePriorData(TextPriorData):
         return [tuple(turns) for turns in dialogues.conversations]
 
     def _divided(self, examples):
-        """Whole conversations are held out; those that begin alike are on one side."""
-        share, seed = self.settings.validation_share, self.settings.seed
-        held = set(split_sentences([turns[0] for turns in examples], share, seed)[1])
-        return tuple([turns for turns in examples if (turns[0] in held) == side] for side in (False, True))
+        """Whole conversations are held out; equal ones are on one side."""
+        whole = [SEPARATOR.join(turns) for turns in examples]
+        held = set(split_sentences(whole, self.settings.validation_share, self.settings.seed)[1])
+        sides = [(text in held, turns) for text, turns in zip(whole, examples, strict=True)]
+        return tuple([turns for is_held, turns in sides if is_held == side] for side in (False, True))
 
     def _rows_in(self, examples):
         """Each turn but the first, with what was said before it."""
