@@ -41,7 +41,14 @@ class Config(TextPriorSettings):
 
 
 TINY = {"pieces": 400, "width": 32, "depth": 1, "encoder_depth": 1, "heads": 2, "batch_size": 16, "epochs": 2}
-TINY |= {"steps_per_epoch": 15, "length": 24, "validation_examples": 16, "learning_rate": 3e-3, "average_decay": 0.9}
+TINY |= {
+    "steps_per_epoch": 15,
+    "length": 48,
+    "history": 1,
+    "validation_examples": 16,
+    "learning_rate": 3e-3,
+    "average_decay": 0.9,
+}
 GPU = {"pieces": 16000, "width": 512, "depth": 6, "encoder_depth": 6, "heads": 8, "batch_size": 1024, "epochs": 60}
 GPU |= {"steps_per_epoch": 1000, "average_decay": 0.9998, "precision": "mixed_bfloat16"}
 OF_NETWORK = ("kind", "width", "depth", "encoder_depth", "heads", "pieces", "length", "tokenizer")

@@ -63,6 +63,20 @@ def test_texts_are_made_up_to_their_end(stories):
     assert stories.target.values([[[5], [-1], [6]]]) == stories.target.pieces.decode([[5, 0]])
 
 
+def test_likelihoods_are_those_of_the_tokens(stories, pieces):
+    texts = ["the old house", "a cat", "the sea is old"]
+    likely = stories.log_likelihoods(texts)
+    np.testing.assert_allclose(stories.log_likelihoods(texts, batch_size=2), likely, rtol=1e-4)
+    for text, value in zip(texts, likely, strict=True):
+        ids = pieces.encode([text])[0]
+        logits = np.asarray(stories.prior(ids[None, :, None]))[0, :, 0]
+        chances = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        columns = [*(ids + stories.prior.space.first("story")), stories.prior.space.end("story")]
+        columns = np.array(columns) - int(stories.prior.first_ids[0])
+        assert value == pytest.approx(chances[np.arange(len(columns)), columns].sum(), rel=1e-4)
+    assert stories.log_likelihoods([]).shape == (0,)
+
+
 def test_a_prompt_of_text_is_kept(stories, pieces):
     texts = vqzoo.generate(stories, 3, prompt="The old", seed=1)
     assert all(text.startswith("The old") for text in texts) and len(set(texts)) > 1

@@ -12,16 +12,19 @@ from vqzoo.generation.signal_part import SignalPart
 from vqzoo.generation.stored import load_parts
 from vqzoo.generation.stored import save_parts
 from vqzoo.jsons import shown
+from vqzoo.ops import compiled
 from vqzoo.presets import find_preset
 from vqzoo.presets import holds_prior
 from vqzoo.presets import read_metadata
 from vqzoo.presets import seal_preset
 from vqzoo.presets.layout import PRIOR_FILE
 from vqzoo.priors import Prior
+from vqzoo.priors.generation import most_positions
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
 
 _AT_ONCE = 64  # examples
+_MULTIPLE = 8  # positions, of tokens whose likelihood is computed
 _DECIDED = ("prefix",)  # of a prior's `generate`, what a request for signals decides
 _NOT_SAMPLING = ("prefix", "count", "seed", "context", "known")
 
@@ -73,6 +76,7 @@ class Generator:
         self.target.check_space(prior.space)
         prior.build_now()
         self.prior = prior
+        self._cross_entropy = compiled(prior.cross_entropy, relaxed=False)
         if not isinstance(sampling, dict | None):
             raise ValueError(f"`sampling` is a dict of settings. Received: sampling={shown(sampling)}")
         self.sampling = checked_settings(prior, sampling or {}, _NOT_SAMPLING)
@@ -300,6 +304,41 @@ class Generator:
             As `generate`.
         """
         return self.target.values(tokens, checked("batch_size", batch_size))
+
+    def log_likelihoods(self, values, condition=None, *, batch_size=_AT_ONCE):
+        """How likely values are, by the probabilities of their tokens without temperature or filters.
+
+        Args:
+            values: sequence of what is made: images or audio as arrays or paths, or texts.
+            condition: as in `generate`, one for each value or one for all. Defaults to what the parts know, in turn.
+            batch_size: int. Defaults to 64.
+
+        Returns:
+            float64 array (values,), natural logarithms; of a signal that ends, its end included.
+
+        Raises:
+            ValueError: as `generate`, or the prior is not autoregressive: a masked one has no likelihood in one pass.
+        """
+        if not self.prior.causal:
+            raise ValueError(f"Likelihoods need an AutoregressivePrior. Received: a {type(self.prior).__name__}.")
+        values = list(values)
+        if not values:
+            return np.zeros(0)
+        tokens = np.asarray(self.target.tokens(values))
+        if self.prior.grid is None:  # to a few lengths, each of which is compiled
+            length = -(-tokens.shape[1] // _MULTIPLE) * _MULTIPLE
+            length = max(tokens.shape[1], min(length, most_positions(self.prior) or length))
+            tokens = np.pad(tokens, ((0, 0), (0, length - tokens.shape[1]), (0, 0)), constant_values=-1)
+        given = self._conditions.ids(self._conditions.asked(condition, len(tokens)))
+        rows = []
+        for first in range(0, len(tokens), batch_size):
+            # The last batch is filled up, so that all have one shape.
+            some = np.minimum(np.arange(first, first + min(batch_size, len(tokens))), len(tokens) - 1)
+            ids = {name: keras.ops.take(x, some, axis=0) for name, x in given.items()}
+            result = self._cross_entropy(keras.ops.convert_to_tensor(tokens[some]), **ids)
+            nats = np.where(result.counted, result.nats, 0.0).reshape(len(some), -1).sum(axis=1, dtype="float64")
+            rows.append(-nats[: len(tokens) - first])
+        return np.concatenate(rows)
 
     def conditions_of(self, condition=None, count=None):
         """The conditions for a number of examples.

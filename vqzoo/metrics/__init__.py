@@ -30,11 +30,17 @@ from vqzoo.metrics.text.agreement import edit_distance
 from vqzoo.metrics.text.agreement import exact_match
 from vqzoo.metrics.text.agreement import piece_accuracy
 from vqzoo.metrics.text.evaluate import evaluate_text
+from vqzoo.metrics.text.novelty import TrigramModel
+from vqzoo.metrics.text.novelty import copied_runs
+from vqzoo.metrics.text.novelty import copied_share
+from vqzoo.metrics.text.novelty import distinct_ngrams
+from vqzoo.metrics.text.novelty import self_bleu
 
 __all__ = [
     "CodebookUsage",
     "FrechetDistance",
     "TokenEntropy",
+    "TrigramModel",
     "bits_per_character",
     "bits_per_pixel",
     "bleu",
@@ -42,6 +48,9 @@ __all__ = [
     "chrf",
     "codebook_statistics",
     "compressed_bits_per_character",
+    "copied_runs",
+    "copied_share",
+    "distinct_ngrams",
     "edit_distance",
     "evaluate_audio",
     "evaluate_images",
@@ -57,6 +66,7 @@ __all__ = [
     "pesq",
     "piece_accuracy",
     "psnr",
+    "self_bleu",
     "si_sdr",
     "ssim",
     "stft_distance",

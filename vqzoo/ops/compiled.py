@@ -5,7 +5,7 @@ import functools
 import keras
 
 
-def compiled(function, xla=False):
+def compiled(function, xla=False, relaxed=True):
     """Compiles `function` once and reuses it for every later call.
 
     On TensorFlow this is a `tf.function` that relaxes shapes instead of retracing. The other backends run the function
@@ -15,6 +15,8 @@ def compiled(function, xla=False):
         function: callable of tensors.
         xla: bool, whether XLA compiles it for each shape, if available. Useful for loops of many small steps. Defaults
             to False.
+        relaxed: bool, whether sizes that change become unknown ones inside of the function, instead of compiling it for
+            each shape; not with `xla`. Defaults to True.
 
     Returns:
         Callable with the same arguments and results.
@@ -29,7 +31,7 @@ def compiled(function, xla=False):
     import tensorflow as tf
 
     if not xla:
-        return tf.function(function, reduce_retracing=True, autograph=False)
+        return tf.function(function, reduce_retracing=relaxed, autograph=False)
 
     @functools.cache
     def by_xla():

@@ -1,11 +1,17 @@
 """What a prior of dialogue learns from: conversations, of which each turn answers the ones before."""
 
+import numpy as np
+
 from vqzoo.data import read_dialogues
 from vqzoo.data import sample_dialogues
 from vqzoo.data import split_sentences
 from vqzoo.generation.text.chat import SEPARATOR
 from vqzoo.generation.text.chat import history_text
+from vqzoo.runs.priors.text import SOURCE
 from vqzoo.runs.priors.text import TextPriorData
+
+_JUDGED = 50  # held-out replies that are ranked
+_CANDIDATES = 100  # replies, the true one among them
 
 
 class DialoguePriorData(TextPriorData):
@@ -38,6 +44,21 @@ class DialoguePriorData(TextPriorData):
         """Each turn but the first, with what was said before it."""
         count = self.settings.history
         return [(history_text(turns[:i], count), turns[i]) for turns in examples for i in range(1, len(turns))]
+
+    def judge(self, generator):
+        """As of `PriorData`: the rank of the true reply among those of other conversations, by likelihood."""
+        replies, sources = self.held_out.names, self.held_out.values[SOURCE]
+        count = min(_CANDIDATES, len(replies))
+        if not generator.prior.causal or count < 2:
+            return {}
+        ranks = []
+        for i in range(min(_JUDGED, len(replies))):
+            some = [replies[(i + k) % len(replies)] for k in range(count)]  # the true one first
+            likely = generator.log_likelihoods(some, sources[i], batch_size=count)
+            ranks.append(int((likely > likely[0]).sum()) + 1)
+        ten = min(10, count)
+        report = {"reply_in_ten": float(np.mean(np.array(ranks) <= ten)), "reply_in_ten_by_chance": ten / count}
+        return {**report, "reply_rank": float(np.median(ranks)), "candidates": count}
 
     def describe(self, split):
         """As of `PriorData`, with the number of turns that it reads."""

@@ -1,6 +1,7 @@
 """What a prior of text learns from: lines of text files, or a table of pairs."""
 
 import collections
+import importlib.util
 
 import numpy as np
 
@@ -14,6 +15,12 @@ from vqzoo.data.text.corpus import readable_sentences
 from vqzoo.data.text.pairs import PAIR_SUFFIXES
 from vqzoo.generation import SignalPart
 from vqzoo.generation import TextPart
+from vqzoo.metrics import TrigramModel
+from vqzoo.metrics import bleu
+from vqzoo.metrics import chrf
+from vqzoo.metrics import copied_runs
+from vqzoo.metrics import copied_share
+from vqzoo.metrics import distinct_ngrams
 from vqzoo.modalities import Split
 from vqzoo.modalities import modality_named
 from vqzoo.runs.priors.data import PriorData
@@ -21,6 +28,7 @@ from vqzoo.runs.priors.data import Rows
 from vqzoo.trainers import Generated
 
 _AT_ONCE = 256  # texts that a tokenizer encodes at once
+_JUDGED = 200  # texts that are generated to be judged
 _SHOWN = 20  # texts that are generated after each epoch, and for the card
 TARGET, SOURCE = "text", "source"
 
@@ -58,8 +66,8 @@ class TextPriorData(PriorData):
             raise ValueError(
                 f"All pairs of {settings.data!r} have one source, which is held out. Give more, or --validation_data."
             )
-        some = np.random.default_rng(settings.seed).permutation(len(held_out))[: settings.validation_examples]
-        return Split(train, [held_out[i] for i in some], dict(ignored), skipped)
+        order = np.random.default_rng(settings.seed).permutation(len(held_out))
+        return Split(train, [held_out[i] for i in order], dict(ignored), skipped)
 
     def _is_paired(self):
         """Whether a row is a pair of a source and a target."""
@@ -98,7 +106,7 @@ class TextPriorData(PriorData):
 
     def validation_count(self, split):
         """As of `PriorData`."""
-        return len(split.validation)
+        return min(self.settings.validation_examples, len(split.validation))
 
     def open(self, split, start, quiet):
         """As of `PriorData`."""
@@ -111,7 +119,8 @@ class TextPriorData(PriorData):
         if self.paired:
             self.conditions = (self._part(SOURCE, [row[0] for row in split.train], start),)
         self.left_out = 0
-        self.train, self.held_out = (self._rows(side, settings) for side in (split.train, split.validation))
+        self.train = self._rows(split.train)
+        self.held_out = self._rows(split.validation, settings.validation_examples)
 
     def _target(self, row):
         return row[1] if self.paired else row
@@ -123,18 +132,20 @@ class TextPriorData(PriorData):
         pieces = Pieces.train(texts, self.settings.pieces, self.settings.seed, exact=False)
         return TextPart(name, pieces, self.settings.length)
 
-    def _rows(self, side, settings):
-        """Rows of the texts that are not too long; the others are counted."""
+    def _rows(self, side, most=None):
+        """Rows of the texts that are not too long, the first ones; the others are counted."""
+        length = self.settings.length
         tokenizer = self.target.tokenizer
         pieces = [(self._target, self.target.pieces if tokenizer is None else tokenizer.pieces)]
         pieces += [(lambda row: row[0], part.pieces) for part in self.conditions]
         lengths = [[len(ids) for ids in its.encode([of(row) for row in side])] for of, its in pieces]
-        kept = [row for row, *counts in zip(side, *lengths, strict=True) if max(counts) <= settings.length]
+        kept = [row for row, *counts in zip(side, *lengths, strict=True) if max(counts) <= length]
         if not kept:
             raise ValueError(
-                f"All {len(side)} texts have more than {settings.length} pieces. Give a larger --length, or --pieces."
+                f"All {len(side)} texts have more than {length} pieces. Give a larger --length, or --pieces."
             )
         self.left_out += len(side) - len(kept)
+        kept = kept[:most]
         texts = [self._target(row) for row in kept]
         tokens = self.target.tokens(texts) if tokenizer is None else _tokens_of(tokenizer, texts)
         longest = int((tokens >= 0).any(axis=-1).sum(axis=1).max())
@@ -163,6 +174,33 @@ class TextPriorData(PriorData):
             f"{self.settings.data or 'the English prose of docstrings in Python, Keras and NumPy'}",
             "example": {"tokens": list(self.train.tokens.shape[1:])},
         }
+
+    def judge(self, generator):
+        """As of `PriorData`: of pairs how near the generated texts are to the held-out ones; of lines how new."""
+        if self.paired:
+            return self._agreement(generator)
+        texts, real = generator.generate(_JUDGED, seed=self.settings.seed), self.held_out.names
+        trigrams = TrigramModel(self.train.names)
+        some = self.train.names[: len(real)]
+        return {
+            "copied_share": copied_share(texts, self.train.names),
+            "copied_run": float(np.mean(copied_runs(texts, self.train.names))),
+            "copied_run_of_held_out": float(np.mean(copied_runs(real, self.train.names))),
+            **{f"distinct_{n}": distinct_ngrams(texts, n) for n in (1, 2, 3)},
+            **{f"distinct_{n}_of_held_out": distinct_ngrams(real[:_JUDGED], n) for n in (1, 2, 3)},
+            "trigram_bits": trigrams.bits_per_word(texts),
+            "trigram_bits_of_held_out": trigrams.bits_per_word(real),
+            "trigram_bits_of_training": trigrams.bits_per_word(some),
+        }
+
+    def _agreement(self, generator):
+        """ChrF and BLEU of what is generated from held-out sources, and of the sources themselves."""
+        if importlib.util.find_spec("sacrebleu") is None:
+            return {}
+        sources, real = self.held_out.values[SOURCE][:_JUDGED], self.held_out.names[:_JUDGED]
+        texts = generator.generate(len(sources), sources, seed=self.settings.seed)
+        report = {"chrf": chrf(real, texts), "bleu": bleu(real, texts)}
+        return {**report, "chrf_of_source": chrf(real, sources), "bleu_of_source": bleu(real, sources)}
 
     def watcher(self, generator, folder):
         """As of `PriorData`."""
