@@ -36,7 +36,8 @@ class Config(TextPriorSettings):
     # Losses
     label_smoothing: float = 0.1
     # Samples
-    temperature: float = 0.0  # sampling temperature; 0: always the likeliest piece
+    beams: int = 4  # beginnings that are continued side by side; 1: always the likeliest piece
+    length_penalty: float = 0.6  # favours longer translations
 
 
 TINY = {"pieces": 400, "width": 32, "depth": 1, "encoder_depth": 1, "heads": 2, "batch_size": 16, "epochs": 2}
@@ -55,7 +56,8 @@ def main(config):
     start = Generator.from_preset(config.init) if config.init else None
     if start is not None:
         config = dataclasses.replace(config, **network_of(start.prior))
-    sampling = {"temperature": config.temperature}
+    search = {"beams": config.beams, "length_penalty": config.length_penalty}
+    sampling = search if config.beams > 1 else {"temperature": 0.0}
     run = PriorRun(config, "text_translation", TextPriorData(config), sampling, start)
     run.finish(run.fit(build_text_prior))
 

@@ -26,7 +26,10 @@ WRONG_EVERYWHERE = [
 ]
 # What lies in the range of some setting, so that it is not in the list above.
 WRONG = {
-    **{name: WRONG_EVERYWHERE for name in ("temperature", "top_p", "min_p", "repetition_penalty", "noise", "strength")},
+    **{
+        name: WRONG_EVERYWHERE
+        for name in ("temperature", "top_p", "min_p", "repetition_penalty", "length_penalty", "noise", "strength")
+    },
     "guidance": [value for value in WRONG_EVERYWHERE if not (isinstance(value, int | float) and value in (-1, -1.5))],
 }
 OF_INTEGERS = [*WRONG_EVERYWHERE, 1.5, 1.0, np.float32(1.0), np.float64(2.0)]
@@ -37,6 +40,9 @@ MORE = {
     "top_p": [fractions.Fraction(1, 10**400), 0.0, 0, 1.0001, np.float64(1.5)],
     "min_p": [1.0001, 2],
     "repetition_penalty": [0, 1e-4, 1001],
+    "no_repeat": [0, 1001],
+    "beams": [0, 1001],
+    "length_penalty": [100.5, 1e9],
     "steps": [None, 0, 10**4 + 1, 2**31],
     "noise": [None, 1e6 + 1],
     "schedule": ["half", 5, True, b"cosine", float("nan"), ["cosine"]],
@@ -58,6 +64,9 @@ GOOD = {
     "top_p": [None, 1e-300, 1, np.float32(0.9)],
     "min_p": [None, 0, 1, np.float64(0.5)],
     "repetition_penalty": [None, 0.001, 1000, np.float32(1.5)],
+    "no_repeat": [None, 1, 1000, np.int64(3)],
+    "beams": [None, 1, 1000, np.int8(4)],
+    "length_penalty": [None, 0, 100, np.float32(0.6)],
     "steps": [1, 10**4, np.int32(3)],
     "noise": [0, 10**6, np.float32(4.5)],
     "schedule": [None, "cosine", np.str_("linear")],

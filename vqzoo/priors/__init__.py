@@ -11,6 +11,7 @@ else:
     from vqzoo.priors.grammar import Grammar
     from vqzoo.priors.grammar import Span
     from vqzoo.priors.masked import MaskedPrior
+    from vqzoo.priors.masked import masked_share
     from vqzoo.priors.patterns import CoarseFirstPattern
     from vqzoo.priors.patterns import DelayPattern
     from vqzoo.priors.patterns import FlattenPattern
@@ -19,7 +20,6 @@ else:
     from vqzoo.priors.prior import CrossEntropy
     from vqzoo.priors.prior import Prior
     from vqzoo.priors.sampling import Sampling
-    from vqzoo.priors.schedules import masked_share
     from vqzoo.priors.token_space import TokenSpace
 
 __all__ = [

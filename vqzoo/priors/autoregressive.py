@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from vqzoo.ops import compiled
+from vqzoo.priors.beams import LENGTH_PENALTY
+from vqzoo.priors.beams import BeamSearch
 from vqzoo.priors.decoding import Decoding
 from vqzoo.priors.generation import in_batches
 from vqzoo.priors.generation import requested
@@ -82,6 +84,7 @@ class AutoregressivePrior(Prior):
         self.token_noise = float(token_noise)
         self._compiled_begin = compiled(self._begin, xla=True)
         self._compiled_advance = compiled(self._advance, xla=True)
+        self._compiled_search = compiled(self._search, xla=True)
 
     @property
     def has_end(self):
@@ -160,8 +163,8 @@ class AutoregressivePrior(Prior):
             callback: callable, called every `every` steps with the tokens so far, an int32 array
                 (batch, complete positions, num_codebooks), for one batch after the other. Defaults to none.
             every: int, see `callback`. Defaults to 16.
-            **sampling: `temperature` (0 is greedy), `top_k`, `top_p`, `min_p` and `repetition_penalty`, see
-                `Sampling`.
+            **sampling: `temperature` (0 is greedy), `top_k`, `top_p`, `min_p`, `repetition_penalty`, `no_repeat`, see
+                `Sampling`; or `beams` and `length_penalty`, for the likeliest tokens, see `BeamSearch`.
 
         Returns:
             int32 tensor (count, *grid, num_codebooks); without a grid (count, length, num_codebooks), with -1 after the
@@ -177,8 +180,12 @@ class AutoregressivePrior(Prior):
         numbers = self.pattern.slots(frames, self.num_codebooks).shape
         request = requested(self, prefix, context, known, frames, settings, numbers)
         leading = self._leading(request.given, frames)
+        beams = settings.get("beams") or 1
+        self._check_one_stream(settings)
 
         def answer(part, count):
+            if beams > 1:
+                return self._compiled_search(part, _penalty_of(settings), frames, leading, beams)
             if callback is None:
                 return self._compiled_generate(part, frames, leading)
             return self._streamed(part, frames, leading, lambda tokens: callback(tokens[:count]), settings["every"])
@@ -197,7 +204,12 @@ class AutoregressivePrior(Prior):
             sequence of ids.
         """
         shape = self.pattern.slots(frames, self.num_codebooks).shape
-        return shape, sampling_of(checked_settings(self, options)), lambda request: self._generate(request, frames, 0)
+        settings = checked_settings(self, options)
+        self._check_one_stream(settings)
+        if (settings.get("beams") or 1) > 1:
+            penalty, beams = _penalty_of(settings), settings["beams"]
+            return shape, sampling_of(settings), lambda request: self._search(request, penalty, frames, 0, beams)
+        return shape, sampling_of(settings), lambda request: self._generate(request, frames, 0)
 
     def _generate(self, request, frames, leading):
         """Generates the ids (batch, steps, streams) of a request."""
@@ -209,6 +221,20 @@ class AutoregressivePrior(Prior):
 
     def _advance(self, fixed, state, frames, stop):
         return Decoding(self, frames).advance(fixed, state, stop)
+
+    def _search(self, request, penalty, frames, leading, beams):
+        """The ids (batch, steps, 1) that a beam search finds."""
+        search = BeamSearch(self, frames, beams)
+        return search.run(*search.begin(request, leading), penalty)
+
+    def _check_one_stream(self, settings):
+        """Raises ValueError where a setting needs tokens one after the other, and several codebooks come at once."""
+        for name in ("beams", "no_repeat"):
+            if (settings.get(name) or 0) > (name == "beams") and self.streams > 1:
+                raise ValueError(
+                    f"`{name}` is for tokens one after the other. Received: {name}={settings[name]} for a prior that "
+                    f"generates {self.streams} tokens at a time. Leave it out, or train with `FlattenPattern`."
+                )
 
     def _streamed(self, request, frames, leading, callback, every):
         """`_generate` in chunks of steps, with calls of the callback between them."""
@@ -267,3 +293,9 @@ class AutoregressivePrior(Prior):
     # === Config ===
     def get_config(self):
         return {**super().get_config(), "token_noise": self.token_noise}
+
+
+def _penalty_of(settings):
+    """The length penalty of a beam search, a float32 tensor."""
+    penalty = settings.get("length_penalty")
+    return tf.constant(LENGTH_PENALTY if penalty is None else penalty, tf.float32)

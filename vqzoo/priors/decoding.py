@@ -14,6 +14,7 @@ from vqzoo.priors.sampling import NEVER
 from vqzoo.priors.sampling import draw
 from vqzoo.priors.sampling import filtered
 from vqzoo.priors.sampling import guided
+from vqzoo.priors.sampling import repeating
 from vqzoo.priors.token_space import PADDING
 
 
@@ -115,8 +116,16 @@ class Decoding:
 
         return State(*tf.while_loop(goes_on, lambda *state: self._step(fixed, State(*state)), state))
 
-    def _step(self, fixed, state):
-        """The next ids of every example."""
+    def logits(self, fixed, state):
+        """The logits of the next step, `NEVER` where an id is not allowed there.
+
+        Args:
+            fixed: `Fixed`.
+            state: `State`.
+
+        Returns:
+            Float tensor (batch, streams, columns), and the cache with the inputs of the step.
+        """
         prior, request, step = self.prior, fixed.request, state.step
         vectors = prior.placed(prior.embedded(state.last), step)
         vectors = vectors if request.guidance is None else twice(vectors)
@@ -128,7 +137,17 @@ class Decoding:
         logits = prior.logits(outputs)[:, 0]  # (rows, streams, columns)
         if request.guidance is not None:
             logits = guided(*keras.ops.split(logits, 2), request.guidance)
-        logits = keras.ops.where(self._allowed(request.given, state), logits, NEVER)
+        allowed = self._allowed(request.given, state)
+        if request.sampling.no_repeat is not None:
+            again = repeating(state.ids[..., 0], step, request.sampling.no_repeat, self.ids[0])
+            only = keras.ops.logical_not(keras.ops.any(allowed & ~again[:, None], axis=-1, keepdims=True))
+            allowed = allowed & (~again[:, None] | only)  # where every id would repeat, repeating is allowed
+        return keras.ops.where(allowed, logits, NEVER), cache
+
+    def _step(self, fixed, state):
+        """The next ids of every example."""
+        prior, request, step = self.prior, fixed.request, state.step
+        logits, cache = self.logits(fixed, state)
         logits = filtered(logits, request.sampling, state.seen)
         greedy = request.sampling.temperature is None
         uniforms = None if greedy else keras.ops.take(request.uniforms, step, axis=1)

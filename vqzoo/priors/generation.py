@@ -84,7 +84,9 @@ def sampling_of(settings):
     return Sampling(
         None if plain.temperature == 0.0 else tf.constant(plain.temperature, tf.float32),
         plain.top_k,
-        *(None if x is None else tf.constant(x, tf.float32) for x in plain[2:]),
+        *(None if x is None else tf.constant(x, tf.float32) for x in (plain.top_p, plain.min_p)),
+        None if plain.repetition_penalty is None else tf.constant(plain.repetition_penalty, tf.float32),
+        plain.no_repeat,
     )
 
 

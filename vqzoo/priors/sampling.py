@@ -4,6 +4,7 @@ from typing import Any
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from vqzoo.priors.settings import checked
 
@@ -13,13 +14,14 @@ _BITS = 32  # bits of a float32
 
 
 class Sampling(NamedTuple):
-    """Sampling settings. None disables a step. All except `top_k` may be tensors."""
+    """Sampling settings. None disables a step. All except `top_k` and `no_repeat` may be tensors."""
 
     temperature: Any = 1.0  # divides the logits; 0 is greedy
     top_k: Any = None  # keeps only the k most likely tokens; int
     top_p: Any = None  # keeps the smallest set of most likely tokens with this total probability
     min_p: Any = None  # keeps tokens with at least this fraction of the largest probability
     repetition_penalty: Any = None  # divides positive logits of tokens that have occurred
+    no_repeat: Any = None  # length of the sequences of tokens that occur only once; int
 
     def checked(self):
         """These settings as plain Python numbers. Raises ValueError if one is out of range."""
@@ -70,6 +72,39 @@ def penalized(logits, seen, penalty):
         Face's `RepetitionPenaltyLogitsProcessor`
     """
     return keras.ops.where(seen, keras.ops.where(logits > 0.0, logits / penalty, logits * penalty), logits)
+
+
+def repeating(ids, step, n, columns):
+    """Marks the ids that would complete a sequence of n ids that has occurred before.
+
+    Args:
+        ids: int32 tensor (batch, steps), the ids so far, 0 where there is none.
+        step: int32 scalar tensor, the number of the next id.
+        n: int, 1 or more.
+        columns: int32 array (count,), consecutive ids, the candidates for the next one.
+
+    Returns:
+        bool tensor (batch, count).
+
+    Example:
+    >>> ids = keras.ops.array([[5, 6, 7, 5, 6, 0]])
+    >>> [bool(x) for x in repeating(ids, 5, 3, np.array([5, 6, 7]))[0]]
+    [False, False, True]
+
+    Reference:
+        Paulus, Xiong, Socher 2017, https://arxiv.org/abs/1705.04304, section 2.5
+    """
+    steps = ids.shape[1]
+    if steps < n:
+        return keras.ops.zeros((keras.ops.shape(ids)[0], len(columns)), "bool")
+    ends = np.arange(n - 1, steps, dtype="int32")  # of each sequence of n ids
+    same = keras.ops.broadcast_to(ends < step, (keras.ops.shape(ids)[0], len(ends)))
+    for back in range(1, n):
+        last = keras.ops.take(ids, keras.ops.maximum(step - back, 0), axis=1)[:, None]
+        before = ids[:, n - 1 - back : steps - back]
+        same = keras.ops.logical_and(same, keras.ops.equal(before, last))
+    column = keras.ops.where(same, ids[:, n - 1 :] - int(columns[0]), -1)
+    return keras.ops.max(keras.ops.one_hot(column, len(columns), dtype="int32"), axis=1) > 0
 
 
 def top_k(logits, k):

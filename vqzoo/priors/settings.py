@@ -66,6 +66,9 @@ SETTINGS = {
     "top_p": Setting(float, 0, 1, above=True, optional=True),
     "min_p": Setting(float, 0, 1, optional=True),
     "repetition_penalty": Setting(float, 0.001, 1000, optional=True, causal=True),
+    "no_repeat": Setting(int, 1, 1000, optional=True, causal=True),
+    "beams": Setting(int, 1, 1000, optional=True, causal=True),
+    "length_penalty": Setting(float, 0, 100, optional=True, causal=True),
     "steps": Setting(int, 1, 10**4, causal=False),
     "noise": Setting(float, 0, 10**6, causal=False),
     "schedule": Setting(str, optional=True, causal=False),
@@ -78,6 +81,10 @@ SETTINGS = {
 }
 # Settings of image editing, for every prior.
 OF_PICTURES = {"rim": Setting(int, 0, _LARGEST), "pad": Setting(int, 0, 2**14), "strength": Setting(float, 0, 1)}
+DRAWN = ("temperature", "top_k", "top_p", "min_p")
+"""Tuple of str, settings of what is drawn at random, which a beam search does not."""
+SEARCHED = ("beams", "length_penalty")
+"""Tuple of str, settings of a beam search."""
 _ARRAYS = ("prefix", "context", "known")  # arguments of `generate` that are not settings
 
 
@@ -148,7 +155,26 @@ def checked_settings(prior, given, decided=()):
             f"This {type(prior).__name__} has no setting `{called}` here.{hint} Its settings are {', '.join(own)}. "
             f"Received: {called}={shown(value)}"
         )
-    return {name: value if name in arrays else checked(name, value) for name, value in given.items()}
+    given = {name: value if name in arrays else checked(name, value) for name, value in given.items()}
+    _check_searched(given)
+    return given
+
+
+def _check_searched(given):
+    """Raises ValueError where a beam search is asked for together with what it has no use for."""
+    named = {name: given[name] for name in (*DRAWN, "callback") if given.get(name) is not None}
+    if (given.get("beams") or 1) > 1:
+        if named:
+            first = next(iter(named))
+            raise ValueError(
+                "A beam search draws nothing at random, and shows nothing on the way. Received: "
+                f"beams={given['beams']} and {first}={shown(named[first])}. Leave one of them out."
+            )
+    elif given.get("length_penalty") is not None:
+        raise ValueError(
+            f"`length_penalty` is of a beam search. Received: length_penalty={given['length_penalty']} without beams. "
+            "Give `beams`, 2 or more."
+        )
 
 
 def frames_of(grid, length=None):

@@ -15,7 +15,8 @@ from vqzoo.cli.output import print_json
 from vqzoo.priors.settings import SETTINGS
 from vqzoo.priors.settings import reader
 
-_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "length")
+_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "beams")
+_OPTIONS += ("length_penalty", "length")
 _QUIT, _RESET = "/quit", "/reset"
 
 

@@ -23,7 +23,8 @@ from vqzoo.priors.settings import reader
 
 _COLUMNS = 8
 _NAMED = 60  # characters of a condition in a file's name
-_OPTIONS = ("guidance", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "steps", "noise", "length")
+_OPTIONS = ("guidance", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "beams")
+_OPTIONS += ("length_penalty", "steps", "noise", "length")
 
 
 def add_arguments(parser):
@@ -35,6 +36,7 @@ def add_arguments(parser):
     parser.add_argument("--condition", nargs="+", action="extend", metavar="[PART=]VALUE", help=text)
     parser.add_argument("--to", metavar="PART", help="part that is made (default: what the prior makes)")
     parser.add_argument("--prompt", nargs="+", action="extend", help="texts or audio files, the beginning that is kept")
+    parser.add_argument("--stop", nargs="+", action="extend", help="texts before the first of which each text ends")
     parser.add_argument("--seed", type=reader("seed"), default=0, help="the same makes the same (default: 0)")
     text = "folder for the results; of texts also a .txt file, a line each (default: standard output)"
     parser.add_argument("--out", help=text)
@@ -75,7 +77,7 @@ def run(arguments):
         check_free(target, arguments.force)
     asked = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in asked.items() if value is not None}
-    request = {"to": arguments.to, "prompt": prompt, "seed": arguments.seed, **options}
+    request = {"to": arguments.to, "prompt": prompt, "stop": arguments.stop, "seed": arguments.seed, **options}
     with Progress(f"generating {len(names)} {modality.noun}"):
         results = generator.generate(len(names), condition, **request)
     if whole:

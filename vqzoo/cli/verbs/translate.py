@@ -26,7 +26,8 @@ from vqzoo.priors.settings import reader
 
 _MOST_BYTES = 2**26  # of a file
 _SUFFIX = ".txt"
-_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "length")
+_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "beams")
+_OPTIONS += ("length_penalty", "length")
 _LINE_END = re.compile(r"(\r\n|\n|\r)")
 
 

@@ -124,3 +124,22 @@ def checked_text(text):
     if not isinstance(text, str):
         raise ValueError(f"This prior takes a text. Received: {shown(text)}. Give a str, or '' for anything.")
     return text
+
+
+def cut_at(text, stops, start=0):
+    """A text up to the first of several others in it.
+
+    Args:
+        text: str.
+        stops: list of str, each with a character or more.
+        start: int, the character from which they are looked for. Defaults to 0.
+
+    Returns:
+        str.
+
+    Example:
+    >>> cut_at("Q: Who? A: Me. Q: You?", ["Q:", "?"], start=2)
+    'Q: Who'
+    """
+    found = [place for place in (text.find(stop, start) for stop in stops) if place >= 0]
+    return text[: min(found)] if found else text
