@@ -1,7 +1,9 @@
 """Trains a prior that translates: it generates a text from another one.
 
+    python recipes/text_translation.py                             # catalogues of installed packages, to Spanish
     python recipes/text_translation.py --data pairs.tsv            # tsv, csv or jsonl, the first two columns
-    python recipes/text_translation.py --data pairs.tsv --source en --target es
+    python recipes/text_translation.py --data memory.tmx --source en --target es
+    python recipes/text_translation.py --data locale/ --target es  # a folder of gettext catalogues: .po, .mo
     python recipes/text_translation.py --data pairs.tsv --tokenizer text-spanish   # the tokens of a text tokenizer
     python recipes/text_translation.py tiny --out /some/folder     # a test run of seconds
 
@@ -30,8 +32,9 @@ from vqzoo.runs import run_recipe
 @dataclasses.dataclass(frozen=True)
 class Config(TextPriorSettings):
     # Data
-    source: str = ""  # column of what is translated; empty: the first one
-    target: str = ""  # column of its translation; empty: the second one
+    data: str = ""  # table of pairs, TMX, or folder of gettext catalogues; empty: catalogues of installed packages
+    source: str = ""  # column or language of what is translated; empty: the first column, English
+    target: str = ""  # column or language of its translation; empty: the second column, Spanish
     out: str = "saved_models/text_translation"
     # Losses
     label_smoothing: float = 0.1
@@ -58,7 +61,7 @@ def main(config):
         config = dataclasses.replace(config, **network_of(start.prior))
     search = {"beams": config.beams, "length_penalty": config.length_penalty}
     sampling = search if config.beams > 1 else {"temperature": 0.0}
-    run = PriorRun(config, "text_translation", TextPriorData(config), sampling, start)
+    run = PriorRun(config, "text_translation", TextPriorData(config, paired=True), sampling, start)
     run.finish(run.fit(build_text_prior))
 
 

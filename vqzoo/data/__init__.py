@@ -48,6 +48,8 @@ else:
     from vqzoo.data.text.dialogues import sample_dialogues
     from vqzoo.data.text.pairs import Pairs
     from vqzoo.data.text.pairs import read_pairs
+    from vqzoo.data.text.pairs import sample_pairs
+    from vqzoo.data.text.pairs import split_pairs
     from vqzoo.data.text.pieces import Pieces
     from vqzoo.data.text.prose import sample_sentences
     from vqzoo.data.text.vectors import WordVectors
@@ -98,11 +100,13 @@ __all__ = [
     "sample_audio",
     "sample_dialogues",
     "sample_images",
+    "sample_pairs",
     "sample_sentences",
     "save_audio",
     "save_image",
     "split_audio",
     "split_images",
+    "split_pairs",
     "split_sentences",
     "synthetic_audio",
     "time_mask",

@@ -18,6 +18,8 @@ EXTRAS = {
     "tensorflow_datasets": ("data sets by name, --data tfds:NAME", 'pip install -e ".[data]"'),
     "av": ("m4a, mp4, aac, wma, webm and mka files", 'pip install -e ".[media]"'),
     "moonshine_voice": ("recorded speech to begin with", 'pip install -e ".[samples]"'),
+    "chatterbot_corpus": ("conversations to begin with", 'pip install -e ".[samples]"'),
+    "django": ("translations to begin with", 'pip install -e ".[samples]"'),
     "pystoi": ("STOI of speech", 'pip install -e ".[metrics]"'),
     "pesq": ("PESQ of speech", 'pip install -e ".[metrics]"'),
     "tensorflow_io": (

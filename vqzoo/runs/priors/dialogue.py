@@ -25,8 +25,8 @@ class DialoguePriorData(TextPriorData):
     noun = "replies"
     counts = (*TextPriorData.counts, "history")
 
-    def _is_paired(self):
-        return True
+    def __init__(self, settings):
+        super().__init__(settings, paired=True)
 
     def _examples(self, path, ignored, skipped):
         dialogues = read_dialogues(path) if path else sample_dialogues()

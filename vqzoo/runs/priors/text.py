@@ -8,7 +8,9 @@ import numpy as np
 from vqzoo.data import Pieces
 from vqzoo.data import find_text
 from vqzoo.data import read_pairs
+from vqzoo.data import sample_pairs
 from vqzoo.data import sample_sentences
+from vqzoo.data import split_pairs
 from vqzoo.data import split_sentences
 from vqzoo.data.files import amount
 from vqzoo.data.text.corpus import readable_sentences
@@ -31,6 +33,8 @@ _AT_ONCE = 256  # texts that a tokenizer encodes at once
 _JUDGED = 200  # texts that are generated to be judged
 _SHOWN = 20  # texts that are generated after each epoch, and for the card
 TARGET, SOURCE = "text", "source"
+_PROSE = "the English prose of docstrings in Python, Keras and NumPy"
+_CATALOGUES = "the gettext catalogues of installed packages"
 
 
 class TextPriorData(PriorData):
@@ -41,6 +45,8 @@ class TextPriorData(PriorData):
             `validation_data`, `validation_share`, `source` and `target` (columns of a table; empty: the first two),
             `pieces`, `length` (pieces of a text at most; longer ones are left out), `validation_examples` and `seed`.
             With a `tokenizer` (a preset) the prior predicts its tokens instead of the pieces.
+        paired: bool, whether the data are pairs: with an empty `data` those of `vqzoo.data.sample_pairs`. Defaults to
+            what the name of the data says.
     """
 
     noun = "texts"
@@ -49,11 +55,15 @@ class TextPriorData(PriorData):
     counts = ("validation_examples", "pieces", "length")
     as_context = True
 
+    def __init__(self, settings, paired=None):
+        super().__init__(settings)
+        self.paired = settings.data.lower().endswith(PAIR_SUFFIXES) if paired is None else paired
+        self.unusable = 0  # pairs that are left out: equal ones, and those without two texts
+
     # === Data ===
     def read(self, folder):
         """As of `PriorData`."""
         settings = self.settings
-        self.paired = self._is_paired()
         self.files_noun = "lines" if self.paired else "text files"
         ignored, skipped = collections.Counter(), {}
         examples = self._examples(settings.data, ignored, skipped)
@@ -62,22 +72,16 @@ class TextPriorData(PriorData):
         else:
             train, held_out = self._divided(examples)
         train, held_out = self._rows_in(train), self._rows_in(held_out)
-        if not train:
-            raise ValueError(
-                f"All pairs of {settings.data!r} have one source, which is held out. Give more, or --validation_data."
-            )
         order = np.random.default_rng(settings.seed).permutation(len(held_out))
         return Split(train, [held_out[i] for i in order], dict(ignored), skipped)
-
-    def _is_paired(self):
-        """Whether a row is a pair of a source and a target."""
-        return self.settings.data.lower().endswith(PAIR_SUFFIXES)
 
     def _examples(self, path, ignored, skipped):
         """What is divided into training and held-out data, of one path: lines, or pairs."""
         if self.paired:
-            pairs = read_pairs(path, self.settings.source, self.settings.target)
+            source, target = self.settings.source, self.settings.target
+            pairs = read_pairs(path, source, target) if path else sample_pairs(source or "en", target or "es")
             skipped.update(pairs.skipped)
+            self.unusable += pairs.duplicates + pairs.unusable
             return pairs.rows
         if not path:
             return sample_sentences()
@@ -90,11 +94,7 @@ class TextPriorData(PriorData):
     def _divided(self, examples):
         """Training and held-out examples."""
         share, seed = self.settings.validation_share, self.settings.seed
-        if not self.paired:
-            return split_sentences(examples, share, seed)
-        # By the source, so that no held-out source is learnt with another target.
-        held = set(split_sentences([source for source, _ in examples], share, seed)[1])
-        return tuple([row for row in examples if (row[0] in held) == side] for side in (False, True))
+        return (split_pairs if self.paired else split_sentences)(examples, share, seed)
 
     def _rows_in(self, examples):
         """The rows of examples: lines, or pairs of a source and a target."""
@@ -156,7 +156,9 @@ class TextPriorData(PriorData):
     def remark(self):
         """As of `PriorData`: how many texts are too long."""
         longer = f"longer than {amount(self.settings.length, 'pieces')}"
-        return f"{amount(self.left_out, 'texts')} {longer} left out" if self.left_out else ""
+        remarks = [f"{amount(self.left_out, 'texts')} {longer} left out"] if self.left_out else []
+        remarks += [f"{amount(self.unusable, 'pairs')} left out, as equal or without a text"] if self.unusable else []
+        return "; ".join(remarks)
 
     @property
     def grid(self):
@@ -171,7 +173,7 @@ class TextPriorData(PriorData):
             "modality": "text",
             "description": f"{what}, of up to {self.train.tokens.shape[1]} pieces.",
             "data": f"{len(self.train.tokens)} {'pairs' if self.paired else 'lines'}: "
-            f"{self.settings.data or 'the English prose of docstrings in Python, Keras and NumPy'}",
+            f"{self.settings.data or (_CATALOGUES if self.paired else _PROSE)}",
             "example": {"tokens": list(self.train.tokens.shape[1:])},
         }
 
