@@ -112,7 +112,7 @@ class PriorRun(Run):
         parts = ", ".join(f"{part.name} ({_size_of(part)})" for part in self.data.conditions)
         asked = f"; asked by {parts}" if parts else ""
         remark = f"; {self.data.remark}" if self.data.remark else ""
-        padding = 0.0 if self.batches.lengths is None else self.batches.padding
+        padding = self.batches.padding if self.data.lengths else 0.0
         remark += f"; {padding:.0%} of a batch is padding" if padding >= 0.005 else ""
         return f"{amount(train, 'rows')} of tokens for training and {held_out} held out{asked}{remark}"
 

@@ -19,8 +19,8 @@ class TokenBatches(StepBatches):
     loads the rows from w * batch_size / workers on, and together they load the batch of a single worker.
 
     Rows of several lengths waste computation on padding. With `lengths`, the rows of a batch have similar lengths, and
-    it is cut to the shortest of these lengths that holds all of its tokens, prefixes and contexts. A few lengths are
-    best, because the training step is compiled for each.
+    its tokens are cut to the shortest of these lengths that holds them. Prefixes and contexts are cut in the same way,
+    to every second of the lengths. A few lengths are best, because the training step is compiled for each.
 
     Args:
         tokens: int array (rows, *grid, num_codebooks).
@@ -60,49 +60,45 @@ class TokenBatches(StepBatches):
                 )
         if not len(self.tokens):
             raise ValueError("There is one row of tokens or more. Received: no rows of tokens.")
-        self.lengths, self._needed = None, None
+        self._cuts = None
         if lengths is not None:
-            self._needed = self._lengths_needed()
-            longest = max(x.shape[1] for x in (self.tokens, *self._conditions().values()))
-            self.lengths = np.array(sorted({*(n for n in lengths if 1 <= n < longest), longest}), "int32")
-        self._order = Order(len(self.tokens), batch_size, seed, sizes=self._needed)
+            self._cuts = {name: _Cuts(ids, lengths) for name, ids in self._conditions().items()}
+            self._cuts["tokens"] = _Cuts(self.tokens, lengths, tokens=True)
+        self._order = Order(len(self.tokens), batch_size, seed, sizes=self._sizes())
 
     def __len__(self):
         return len(self.tokens)
 
     @property
     def padding(self):
-        """float, the share of padding among the tokens of the first epoch."""
-        real = (self.tokens >= 0).all(axis=tuple(range(2, self.tokens.ndim)))
-        if self.lengths is None:
-            return float(1 - real.mean())
-        rows = self._order.batch_size
-        steps = max(1, len(self) // rows)
+        """float, the share of padding among the tokens and conditions of the first epoch."""
+        arrays = {"tokens": (self.tokens >= 0).all(axis=tuple(range(2, self.tokens.ndim)))}
+        arrays |= {name: ids != _PADDING for name, ids in self._conditions().items()}
+        real = sum(array.sum(axis=1) for array in arrays.values())
+        if self._cuts is None:
+            return float(1 - real.mean() / sum(array.shape[1] for array in arrays.values()))
+        steps = max(1, len(self) // self.batch_size)
         numbers = [super(TokenBatches, self).batch(step) for step in range(steps)]
-        places = sum(rows * min(self._cut(some), self.tokens.shape[1]) for some in numbers)
+        places = sum(len(some) * sum(cut.of(some) for cut in self._cuts.values()) for some in numbers)
         return float(1 - sum(real[some].sum() for some in numbers) / places)
 
     def batch(self, step, worker=0, workers=1):
         """As `StepBatches`: tokens (rows, *grid, num_codebooks), or a pair of them and a dict of ids."""
         numbers = super().batch(step, worker, workers)
-        cut = self._cut(super().batch(step)) if self.lengths is not None else None
-        return self._taken(numbers, self.tokens, self._conditions(), np.take, cut)
+        return self._taken(numbers, self._arrays(), self._lengths_of(super().batch(step)), np.take)
 
     def dataset(self, start=0, steps=None, worker=0, workers=1):
         """As `StepBatches`, with the results of `batch`."""
         spec = tf.TensorSpec((self._order.rows(worker, workers),), self._dtype)
-        numbers = functools.partial(super().batch, worker=worker, workers=workers)
+        numbers = step_dataset(functools.partial(super().batch, worker=worker, workers=workers), spec, start, steps)
         # Created once, outside of the graph of the dataset, which would hold a copy.
-        tokens = tf.constant(self.tokens)
-        conditions = {name: tf.constant(ids) for name, ids in self._conditions().items()}
-        if self.lengths is None:
-            return step_dataset(numbers, spec, start, steps).map(
-                lambda n: self._taken(n, tokens, conditions, tf.gather)
-            )
-        whole = super().batch  # of all workers, which cut to one length
-        cuts = step_dataset(lambda step: self._cut(whole(step)), tf.TensorSpec((), tf.int32), start, steps)
-        both = tf.data.Dataset.zip(step_dataset(numbers, spec, start, steps), cuts)
-        return both.map(lambda n, cut: self._taken(n, tokens, conditions, tf.gather, cut))
+        arrays = {name: tf.constant(array) for name, array in self._arrays().items()}
+        if self._cuts is None:
+            return numbers.map(lambda n: self._taken(n, arrays, None, tf.gather))
+        whole = super().batch  # of all workers, which cut to the same lengths
+        spec = tf.TensorSpec((len(arrays),), tf.int32)
+        lengths = step_dataset(lambda step: self._lengths_of(whole(step)), spec, start, steps)
+        return tf.data.Dataset.zip(numbers, lengths).map(lambda n, cut: self._taken(n, arrays, cut, tf.gather))
 
     def _example(self, number, order, position):
         return np.int64(order[position])
@@ -111,19 +107,50 @@ class TokenBatches(StepBatches):
         given = {"prefix": self.prefix, "context": self.context}
         return {name: ids for name, ids in given.items() if ids is not None}
 
-    def _lengths_needed(self):
-        """The shortest length of each row that holds its tokens and its conditions."""
-        if self.tokens.ndim != 3:
-            raise ValueError(f"`lengths` need tokens of one axis. Received: tokens of the shape {self.tokens.shape}")
-        real = [(self.tokens >= 0).any(axis=2), *(ids != _PADDING for ids in self._conditions().values())]
-        return np.max([(x * np.arange(1, x.shape[1] + 1)).max(axis=1, initial=1) for x in real], axis=0)
+    def _arrays(self):
+        return {"tokens": self.tokens, **self._conditions()}
 
-    def _cut(self, numbers):
-        """The length to which a batch of rows is cut, an int32."""
-        return self.lengths[np.searchsorted(self.lengths, self._needed[numbers].max())]
+    def _sizes(self):
+        """What the rows are sorted by: the length that their tokens are cut to, then how long their conditions are."""
+        if self._cuts is None:
+            return None
+        conditions = [cut.needed for name, cut in self._cuts.items() if name != "tokens"]
+        longest = np.max(conditions, axis=0) if conditions else self._cuts["tokens"].needed
+        tokens = self._cuts["tokens"]
+        return np.searchsorted(tokens.lengths, tokens.needed) * (int(longest.max()) + 1) + longest
+
+    def _lengths_of(self, numbers):
+        """The lengths that the arrays of a batch are cut to, int32; None for none."""
+        return (
+            None if self._cuts is None else np.array([self._cuts[name].of(numbers) for name in self._arrays()], "int32")
+        )
 
     @staticmethod
-    def _taken(numbers, tokens, conditions, take, cut=None):
-        rows = take(tokens, numbers, axis=0)[:, :cut]
-        taken = {name: take(ids, numbers, axis=0)[:, :cut] for name, ids in conditions.items()}
-        return (rows, taken) if taken else rows
+    def _taken(numbers, arrays, lengths, take):
+        taken = {name: take(array, numbers, axis=0) for name, array in arrays.items()}
+        if lengths is not None:
+            taken = {name: rows[:, : lengths[i]] for i, (name, rows) in enumerate(taken.items())}
+        tokens = taken.pop("tokens")
+        return (tokens, taken) if taken else tokens
+
+
+class _Cuts:
+    """The lengths that rows of an array are cut to.
+
+    Args:
+        rows: int array (rows, length), ids; or (rows, length, num_codebooks), tokens.
+        lengths: sequence of int; of ids every second of them is taken.
+        tokens: bool. Defaults to False.
+    """
+
+    def __init__(self, rows, lengths, tokens=False):
+        if tokens and rows.ndim != 3:
+            raise ValueError(f"`lengths` need tokens of one axis. Received: tokens of the shape {rows.shape}")
+        real = (rows >= 0).any(axis=2) if tokens else rows != _PADDING
+        self.needed = (real * np.arange(1, rows.shape[1] + 1)).max(axis=1, initial=1)
+        smaller = sorted(n for n in lengths if 1 <= n < rows.shape[1])
+        self.lengths = np.array([*(smaller if tokens else smaller[::-2][::-1]), rows.shape[1]], "int32")
+
+    def of(self, numbers):
+        """The length that a batch of rows is cut to."""
+        return int(self.lengths[np.searchsorted(self.lengths, self.needed[numbers].max())])
