@@ -37,6 +37,29 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def without_xla():
+    """Lets priors and fused operations run without XLA.
+
+    It takes half of the time of the tests that generate, and TensorFlow never frees what it has compiled. Tests of the
+    mark `xla`, the slow ones, and programs that run in a process of their own have it.
+    """
+    import vqzoo.ops
+
+    module = sys.modules[vqzoo.ops.compiled.__module__]  # the name is that of the function
+    with pytest.MonkeyPatch.context() as patch:
+        real = module._xla
+        patch.setattr(module, "_xla", lambda: False)
+        yield module, real
+
+
+@pytest.fixture(autouse=True)
+def with_xla_where_marked(request, without_xla, monkeypatch):
+    if any(request.node.get_closest_marker(name) for name in ("xla", "slow")):
+        module, real = without_xla
+        monkeypatch.setattr(module, "_xla", real)
+
+
 _MUCH = 1e9  # bytes of a worker, above which it is worth a second to free some
 
 

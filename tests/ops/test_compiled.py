@@ -9,6 +9,8 @@ from vqzoo.ops import compiled
 from vqzoo.ops import fused
 from vqzoo.ops import known_value
 
+pytestmark = pytest.mark.xla
+
 
 def test_many_lengths_share_a_few_traces():
     traces = []

@@ -97,6 +97,7 @@ def test_the_likeliest_is_made_step_by_step(name):
     assert len(real) and (real < np.array(SPACE.sizes[prior.target])).all()
 
 
+@pytest.mark.xla
 def test_xla_makes_the_same():
     options = {"prefix": PREFIX, "seed": 3, "top_k": 4, "top_p": 0.9, "guidance": 2.0, "repetition_penalty": 1.2}
     made = [prior_of("sound", grid=(4,), xla=xla).generate(**options) for xla in (False, True)]

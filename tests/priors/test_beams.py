@@ -23,7 +23,6 @@ def prior_of(seed=0, context=False, target="text", **options):
     rng = np.random.default_rng(seed)
     for weight in prior.weights:
         weight.assign(np.asarray(weight) + 0.6 * rng.normal(size=weight.shape))
-    prior._compiled_search = tf.function(prior._search, autograph=False)  # XLA takes longer to compile
     return prior
 
 
@@ -85,6 +84,14 @@ def test_an_example_alone_has_what_it_has_in_a_batch(context):
     np.testing.assert_array_equal(prior.generate(**{condition: PREFIX}, **options, batch_size=1), both)
 
 
+@pytest.mark.xla
+def test_xla_finds_the_same():
+    prior = prior_of(3, context=True)
+    found = prior.generate(context=PREFIX, length=6, beams=3)
+    prior._compiled_search = tf.function(prior._search, autograph=False)
+    np.testing.assert_array_equal(prior.generate(context=PREFIX, length=6, beams=3), found)
+
+
 def test_given_tokens_are_kept_and_no_end_comes_before_them():
     prior = prior_of(1)
     known = np.array([[[2], [-1], [-1], [0], [-1]]])
@@ -94,14 +101,12 @@ def test_given_tokens_are_kept_and_no_end_comes_before_them():
 
 def test_one_beam_samples_as_before():
     prior = prior_of()
-    prior._compiled_generate = tf.function(prior._generate, autograph=False)
     sampled = prior.generate(3, length=5, seed=2)
     np.testing.assert_array_equal(prior.generate(3, length=5, seed=2, beams=1), sampled)
 
 
 def test_a_sequence_of_tokens_occurs_once():
     prior = prior_of(2)
-    prior._compiled_generate = tf.function(prior._generate, autograph=False)
     for options in ({"temperature": 0.0}, {"seed": 1}, {"beams": 3}):
         made = np.asarray(prior.generate(prefix=PREFIX, length=9, no_repeat=2, **options))[..., 0]
         for row in made:

@@ -154,6 +154,7 @@ def test_a_sample_is_a_function_of_seed_number_and_condition():
     assert (made[0] != made[4]).any(), "the same condition, another number"
 
 
+@pytest.mark.xla
 def test_xla_makes_the_same():
     options = {"prefix": np.asarray(SPACE.prefix(label=[0, 1])), "steps": 3, "seed": 1, "top_p": 0.9, "guidance": 2.0}
     made = [prior_of("sound", grid=(3,), xla=xla).generate(**options) for xla in (False, True)]
