@@ -60,7 +60,7 @@ def main(config):
     if start is not None:
         config = dataclasses.replace(config, **network_of(start.prior))
     search = {"beams": config.beams, "length_penalty": config.length_penalty}
-    sampling = search if config.beams > 1 else {"temperature": 0.0}
+    sampling = search if config.beams > 1 and config.kind == "autoregressive" else {"temperature": 0.0}
     run = PriorRun(config, "text_translation", TextPriorData(config, paired=True), sampling, start)
     run.finish(run.fit(build_text_prior))
 

@@ -134,6 +134,8 @@ def test_a_bad_file_ends_no_batch(preset, shouting, tmp_path, capsys):
         (["a.txt", "b.txt"], "--out DIR is the folder for the translations"),
         (["-", "b.txt"], "The path - is standard input"),
         (["a.txt", "--json"], "writes the result to standard output"),
+        (["-", "--out", "new.txt", "--json"], "writes the result to standard output"),
+        (["-", "--out", "there.txt"], "is there already"),
         (["a.txt", "--out", "there.txt"], "is there already"),
         (["nothing.txt"], "nothing.txt"),
     ],

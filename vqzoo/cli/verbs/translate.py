@@ -54,11 +54,11 @@ def run(arguments):
     folder = len(paths) > 1 or (paths[0] != "-" and os.path.isdir(user_path(paths[0])))
     if folder and not arguments.out:
         raise ValueError("--out DIR is the folder for the translations of several files.")
-    as_file = bool(arguments.out) and not folder and arguments.out.lower().endswith(_SUFFIX)
+    as_file = bool(arguments.out) and not folder and (paths == ["-"] or arguments.out.lower().endswith(_SUFFIX))
+    if paths == ["-"] or not arguments.out:
+        check_pipe(arguments)
     if as_file:
         check_free(user_path(arguments.out), arguments.force)
-    elif not arguments.out or paths == ["-"]:
-        check_pipe(arguments)
     translated = _translator(arguments)
     if paths == ["-"]:
         with piped_file("standard input", _MOST_BYTES) as path:

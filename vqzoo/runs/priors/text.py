@@ -31,6 +31,7 @@ from vqzoo.trainers import Generated
 
 _AT_ONCE = 256  # texts that a tokenizer encodes at once
 _JUDGED = 200  # texts that are generated to be judged
+_EXAMPLES = 8  # held-out sources that the preset keeps
 _SHOWN = 20  # texts that are generated after each epoch, and for the card
 TARGET, SOURCE = "text", "source"
 _PROSE = "the English prose of docstrings in Python, Keras and NumPy"
@@ -121,6 +122,10 @@ class TextPriorData(PriorData):
         self.left_out = 0
         self.train = self._rows(split.train)
         self.held_out = self._rows(split.validation, settings.validation_examples)
+        if self.paired:  # what the preset generates from where nothing is asked, and its card shows
+            (source,) = self.conditions
+            examples = self.held_out.values[SOURCE][:_EXAMPLES]
+            self.conditions = (TextPart(SOURCE, source.pieces, source.length, examples),)
 
     def _target(self, row):
         return row[1] if self.paired else row
