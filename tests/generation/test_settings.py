@@ -27,6 +27,7 @@ WRONG_EVERYWHERE = [
 # What lies in the range of some setting, so that it is not in the list above.
 WRONG = {
     **{name: WRONG_EVERYWHERE for name in ("temperature", "top_p", "min_p", "repetition_penalty", "noise", "strength")},
+    "length_penalty": WRONG_EVERYWHERE,
     "guidance": [value for value in WRONG_EVERYWHERE if not (isinstance(value, int | float) and value in (-1, -1.5))],
 }
 OF_INTEGERS = [*WRONG_EVERYWHERE, 1.5, 1.0, np.float32(1.0), np.float64(2.0)]
@@ -37,6 +38,9 @@ MORE = {
     "top_p": [fractions.Fraction(1, 10**400), 0.0, 0, 1.0001, np.float64(1.5)],
     "min_p": [1.0001, 2],
     "repetition_penalty": [0, 1e-4, 1001],
+    "no_repeat": [0, 2**31],
+    "beams": [0, 1001],
+    "length_penalty": [-0.1, 5.1],
     "steps": [None, 0, 10**4 + 1, 2**31],
     "noise": [None, 1e6 + 1],
     "schedule": ["half", 5, True, b"cosine", float("nan"), ["cosine"]],
@@ -58,6 +62,9 @@ GOOD = {
     "top_p": [None, 1e-300, 1, np.float32(0.9)],
     "min_p": [None, 0, 1, np.float64(0.5)],
     "repetition_penalty": [None, 0.001, 1000, np.float32(1.5)],
+    "no_repeat": [None, 1, 2**31 - 1, np.int64(3)],
+    "beams": [None, 1, 1000, np.int16(4)],
+    "length_penalty": [None, 0, 5, np.float32(0.5)],
     "steps": [1, 10**4, np.int32(3)],
     "noise": [0, 10**6, np.float32(4.5)],
     "schedule": [None, "cosine", np.str_("linear")],
@@ -125,7 +132,8 @@ def test_every_way_in_python_refuses_the_same(name, kind, generators):
     if name not in ("count", "length"):
         ways.append(lambda **o: vqzoo.inpaint(generator, image, mask, "bag", **o))
         ways.append(lambda **o: generator.complete(-np.ones((1, 2, 3, 1), int), "bag", **o))
-    if name in ("guidance", "temperature", "top_p", "min_p", "repetition_penalty", "steps", "noise", "schedule"):
+    sampling = ("guidance", "temperature", "top_p", "min_p", "repetition_penalty", "steps", "noise", "schedule")
+    if name in (*sampling, "no_repeat", "beams", "length_penalty"):
         ways.append(lambda **o: Generator(generator.prior, generator.tokenizer, generator.conditions, sampling=o))
     if kind is vqzoo.MaskedPrior and name not in ("count", "length"):
         known = np.zeros((1, 2, 3, 1), int)
@@ -138,6 +146,25 @@ def test_every_way_in_python_refuses_the_same(name, kind, generators):
                 one_line(caught, name, value)
             else:
                 assert f"This {kind.__name__} has no setting `{name}` here." in str(caught.value)
+
+
+def test_sampling_and_beam_search_replace_each_other(make_generator):
+    kept = {"temperature": 0.5, "top_k": 3, "guidance": 2.0}
+    generator = make_generator(sampling=kept)
+    prior, prefix = generator.prior, generator.prefix_of(["bag"])
+    searched = prior.generate(prefix=prefix, guidance=2.0, beams=2)
+    np.testing.assert_array_equal(generator.tokens(condition="bag", beams=2), searched)
+    one = prior.generate(prefix=prefix, **kept)
+    np.testing.assert_array_equal(generator.tokens(condition="bag", beams=1), one)
+    generator = Generator(prior, generator.tokenizer, generator.conditions, sampling={"beams": 2, "length_penalty": 0})
+    searched = prior.generate(prefix=prefix, beams=2)
+    np.testing.assert_array_equal(generator.tokens(condition="bag"), searched)
+    np.testing.assert_array_equal(generator.tokens(condition="bag", length_penalty=2.0, top_k=None), searched)
+    for options in ({"top_k": 3}, {"beams": None}, {"beams": 1}):
+        drawn = prior.generate(prefix=prefix, **options)
+        np.testing.assert_array_equal(generator.tokens(condition="bag", **options), drawn)
+    with pytest.raises(ValueError, match="`top_k` does not combine with `beams`.*top_k=3, beams=2"):
+        Generator(prior, generator.tokenizer, generator.conditions, sampling={"beams": 2, "top_k": 3})
 
 
 @pytest.mark.parametrize("name", OF_PICTURES)
@@ -206,6 +233,8 @@ def test_the_ends_of_every_range_make_tokens_that_exist(kind, generators):
         *({"guidance": scale, "temperature": heat} for scale in (-1000, 1000) for heat in (1e-6, 10**6)),
         *({"guidance": scale, "temperature": 0, **own} for scale in (-1000, 1000)),
         {"guidance": 1000, "top_k": 2**31 - 1, "top_p": 1e-300, "min_p": 1, "batch_size": 2**31 - 1},
+        *({"beams": 1000, "guidance": -1000, "length_penalty": 5.0, **own},) * kind.causal,
+        *({"no_repeat": n} for n in (1, 2**31 - 1) if kind.causal),
     ):
         tokens = generators[kind].tokens(2, "bag", **options)
         assert tokens.shape == (2, 2, 3, 1) and 0 <= tokens.min() and tokens.max() < 8, options
@@ -241,7 +270,7 @@ FLAGS = {
     "inpaint": ["pad", "rim", "seed"],
     "restyle": ["strength", "seed"],
 }
-FLAGS["generate"] += ["steps", "noise", "length"]
+FLAGS["generate"] += ["no_repeat", "beams", "length_penalty", "steps", "noise", "length"]
 COMMANDS = {"generate": ["p", "--out", "o"], "inpaint": ["p", "a", "--out", "o"], "restyle": ["p", "a", "b"]}
 
 

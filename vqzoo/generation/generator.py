@@ -20,6 +20,7 @@ from vqzoo.presets.layout import PRIOR_FILE
 from vqzoo.priors import Prior
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
+from vqzoo.priors.settings import compatible
 
 _AT_ONCE = 64  # examples
 _DECIDED = ("prefix",)  # of a prior's `generate`, what a request for signals decides
@@ -176,8 +177,9 @@ class Generator:
             seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
             batch_size: int, examples at once, to bound memory. Defaults to 64.
             **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, for an
-                `AutoregressivePrior` `repetition_penalty`, for a `MaskedPrior` `steps`, `noise` and `schedule`, and
-                without a grid `length`, positions that are made at most.
+                `AutoregressivePrior` `repetition_penalty`, `no_repeat`, `beams` and `length_penalty`, for a
+                `MaskedPrior` `steps`, `noise` and `schedule`, and without a grid `length`, positions that are made at
+                most. Those of sampling replace a preset's beam search, and the other way round.
 
         Returns:
             Images, float32 array (count, *size, channels) in [-1, 1]; audio, float32 array (count, samples, channels)
@@ -265,7 +267,8 @@ class Generator:
 
     def _made(self, asked, settings, prompts=()):
         """Tokens that begin with prompts, under what is asked for."""
-        own = {name: value for name, value in self.sampling.items() if name != "guidance" or asked}
+        own = compatible(self.sampling, settings)
+        own = {name: value for name, value in own.items() if name != "guidance" or asked}
         if self.prior.grid is None:
             own["length"] = self.length
         if not asked and "context" not in settings:

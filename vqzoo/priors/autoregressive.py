@@ -5,7 +5,9 @@ import numpy as np
 import tensorflow as tf
 
 from vqzoo.ops import compiled
-from vqzoo.priors.decoding import Decoding
+from vqzoo.priors.decoding.beams import BeamDecoding
+from vqzoo.priors.decoding.beams import search_of
+from vqzoo.priors.decoding.loop import Decoding
 from vqzoo.priors.generation import in_batches
 from vqzoo.priors.generation import requested
 from vqzoo.priors.generation import sampling_of
@@ -140,11 +142,14 @@ class AutoregressivePrior(Prior):
         batch_size=None,
         callback=None,
         every=16,
+        beams=None,
+        length_penalty=None,
         **sampling,
     ):
         """Generates tokens in one compiled function with a key/value cache.
 
         An example depends only on the seed, its index and its condition, not on the other examples or `batch_size`.
+        With `beams` nothing is sampled, and neither the seed nor the index matters.
 
         Args:
             count: int, number of examples. Defaults to the number of prefixes, contexts or `known`, or 1.
@@ -160,8 +165,15 @@ class AutoregressivePrior(Prior):
             callback: callable, called every `every` steps with the tokens so far, an int32 array
                 (batch, complete positions, num_codebooks), for one batch after the other. Defaults to none.
             every: int, see `callback`. Defaults to 16.
-            **sampling: `temperature` (0 is greedy), `top_k`, `top_p`, `min_p` and `repetition_penalty`, see
-                `Sampling`.
+            beams: int, number of hypotheses of a beam search, see `BeamDecoding`, for a prior with one stream. The
+                result is the best sequence that it finds. It combines with `guidance`, `known`, `repetition_penalty`
+                and `no_repeat`. Defaults to none; with 1, too, tokens are sampled.
+            length_penalty: float, exponent α of the length penalty of a beam search. A larger value prefers longer
+                sequences; 0 prefers the most likely one. Defaults to 0.6, as in Vaswani et al. 2017,
+                https://arxiv.org/abs/1706.03762, section 6.1.
+            **sampling: `temperature` (0 is greedy), `top_k`, `top_p`, `min_p`, `repetition_penalty` and `no_repeat`,
+                see `Sampling`. Given tokens count for the last two, and stay even if they repeat an n-gram. If every
+                token would repeat one, any may come.
 
         Returns:
             int32 tensor (count, *grid, num_codebooks); without a grid (count, length, num_codebooks), with -1 after the
@@ -172,10 +184,12 @@ class AutoregressivePrior(Prior):
         """
         self.build_now()
         own = {"count": count, "seed": seed, "guidance": guidance, "batch_size": batch_size}
-        settings = checked_settings(self, {**own, "callback": callback, "every": every, **sampling})
+        own |= {"callback": callback, "every": every, "beams": beams, "length_penalty": length_penalty}
+        settings = checked_settings(self, {**own, **sampling})
         frames = self.frames_of(length)
+        search = search_of(self, settings, frames)
         numbers = self.pattern.slots(frames, self.num_codebooks).shape
-        request = requested(self, prefix, context, known, frames, settings, numbers)
+        request = requested(self, prefix, context, known, frames, settings, numbers)._replace(**search)
         leading = self._leading(request.given, frames)
 
         def answer(part, count):
@@ -190,17 +204,22 @@ class AutoregressivePrior(Prior):
 
         Args:
             frames: int, number of positions.
-            options: dict, settings of `Sampling`.
+            options: dict, settings of `Sampling`, `beams` and `length_penalty`.
 
         Returns:
             Tuple of the shape of the random numbers of an example, the `Sampling`, and the function `Request` ->
             sequence of ids.
         """
+        settings = checked_settings(self, options)
+        search = search_of(self, settings, frames)
         shape = self.pattern.slots(frames, self.num_codebooks).shape
-        return shape, sampling_of(checked_settings(self, options)), lambda request: self._generate(request, frames, 0)
+        return shape, sampling_of(settings), lambda request: self._generate(request._replace(**search), frames, 0)
 
     def _generate(self, request, frames, leading):
         """Generates the ids (batch, steps, streams) of a request."""
+        if request.beams is not None:
+            request = request._replace(sampling=request.sampling._replace(temperature=None))
+            return BeamDecoding(self, frames, request.beams).decode(request, leading)
         fixed, state = self._begin(request, frames, leading)
         return self._advance(fixed, state, frames, request.given.shape[1]).ids
 

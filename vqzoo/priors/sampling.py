@@ -4,6 +4,7 @@ from typing import Any
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from vqzoo.priors.settings import checked
 
@@ -13,13 +14,14 @@ _BITS = 32  # bits of a float32
 
 
 class Sampling(NamedTuple):
-    """Sampling settings. None disables a step. All except `top_k` may be tensors."""
+    """Sampling settings. None disables a step. All except `top_k` and `no_repeat` may be tensors."""
 
     temperature: Any = 1.0  # divides the logits; 0 is greedy
     top_k: Any = None  # keeps only the k most likely tokens; int
     top_p: Any = None  # keeps the smallest set of most likely tokens with this total probability
     min_p: Any = None  # keeps tokens with at least this fraction of the largest probability
     repetition_penalty: Any = None  # divides positive logits of tokens that have occurred
+    no_repeat: Any = None  # no n-gram of this many tokens occurs twice; int
 
     def checked(self):
         """These settings as plain Python numbers. Raises ValueError if one is out of range."""
@@ -70,6 +72,49 @@ def penalized(logits, seen, penalty):
         Face's `RepetitionPenaltyLogitsProcessor`
     """
     return keras.ops.where(seen, keras.ops.where(logits > 0.0, logits / penalty, logits * penalty), logits)
+
+
+def repeating(ids, step, n, columns):
+    """Marks the tokens that would make an n-gram of a sequence occur a second time.
+
+    An n-gram is n tokens in a row, at any place of the sequence.
+
+    Args:
+        ids: int32 tensor (batch, steps, streams) in [0, columns), or -1 where no token is, as at the step itself. The
+            streams are sequences of their own.
+        step: int or int32 scalar tensor, the step whose token comes next.
+        n: int, 1 or more. With 1 no token occurs twice.
+        columns: int, number of different tokens.
+
+    Returns:
+        bool tensor (batch, streams, columns).
+
+    Example:
+    >>> ids = keras.ops.array([[[3], [1], [2], [0], [1], [-1]]])  # after 1 came 2
+    >>> np.flatnonzero(repeating(ids, 5, n=2, columns=4)), np.flatnonzero(repeating(ids, 5, n=3, columns=4))
+    (array([2]), array([], dtype=int64))
+
+    Reference:
+        Paulus et al. 2017, https://arxiv.org/abs/1705.04304, section 2.5, for n = 3
+    """
+    import tensorflow as tf
+
+    batch, steps, streams = keras.ops.shape(ids)[0], ids.shape[1], ids.shape[2]
+    if n >= steps:  # there is one n-gram at most
+        return keras.ops.zeros((batch, streams, columns), "bool")
+    windows = np.arange(steps - n + 1, dtype="int32")[:, None] + np.arange(n, dtype="int32")
+    grams = keras.ops.take(ids, windows, axis=1)  # (batch, windows, n, streams)
+    before = keras.ops.maximum(step - n + 1, 0) + np.arange(n - 1, dtype="int32")
+    end = keras.ops.expand_dims(keras.ops.take(ids, before, axis=1), 1)
+    found = keras.ops.all(keras.ops.equal(grams[:, :, :-1], end), axis=2)
+    found = keras.ops.logical_and(found, keras.ops.all(grams >= 0, axis=2))
+    found = keras.ops.logical_and(found, step >= n - 1)
+    # What follows, or one column more where nothing is found. A comparison with all columns would take much longer.
+    follows = keras.ops.transpose(keras.ops.where(found, grams[:, :, -1], columns), (0, 2, 1))
+    rows = keras.ops.reshape(keras.ops.arange(batch * streams, dtype="int32"), (-1, streams, 1))
+    places = keras.ops.reshape(rows * (columns + 1) + follows, (-1, 1))
+    count = tf.scatter_nd(places, tf.ones_like(places[:, 0]), tf.reshape(batch * streams * (columns + 1), (1,)))
+    return keras.ops.reshape(count, (-1, streams, columns + 1))[..., :columns] > 0
 
 
 def top_k(logits, k):

@@ -101,6 +101,15 @@ def test_texts_are_printed_or_written(texts, tmp_path, capsys):
     assert "--grid FILE.png is one picture of all images" in refused(capsys, texts, "--grid", tmp_path / "it.png")
 
 
+def test_texts_are_searched_for(texts, tmp_path, capsys):
+    asked = [texts, "--condition", "a cat", "--prompt", "The old"]
+    search = ["--beams", 3, "--length_penalty", 1, "--no_repeat", 2]
+    (expected,) = vqzoo.generate(texts, condition="a cat", prompt="The old", beams=3, length_penalty=1.0, no_repeat=2)
+    assert printed(capsys, *asked, *search) == f"{expected}\n"
+    assert len(expected) > len("The old") + 1
+    assert "`top_k` does not combine with `beams`" in refused(capsys, *asked, "--beams", 3, "--top_k", 5)
+
+
 def test_audio_is_written_and_continued(clips, tmp_path, capsys):
     assert "--out DIR is the folder for the clips" in refused(capsys, clips)
     line = printed(capsys, clips, "--count", 2, "--out", tmp_path / "made")
