@@ -11,6 +11,8 @@ from vqzoo.generation.parts import Part
 from vqzoo.generation.signal_part import SignalPart
 from vqzoo.generation.stored import load_parts
 from vqzoo.generation.stored import save_parts
+from vqzoo.generation.text.stopping import checked_stops
+from vqzoo.generation.text.stopping import stopped
 from vqzoo.jsons import shown
 from vqzoo.presets import find_preset
 from vqzoo.presets import holds_prior
@@ -163,7 +165,9 @@ class Generator:
         self.save_parts(folder)
         seal_preset(folder)
 
-    def generate(self, count=None, condition=None, *, to=None, prompt=None, seed=0, batch_size=_AT_ONCE, **options):
+    def generate(
+        self, count=None, condition=None, *, to=None, prompt=None, stop=None, seed=0, batch_size=_AT_ONCE, **options
+    ):
         """Makes images, audio or texts.
 
         Args:
@@ -174,6 +178,8 @@ class Generator:
             to: str, name of the part that is made. Defaults to the prior's target, which is the only one.
             prompt: a text, or audio as an array or the path of a file: the beginning, whose tokens are kept; or a
                 sequence of them, which are taken in turn. Defaults to none.
+            stop: str or sequence of str, for a target of text. Each text is cut before the first of them behind the
+                prompt. It is generated to its end before. Defaults to none.
             seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
             batch_size: int, examples at once, to bound memory. Defaults to 64.
             **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, for an
@@ -187,15 +193,22 @@ class Generator:
             str.
 
         Raises:
-            ValueError: if there is no such condition or part, the target has no beginning, or an option is out of
-                range.
+            ValueError: if there is no such condition or part, the target has no beginning or is no text to stop, or an
+                option is out of range.
         """
+        stops = checked_stops(stop)
         if to is not None and to not in (self.target.name, [self.target.name]):
             raise ValueError(
                 f"This prior makes the part {self.target.name!r}, of {', '.join(self.parts)}. Received: to={shown(to)}"
             )
+        if stops and not self.target.is_text:
+            raise ValueError(f"`stop` cuts texts. Received: stop={shown(stop)} for {self.target.name!r}. Leave it out.")
         tokens = self.tokens(count, condition, prompt=prompt, seed=seed, batch_size=batch_size, **options)
-        return self.decode(tokens, batch_size)
+        values = self.decode(tokens, batch_size)
+        if not stops:
+            return values
+        prompts = [] if prompt is None else [self.target.beginning(text)[None] for text in self.target.listed(prompt)]
+        return stopped(values, stops, [self.decode(tokens)[0] for tokens in prompts] or [""])
 
     def tokens(self, count=None, condition=None, *, prompt=None, seed=0, batch_size=_AT_ONCE, **options):
         """What `generate` makes, before it is decoded.

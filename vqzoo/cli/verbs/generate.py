@@ -5,6 +5,7 @@ vqzoo generate image-prior-fashion --count 20 --condition sneaker bag --seed 1 -
 vqzoo generate saved_models/emoji --count 8 --condition "red heart" --out hearts/
 vqzoo generate saved_models/styles --condition style=sunset.jpg --out sunsets/
 vqzoo generate saved_models/stories --prompt "The old house" --count 5
+vqzoo generate saved_models/stories --prompt "Q: Why? A:" --stop "Q:" --no_repeat 3
 vqzoo generate saved_models/translations --condition "Open the file." --beams 4
 """
 
@@ -43,6 +44,8 @@ def add_arguments(parser):
     parser.add_argument("--condition", nargs="+", action="extend", metavar="[PART=]VALUE", help=text)
     parser.add_argument("--to", metavar="PART", help="part that is made (default: what the prior makes)")
     parser.add_argument("--prompt", nargs="+", action="extend", help="texts or audio files, the beginning that is kept")
+    text = "strings before the first of which each text is cut, behind its prompt"
+    parser.add_argument("--stop", nargs="+", action="extend", metavar="TEXT", help=text)
     parser.add_argument("--seed", type=reader("seed"), default=0, help="the same makes the same (default: 0)")
     text = "folder for the results; of texts also a .txt file, a line each (default: standard output)"
     parser.add_argument("--out", help=text)
@@ -82,7 +85,7 @@ def run(arguments):
         check_free(target, arguments.force)
     asked = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in asked.items() if value is not None}
-    request = {"to": arguments.to, "prompt": prompt, "seed": arguments.seed, **options}
+    request = {"to": arguments.to, "prompt": prompt, "stop": arguments.stop, "seed": arguments.seed, **options}
     with Progress(f"generating {len(names)} {modality.noun}"):
         results = generator.generate(len(names), condition, **request)
     if whole:

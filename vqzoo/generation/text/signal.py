@@ -19,6 +19,8 @@ class TextSignal:
 
     has_size = False
     """bool, whether results have a size that their tokens do not determine."""
+    is_text = True
+    """bool, whether results are texts."""
     axes = 0
     """int, of one text, which is a str."""
     size = None
