@@ -34,10 +34,12 @@ class BeamDecoding(Decoding):
 
     $$\frac{\log p(y \mid c)}{\text{penalty}(|y|)}, \quad \text{penalty}(n) = \Big(\frac{5 + n}{6}\Big)^\alpha$$
 
-    where \(|y|\) counts the ids of y with its end token. Ids that are given at the beginning count neither in p nor in
-    \(|y|\). Each step keeps the most likely `beams` hypotheses. One ends where its end token is among the `beams` most
-    likely continuations of all. The search of an example ends when no hypothesis can become better than the best that
-    has ended. As only the best is returned, no other is kept.
+    where |y| counts the ids of y with its end token. Ids that are given at the beginning count neither in p nor in |y|.
+    An id that `no_repeat` excludes makes no other one more likely.
+
+    Each step keeps the most likely `beams` hypotheses. One ends where its end token is among the `beams` most likely
+    continuations of all. The search of an example ends when no hypothesis can become better than the best that has
+    ended. As only the best is returned, no other is kept.
 
     A prior without a grid makes one step more than it has tokens: there only the end token may come, so that a sequence
     of full length pays for its end like any other.
@@ -46,6 +48,14 @@ class BeamDecoding(Decoding):
         prior: `AutoregressivePrior` with one stream.
         frames: int, number of positions.
         beams: int, number of hypotheses.
+
+    Example:
+    >>> from vqzoo.networks import Transformer
+    >>> from vqzoo.priors import AutoregressivePrior, TokenSpace
+    >>> prior = AutoregressivePrior(TokenSpace({"text": 8}), Transformer(1, 2, causal=True), "text", width=8)
+    >>> best = prior.generate(2, length=3, beams=4)  # which decodes with this class
+    >>> best.shape, bool(keras.ops.all(best[0] == best[1]))
+    (TensorShape([2, 3, 1]), True)
 
     Reference:
         Wu et al. 2016, https://arxiv.org/abs/1609.08144, equation 14, without the coverage penalty; the rule of ends as
