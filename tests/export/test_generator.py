@@ -65,6 +65,12 @@ def test_a_process_without_vqzoo_makes_the_same(tmp_path):
             {"length": 4, "xla": False},
             None,
         ),
+        "beams": (
+            prior_of(vqzoo.AutoregressivePrior, None, context=True),
+            {"context": ids},
+            {"length": 4, "beams": 3, "no_repeat": 2},
+            None,
+        ),
     }
     expected = {}
     for name, (prior, inputs, options, decoder) in cases.items():

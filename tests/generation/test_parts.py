@@ -63,19 +63,6 @@ def test_texts_are_made_up_to_their_end(stories):
     assert stories.target.values([[[5], [-1], [6]]]) == stories.target.pieces.decode([[5, 0]])
 
 
-def test_a_text_ends_before_what_stops_it(stories, clips):
-    texts = vqzoo.generate(stories, 6, seed=3)
-    letters = {"e", "a"}
-    cut = vqzoo.generate(stories, 6, seed=3, stop=sorted(letters))
-    assert all(text.startswith(some) and not letters & set(some) for text, some in zip(texts, cut, strict=True))
-    assert all(len(some) == len(text) or text[len(some)] in letters for text, some in zip(texts, cut, strict=True))
-    kept = vqzoo.generate(stories, 2, seed=3, prompt="The sea", stop="e")
-    assert all(text.startswith("The sea") for text in kept)
-    for generator, stop in ((stories, ""), (stories, [1]), (clips, "a")):
-        with pytest.raises(ValueError, match="`stop` is a text at which a text ends"):
-            generator.generate(1, stop=stop)
-
-
 def test_a_search_and_a_draw_replace_each_others_settings(stories):
     drawing = Generator(stories.prior, stories.target, sampling={"temperature": 0.9, "top_p": 0.9, "no_repeat": 3})
     searching = Generator(stories.prior, stories.target, sampling={"beams": 3, "length_penalty": 1.0})

@@ -26,10 +26,8 @@ WRONG_EVERYWHERE = [
 ]
 # What lies in the range of some setting, so that it is not in the list above.
 WRONG = {
-    **{
-        name: WRONG_EVERYWHERE
-        for name in ("temperature", "top_p", "min_p", "repetition_penalty", "length_penalty", "noise", "strength")
-    },
+    **{name: WRONG_EVERYWHERE for name in ("temperature", "top_p", "min_p", "repetition_penalty", "noise", "strength")},
+    "length_penalty": WRONG_EVERYWHERE,
     "guidance": [value for value in WRONG_EVERYWHERE if not (isinstance(value, int | float) and value in (-1, -1.5))],
 }
 OF_INTEGERS = [*WRONG_EVERYWHERE, 1.5, 1.0, np.float32(1.0), np.float64(2.0)]
@@ -40,9 +38,9 @@ MORE = {
     "top_p": [fractions.Fraction(1, 10**400), 0.0, 0, 1.0001, np.float64(1.5)],
     "min_p": [1.0001, 2],
     "repetition_penalty": [0, 1e-4, 1001],
-    "no_repeat": [0, 1001],
+    "no_repeat": [0, 2**31],
     "beams": [0, 1001],
-    "length_penalty": [100.5, 1e9],
+    "length_penalty": [-0.1, 5.1],
     "steps": [None, 0, 10**4 + 1, 2**31],
     "noise": [None, 1e6 + 1],
     "schedule": ["half", 5, True, b"cosine", float("nan"), ["cosine"]],
@@ -64,9 +62,9 @@ GOOD = {
     "top_p": [None, 1e-300, 1, np.float32(0.9)],
     "min_p": [None, 0, 1, np.float64(0.5)],
     "repetition_penalty": [None, 0.001, 1000, np.float32(1.5)],
-    "no_repeat": [None, 1, 1000, np.int64(3)],
-    "beams": [None, 1, 1000, np.int8(4)],
-    "length_penalty": [None, 0, 100, np.float32(0.6)],
+    "no_repeat": [None, 1, 2**31 - 1, np.int64(3)],
+    "beams": [None, 1, 1000, np.int16(4)],
+    "length_penalty": [None, 0, 5, np.float32(0.5)],
     "steps": [1, 10**4, np.int32(3)],
     "noise": [0, 10**6, np.float32(4.5)],
     "schedule": [None, "cosine", np.str_("linear")],
@@ -134,7 +132,8 @@ def test_every_way_in_python_refuses_the_same(name, kind, generators):
     if name not in ("count", "length"):
         ways.append(lambda **o: vqzoo.inpaint(generator, image, mask, "bag", **o))
         ways.append(lambda **o: generator.complete(-np.ones((1, 2, 3, 1), int), "bag", **o))
-    if name in ("guidance", "temperature", "top_p", "min_p", "repetition_penalty", "steps", "noise", "schedule"):
+    sampling = ("guidance", "temperature", "top_p", "min_p", "repetition_penalty", "steps", "noise", "schedule")
+    if name in (*sampling, "no_repeat", "beams", "length_penalty"):
         ways.append(lambda **o: Generator(generator.prior, generator.tokenizer, generator.conditions, sampling=o))
     if kind is vqzoo.MaskedPrior and name not in ("count", "length"):
         known = np.zeros((1, 2, 3, 1), int)
@@ -147,6 +146,28 @@ def test_every_way_in_python_refuses_the_same(name, kind, generators):
                 one_line(caught, name, value)
             else:
                 assert f"This {kind.__name__} has no setting `{name}` here." in str(caught.value)
+
+
+def test_sampling_and_beam_search_replace_each_other(make_generator, monkeypatch):
+    plain, asked = make_generator(), []
+    nothing = np.zeros((1, 2, 3, 1), int)
+    monkeypatch.setattr(plain.prior, "generate", lambda **options: asked.append(options) or nothing)
+    kept, search = {"temperature": 0.5, "top_k": 3, "guidance": 2.0}, {"beams": 2, "length_penalty": 0.0}
+    for sampling, options, expected in (
+        (kept, {"beams": 2}, {"beams": 2, "guidance": 2.0}),
+        (kept, {"beams": 1}, {**kept, "beams": 1}),
+        (kept, {"no_repeat": 2}, {**kept, "no_repeat": 2}),
+        (search, {}, search),
+        (search, {"length_penalty": 2, "top_k": None}, {"beams": 2, "length_penalty": 2.0, "top_k": None}),
+        (search, {"top_k": 3}, {"top_k": 3}),
+        (search, {"callback": print}, {"callback": print}),
+        (search, {"beams": None}, {"beams": None}),
+    ):
+        generator = Generator(plain.prior, plain.tokenizer, plain.conditions, sampling=sampling)
+        generator.tokens(condition="bag", **options)
+        assert {name: asked[-1][name] for name in asked[-1] if name in {*kept, *search, *options}} == expected
+    with pytest.raises(ValueError, match="`top_k` does not combine with `beams`.*top_k=3, beams=2"):
+        Generator(plain.prior, plain.tokenizer, plain.conditions, sampling={"beams": 2, "top_k": 3})
 
 
 @pytest.mark.parametrize("name", OF_PICTURES)
@@ -215,6 +236,8 @@ def test_the_ends_of_every_range_make_tokens_that_exist(kind, generators):
         *({"guidance": scale, "temperature": heat} for scale in (-1000, 1000) for heat in (1e-6, 10**6)),
         *({"guidance": scale, "temperature": 0, **own} for scale in (-1000, 1000)),
         {"guidance": 1000, "top_k": 2**31 - 1, "top_p": 1e-300, "min_p": 1, "batch_size": 2**31 - 1},
+        *({"beams": 1000, "guidance": -1000, "length_penalty": 5.0, **own},) * kind.causal,
+        *({"no_repeat": n} for n in (1, 2**31 - 1) if kind.causal),
     ):
         tokens = generators[kind].tokens(2, "bag", **options)
         assert tokens.shape == (2, 2, 3, 1) and 0 <= tokens.min() and tokens.max() < 8, options
@@ -250,7 +273,7 @@ FLAGS = {
     "inpaint": ["pad", "rim", "seed"],
     "restyle": ["strength", "seed"],
 }
-FLAGS["generate"] += ["steps", "noise", "length"]
+FLAGS["generate"] += ["no_repeat", "beams", "length_penalty", "steps", "noise", "length"]
 COMMANDS = {"generate": ["p", "--out", "o"], "inpaint": ["p", "a", "--out", "o"], "restyle": ["p", "a", "b"]}
 
 

@@ -25,7 +25,8 @@ def generate(prior, count=None, condition=None, *, to=None, prompt=None, seed=0,
         prompt: a text, or audio as an array or the path of a file, or a sequence of them: the beginning that is kept.
             Defaults to none.
         seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
-        **options: as of `Generator.generate`: `guidance`, `temperature`, `top_k`, `top_p`, `batch_size`, `length`, ...
+        **options: as of `Generator.generate`: `guidance`, `temperature`, `top_k`, `top_p`, `beams`, `stop`,
+            `batch_size`, `length`, ...
 
     Returns:
         Images, float32 array (count, *size, channels) in [-1, 1]; audio, float32 array (count, samples, channels) or a

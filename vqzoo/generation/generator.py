@@ -11,7 +11,8 @@ from vqzoo.generation.parts import Part
 from vqzoo.generation.signal_part import SignalPart
 from vqzoo.generation.stored import load_parts
 from vqzoo.generation.stored import save_parts
-from vqzoo.generation.text.signal import cut_at
+from vqzoo.generation.text.stopping import checked_stops
+from vqzoo.generation.text.stopping import stopped
 from vqzoo.jsons import shown
 from vqzoo.ops import compiled
 from vqzoo.presets import find_preset
@@ -21,10 +22,9 @@ from vqzoo.presets import seal_preset
 from vqzoo.presets.layout import PRIOR_FILE
 from vqzoo.priors import Prior
 from vqzoo.priors.generation import most_positions
-from vqzoo.priors.settings import DRAWN
-from vqzoo.priors.settings import SEARCHED
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
+from vqzoo.priors.settings import compatible
 
 _AT_ONCE = 64  # examples
 _MULTIPLE = 8  # positions, of tokens whose likelihood is computed
@@ -182,14 +182,14 @@ class Generator:
             to: str, name of the part that is made. Defaults to the prior's target, which is the only one.
             prompt: a text, or audio as an array or the path of a file: the beginning, whose tokens are kept; or a
                 sequence of them, which are taken in turn. Defaults to none.
-            stop: str, or a sequence of them: each text ends before the first of them behind its prompt. The tokens
-                behind it are made, and left out. Defaults to none.
+            stop: str or sequence of str, for a target of text. Each text is cut before the first of them behind the
+                prompt. It is generated to its end before. Defaults to none.
             seed: int from 0 to 2**63 - 1; the same gives the same. Defaults to 0.
             batch_size: int, examples at once, to bound memory. Defaults to 64.
             **options: as of the prior's `generate`: `guidance`, `temperature`, `top_k`, `top_p`, `min_p`, for an
                 `AutoregressivePrior` `repetition_penalty`, `no_repeat`, `beams` and `length_penalty`, for a
                 `MaskedPrior` `steps`, `noise` and `schedule`, and without a grid `length`, positions that are made at
-                most. Where `beams` are given, the preset's temperature and the like are not used, and the other way.
+                most. Those of sampling replace a preset's beam search, and the other way round.
 
         Returns:
             Images, float32 array (count, *size, channels) in [-1, 1]; audio, float32 array (count, samples, channels)
@@ -197,32 +197,22 @@ class Generator:
             str.
 
         Raises:
-            ValueError: if there is no such condition or part, the target has no beginning, or an option is out of
-                range.
+            ValueError: if there is no such condition or part, the target has no beginning or is no text to stop, or an
+                option is out of range.
         """
+        stops = checked_stops(stop)
         if to is not None and to not in (self.target.name, [self.target.name]):
             raise ValueError(
                 f"This prior makes the part {self.target.name!r}, of {', '.join(self.parts)}. Received: to={shown(to)}"
             )
-        stops = self._checked_stops(stop)
+        if stops and not self.target.is_text:
+            raise ValueError(f"`stop` cuts texts. Received: stop={shown(stop)} for {self.target.name!r}. Leave it out.")
         tokens = self.tokens(count, condition, prompt=prompt, seed=seed, batch_size=batch_size, **options)
-        results = self.decode(tokens, batch_size)
+        values = self.decode(tokens, batch_size)
         if not stops:
-            return results
-        prompts = [""] if prompt is None else self.target.listed(prompt)
-        return [cut_at(text, stops, len(prompts[i % len(prompts)])) for i, text in enumerate(results)]
-
-    def _checked_stops(self, stop):
-        """List of str, where texts end."""
-        if stop is None:
-            return []
-        stops = [stop] if isinstance(stop, str) else list(stop)
-        if self.target.modality != "text" or not all(isinstance(text, str) and text for text in stops):
-            raise ValueError(
-                f"`stop` is a text at which a text ends, or several. Received: stop={shown(stop)} for a prior of "
-                f"{self.target.name!r}."
-            )
-        return stops
+            return values
+        prompts = [] if prompt is None else [self.target.beginning(text)[None] for text in self.target.listed(prompt)]
+        return stopped(values, stops, [self.decode(tokens)[0] for tokens in prompts] or [""])
 
     def tokens(self, count=None, condition=None, *, prompt=None, seed=0, batch_size=_AT_ONCE, **options):
         """What `generate` makes, before it is decoded.
@@ -294,11 +284,8 @@ class Generator:
 
     def _made(self, asked, settings, prompts=()):
         """Tokens that begin with prompts, under what is asked for."""
-        own = {name: value for name, value in self.sampling.items() if name != "guidance" or asked}
-        if (settings.get("beams") or 1) > 1:
-            own = {name: value for name, value in own.items() if name not in DRAWN}
-        elif any(settings.get(name) is not None for name in DRAWN) or settings.get("beams") == 1:
-            own = {name: value for name, value in own.items() if name not in SEARCHED}
+        own = compatible(self.sampling, settings)
+        own = {name: value for name, value in own.items() if name != "guidance" or asked}
         if self.prior.grid is None:
             own["length"] = self.length
         if not asked and "context" not in settings:

@@ -42,6 +42,9 @@ class Part(abc.ABC):
     tokenizer = None
     """`Tokenizer` of a signal; None for others."""
 
+    is_text = False
+    """bool, whether a value is a text, which may be cut at stop strings."""
+
     known = ()
     """tuple of values, which are taken in turn where nothing is asked for."""
 

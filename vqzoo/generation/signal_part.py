@@ -86,6 +86,11 @@ class SignalPart(Part):
         return self.tokenizer.modality
 
     @property
+    def is_text(self):
+        """bool, as `Part.is_text`."""
+        return getattr(self.signal, "is_text", False)
+
+    @property
     def size(self):
         """Tuple (height, width) of images; None where it is unknown."""
         return self.signal.size

@@ -5,9 +5,9 @@ import numpy as np
 import tensorflow as tf
 
 from vqzoo.ops import compiled
-from vqzoo.priors.beams import LENGTH_PENALTY
-from vqzoo.priors.beams import BeamSearch
-from vqzoo.priors.decoding import Decoding
+from vqzoo.priors.decoding.beams import BeamDecoding
+from vqzoo.priors.decoding.beams import search_of
+from vqzoo.priors.decoding.loop import Decoding
 from vqzoo.priors.generation import in_batches
 from vqzoo.priors.generation import requested
 from vqzoo.priors.generation import sampling_of
@@ -84,7 +84,6 @@ class AutoregressivePrior(Prior):
         self.token_noise = float(token_noise)
         self._compiled_begin = compiled(self._begin, xla=True)
         self._compiled_advance = compiled(self._advance, xla=True)
-        self._compiled_search = compiled(self._search, xla=True)
 
     @property
     def has_end(self):
@@ -143,11 +142,14 @@ class AutoregressivePrior(Prior):
         batch_size=None,
         callback=None,
         every=16,
+        beams=None,
+        length_penalty=None,
         **sampling,
     ):
         """Generates tokens in one compiled function with a key/value cache.
 
         An example depends only on the seed, its index and its condition, not on the other examples or `batch_size`.
+        With `beams` nothing is sampled, and neither the seed nor the index matters.
 
         Args:
             count: int, number of examples. Defaults to the number of prefixes, contexts or `known`, or 1.
@@ -163,8 +165,15 @@ class AutoregressivePrior(Prior):
             callback: callable, called every `every` steps with the tokens so far, an int32 array
                 (batch, complete positions, num_codebooks), for one batch after the other. Defaults to none.
             every: int, see `callback`. Defaults to 16.
-            **sampling: `temperature` (0 is greedy), `top_k`, `top_p`, `min_p`, `repetition_penalty`, `no_repeat`, see
-                `Sampling`; or `beams` and `length_penalty`, for the likeliest tokens, see `BeamSearch`.
+            beams: int, number of hypotheses of a beam search, see `BeamDecoding`, for a prior with one stream. The
+                result is the best sequence that it finds. It combines with `guidance`, `known`, `repetition_penalty`
+                and `no_repeat`. Defaults to none; with 1, too, tokens are sampled.
+            length_penalty: float, exponent α of the length penalty of a beam search. A larger value prefers longer
+                sequences; 0 prefers the most likely one. Defaults to 0.6, as in Vaswani et al. 2017,
+                https://arxiv.org/abs/1706.03762, section 6.1.
+            **sampling: `temperature` (0 is greedy), `top_k`, `top_p`, `min_p`, `repetition_penalty` and `no_repeat`,
+                see `Sampling`. Given tokens count for the last two, and stay even if they repeat an n-gram. If every
+                token would repeat one, any may come.
 
         Returns:
             int32 tensor (count, *grid, num_codebooks); without a grid (count, length, num_codebooks), with -1 after the
@@ -175,17 +184,15 @@ class AutoregressivePrior(Prior):
         """
         self.build_now()
         own = {"count": count, "seed": seed, "guidance": guidance, "batch_size": batch_size}
-        settings = checked_settings(self, {**own, "callback": callback, "every": every, **sampling})
+        own |= {"callback": callback, "every": every, "beams": beams, "length_penalty": length_penalty}
+        settings = checked_settings(self, {**own, **sampling})
         frames = self.frames_of(length)
+        search = search_of(self, settings, frames)
         numbers = self.pattern.slots(frames, self.num_codebooks).shape
-        request = requested(self, prefix, context, known, frames, settings, numbers)
+        request = requested(self, prefix, context, known, frames, settings, numbers)._replace(**search)
         leading = self._leading(request.given, frames)
-        beams = settings.get("beams") or 1
-        self._check_one_stream(settings)
 
         def answer(part, count):
-            if beams > 1:
-                return self._compiled_search(part, _penalty_of(settings), frames, leading, beams)
             if callback is None:
                 return self._compiled_generate(part, frames, leading)
             return self._streamed(part, frames, leading, lambda tokens: callback(tokens[:count]), settings["every"])
@@ -197,22 +204,22 @@ class AutoregressivePrior(Prior):
 
         Args:
             frames: int, number of positions.
-            options: dict, settings of `Sampling`.
+            options: dict, settings of `Sampling`, `beams` and `length_penalty`.
 
         Returns:
             Tuple of the shape of the random numbers of an example, the `Sampling`, and the function `Request` ->
             sequence of ids.
         """
-        shape = self.pattern.slots(frames, self.num_codebooks).shape
         settings = checked_settings(self, options)
-        self._check_one_stream(settings)
-        if (settings.get("beams") or 1) > 1:
-            penalty, beams = _penalty_of(settings), settings["beams"]
-            return shape, sampling_of(settings), lambda request: self._search(request, penalty, frames, 0, beams)
-        return shape, sampling_of(settings), lambda request: self._generate(request, frames, 0)
+        search = search_of(self, settings, frames)
+        shape = self.pattern.slots(frames, self.num_codebooks).shape
+        return shape, sampling_of(settings), lambda request: self._generate(request._replace(**search), frames, 0)
 
     def _generate(self, request, frames, leading):
         """Generates the ids (batch, steps, streams) of a request."""
+        if request.beams is not None:
+            request = request._replace(sampling=request.sampling._replace(temperature=None))
+            return BeamDecoding(self, frames, request.beams).decode(request, leading)
         fixed, state = self._begin(request, frames, leading)
         return self._advance(fixed, state, frames, request.given.shape[1]).ids
 
@@ -221,20 +228,6 @@ class AutoregressivePrior(Prior):
 
     def _advance(self, fixed, state, frames, stop):
         return Decoding(self, frames).advance(fixed, state, stop)
-
-    def _search(self, request, penalty, frames, leading, beams):
-        """The ids (batch, steps, 1) that a beam search finds."""
-        search = BeamSearch(self, frames, beams)
-        return search.run(*search.begin(request, leading), penalty)
-
-    def _check_one_stream(self, settings):
-        """Raises ValueError where a setting needs tokens one after the other, and several codebooks come at once."""
-        for name in ("beams", "no_repeat"):
-            if (settings.get(name) or 0) > (name == "beams") and self.streams > 1:
-                raise ValueError(
-                    f"`{name}` is for tokens one after the other. Received: {name}={settings[name]} for a prior that "
-                    f"generates {self.streams} tokens at a time. Leave it out, or train with `FlattenPattern`."
-                )
 
     def _streamed(self, request, frames, leading, callback, every):
         """`_generate` in chunks of steps, with calls of the callback between them."""
@@ -293,9 +286,3 @@ class AutoregressivePrior(Prior):
     # === Config ===
     def get_config(self):
         return {**super().get_config(), "token_noise": self.token_noise}
-
-
-def _penalty_of(settings):
-    """The length penalty of a beam search, a float32 tensor."""
-    penalty = settings.get("length_penalty")
-    return tf.constant(LENGTH_PENALTY if penalty is None else penalty, tf.float32)

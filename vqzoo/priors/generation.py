@@ -22,6 +22,8 @@ class Request(NamedTuple):
     uniforms: Any  # float32 (batch, *shape per example), in [0, 1)
     guidance: Any  # float32 scalar
     sampling: Any  # `Sampling` of float32 scalars; the temperature is None if it is 0
+    beams: Any = None  # int, number of hypotheses of a beam search
+    length_penalty: Any = None  # float32 scalar, for a beam search
 
 
 def requested(prior, prefix, context, known, frames, settings, numbers):
@@ -84,8 +86,7 @@ def sampling_of(settings):
     return Sampling(
         None if plain.temperature == 0.0 else tf.constant(plain.temperature, tf.float32),
         plain.top_k,
-        *(None if x is None else tf.constant(x, tf.float32) for x in (plain.top_p, plain.min_p)),
-        None if plain.repetition_penalty is None else tf.constant(plain.repetition_penalty, tf.float32),
+        *(None if x is None else tf.constant(x, tf.float32) for x in plain[2:-1]),
         plain.no_repeat,
     )
 

@@ -21,7 +21,7 @@ class Sampling(NamedTuple):
     top_p: Any = None  # keeps the smallest set of most likely tokens with this total probability
     min_p: Any = None  # keeps tokens with at least this fraction of the largest probability
     repetition_penalty: Any = None  # divides positive logits of tokens that have occurred
-    no_repeat: Any = None  # length of the sequences of tokens that occur only once; int
+    no_repeat: Any = None  # no n-gram of this many tokens occurs twice; int
 
     def checked(self):
         """These settings as plain Python numbers. Raises ValueError if one is out of range."""
@@ -75,36 +75,46 @@ def penalized(logits, seen, penalty):
 
 
 def repeating(ids, step, n, columns):
-    """Marks the ids that would complete a sequence of n ids that has occurred before.
+    """Marks the tokens that would make an n-gram of a sequence occur a second time.
+
+    An n-gram is n tokens in a row, at any place of the sequence.
 
     Args:
-        ids: int32 tensor (batch, steps), the ids so far, 0 where there is none.
-        step: int32 scalar tensor, the number of the next id.
-        n: int, 1 or more.
-        columns: int32 array (count,), consecutive ids, the candidates for the next one.
+        ids: int32 tensor (batch, steps, streams) in [0, columns), or -1 where no token is, as at the step itself. The
+            streams are sequences of their own.
+        step: int or int32 scalar tensor, the step whose token comes next.
+        n: int, 1 or more. With 1 no token occurs twice.
+        columns: int, number of different tokens.
 
     Returns:
-        bool tensor (batch, count).
+        bool tensor (batch, streams, columns).
 
     Example:
-    >>> ids = keras.ops.array([[5, 6, 7, 5, 6, 0]])
-    >>> [bool(x) for x in repeating(ids, 5, 3, np.array([5, 6, 7]))[0]]
-    [False, False, True]
+    >>> ids = keras.ops.array([[[3], [1], [2], [0], [1], [-1]]])  # after 1 came 2
+    >>> np.flatnonzero(repeating(ids, 5, n=2, columns=4)), np.flatnonzero(repeating(ids, 5, n=3, columns=4))
+    (array([2]), array([], dtype=int64))
 
     Reference:
-        Paulus, Xiong, Socher 2017, https://arxiv.org/abs/1705.04304, section 2.5
+        Paulus et al. 2017, https://arxiv.org/abs/1705.04304, section 2.5, for n = 3
     """
-    steps = ids.shape[1]
-    if steps < n:
-        return keras.ops.zeros((keras.ops.shape(ids)[0], len(columns)), "bool")
-    ends = np.arange(n - 1, steps, dtype="int32")  # of each sequence of n ids
-    same = keras.ops.broadcast_to(ends < step, (keras.ops.shape(ids)[0], len(ends)))
-    for back in range(1, n):
-        last = keras.ops.take(ids, keras.ops.maximum(step - back, 0), axis=1)[:, None]
-        before = ids[:, n - 1 - back : steps - back]
-        same = keras.ops.logical_and(same, keras.ops.equal(before, last))
-    column = keras.ops.where(same, ids[:, n - 1 :] - int(columns[0]), -1)
-    return keras.ops.max(keras.ops.one_hot(column, len(columns), dtype="int32"), axis=1) > 0
+    import tensorflow as tf
+
+    batch, steps, streams = keras.ops.shape(ids)[0], ids.shape[1], ids.shape[2]
+    if n >= steps:  # there is one n-gram at most
+        return keras.ops.zeros((batch, streams, columns), "bool")
+    windows = np.arange(steps - n + 1, dtype="int32")[:, None] + np.arange(n, dtype="int32")
+    grams = keras.ops.take(ids, windows, axis=1)  # (batch, windows, n, streams)
+    before = keras.ops.maximum(step - n + 1, 0) + np.arange(n - 1, dtype="int32")
+    end = keras.ops.expand_dims(keras.ops.take(ids, before, axis=1), 1)
+    found = keras.ops.all(keras.ops.equal(grams[:, :, :-1], end), axis=2)
+    found = keras.ops.logical_and(found, keras.ops.all(grams >= 0, axis=2))
+    found = keras.ops.logical_and(found, step >= n - 1)
+    # What follows, or one column more where nothing is found. A comparison with all columns would take much longer.
+    follows = keras.ops.transpose(keras.ops.where(found, grams[:, :, -1], columns), (0, 2, 1))
+    rows = keras.ops.reshape(keras.ops.arange(batch * streams, dtype="int32"), (-1, streams, 1))
+    places = keras.ops.reshape(rows * (columns + 1) + follows, (-1, 1))
+    count = tf.scatter_nd(places, tf.ones_like(places[:, 0]), tf.reshape(batch * streams * (columns + 1), (1,)))
+    return keras.ops.reshape(count, (-1, streams, columns + 1))[..., :columns] > 0
 
 
 def top_k(logits, k):

@@ -66,9 +66,9 @@ SETTINGS = {
     "top_p": Setting(float, 0, 1, above=True, optional=True),
     "min_p": Setting(float, 0, 1, optional=True),
     "repetition_penalty": Setting(float, 0.001, 1000, optional=True, causal=True),
-    "no_repeat": Setting(int, 1, 1000, optional=True, causal=True),
+    "no_repeat": Setting(int, 1, _LARGEST, optional=True, causal=True),
     "beams": Setting(int, 1, 1000, optional=True, causal=True),
-    "length_penalty": Setting(float, 0, 100, optional=True, causal=True),
+    "length_penalty": Setting(float, 0, 5, optional=True, causal=True),
     "steps": Setting(int, 1, 10**4, causal=False),
     "noise": Setting(float, 0, 10**6, causal=False),
     "schedule": Setting(str, optional=True, causal=False),
@@ -81,11 +81,8 @@ SETTINGS = {
 }
 # Settings of image editing, for every prior.
 OF_PICTURES = {"rim": Setting(int, 0, _LARGEST), "pad": Setting(int, 0, 2**14), "strength": Setting(float, 0, 1)}
-DRAWN = ("temperature", "top_k", "top_p", "min_p")
-"""Tuple of str, settings of what is drawn at random, which a beam search does not."""
-SEARCHED = ("beams", "length_penalty")
-"""Tuple of str, settings of a beam search."""
 _ARRAYS = ("prefix", "context", "known")  # arguments of `generate` that are not settings
+_NOT_WITH_BEAMS = ("temperature", "top_k", "top_p", "min_p", "callback")  # a beam search draws nothing, and looks back
 
 
 def checked(name, value):
@@ -130,7 +127,8 @@ def checked_settings(prior, given, decided=()):
         Dict like `given`.
 
     Raises:
-        ValueError: this kind of prior has no such setting, or a value has a wrong type or is out of range.
+        ValueError: this kind of prior has no such setting, a value has a wrong type or is out of range, or settings do
+            not combine.
 
     Example:
     >>> import types
@@ -155,26 +153,40 @@ def checked_settings(prior, given, decided=()):
             f"This {type(prior).__name__} has no setting `{called}` here.{hint} Its settings are {', '.join(own)}. "
             f"Received: {called}={shown(value)}"
         )
-    given = {name: value if name in arrays else checked(name, value) for name, value in given.items()}
-    _check_searched(given)
-    return given
-
-
-def _check_searched(given):
-    """Raises ValueError where a beam search is asked for together with what it has no use for."""
-    named = {name: given[name] for name in (*DRAWN, "callback") if given.get(name) is not None}
-    if (given.get("beams") or 1) > 1:
-        if named:
-            first = next(iter(named))
-            raise ValueError(
-                "A beam search draws nothing at random, and shows nothing on the way. Received: "
-                f"beams={given['beams']} and {first}={shown(named[first])}. Leave one of them out."
-            )
-    elif given.get("length_penalty") is not None:
+    settings = {name: value if name in arrays else checked(name, value) for name, value in given.items()}
+    drawn = [name for name in _NOT_WITH_BEAMS if settings.get(name) is not None]
+    if drawn and (settings.get("beams") or 1) > 1:
         raise ValueError(
-            f"`length_penalty` is of a beam search. Received: length_penalty={given['length_penalty']} without beams. "
-            "Give `beams`, 2 or more."
+            f"`{drawn[0]}` does not combine with `beams`: a beam search draws no tokens, and changes its mind about "
+            f"earlier ones. Received: {drawn[0]}={shown(settings[drawn[0]])}, beams={settings['beams']}. Leave one of "
+            "them out."
         )
+    return settings
+
+
+def compatible(defaults, asked):
+    """The defaults that combine with what is asked for: sampling and beam search replace each other.
+
+    Args:
+        defaults: dict name -> value, settings of a preset.
+        asked: dict name -> value, settings of a call.
+
+    Returns:
+        Dict, some of the defaults.
+
+    Example:
+    >>> compatible({"top_k": 50, "guidance": 2.0}, {"beams": 4})
+    {'guidance': 2.0}
+    >>> compatible({"beams": 4, "length_penalty": 0.6, "guidance": 2.0}, {"temperature": 0.7})
+    {'guidance': 2.0}
+    """
+    if (asked.get("beams") or 1) > 1:
+        replaced = _NOT_WITH_BEAMS
+    elif "beams" in asked or any(asked.get(name) is not None for name in _NOT_WITH_BEAMS):
+        replaced = ("beams", "length_penalty")
+    else:
+        replaced = ()
+    return {name: value for name, value in defaults.items() if name not in replaced}
 
 
 def frames_of(grid, length=None):

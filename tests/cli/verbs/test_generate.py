@@ -101,8 +101,25 @@ def test_texts_are_printed_or_written(texts, tmp_path, capsys):
     assert "--grid FILE.png is one picture of all images" in refused(capsys, texts, "--grid", tmp_path / "it.png")
 
 
+def test_texts_are_searched_for_and_cut(texts, tmp_path, capsys):
+    asked = [texts, "--condition", "a cat", "--prompt", "The old"]
+    search = ["--beams", 3, "--length_penalty", 1, "--no_repeat", 2]
+    (expected,) = vqzoo.generate(texts, condition="a cat", prompt="The old", beams=3, length_penalty=1.0, no_repeat=2)
+    assert printed(capsys, *asked, *search) == f"{expected}\n"
+    assert len(expected) > len("The old") + 1
+    cut = vqzoo.generate(texts, 2, "a cat", prompt="The old", stop=[expected[8], "e"])
+    printed_cut = json.loads(printed(capsys, *asked, "--count", 2, "--stop", expected[8], "--stop", "e", "--json"))
+    assert [entry["text"] for entry in printed_cut["results"]] == cut
+    assert printed_cut.keys() == {"count", "seed", "grid", "results"}
+    assert "`top_k` does not combine with `beams`" in refused(capsys, *asked, "--beams", 3, "--top_k", 5)
+    assert "`stop` is a str of one character or more" in refused(capsys, *asked, "--stop", "")
+
+
 def test_audio_is_written_and_continued(clips, tmp_path, capsys):
     assert "--out DIR is the folder for the clips" in refused(capsys, clips)
+    assert "`stop` cuts texts. Received: stop=['a'] for 'audio'" in refused(
+        capsys, clips, "--stop", "a", "--out", tmp_path / "cut"
+    )
     line = printed(capsys, clips, "--count", 2, "--out", tmp_path / "made")
     made = vqzoo.generate(clips, 2)
     assert line.startswith("generated 2 clips") and len(list((tmp_path / "made").glob("*.wav"))) == 2

@@ -5,6 +5,8 @@ vqzoo generate image-prior-fashion --count 20 --condition sneaker bag --seed 1 -
 vqzoo generate saved_models/emoji --count 8 --condition "red heart" --out hearts/
 vqzoo generate saved_models/styles --condition style=sunset.jpg --out sunsets/
 vqzoo generate saved_models/stories --prompt "The old house" --count 5
+vqzoo generate saved_models/stories --prompt "Q: Why? A:" --stop "Q:" --no_repeat 3
+vqzoo generate saved_models/translations --condition "Open the file." --beams 4
 """
 
 import re
@@ -25,6 +27,12 @@ _COLUMNS = 8
 _NAMED = 60  # characters of a condition in a file's name
 _OPTIONS = ("guidance", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat", "beams")
 _OPTIONS += ("length_penalty", "steps", "noise", "length")
+_MEANINGS = {
+    "no_repeat": "of an autoregressive prior, how many tokens in a row must not occur twice",
+    "beams": "of an autoregressive prior, hypotheses of a beam search in place of sampling",
+    "length_penalty": "of a beam search, preference for longer results",
+    "length": "positions at most, of a prior of any length",
+}
 
 
 def add_arguments(parser):
@@ -36,7 +44,8 @@ def add_arguments(parser):
     parser.add_argument("--condition", nargs="+", action="extend", metavar="[PART=]VALUE", help=text)
     parser.add_argument("--to", metavar="PART", help="part that is made (default: what the prior makes)")
     parser.add_argument("--prompt", nargs="+", action="extend", help="texts or audio files, the beginning that is kept")
-    parser.add_argument("--stop", nargs="+", action="extend", help="texts before the first of which each text ends")
+    text = "strings before the first of which each text is cut, behind its prompt"
+    parser.add_argument("--stop", nargs="+", action="extend", metavar="TEXT", help=text)
     parser.add_argument("--seed", type=reader("seed"), default=0, help="the same makes the same (default: 0)")
     text = "folder for the results; of texts also a .txt file, a line each (default: standard output)"
     parser.add_argument("--out", help=text)
@@ -44,9 +53,8 @@ def add_arguments(parser):
     for name in _OPTIONS:
         setting = SETTINGS[name]
         kind = {None: "", True: " by an autoregressive prior", False: " by a masked prior"}[setting.causal]
-        text = f"of sampling{kind}: {setting.range} (default: the preset's)"
-        if name == "length":
-            text = f"positions at most, of a prior of any length: {setting.range} (default: as in training)"
+        default = "as in training" if name == "length" else "the preset's"
+        text = f"{_MEANINGS.get(name, f'of sampling{kind}')}: {setting.range} (default: {default})"
         parser.add_argument(f"--{name}", type=reader(name), help=text)
     parser.add_argument("--force", action="store_true", help="overwrite results that are there")
     add_json_argument(parser)

@@ -10,6 +10,7 @@ from vqzoo.presets import find_preset
 from vqzoo.presets import holds_prior
 from vqzoo.priors.settings import checked
 from vqzoo.priors.settings import checked_settings
+from vqzoo.priors.settings import compatible
 from vqzoo.tokenizers import Tokenizer
 
 _EPSILON = 1e-5
@@ -105,8 +106,8 @@ def _filled(generator, content, style, strength, seed=0, **options):
         )
     pictures = (_signal(tokenizer, picture, name) for name, picture in (("content", content), ("style", style)))
     tokens, styles = (np.asarray(tokenizer.encode(picture))[0] for picture in pictures)
-    options = {"batch_size": _AT_ONCE, **generator.sampling, "seed": seed, **options}
-    options = checked_settings(prior, options, ("count", "prefix", "known", "length"))
+    asked = checked_settings(prior, {"seed": seed, **options}, ("count", "prefix", "known", "length"))
+    options = {"batch_size": _AT_ONCE, **compatible(generator.sampling, asked), **asked}
     seed = options["seed"]
     rng, (rows, columns) = np.random.default_rng(seed), tokens.shape[:2]
     hidden = rng.permutation(rows * columns) < round(strength * rows * columns)

@@ -34,6 +34,7 @@ class TextPart(Part):
 
     kind = "text"
     modality = "text"
+    is_text = True
 
     def __init__(self, name, pieces, length=None, examples=()):
         super().__init__(name)

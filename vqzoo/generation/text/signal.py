@@ -19,6 +19,8 @@ class TextSignal:
 
     has_size = False
     """bool, whether results have a size that their tokens do not determine."""
+    is_text = True
+    """bool, whether results are texts."""
     axes = 0
     """int, of one text, which is a str."""
     size = None
@@ -124,22 +126,3 @@ def checked_text(text):
     if not isinstance(text, str):
         raise ValueError(f"This prior takes a text. Received: {shown(text)}. Give a str, or '' for anything.")
     return text
-
-
-def cut_at(text, stops, start=0):
-    """A text up to the first of several others in it.
-
-    Args:
-        text: str.
-        stops: list of str, each with a character or more.
-        start: int, the character from which they are looked for. Defaults to 0.
-
-    Returns:
-        str.
-
-    Example:
-    >>> cut_at("Q: Who? A: Me. Q: You?", ["Q:", "?"], start=2)
-    'Q: Who'
-    """
-    found = [place for place in (text.find(stop, start) for stop in stops) if place >= 0]
-    return text[: min(found)] if found else text

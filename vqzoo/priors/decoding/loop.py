@@ -116,64 +116,84 @@ class Decoding:
 
         return State(*tf.while_loop(goes_on, lambda *state: self._step(fixed, State(*state)), state))
 
-    def logits(self, fixed, state):
-        """The logits of the next step, `NEVER` where an id is not allowed there.
-
-        Args:
-            fixed: `Fixed`.
-            state: `State`.
-
-        Returns:
-            Float tensor (batch, streams, columns), and the cache with the inputs of the step.
-        """
-        prior, request, step = self.prior, fixed.request, state.step
-        vectors = prior.placed(prior.embedded(state.last), step)
-        vectors = vectors if request.guidance is None else twice(vectors)
-        place = keras.ops.take(self.positions, keras.ops.reshape(step, (1,)), axis=0)
-        slot = step + (state.cache[0].keys.shape[1] - len(self.filled))  # after the prefix
-        outputs, cache = prior.transformer.step(
-            vectors, state.cache, slot, fixed.context, fixed.mask, fixed.context_mask, place + fixed.before
-        )
-        logits = prior.logits(outputs)[:, 0]  # (rows, streams, columns)
-        if request.guidance is not None:
-            logits = guided(*keras.ops.split(logits, 2), request.guidance)
-        allowed = self._allowed(request.given, state)
-        if request.sampling.no_repeat is not None:
-            again = repeating(state.ids[..., 0], step, request.sampling.no_repeat, self.ids[0])
-            only = keras.ops.logical_not(keras.ops.any(allowed & ~again[:, None], axis=-1, keepdims=True))
-            allowed = allowed & (~again[:, None] | only)  # where every id would repeat, repeating is allowed
-        return keras.ops.where(allowed, logits, NEVER), cache
-
     def _step(self, fixed, state):
         """The next ids of every example."""
         prior, request, step = self.prior, fixed.request, state.step
-        logits, cache = self.logits(fixed, state)
+        logits, cache = self.predicted(fixed, state)
+        logits = keras.ops.where(self.free(request, state), logits, NEVER)
         logits = filtered(logits, request.sampling, state.seen)
         greedy = request.sampling.temperature is None
         uniforms = None if greedy else keras.ops.take(request.uniforms, step, axis=1)
         made = draw(logits, uniforms) + prior.first_ids
         given = keras.ops.take(state.ids, step, axis=1)  # generated ids are written only later
         ids = keras.ops.where(keras.ops.not_equal(given, PADDING), given, made)
-        grammar, seen = state.grammar, state.seen
         if prior.streams == 1:
-            ended = keras.ops.equal(grammar, BETWEEN)
-            ids = keras.ops.where(keras.ops.expand_dims(ended, 1), PADDING, ids)
-            grammar = keras.ops.where(ended, BETWEEN, self.grammar.step(grammar, ids[:, 0]))
+            ids = keras.ops.where(keras.ops.expand_dims(keras.ops.equal(state.grammar, BETWEEN), 1), PADDING, ids)
         else:
             ids = keras.ops.where(keras.ops.take(self.filled, step, axis=0), ids, PADDING)
+        return self.written(state._replace(cache=cache), ids)
+
+    def predicted(self, fixed, state):
+        """Predicts the next ids.
+
+        Args:
+            fixed: `Fixed`.
+            state: `State`.
+
+        Returns:
+            float32 logits (batch, streams, columns), guided, and the cache with the last ids.
+        """
+        prior, request, step = self.prior, fixed.request, state.step
+        vectors = prior.placed(prior.embedded(state.last), step)
+        vectors = vectors if request.guidance is None else twice(vectors)
+        place = keras.ops.take(self.positions, keras.ops.reshape(step, (1,)), axis=0)
+        slot = step + (state.cache[0].keys.shape[1] - state.ids.shape[1])  # after the prefix
+        outputs, cache = prior.transformer.step(
+            vectors, state.cache, slot, fixed.context, fixed.mask, fixed.context_mask, place + fixed.before
+        )
+        logits = prior.logits(outputs)[:, 0]  # (rows, streams, columns)
+        if request.guidance is not None:
+            logits = guided(*keras.ops.split(logits, 2), request.guidance)
+        return logits, cache
+
+    def written(self, state, ids):
+        """The state after a step: with its ids (batch, streams), and with what they change."""
+        step, grammar, seen = state.step, state.grammar, state.seen
+        if self.prior.streams == 1:
+            ended = keras.ops.equal(grammar, BETWEEN)
+            grammar = keras.ops.where(ended, BETWEEN, self.grammar.step(grammar, ids[:, 0]))
         if seen.shape[-1]:
             seen = keras.ops.logical_or(seen, keras.ops.equal(keras.ops.expand_dims(ids, -1), self.ids))
         ids = keras.ops.expand_dims(ids, 1)
         written = keras.ops.slice_update(state.ids, (0, step, 0), ids)
-        return State(step + 1, written, ids, cache, grammar, seen)
+        return State(step + 1, written, ids, state.cache, grammar, seen)
 
-    def _allowed(self, given, state):
-        """The allowed columns, bool (batch or 1, streams, columns). No end token is allowed before a given id."""
+    def possible_ids(self, state):
+        """The columns of the codebook of the step, and of the end token: bool (batch or 1, streams, columns)."""
         if self.prior.streams > 1:
             return keras.ops.expand_dims(keras.ops.take(self.possible, state.step, axis=0), 0)
         masks = self.grammar.masks[:, self.ids[0]]
-        allowed = keras.ops.take(masks, keras.ops.take(self.grammar.kinds, state.grammar), axis=0)
-        later = np.arange(given.shape[1], dtype="int32") > state.step
-        waits = keras.ops.any(keras.ops.not_equal(given[..., 0], PADDING) & later, axis=1, keepdims=True)
-        ends = self.ids[0] == self.prior.space.end(self.prior.target)
-        return keras.ops.expand_dims(keras.ops.logical_and(allowed, ~(waits & ends)), 1)
+        possible = keras.ops.take(masks, keras.ops.take(self.grammar.kinds, state.grammar), axis=0)
+        return keras.ops.expand_dims(possible, 1)
+
+    def free(self, request, state):
+        """The possible columns that do not end before a given id, and repeat nothing that must not be repeated.
+
+        Args:
+            request: `Request`.
+            state: `State`.
+
+        Returns:
+            bool (batch or 1, streams, columns). If each of them would repeat something, all may come.
+        """
+        free = self.possible_ids(state)
+        if self.prior.streams == 1:
+            later = np.arange(request.given.shape[1], dtype="int32") > state.step
+            waits = keras.ops.any(keras.ops.not_equal(request.given[..., 0], PADDING) & later, axis=1, keepdims=True)
+            ends = self.ids[0] == self.prior.space.end(self.prior.target)
+            free = keras.ops.logical_and(free, keras.ops.expand_dims(~(waits & ends), 1))
+        if request.sampling.no_repeat is None:
+            return free
+        columns = keras.ops.where(keras.ops.equal(state.ids, PADDING), -1, state.ids - self.prior.first_ids)
+        new = ~repeating(columns, state.step, request.sampling.no_repeat, self.prior.columns) & free
+        return keras.ops.where(keras.ops.any(new, axis=-1, keepdims=True), new, free)

@@ -1,0 +1,1 @@
+"""Generation of an autoregressive prior, step by step."""
