@@ -66,6 +66,8 @@ MEASURES = {
     "copied_share": Measure("share of generated texts that are training texts", "", LOWER),
     "copied_run": Measure("share of a generated text that is one run of a training text", "", LOWER),
     "copied_run_of_held_out": Measure("share of a held-out text that is one run of a training text"),
+    "self_bleu": Measure("self-BLEU of generated texts", "", LOWER),
+    "self_bleu_of_held_out": Measure("self-BLEU of held-out texts"),
     "trigram_bits": Measure("bits per word of generated texts by a trigram model"),
     "trigram_bits_of_held_out": Measure("bits per word of held-out texts by a trigram model"),
     "trigram_bits_of_training": Measure("bits per word of training texts by a trigram model"),

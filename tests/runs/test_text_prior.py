@@ -91,7 +91,7 @@ def test_pairs_are_learnt_by_cross_attention(ending, lines, tmp_path):
         return
     report = run.finish(run.fit(build))
     assert report["bits_per_token_unconditional"] > 0.0
-    assert "| asked | generated |" in (tmp_path / "out" / "samples.md").read_text()
+    assert "| asked | generated | in the data |" in (tmp_path / "out" / "samples.md").read_text()
     texts = vqzoo.generate(tmp_path / "out", condition=["red cat", "old dog"], seed=1)
     assert len(texts) == 2 and texts == vqzoo.generate(
         tmp_path / "out", condition={"source": ["red cat", "old dog"]}, seed=1

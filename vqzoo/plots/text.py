@@ -41,19 +41,20 @@ def save_sentences(path, originals, reconstructions):
     return path
 
 
-def save_texts(path, texts, sources=()):
+def save_texts(path, texts, sources=(), real=()):
     """Writes generated texts, as a list of Markdown, or beside what each was asked by as a table.
 
     Args:
         path: str or path of the file.
         texts: list of str.
         sources: list of str, as many. Defaults to none.
+        real: list of str, as many, what the data have for each source. Defaults to none.
 
     Returns:
         `pathlib.Path` of the file.
 
     Raises:
-        ValueError: if there are sources, and not as many.
+        ValueError: if there are sources or real texts, and not as many.
 
     Example:
     >>> import pathlib, tempfile
@@ -61,14 +62,17 @@ def save_texts(path, texts, sources=()):
     >>> print(path.read_text().splitlines()[-1])
     | Open. | Abra. |
     """
-    if sources and len(sources) != len(texts):
-        raise ValueError(f"Each text has one source. Received: {len(texts)} texts and {len(sources)} sources.")
-    shown = [" ".join(_escaped(word) for word in text.split()) for text in texts]
+    columns = {"asked": sources, "generated": texts, "in the data": real}
+    for name, column in columns.items():
+        if column and len(column) != len(texts):
+            raise ValueError(f"A text has one of each. Received: {len(texts)} texts and {len(column)} of {name!r}.")
+    columns = {name: [" ".join(map(_escaped, text.split())) for text in column] for name, column in columns.items()}
     if sources:
-        asked = [" ".join(_escaped(word) for word in source.split()) for source in sources]
-        lines = ["| asked | generated |", "|---|---|", *(f"| {a} | {b} |" for a, b in zip(asked, shown, strict=True))]
+        columns = {name: column for name, column in columns.items() if column}
+        rows = [columns, ["---"] * len(columns), *zip(*columns.values(), strict=True)]
+        lines = [f"| {' | '.join(row)} |" for row in rows]
     else:
-        lines = [f"- {text}" for text in shown]
+        lines = [f"- {text}" for text in columns["generated"]]
     path = user_path(path)
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")

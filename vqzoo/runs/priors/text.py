@@ -23,14 +23,16 @@ from vqzoo.metrics import chrf
 from vqzoo.metrics import copied_runs
 from vqzoo.metrics import copied_share
 from vqzoo.metrics import distinct_ngrams
+from vqzoo.metrics import self_bleu
 from vqzoo.modalities import Split
-from vqzoo.modalities import modality_named
+from vqzoo.plots import save_texts
 from vqzoo.runs.priors.data import PriorData
 from vqzoo.runs.priors.data import Rows
 from vqzoo.trainers import Generated
 
 _AT_ONCE = 256  # texts that a tokenizer encodes at once
 _JUDGED = 200  # texts that are generated to be judged
+_BLEU = 100  # texts that are compared with each other
 _EXAMPLES = 8  # held-out sources that the preset keeps
 _SHOWN = 20  # texts that are generated after each epoch, and for the card
 TARGET, SOURCE = "text", "source"
@@ -188,6 +190,7 @@ class TextPriorData(PriorData):
             return self._agreement(generator)
         texts, real = generator.generate(_JUDGED, seed=self.settings.seed), self.held_out.names
         trigrams = TrigramModel(self.train.names)
+        with_bleu = importlib.util.find_spec("sacrebleu") is not None and len(real) > 1
         some = self.train.names[: len(real)]
         return {
             "copied_share": copied_share(texts, self.train.names),
@@ -195,6 +198,8 @@ class TextPriorData(PriorData):
             "copied_run_of_held_out": float(np.mean(copied_runs(real, self.train.names))),
             **{f"distinct_{n}": distinct_ngrams(texts, n) for n in (1, 2, 3)},
             **{f"distinct_{n}_of_held_out": distinct_ngrams(real[:_JUDGED], n) for n in (1, 2, 3)},
+            **({"self_bleu": self_bleu(texts[:_BLEU])} if with_bleu else {}),
+            **({"self_bleu_of_held_out": self_bleu(real[:_BLEU])} if with_bleu else {}),
             "trigram_bits": trigrams.bits_per_word(texts),
             "trigram_bits_of_held_out": trigrams.bits_per_word(real),
             "trigram_bits_of_training": trigrams.bits_per_word(some),
@@ -218,10 +223,11 @@ class TextPriorData(PriorData):
         self._write(generator, folder)
 
     def _write(self, generator, folder):
-        sources = self.held_out.values[SOURCE][:_SHOWN] if self.paired else []
+        sources, real = ([], []) if not self.paired else (self.held_out.values[SOURCE], self.held_out.names)
+        sources, real = sources[:_SHOWN], real[:_SHOWN]
         count = len(sources) or _SHOWN
         texts = generator.generate(count, sources or None, seed=self.settings.seed)
-        modality_named("text").save_generated(None, folder, texts, sources)
+        save_texts(folder / "samples.md", texts, sources, real)
 
 
 def _tokens_of(tokenizer, texts):
