@@ -137,7 +137,8 @@ def test_a_bad_file_ends_no_batch(preset, shouting, tmp_path, capsys):
         (["-", "--out", "new.txt", "--json"], "writes the result to standard output"),
         (["-", "--out", "there.txt"], "is there already"),
         (["a.txt", "--out", "there.txt"], "is there already"),
-        (["nothing.txt"], "nothing.txt"),
+        (["nothing.txt"], "'nothing.txt' does not exist. Check its name."),
+        (["nothing"], "'nothing' does not exist. Check its name."),
     ],
 )
 def test_wrong_commands_are_refused(preset, arguments, message, tmp_path, monkeypatch, capsys):

@@ -126,6 +126,8 @@ def _read(path):
     """The text of a file, with its line ends."""
     from vqzoo.data.text.corpus import read_lines
 
+    if not path.exists():
+        raise ValueError(f"{str(path)!r} does not exist. Check its name.")
     check_regular(path)
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError(f"A text has at most {_MOST_BYTES} bytes. Received: {path.stat().st_size}. Split it.")

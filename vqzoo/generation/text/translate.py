@@ -65,7 +65,8 @@ def source_part(generator, what="`translate`"):
     """
     part = generator.conditions
     if generator.target.modality != "text" or not isinstance(part, TextPart):
-        asked = f"from {part.name!r}" if hasattr(part, "name") else f"from {len(part or ())} conditions"
+        parts = part if isinstance(part, tuple) else (part,) if part is not None else ()
+        asked = f"from {' and '.join(repr(one.name) for one in parts)}" if parts else "without a condition"
         raise ValueError(
             f"{what} needs a prior that generates a text from a text, such as recipes/text_translation.py and "
             f"text_dialogue.py make. Received: one that generates {generator.target.name!r} {asked}."
